@@ -1,0 +1,248 @@
+// Package config reads the program's configuration: the one place that knows its keys.
+//
+// [Load] decodes strictly, applies the defaults and validates, and reports every problem of the configuration in one
+// error before anything is registered. Values that are secret are masked by their type from here on.
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Config is a valid configuration.
+type Config struct {
+	Project     string
+	Stack       string
+	Location    string // Azure region, from azure-native:location
+	Address     Secret // Vault's URL, without a slash at its end
+	Token       Secret // the deployer's Vault token; empty: VAULT_TOKEN of the plugin's environment
+	Credentials []Credential
+	Vault       Vault
+	Azure       Azure
+	Workload    Workload
+	Compute     *Compute // nil: no cluster
+}
+
+// Credential is one KV v2 secret.
+type Credential struct {
+	Name    string // its path below vault.prefix
+	Payload Secret // a JSON object in canonical form
+}
+
+// Vault says where in Vault the credentials live and how the plugin talks to it.
+type Vault struct {
+	Mount              string `json:"mount"`              // KV v2 mount; default secret
+	CreateMount        bool   `json:"createMount"`        // make the mount; it is kept on destroy unless deleteOnDestroy
+	Prefix             string `json:"prefix"`             // path below the mount; default <project>/<stack>
+	Namespace          string `json:"namespace"`          // Vault Enterprise and HCP; default none
+	CACertFile         string `json:"caCertFile"`         // PEM file on the machine that deploys; default the system's roots
+	SkipChildToken     bool   `json:"skipChildToken"`     // use the token itself: for batch, limited-use and narrow tokens
+	MaxLeaseTTLSeconds int    `json:"maxLeaseTtlSeconds"` // life of the child token; default 1200
+	DisableRead        bool   `json:"disableRead"`        // write only: no drift detection, no read right needed
+	DeleteOnDestroy    bool   `json:"deleteOnDestroy"`    // purge every version; default: the newest is soft-deleted
+}
+
+// Azure says how the Azure half is built.
+type Azure struct {
+	Names               Names             `json:"names"`
+	Tags                map[string]string `json:"tags"`
+	PublicNetworkAccess string            `json:"publicNetworkAccess"` // Enabled (default) or Disabled
+	HBIWorkspace        bool              `json:"hbiWorkspace"`        // high business impact; cannot be changed later
+	Protect             bool              `json:"protect"`             // refuse to delete what holds data
+}
+
+// Names are physical names. An empty one lets Pulumi add a random suffix to its own, which never collides with
+// a soft-deleted resource of the same name.
+type Names struct {
+	ResourceGroup       string `json:"resourceGroup"`
+	JobIdentity         string `json:"jobIdentity"`
+	StorageAccount      string `json:"storageAccount"`
+	KeyVault            string `json:"keyVault"`
+	LogAnalytics        string `json:"logAnalytics"`
+	ApplicationInsights string `json:"applicationInsights"`
+	Workspace           string `json:"workspace"`
+	ComputeCluster      string `json:"computeCluster"`
+}
+
+// Workload says which tokens may log in to Vault and read the credentials.
+type Workload struct {
+	Audience          string   `json:"audience"`          // the aud claim; required
+	Issuer            string   `json:"issuer"`            // the iss claim; default https://sts.windows.net/<tenant of the job identity>/
+	IssuerCAPEM       string   `json:"issuerCaPem"`       // roots for fetching the issuer's keys; default the system's
+	AuthPath          string   `json:"authPath"`          // default jwt-<project>-<stack>
+	CreateAuthBackend *bool    `json:"createAuthBackend"` // default true; false: authPath exists and is not ours
+	PrincipalIDs      []string `json:"principalIds"`      // object ids that may read besides the job identity
+	TokenTTLSeconds   int      `json:"tokenTtlSeconds"`   // life of a job's token; default 900
+}
+
+// Compute is a cluster of Azure ML that carries the job identity and scales to zero.
+type Compute struct {
+	VMSize   string `json:"vmSize"`   // for example Standard_DS3_v2; required
+	MaxNodes int    `json:"maxNodes"` // default 1
+}
+
+// source gives the text of a configuration key, whether it is set, and whether any of it is a config secret.
+type source interface {
+	GetConfig(key string) (string, bool)
+	IsConfigSecret(key string) bool
+	Project() string
+	Stack() string
+}
+
+// Load reads the stack's configuration. The error is a [Problems] and quotes no secret.
+func Load(ctx *pulumi.Context) (*Config, error) { return load(ctx) }
+
+func load(src source) (*Config, error) {
+	c := &collector{secret: func(name string) bool { return src.IsConfigSecret(src.Project() + ":" + name) }}
+	cfg := decode(c, src)
+	cfg.applyDefaults()
+	cfg.validate(c)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+func decode(c *collector, src source) *Config {
+	cfg := &Config{Project: src.Project(), Stack: src.Stack()}
+	key := func(name string) string { return cfg.Project + ":" + name }
+	cfg.Location, _ = src.GetConfig("azure-native:location")
+
+	address, _ := src.GetConfig(key("vaultAddress"))
+	cfg.Address = NewSecret(strings.TrimSuffix(address, "/"))
+	token, _ := src.GetConfig(key("vaultToken"))
+	cfg.Token = NewSecret(token)
+	credentials, _ := src.GetConfig(key("credentials"))
+	for _, name := range []string{"vaultAddress", "vaultToken", "credentials"} {
+		// Plain text in the stack's file would be plain text in the state too: the SDK masks neither address nor token.
+		if text, _ := src.GetConfig(key(name)); text != "" && !src.IsConfigSecret(key(name)) {
+			c.addf(name, "is in plain text; remove it (`pulumi config rm %s`) and set it again with `--secret`", name)
+		}
+	}
+	cfg.Credentials = decodeCredentials(c, credentials)
+
+	var compute Compute
+	for _, section := range []struct {
+		name string
+		into any
+	}{{"vault", &cfg.Vault}, {"azure", &cfg.Azure}, {"workload", &cfg.Workload}, {"compute", &compute}} {
+		text, set := src.GetConfig(key(section.name))
+		if !set || text == "" {
+			continue
+		}
+		decodeSection(c, section.name, text, section.into)
+		if section.into == any(&compute) && text != "{}" {
+			cfg.Compute = &compute
+		}
+	}
+	return cfg
+}
+
+// ParseCredentials reads the value of the credentials key, a JSON object of JSON objects. The error is a [Problems].
+// It is exported for the sandbox, which reads credentials from a file and must refuse them as the program does.
+func ParseCredentials(text string) ([]Credential, error) {
+	c := &collector{}
+	credentials := decodeCredentials(c, text)
+	validateCredentials(c, credentials)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return credentials, nil
+}
+
+// decodeCredentials accepts each payload as an object, whose leaves are then config secrets of their own, and as
+// a text that holds a JSON object, which is how `pulumi config set --secret` stores numbers and nested values.
+func decodeCredentials(c *collector, text string) []Credential {
+	const key = "credentials"
+	if text == "" {
+		c.addf(key, "is missing; set each value with `pulumi config set --path --secret credentials.<name>.<key>`")
+		return nil
+	}
+	root, faults := parseJSON(text)
+	reportFaults(c, key, faults)
+	if len(faults) > 0 {
+		return nil
+	}
+	if root.kind != '{' {
+		c.addf(key, "is not an object of credential names; set each value with `pulumi config set --path --secret credentials.<name>.<key>`")
+		return nil
+	}
+	if len(root.keys) == 0 {
+		c.addf(key, "is empty; set a value with `pulumi config set --path --secret credentials.<name>.<key>`")
+	}
+	var credentials []Credential
+	for i, name := range root.keys {
+		if credential, ok := decodeCredential(c, key+"."+name, name, root.members[i]); ok {
+			credentials = append(credentials, credential)
+		}
+	}
+	slices.SortFunc(credentials, func(a, b Credential) int { return strings.Compare(a.Name, b.Name) })
+	return credentials
+}
+
+func decodeCredential(c *collector, key, name string, payload node) (Credential, bool) {
+	if text, isText := payload.scalar.(string); isText {
+		parsed, faults := parseJSON(text)
+		reportFaults(c, key, faults)
+		if len(faults) > 0 {
+			return Credential{}, false
+		}
+		payload = parsed
+	}
+	if payload.kind != '{' {
+		c.addf(key, "is not an object of keys and values, which is all that KV v2 stores")
+		return Credential{}, false
+	}
+	if len(payload.keys) == 0 {
+		c.addf(key, "has no keys; give it one with `pulumi config set --path --secret %s.<key>`, or remove it", key)
+		return Credential{}, false
+	}
+	text, err := encode(payload)
+	if err != nil {
+		c.addf(key, "cannot be written as JSON")
+		return Credential{}, false
+	}
+	return Credential{Name: name, Payload: NewSecret(string(text))}, true
+}
+
+func reportFaults(c *collector, key string, faults []fault) {
+	for _, f := range faults {
+		c.addf(key+f.path, "%s", f.text)
+	}
+}
+
+// applyDefaults fills what the configuration leaves out; each default is the safe side or what most teams have.
+func (cfg *Config) applyDefaults() {
+	defaultTo(&cfg.Vault.Mount, "secret")
+	defaultTo(&cfg.Vault.Prefix, cfg.Project+"/"+cfg.Stack)
+	// The plugin's own default. A child token that dies during a long update fails the rest of it.
+	defaultTo(&cfg.Vault.MaxLeaseTTLSeconds, 1200)
+	// Without a private endpoint or a managed network, Disabled locks every laptop out of the studio.
+	defaultTo(&cfg.Azure.PublicNetworkAccess, "Enabled")
+	// One mount for each stack: two stacks never share a role or an issuer, and neither needs the other to exist.
+	defaultTo(&cfg.Workload.AuthPath, "jwt-"+cfg.AccessName())
+	if cfg.Workload.CreateAuthBackend == nil {
+		create := true
+		cfg.Workload.CreateAuthBackend = &create
+	}
+	// Long enough to read every credential at the start of a job, too short to be worth stealing afterwards.
+	defaultTo(&cfg.Workload.TokenTTLSeconds, 900)
+	if cfg.Compute != nil {
+		defaultTo(&cfg.Compute.MaxNodes, 1)
+	}
+	cfg.Azure.Tags = maps.Clone(cfg.Azure.Tags)
+}
+
+func defaultTo[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// AccessName names the stack's read policy and its role in Vault: <project>-<stack> in lower case, which is how
+// Vault stores both whatever it is sent; any other case would show as drift at each refresh.
+func (cfg *Config) AccessName() string { return strings.ToLower(cfg.Project + "-" + cfg.Stack) }

@@ -1,0 +1,304 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strings"
+	"testing"
+)
+
+const canary = "canary-5f1d7c"
+
+// fake is a stack's configuration as the CLI hands it over.
+type fake map[string]string
+
+func (f fake) GetConfig(key string) (string, bool) { v, ok := f[key]; return v, ok }
+func (fake) IsConfigSecret(string) bool            { return true }
+func (fake) Project() string                       { return "mlvault" }
+func (fake) Stack() string                         { return "dev" }
+
+// plainFake treats nothing as secret but the three keys that must be.
+type plainFake struct{ fake }
+
+func (f plainFake) IsConfigSecret(key string) bool {
+	return key == "mlvault:vaultAddress" || key == "mlvault:vaultToken" || key == "mlvault:credentials"
+}
+
+func valid() fake {
+	return fake{
+		"azure-native:location": "westeurope",
+		"mlvault:vaultAddress":  "https://vault.example.com:8200",
+		"mlvault:vaultToken":    "hvs." + canary,
+		"mlvault:credentials":   `{"ml_api_key":{"api_key":"` + canary + `"}}`,
+		"mlvault:workload":      `{"audience":"api://mlvault"}`,
+	}
+}
+
+func set(key, value string) func(fake) { return func(f fake) { f["mlvault:"+key] = value } }
+
+func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
+	cfg, err := load(plainFake{valid()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintln(cfg.Vault, cfg.Azure, cfg.Workload.AuthPath, *cfg.Workload.CreateAuthBackend, cfg.Workload.TokenTTLSeconds, cfg.Compute, cfg.AccessName())
+	want := "{secret false mlvault/dev   false 1200 false false} {{       } map[] Enabled false false} jwt-mlvault-dev true 900 <nil> mlvault-dev\n"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// refusals break the valid configuration in one place each. Values of secret keys carry the canary.
+var refusals = []struct {
+	name string
+	edit func(fake)
+	want string // the problem: key and text, or a part of it
+}{
+	{"no location", func(f fake) { delete(f, "azure-native:location") }, "azure-native:location: is missing"},
+	{"a location with a slash", func(f fake) { f["azure-native:location"] = "west/europe" }, `azure-native:location: "west/europe" is not an Azure region`},
+
+	{"no address", set("vaultAddress", ""), "vaultAddress: is missing"},
+	{"an address without a scheme", set("vaultAddress", canary+":8200"), "vaultAddress: "},
+	{"an address of another scheme", set("vaultAddress", "ftp://"+canary), "vaultAddress: does not start with https://"},
+	{"plain http to another machine", set("vaultAddress", "http://"+canary+":8200"), "vaultAddress: uses plain http"},
+	{"plain http to a name that begins like this machine", set("vaultAddress", "http://localhost."+canary), "vaultAddress: uses plain http"},
+	{"plain http to an address that looks like loopback", set("vaultAddress", "http://127.0.0.1."+canary), "vaultAddress: uses plain http"},
+	{"an address with a path", set("vaultAddress", "https://"+canary+"/v1"), "vaultAddress: ends in a path"},
+	{"an address with a query", set("vaultAddress", "https://"+canary+"?a=b"), "vaultAddress: has more than"},
+	{"an address with a password", set("vaultAddress", "https://u:"+canary+"@h"), "vaultAddress: has more than"},
+	{"an address with a space", set("vaultAddress", "https://h "+canary), "vaultAddress: is not a URL"},
+	{"an address with a line break", set("vaultAddress", "https://"+canary+"\n"), "vaultAddress: is not a URL"},
+
+	{"a token with a line break", set("vaultToken", canary+"\n"), "vaultToken: has a space or a line break"},
+
+	{"no credentials", func(f fake) { delete(f, "mlvault:credentials") }, "credentials: is missing"},
+	{"empty credentials", set("credentials", "{}"), "credentials: is empty"},
+	{"credentials that are no JSON", set("credentials", canary), "credentials: is not valid JSON"},
+	{"credentials that end too early", set("credentials", `{"a":{"k":"`+canary), "credentials: is not valid JSON"},
+	{"credentials with more behind them", set("credentials", `{"a":{"k":"v"}} "`+canary+`"`), "credentials: has more text after its end"},
+	{"credentials that are a list", set("credentials", `["`+canary+`"]`), "credentials: is not an object"},
+	{"a payload that is a text", set("credentials", `{"a":"`+canary+`"}`), "credentials.a: is not valid JSON"},
+	{"a payload that is a list", set("credentials", `{"a":["`+canary+`"]}`), "credentials.a: is not an object"},
+	{"a payload that is a number", set("credentials", `{"a":7}`), "credentials.a: is not an object"},
+	{"a payload that is null", set("credentials", `{"a":null}`), "credentials.a: is null"},
+	{"a payload without keys", set("credentials", `{"a":{}}`), "credentials.a: has no keys"},
+	{"a payload as text that is a list", set("credentials", `{"a":"[\"`+canary+`\"]"}`), "credentials.a: is not an object"},
+	{"a null inside", set("credentials", `{"a":{"k":{"deep":[1,null]}}}`), "credentials.a.k.deep[1]: is null"},
+	{"a null inside a payload as text", set("credentials", `{"a":"{\"k\":null}"}`), "credentials.a.k: is null"},
+	{"a key twice", set("credentials", `{"a":{"k":"1","k":"`+canary+`"}}`), "credentials.a.k: is given twice"},
+	{"a credential twice", set("credentials", `{"a":{"k":"1"},"a":{"k":"`+canary+`"}}`), "credentials.a: is given twice"},
+	{"2^53", set("credentials", `{"a":{"k":9007199254740992}}`), "credentials.a.k: is a number that JSON readers round"},
+	{"a large negative number", set("credentials", `{"a":{"k":-9007199254740993}}`), "credentials.a.k: is a number"},
+	{"a number beyond float64", set("credentials", `{"a":{"k":1e999}}`), "credentials.a.k: is a number"},
+	{"a number that rounds to zero", set("credentials", `{"a":{"k":1e-999999999}}`), "credentials.a.k: is a number"},
+	{"too many decimals", set("credentials", `{"a":{"k":0.1234567890123456789}}`), "credentials.a.k: is a number"},
+	{"text that is not UTF-8", set("credentials", "{\"a\":{\"k\":\"\xff"+canary+"\"}}"), "credentials: is not valid UTF-8"},
+	{"half a surrogate pair", set("credentials", `{"a":{"k":"\ud800`+canary+`"}}`), "credentials: has half of a"},
+	{"a payload that is too large", set("credentials", `{"a":{"k":"`+canary+strings.Repeat("x", MaxPayloadBytes)+`"}}`), "credentials.a: has 1000021 bytes"},
+	{"a payload that is too deep", set("credentials", `{"a":{"k":`+strings.Repeat("[", 400)+strings.Repeat("]", 400)+`}}`), "credentials: is nested more than"},
+
+	{"a name with a star", set("credentials", `{"ml*":{"k":"v"}}`), "credentials.ml*: the name may have letters"},
+	{"a name with a plus", set("credentials", `{"a/+/b":{"k":"v"}}`), "credentials.a/+/b: the name may have letters"},
+	{"a name that leaves its place", set("credentials", `{"a/../b":{"k":"v"}}`), "credentials.a/../b: the name has two dots"},
+	{"a name of dots", set("credentials", `{"..":{"k":"v"}}`), "credentials...: the name has two dots"},
+	{"a name of one dot", set("credentials", `{"a/./b":{"k":"v"}}`), "credentials.a/./b: the name may have"},
+	{"a name that begins with a slash", set("credentials", `{"/a":{"k":"v"}}`), "credentials./a: the name begins or ends with a slash"},
+	{"a name that ends with a slash", set("credentials", `{"a/":{"k":"v"}}`), "credentials.a/: the name begins or ends with a slash"},
+	{"a name with an empty part", set("credentials", `{"a//b":{"k":"v"}}`), "credentials.a//b: the name may have"},
+	{"a name with a space", set("credentials", `{"a b":{"k":"v"}}`), "credentials.a b: the name may have"},
+	{"a name with a line break", set("credentials", `{"a\nb":{"k":"v"}}`), "the name may have"},
+	{"a name that ends in a line break", set("credentials", `{"a\n":{"k":"v"}}`), "the name may have"},
+	{"a name with a question mark", set("credentials", `{"a?b":{"k":"v"}}`), "the name may have"},
+	{"a name with a percent sign", set("credentials", `{"a%2fb":{"k":"v"}}`), "the name may have"},
+	{"a name with a quote", set("credentials", `{"a\"b":{"k":"v"}}`), "the name may have"},
+	{"a name in another script", set("credentials", `{"schlüssel":{"k":"v"}}`), "the name may have"},
+	{"an empty name", set("credentials", `{"":{"k":"v"}}`), "credentials.: the name is empty"},
+	{"a name as in the sketch", set("credentials", `{"data/ml_api_key":{"k":"v"}}`), "the name starts with data/"},
+	{"a name that is too long", set("credentials", `{"`+strings.Repeat("a", 257)+`":{"k":"v"}}`), "the name is longer than 256"},
+
+	{"an unknown field", set("vault", `{"mnt":"kv"}`), "vault.mnt: is not a known field; vault has caCertFile, createMount"},
+	{"a field of another type", set("vault", `{"createMount":"yes"}`), "vault.createMount: is not true or false"},
+	{"a number in quotes", set("vault", `{"maxLeaseTtlSeconds":"1200"}`), "vault.maxLeaseTtlSeconds: is not a whole number"},
+	{"a section that is no object", set("vault", `"kv"`), "vault: is not an object"},
+	{"a field twice", set("vault", `{"mount":"a","mount":"b"}`), "vault.mount: is given twice"},
+	{"a field that is null", set("vault", `{"mount":null}`), "vault.mount: is null"},
+	{"a mount with data inside", set("vault", `{"mount":"kv/data/x"}`), `vault.mount: "kv/data/x" has data as a part`},
+	{"a mount that begins with a slash", set("vault", `{"mount":"/kv"}`), `vault.mount: "/kv" begins or ends`},
+	{"a mount of Vault's own", set("vault", `{"mount":"sys"}`), `vault.mount: "sys" belongs to Vault itself`},
+	{"a prefix with a star", set("vault", `{"prefix":"team/*"}`), `vault.prefix: "team/*" may have`},
+	{"a prefix as in the sketch", set("vault", `{"prefix":"data/team"}`), "vault.prefix: \"data/team\" starts with data/"},
+	{"a namespace with dots", set("vault", `{"namespace":"a/../b"}`), "vault.namespace: "},
+	{"a child token that lives a second", set("vault", `{"maxLeaseTtlSeconds":1}`), "vault.maxLeaseTtlSeconds: 1 is not between"},
+
+	{"an unknown name", set("azure", `{"names":{"vault":"x"}}`), "azure.names.vault: is not a known field"},
+	{"a resource group that ends in a dot", set("azure", `{"names":{"resourceGroup":"rg."}}`), `azure.names.resourceGroup: "rg." is not a name that Azure takes`},
+	{"an identity that is too short", set("azure", `{"names":{"jobIdentity":"id"}}`), "azure.names.jobIdentity: "},
+	{"a storage account with capitals", set("azure", `{"names":{"storageAccount":"MyStore"}}`), "azure.names.storageAccount: "},
+	{"a key vault with two hyphens", set("azure", `{"names":{"keyVault":"a--b"}}`), "azure.names.keyVault: "},
+	{"a key vault that is too long", set("azure", `{"names":{"keyVault":"a-a-a-a-a-a-a-a-a-a-a-a-a"}}`), "azure.names.keyVault: "},
+	{"a key vault that begins with a digit", set("azure", `{"names":{"keyVault":"1abc"}}`), "azure.names.keyVault: "},
+	{"log analytics that is too short", set("azure", `{"names":{"logAnalytics":"abc"}}`), "azure.names.logAnalytics: "},
+	{"insights that end in a dot", set("azure", `{"names":{"applicationInsights":"a."}}`), "azure.names.applicationInsights: "},
+	{"a workspace with a space", set("azure", `{"names":{"workspace":"my ws"}}`), "azure.names.workspace: "},
+	{"a workspace of 34", set("azure", `{"names":{"workspace":"`+strings.Repeat("w", 34)+`"}}`), "azure.names.workspace: "},
+	{"a cluster that ends in a hyphen", set("azure", `{"names":{"computeCluster":"gpu-"}}`), "azure.names.computeCluster: "},
+	{"access that is neither", set("azure", `{"publicNetworkAccess":"enabled"}`), `azure.publicNetworkAccess: "enabled" is neither`},
+	{"a tag of the program's", set("azure", `{"tags":{"Stack":"x"}}`), "azure.tags.Stack: is set by the program"},
+	{"a tag that Azure refuses", set("azure", `{"tags":{"a/b":"x"}}`), "azure.tags.a/b: has a name that Azure refuses"},
+	{"a tag that is a number", set("azure", `{"tags":{"a":1}}`), "azure.tags: is not an object whose values are texts"},
+	{"a tag value that is too long", set("azure", `{"tags":{"a":"`+strings.Repeat("x", 257)+`"}}`), "azure.tags.a: has a value of more than 256"},
+	{"two tags that differ by case", set("azure", `{"tags":{"Team":"a","team":"b"}}`), "differs from another tag by case only"},
+	{"too many tags", set("azure", `{"tags":{`+manyTags()+`}}`), "azure.tags: has 48 tags"},
+
+	{"no audience", set("workload", `{}`), "workload.audience: is missing"},
+	{"an audience with a comma", set("workload", `{"audience":"a,b"}`), `workload.audience: "a,b" has a character`},
+	{"an issuer of every tenant", set("workload", `{"audience":"a","issuer":"https://login.microsoftonline.com/common/v2.0"}`), "does not name one tenant"},
+	{"an issuer elsewhere", set("workload", `{"audience":"a","issuer":"https://evil.example.com/33333333-3333-3333-3333-333333333333/"}`), "is not an issuer of Microsoft Entra ID"},
+	{"an issuer that looks like Entra's", set("workload", `{"audience":"a","issuer":"https://sts.windows.net.evil.example/33333333-3333-3333-3333-333333333333/"}`), "is not an issuer of Microsoft Entra ID"},
+	{"an issuer without its slash", set("workload", `{"audience":"a","issuer":"https://sts.windows.net/33333333-3333-3333-3333-333333333333"}`), "lacks the slash"},
+	{"an issuer with a longer path", set("workload", `{"audience":"a","issuer":"https://sts.windows.net/33333333-3333-3333-3333-333333333333/x"}`), "ends in something else"},
+	{"an issuer over http", set("workload", `{"audience":"a","issuer":"http://sts.windows.net/33333333-3333-3333-3333-333333333333/"}`), "is not an https URL"},
+	{"a reader in capitals", set("workload", `{"audience":"a","principalIds":["AAAAAAAA-3333-3333-3333-333333333333"]}`), "workload.principalIds: "},
+	{"a reader that is two", set("workload", `{"audience":"a","principalIds":["x,y"]}`), "workload.principalIds: "},
+	{"a reader twice", set("workload", `{"audience":"a","principalIds":["33333333-3333-3333-3333-333333333333","33333333-3333-3333-3333-333333333333"]}`), "is given twice"},
+	{"a token that lives a day", set("workload", `{"audience":"a","tokenTtlSeconds":86400}`), "workload.tokenTtlSeconds: 86400"},
+	{"an auth path with a star", set("workload", `{"audience":"a","authPath":"jwt*"}`), "workload.authPath: "},
+	{"a CA that is no certificate", set("workload", `{"audience":"a","issuerCaPem":"x"}`), "workload.issuerCaPem: is not a PEM certificate"},
+
+	{"a cluster without a size", set("compute", `{"maxNodes":2}`), `compute.vmSize: "" is not a VM size`},
+	{"a cluster of no nodes", set("compute", `{"vmSize":"Standard_DS3_v2","maxNodes":-1}`), "compute.maxNodes: -1"},
+}
+
+func manyTags() string {
+	tags := make([]string, 48)
+	for i := range tags {
+		tags[i] = fmt.Sprintf(`"t%d":"x"`, i)
+	}
+	return strings.Join(tags, ",")
+}
+
+func TestEachRefusalNamesItsKeyAndQuotesNoSecret(t *testing.T) {
+	for _, refusal := range refusals {
+		t.Run(refusal.name, func(t *testing.T) {
+			values := maps.Clone(valid())
+			refusal.edit(values)
+			_, err := load(plainFake{values})
+			if err == nil {
+				t.Fatal("the configuration was accepted")
+			}
+			if !strings.Contains(err.Error(), refusal.want) {
+				t.Errorf("the error is\n%v\nwant in it\n%s", err, refusal.want)
+			}
+			if strings.Contains(err.Error(), canary) {
+				t.Errorf("the error quotes a secret: %v", err)
+			}
+			problems, ok := AsProblems(err)
+			if !ok || len(problems) != 1 {
+				t.Errorf("want this one problem, got %v", err)
+			}
+		})
+	}
+}
+
+func TestAllProblemsAreReportedTogether(t *testing.T) {
+	values := fake{}
+	for _, edit := range []func(fake){
+		set("vaultAddress", "http://elsewhere"), set("credentials", `{"a*":{"k":null},"b":7}`),
+		set("vault", `{"mount":"/x","nope":1,"createMount":3}`), set("azure", `{"publicNetworkAccess":"x","names":{"keyVault":"-"}}`),
+	} {
+		edit(values)
+	}
+	_, err := load(plainFake{values})
+	for _, want := range []string{
+		"azure-native:location", "vaultAddress", "credentials.a*.k", "vault.mount", "vault.nope", "vault.createMount",
+		"azure.publicNetworkAccess", "azure.names.keyVault", "workload.audience",
+	} {
+		if err == nil || !strings.Contains(err.Error(), "- "+want+": ") {
+			t.Errorf("the error lacks %s:\n%v", want, err)
+		}
+	}
+}
+
+type allPlain struct{ fake }
+
+func (allPlain) IsConfigSecret(string) bool { return false }
+
+func TestASecretInPlainTextIsRefused(t *testing.T) {
+	_, err := load(allPlain{valid()})
+	for _, key := range []string{"vaultAddress", "vaultToken", "credentials"} {
+		if err == nil || !strings.Contains(err.Error(), key+": is in plain text") {
+			t.Errorf("%s in plain text was accepted: %v", key, err)
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), canary) {
+		t.Errorf("the error quotes a secret: %v", err)
+	}
+}
+
+func TestAPlainSettingThatTheUserKeepsSecretIsNotQuoted(t *testing.T) {
+	values := valid()
+	values["mlvault:vault"] = `{"mount":"/` + canary + `"}`
+	_, err := load(values)
+	if err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), "vault.mount: [secret] begins") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAPayloadIsTheSameInEveryForm(t *testing.T) {
+	forms := []string{
+		`{"a":{"k":"v","n":{"x":1,"y":[true,0.5]},"h":"<&>"}}`,
+		`{ "a" : { "h":"\u003c\u0026\u003e", "n" : { "y":[ true , 0.5 ], "x":1 }, "k":"v" } }`,
+		`{"a":"{\"k\":\"v\",\"h\":\"<&>\",\"n\":{\"y\":[true,0.5],\"x\":1}}"}`,
+	}
+	const want = `{"h":"<&>","k":"v","n":{"x":1,"y":[true,0.5]}}`
+	for _, form := range forms {
+		credentials, err := ParseCredentials(form)
+		if err != nil || len(credentials) != 1 || credentials[0].Payload.Reveal() != want {
+			t.Errorf("%s\ngave %v, %v", form, credentials, err)
+		}
+	}
+}
+
+func TestNumbersThatJSONKeepsAreAccepted(t *testing.T) {
+	for _, number := range []string{"0", "-0", "0.0", "0e5", "9007199254740991", "-9007199254740991", "0.1", "1e3", "1.5e-7", "3.14159"} {
+		if _, err := ParseCredentials(`{"a":{"k":` + number + `}}`); err != nil {
+			t.Errorf("%s: %v", number, err)
+		}
+	}
+}
+
+func TestASurrogatePairAndAnEscapedBackslashAreAccepted(t *testing.T) {
+	for _, text := range []string{`\ud83d\ude00`, `C:\\ud800`, `\u00e9`} {
+		if _, err := ParseCredentials(`{"a":{"k":"` + text + `"}}`); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestASecretIsMaskedWhereverItIsPrinted(t *testing.T) {
+	secret := NewSecret(canary)
+	credential := Credential{Name: "a", Payload: secret}
+	encoded, err := json.Marshal(credential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", secret, "credential", credential)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", secret, "credential", credential)
+	outs := []string{string(encoded), log.String(), secret.String(), fmt.Sprint(&secret), fmt.Errorf("x: %w", errors.New(fmt.Sprint(secret))).Error()}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T %v"} {
+		outs = append(outs, fmt.Sprintf(strings.Replace(verb, "%T ", "", 1), secret), fmt.Sprintf(strings.Replace(verb, "%T ", "", 1), credential),
+			fmt.Sprintf(strings.Replace(verb, "%T ", "", 1), &credential), fmt.Sprintf(strings.Replace(verb, "%T ", "", 1), []Secret{secret}))
+	}
+	for _, out := range outs {
+		if strings.Contains(out, canary) || strings.Contains(out, fmt.Sprintf("%x", canary)) {
+			t.Errorf("printed as %s", out)
+		}
+	}
+	if secret.Reveal() != canary || secret.Empty() || !NewSecret("").Empty() {
+		t.Error("the text is not kept")
+	}
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// Problems is every reason why a configuration is refused, in the order of the keys.
+// Its text has one line for each and never a secret value.
+type Problems []Problem
+
+// Problem is one reason: the configuration key, and what is wrong with it and how to mend it.
+type Problem struct {
+	Key  string // as `pulumi config set --path` takes it, for example vault.mount
+	Text string
+}
+
+// Error implements error.
+func (p Problems) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the configuration has %d problem", len(p))
+	if len(p) != 1 {
+		b.WriteByte('s')
+	}
+	b.WriteString(", nothing was created:")
+	for _, problem := range p {
+		fmt.Fprintf(&b, "\n  - %s: %s", problem.Key, problem.Text)
+	}
+	return b.String()
+}
+
+// AsProblems returns the problems that err carries.
+func AsProblems(err error) (Problems, bool) {
+	var p Problems
+	ok := errors.As(err, &p)
+	return p, ok
+}
+
+// collector gathers problems while a configuration is decoded and checked.
+type collector struct {
+	found  Problems
+	secret func(key string) bool // whether the user has marked any of a key as secret; nil: none
+}
+
+func (c *collector) addf(key, format string, args ...any) {
+	c.found = append(c.found, Problem{Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+// err returns the problems as an error, or nil when there are none.
+func (c *collector) err() error {
+	if len(c.found) == 0 {
+		return nil
+	}
+	sort.SliceStable(c.found, func(i, j int) bool { return c.found[i].Key < c.found[j].Key })
+	return c.found
+}
+
+// show quotes a value, or only says that there is one when the user keeps its key secret.
+func (c *collector) show(key, value string) string {
+	section, _, _ := strings.Cut(key, ".")
+	if c.secret != nil && c.secret(section) {
+		return masked
+	}
+	return strconv.Quote(value)
+}
