@@ -1,0 +1,158 @@
+// Package pulumitest runs the program against mocks and records every registration, so that a test asserts on what
+// the program asked for after the run has ended, and never inside an Apply that may not run.
+package pulumitest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Registration is one resource that the program asked for. Its JSON is what the golden files hold.
+type Registration struct {
+	Type             string         `json:"type"`
+	Name             string         `json:"name"`
+	Parent           string         `json:"parent,omitempty"`   // name of the parent; empty for the stack
+	Provider         string         `json:"provider,omitempty"` // name of an explicit provider
+	Protect          bool           `json:"protect,omitempty"`
+	RetainOnDelete   bool           `json:"retainOnDelete,omitempty"`
+	ReplaceOnChanges []string       `json:"replaceOnChanges,omitempty"`
+	DependsOn        []string       `json:"dependsOn,omitempty"`
+	Inputs           map[string]any `json:"inputs,omitempty"` // a secret shows as {"secret": value}
+
+	Custom     bool                 `json:"-"`
+	Properties resource.PropertyMap `json:"-"`
+}
+
+// Recorder implements [pulumi.MockResourceMonitor]. It gives each resource outputs made from its inputs: an id that
+// reads <type>/<name>, and for names that the provider would make, the logical name.
+type Recorder struct {
+	// Outputs adds computed outputs to a resource of a type.
+	Outputs map[string]resource.PropertyMap
+
+	mu            sync.Mutex
+	registrations []Registration
+}
+
+// NewResource implements pulumi.MockResourceMonitor.
+func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	rpc := args.RegisterRPC
+	r.mu.Lock()
+	r.registrations = append(r.registrations, Registration{
+		Type:             args.TypeToken,
+		Name:             args.Name,
+		Parent:           nameOf(rpc.GetParent()),
+		Provider:         nameOf(args.Provider),
+		Protect:          rpc.GetProtect(),
+		RetainOnDelete:   rpc.GetRetainOnDelete(),
+		ReplaceOnChanges: rpc.GetReplaceOnChanges(),
+		DependsOn:        namesOf(rpc.GetDependencies(), rpc.GetPropertyDependencies()),
+		Inputs:           plain(args.Inputs),
+		Custom:           args.Custom,
+		Properties:       args.Inputs.Copy(),
+	})
+	r.mu.Unlock()
+
+	outputs := args.Inputs.Copy()
+	maps := r.Outputs[args.TypeToken]
+	for key, value := range maps {
+		outputs[key] = value
+	}
+	if _, named := outputs["name"]; !named {
+		outputs["name"] = resource.NewStringProperty(args.Name)
+	}
+	return fmt.Sprintf("%s/%s", shortType(args.TypeToken), args.Name), outputs, nil
+}
+
+// Call implements pulumi.MockResourceMonitor. The program calls no function of a provider.
+func (r *Recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	return nil, fmt.Errorf("the program called %s, which no test expects", args.Token)
+}
+
+// Registrations returns what was registered, sorted by type and name; the engine's own order varies from run to run.
+func (r *Recorder) Registrations() []Registration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sorted := slices.Clone(r.registrations)
+	slices.SortFunc(sorted, func(a, b Registration) int {
+		return strings.Compare(a.Type+" "+a.Name, b.Type+" "+b.Name)
+	})
+	return sorted
+}
+
+// Find returns the one registration of a type and name.
+func (r *Recorder) Find(typ, name string) (Registration, bool) {
+	for _, registration := range r.Registrations() {
+		if registration.Type == typ && registration.Name == name {
+			return registration, true
+		}
+	}
+	return Registration{}, false
+}
+
+// Golden is the text of the golden file.
+func (r *Recorder) Golden() ([]byte, error) {
+	text, err := json.MarshalIndent(r.Registrations(), "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("golden: %w", err)
+	}
+	return append(text, '\n'), nil
+}
+
+// Run runs the program under mocks with a stack's configuration. The keys named in secrets are config secrets.
+func (r *Recorder) Run(program pulumi.RunFunc, project, stack string, config map[string]string, secrets ...string) error {
+	return pulumi.RunErr(program, pulumi.WithMocks(project, stack, r), func(info *pulumi.RunInfo) {
+		info.Config, info.ConfigSecretKeys = config, secrets
+	})
+}
+
+// nameOf is the last part of a URN, or of a provider reference (URN::id).
+func nameOf(reference string) string {
+	urn, _, _ := strings.Cut(reference, "::unknown")
+	parts := strings.Split(urn, "::")
+	if len(parts) < 4 || parts[2] == string(resource.RootStackType) {
+		return ""
+	}
+	return parts[3]
+}
+
+// dependencies is a property's list of URNs in a registration request.
+type dependencies interface{ GetUrns() []string }
+
+func namesOf[D dependencies](urns []string, properties map[string]D) []string {
+	names := map[string]bool{}
+	for _, urn := range urns {
+		names[nameOf(urn)] = true
+	}
+	for _, property := range properties {
+		for _, urn := range property.GetUrns() {
+			names[nameOf(urn)] = true
+		}
+	}
+	delete(names, "")
+	list := make([]string, 0, len(names))
+	for name := range names {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func shortType(token string) string {
+	return string(tokens.Type(token).Name())
+}
+
+func plain(properties resource.PropertyMap) map[string]any {
+	return properties.MapRepl(nil, func(v resource.PropertyValue) (any, bool) {
+		if v.IsSecret() {
+			return map[string]any{"secret": v.SecretValue().Element.MapRepl(nil, nil)}, true
+		}
+		return nil, false
+	})
+}

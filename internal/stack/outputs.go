@@ -1,0 +1,50 @@
+package stack
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/azureml"
+	"mlvault/internal/config"
+	"mlvault/internal/credentials"
+)
+
+// The stack's outputs. Scripts and other stacks read them by these names, so a name is never changed, only added.
+// None is secret but the address, and none holds a value of a credential.
+const (
+	OutputResourceGroup       = "resourceGroup"
+	OutputWorkspaceName       = "workspaceName"
+	OutputWorkspaceID         = "workspaceId"
+	OutputJobIdentityID       = "jobIdentityId"
+	OutputJobIdentityClientID = "jobIdentityClientId"
+	OutputComputeCluster      = "computeCluster"  // only with compute
+	OutputVaultAddress        = "vaultAddress"    // secret: `pulumi stack output vaultAddress --show-secrets`
+	OutputVaultNamespace      = "vaultNamespace"  // empty without one
+	OutputVaultLoginPath      = "vaultLoginPath"  // API path, for example auth/jwt-mlvault-dev/login
+	OutputVaultRole           = "vaultRole"       // to send with the token
+	OutputVaultAudience       = "vaultAudience"   // to ask the managed identity a token for
+	OutputVaultPolicy         = "vaultPolicy"     // the read policy's name
+	OutputCredentialPaths     = "credentialPaths" // credential name -> API path
+	OutputReadme              = "readme"          // Markdown, which Pulumi Cloud shows on the stack's page
+)
+
+func outputs(cfg *config.Config, workspace *azureml.Workspace, store *credentials.Store) pulumi.Map {
+	out := pulumi.Map{
+		OutputResourceGroup:       workspace.ResourceGroup,
+		OutputWorkspaceName:       workspace.Name,
+		OutputWorkspaceID:         workspace.ID,
+		OutputJobIdentityID:       workspace.JobIdentity.ID,
+		OutputJobIdentityClientID: workspace.JobIdentity.ClientID,
+		OutputVaultAddress:        secret(cfg.Address),
+		OutputVaultNamespace:      pulumi.String(cfg.Vault.Namespace),
+		OutputVaultLoginPath:      pulumi.String(store.LoginPath),
+		OutputVaultRole:           store.Role,
+		OutputVaultAudience:       pulumi.String(cfg.Workload.Audience),
+		OutputVaultPolicy:         store.Policy,
+		OutputCredentialPaths:     pulumi.ToStringMap(store.Paths),
+		OutputReadme:              readme(cfg, workspace, store),
+	}
+	if cfg.Compute != nil {
+		out[OutputComputeCluster] = workspace.Cluster
+	}
+	return out
+}

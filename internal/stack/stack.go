@@ -1,0 +1,120 @@
+// Package stack puts the program together: it reads the configuration, builds the two halves and exports the outputs.
+// It is the only package that knows both halves, and the only one that reveals a secret, straight into [pulumi.ToSecret].
+package stack
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/pulumi/pulumi-vault/sdk/v6/go/vault"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/azureml"
+	"mlvault/internal/config"
+	"mlvault/internal/credentials"
+)
+
+// Run is the program. A refused configuration is an error before anything is registered.
+func Run(ctx *pulumi.Context) error {
+	cfg, err := config.Load(ctx)
+	if err != nil {
+		return err
+	}
+	outputs, err := deploy(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	for name, value := range outputs {
+		ctx.Export(name, value)
+	}
+	return nil
+}
+
+// deploy registers everything and returns the stack's outputs. The logical names here are part of every URN.
+func deploy(ctx *pulumi.Context, cfg *config.Config) (pulumi.Map, error) {
+	workspace, err := azureml.New(ctx, "ml", workspaceArgs(cfg))
+	if err != nil {
+		return nil, err
+	}
+	provider, err := newVaultProvider(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("vault provider: %w", err)
+	}
+	store, err := credentials.New(ctx, "credentials", storeArgs(cfg, workspace.JobIdentity), pulumi.Providers(provider))
+	if err != nil {
+		return nil, err
+	}
+	return outputs(cfg, workspace, store), nil
+}
+
+// newVaultProvider states every setting that the SDK would otherwise take from the deployer's environment, where
+// VAULT_SKIP_VERIFY or VAULT_MAX_RETRIES of one laptop would become part of the state and a diff for the next.
+func newVaultProvider(ctx *pulumi.Context, cfg *config.Config) (*vault.Provider, error) {
+	args := &vault.ProviderArgs{
+		Address:            secret(cfg.Address),
+		Token:              secret(cfg.Token),
+		TokenName:          pulumi.Sprintf("mlvault-%s-%s", cfg.Project, cfg.Stack),
+		SkipChildToken:     pulumi.Bool(cfg.Vault.SkipChildToken),
+		MaxLeaseTtlSeconds: pulumi.Int(cfg.Vault.MaxLeaseTTLSeconds),
+		MaxRetries:         pulumi.Int(2),
+		SkipTlsVerify:      pulumi.Bool(false),
+	}
+	if cfg.Vault.Namespace != "" {
+		// On the provider and nowhere else: a resource's own namespace is relative to it and would be doubled.
+		args.Namespace = pulumi.String(cfg.Vault.Namespace)
+	}
+	if cfg.Vault.CACertFile != "" {
+		args.CaCertFile = pulumi.String(cfg.Vault.CACertFile)
+	}
+	return vault.NewProvider(ctx, "vault", args)
+}
+
+// secret wraps masked text for Pulumi: from here on the engine encrypts it in the state and masks it in the output.
+func secret(text config.Secret) pulumi.StringOutput {
+	return pulumi.ToSecret(pulumi.String(text.Reveal())).(pulumi.StringOutput) //nolint:forcetypeassert // ToSecret keeps the type.
+}
+
+func workspaceArgs(cfg *config.Config) azureml.Args {
+	args := azureml.Args{
+		Location: cfg.Location,
+		Names:    azureml.Names(cfg.Azure.Names),
+		Tags: map[string]string{
+			"project": cfg.Project, "stack": cfg.Stack, "managed-by": "pulumi",
+		},
+		PublicNetworkAccess: cfg.Azure.PublicNetworkAccess,
+		HBIWorkspace:        cfg.Azure.HBIWorkspace,
+		Protect:             cfg.Azure.Protect,
+	}
+	maps.Copy(args.Tags, cfg.Azure.Tags)
+	if cfg.Compute != nil {
+		args.Compute = &azureml.Compute{VMSize: cfg.Compute.VMSize, MaxNodes: cfg.Compute.MaxNodes}
+	}
+	return args
+}
+
+func storeArgs(cfg *config.Config, identity azureml.JobIdentity) credentials.Args {
+	args := credentials.Args{
+		Mount:           cfg.Vault.Mount,
+		CreateMount:     cfg.Vault.CreateMount,
+		Prefix:          cfg.Vault.Prefix,
+		Owner:           map[string]string{"project": cfg.Project, "stack": cfg.Stack, "managed-by": "pulumi"},
+		DisableRead:     cfg.Vault.DisableRead,
+		DeleteOnDestroy: cfg.Vault.DeleteOnDestroy,
+		AccessName:      cfg.AccessName(),
+		Login: credentials.Login{
+			AuthPath:      cfg.Workload.AuthPath,
+			CreateBackend: *cfg.Workload.CreateAuthBackend,
+			Issuer:        cfg.Workload.Issuer,
+			IssuerCAPEM:   cfg.Workload.IssuerCAPEM,
+			Audience:      cfg.Workload.Audience,
+			PrincipalID:   identity.PrincipalID,
+			TenantID:      identity.TenantID,
+			PrincipalIDs:  cfg.Workload.PrincipalIDs,
+			TokenTTL:      cfg.Workload.TokenTTLSeconds,
+		},
+	}
+	for _, credential := range cfg.Credentials {
+		args.Credentials = append(args.Credentials, credentials.Credential{Name: credential.Name, Data: secret(credential.Payload)})
+	}
+	return args
+}

@@ -1,0 +1,373 @@
+package stack
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"gopkg.in/yaml.v3"
+
+	"mlvault/internal/config"
+	"mlvault/internal/pulumitest"
+)
+
+// The canaries stand where the secrets stand; every test may look for them.
+const (
+	addressCanary = "https://vault-canary.example.com:8200"
+	tokenCanary   = "hvs.token-canary"
+	payloadCanary = "payload-canary"
+)
+
+var secretKeys = []string{"mlvault:vaultAddress", "mlvault:vaultToken", "mlvault:credentials"}
+
+// stackConfig is the plain configuration of Pulumi.<stack>.yaml, as the CLI would hand it over, with secrets added.
+func stackConfig(t *testing.T, stack string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "Pulumi."+stack+".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Config map[string]any `yaml:"config"`
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{
+		"mlvault:vaultAddress": addressCanary,
+		"mlvault:vaultToken":   tokenCanary,
+		"mlvault:credentials":  fmt.Sprintf(`{"ml_api_key":{"api_key":%q},"feature_store":{"user":"ml","password":"x%s"}}`, payloadCanary, payloadCanary),
+	}
+	for key, value := range file.Config {
+		if text, isText := value.(string); isText {
+			values[key] = text
+			continue
+		}
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[key] = string(encoded)
+	}
+	return values
+}
+
+func recorder() *pulumitest.Recorder {
+	text := resource.NewStringProperty
+	return &pulumitest.Recorder{Outputs: map[string]resource.PropertyMap{
+		"azure-native:managedidentity/v20230131:UserAssignedIdentity": {
+			"clientId":    text("11111111-1111-1111-1111-111111111111"),
+			"principalId": text("22222222-2222-2222-2222-222222222222"),
+			"tenantId":    text("33333333-3333-3333-3333-333333333333"),
+		},
+	}}
+}
+
+// run runs the program with a stack's configuration, changed by edit, and returns what it registered.
+func run(t *testing.T, stack string, edit func(map[string]string)) (*pulumitest.Recorder, error) {
+	t.Helper()
+	values, r := stackConfig(t, stack), recorder()
+	if edit != nil {
+		edit(values)
+	}
+	return r, r.Run(Run, "mlvault", stack, values, secretKeys...)
+}
+
+func mustRun(t *testing.T, stack string, edit func(map[string]string)) *pulumitest.Recorder {
+	t.Helper()
+	r, err := run(t, stack, edit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// stacks are the stacks of this repository, each by its settings file.
+func stacks(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "Pulumi.*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no stack settings found", err)
+	}
+	var names []string
+	for _, file := range files {
+		names = append(names, strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "Pulumi."), ".yaml"))
+	}
+	return names
+}
+
+func TestEveryRegistrationIsAsReviewed(t *testing.T) {
+	for _, stack := range stacks(t) {
+		t.Run(stack, func(t *testing.T) {
+			got, err := mustRun(t, stack, nil).Golden()
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden := filepath.Join("testdata", stack+".json")
+			if os.Getenv("UPDATE_GOLDEN") != "" {
+				if err := os.WriteFile(golden, got, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("the registrations differ from %s.\nA changed type or name deletes a resource and creates another. "+
+					"If that is what you want: UPDATE_GOLDEN=1 go test ./internal/stack, and let the diff be reviewed.\ngot:\n%s", golden, got)
+			}
+		})
+	}
+}
+
+func TestEveryCustomResourceIsUnderAComponent(t *testing.T) {
+	r := mustRun(t, "dev", nil)
+	components := map[string]bool{}
+	for _, registration := range r.Registrations() {
+		if !registration.Custom {
+			components[registration.Name] = true
+		}
+	}
+	for _, registration := range r.Registrations() {
+		isProvider := strings.HasPrefix(registration.Type, "pulumi:providers:")
+		if registration.Custom && !isProvider && !components[registration.Parent] {
+			t.Errorf("%s %s has the parent %q, which is no component", registration.Type, registration.Name, registration.Parent)
+		}
+	}
+}
+
+func TestEveryVaultResourceUsesTheStacksProvider(t *testing.T) {
+	for _, registration := range mustRun(t, "dev", nil).Registrations() {
+		if strings.HasPrefix(registration.Type, "vault:") && registration.Provider != "vault" {
+			t.Errorf("%s %s uses the provider %q: its address and token would come from the environment",
+				registration.Type, registration.Name, registration.Provider)
+		}
+	}
+}
+
+func TestSecretsStandWhereTheyBelongAndNowhereElse(t *testing.T) {
+	wants := map[string][]string{
+		addressCanary: {"vault.address"},
+		tokenCanary:   {"vault.token"},
+		payloadCanary: {"credentials-feature_store.dataJson", "credentials-ml_api_key.dataJson"},
+	}
+	r := mustRun(t, "dev", nil)
+	for canary, want := range wants {
+		var got []string
+		for _, registration := range r.Registrations() {
+			for key, value := range registration.Properties {
+				if !strings.Contains(fmt.Sprint(value.MapRepl(nil, nil)), canary) && !strings.Contains(fmt.Sprint(plainOf(value)), canary) {
+					continue
+				}
+				got = append(got, registration.Name+"."+string(key))
+				if !value.IsSecret() {
+					t.Errorf("%s.%s of %s holds %s outside a secret", registration.Name, key, registration.Type, canary)
+				}
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s stands in %v, want %v", canary, got, want)
+		}
+	}
+}
+
+func plainOf(v resource.PropertyValue) any {
+	if v.IsSecret() {
+		return v.SecretValue().Element.V
+	}
+	return v.V
+}
+
+func TestVaultWaitsForTheIdentityAndForNothingElseOfAzure(t *testing.T) {
+	for _, registration := range mustRun(t, "dev", nil).Registrations() {
+		if !strings.HasPrefix(registration.Type, "vault:") {
+			continue
+		}
+		for _, dependency := range registration.DependsOn {
+			if strings.HasPrefix(dependency, "ml") && dependency != "ml-identity" {
+				t.Errorf("%s waits for %s; a child token can expire while Azure is slow", registration.Name, dependency)
+			}
+		}
+	}
+}
+
+func TestAnEmptyTokenIsLeftToTheEnvironment(t *testing.T) {
+	r := mustRun(t, "dev", func(values map[string]string) { delete(values, "mlvault:vaultToken") })
+	provider, found := r.Find("pulumi:providers:vault", "vault")
+	token := provider.Properties["token"]
+	if !found || !token.IsSecret() || token.SecretValue().Element.StringValue() != "" {
+		t.Errorf("the provider's token is %v, want a secret empty text: the plugin then reads VAULT_TOKEN", token)
+	}
+}
+
+func TestTheProviderTakesNothingFromTheDeployersEnvironment(t *testing.T) {
+	want, err := mustRun(t, "dev", nil).Golden()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"VAULT_SKIP_VERIFY": "true", "VAULT_MAX_RETRIES": "9", "TERRAFORM_VAULT_MAX_TTL": "77",
+		"VAULT_ADDR": "https://elsewhere", "VAULT_TOKEN": "other", "VAULT_NAMESPACE": "other",
+	} {
+		t.Setenv(name, value)
+	}
+	got, err := mustRun(t, "dev", nil).Golden()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("the environment changed the registrations:\n%s", got)
+	}
+}
+
+func TestProtectCoversWhatHoldsData(t *testing.T) {
+	r := mustRun(t, "dev", func(values map[string]string) { values["mlvault:azure"] = `{"protect":true}` })
+	var got []string
+	for _, registration := range r.Registrations() {
+		if registration.Protect {
+			got = append(got, registration.Name)
+		}
+	}
+	slices.Sort(got)
+	if want := []string{"ml-group", "ml-kv", "ml-workspace", "mlstorage"}; !slices.Equal(got, want) {
+		t.Errorf("protected are %v, want %v", got, want)
+	}
+}
+
+func TestAMountMadeHereOutlivesTheStackUnlessToldOtherwise(t *testing.T) {
+	for setting, kept := range map[string]bool{`{"createMount":true}`: true, `{"createMount":true,"deleteOnDestroy":true}`: false} {
+		r := mustRun(t, "dev", func(values map[string]string) { values["mlvault:vault"] = setting })
+		mount, found := r.Find("vault:index/mount:Mount", "credentials-mount")
+		if !found || mount.RetainOnDelete != kept {
+			t.Errorf("with %s the mount is registered: %t, kept: %t, want kept: %t", setting, found, mount.RetainOnDelete, kept)
+		}
+	}
+}
+
+func TestARefusedConfigurationRegistersNothing(t *testing.T) {
+	r, err := run(t, "dev", func(values map[string]string) {
+		values["mlvault:credentials"] = `{"bad*name":{"api_key":"` + payloadCanary + `"}}`
+		values["mlvault:vault"] = `{"mount":"kv/data/x"}`
+	})
+	if err == nil {
+		t.Fatal("the configuration was accepted")
+	}
+	if got := r.Registrations(); len(got) != 0 {
+		t.Errorf("registered before the refusal: %v", got)
+	}
+	problems, ok := config.AsProblems(err)
+	if !ok || len(problems) != 2 {
+		t.Errorf("want two problems in one error, got: %v", err)
+	}
+	if strings.Contains(err.Error(), payloadCanary) {
+		t.Errorf("the error quotes the payload: %v", err)
+	}
+}
+
+func TestOutputsAreCompleteAndPlain(t *testing.T) {
+	var got map[string]any
+	var secretOnes []string
+	program := func(ctx *pulumi.Context) error {
+		cfg, err := config.Load(ctx)
+		if err != nil {
+			return err
+		}
+		out, err := deploy(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		got = make(map[string]any, len(out))
+		for name, value := range out {
+			awaited, isSecret, err := awaitOutput(ctx, pulumi.ToOutput(value))
+			if err != nil {
+				return err
+			}
+			got[name] = awaited
+			if isSecret {
+				secretOnes = append(secretOnes, name)
+			}
+		}
+		return nil
+	}
+	if err := recorder().Run(program, "mlvault", "dev", stackConfig(t, "dev"), secretKeys...); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		OutputResourceGroup:       "ml-group",
+		OutputWorkspaceName:       "ml-workspace",
+		OutputWorkspaceID:         "Workspace/ml-workspace",
+		OutputJobIdentityID:       "UserAssignedIdentity/ml-identity",
+		OutputJobIdentityClientID: "11111111-1111-1111-1111-111111111111",
+		OutputComputeCluster:      "ml-cluster",
+		OutputVaultAddress:        addressCanary,
+		OutputVaultNamespace:      "",
+		OutputVaultLoginPath:      "auth/jwt-mlvault-dev/login",
+		OutputVaultRole:           "mlvault-dev",
+		OutputVaultAudience:       "api://mlvault-dev",
+		OutputVaultPolicy:         "mlvault-dev",
+		OutputCredentialPaths: map[string]string{
+			"feature_store": "secret/data/mlvault/dev/feature_store",
+			"ml_api_key":    "secret/data/mlvault/dev/ml_api_key",
+		},
+	}
+	readme := fmt.Sprint(got[OutputReadme])
+	delete(got, OutputReadme)
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("outputs are\n%v\nwant\n%v", got, want)
+	}
+	if !slices.Equal(secretOnes, []string{OutputVaultAddress}) {
+		t.Errorf("secret outputs are %v, want the address alone", secretOnes)
+	}
+	for name, text := range map[string]string{
+		"workspace": "**ml-workspace**", "cluster": "azureml:ml-cluster", "login path": "auth/jwt-mlvault-dev/login",
+		"credential": `credentials["ml_api_key"]`, "client id": "11111111-1111-1111-1111-111111111111",
+	} {
+		if !strings.Contains(readme, text) {
+			t.Errorf("the readme lacks the %s (%s):\n%s", name, text, readme)
+		}
+	}
+	for _, canary := range []string{addressCanary, tokenCanary, payloadCanary} {
+		if strings.Contains(readme, canary) {
+			t.Errorf("the readme holds %s", canary)
+		}
+	}
+}
+
+func TestWithoutAClusterTheReadmeAttachesTheIdentityToAnExistingOne(t *testing.T) {
+	values := stackConfig(t, "dev")
+	delete(values, "mlvault:compute")
+	var readme string
+	program := func(ctx *pulumi.Context) error {
+		cfg, err := config.Load(ctx)
+		if err != nil {
+			return err
+		}
+		out, err := deploy(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		if _, has := out[OutputComputeCluster]; has {
+			t.Error("there is an output for a cluster that nobody asked for")
+		}
+		awaited, _, err := awaitOutput(ctx, pulumi.ToOutput(out[OutputReadme]))
+		readme = fmt.Sprint(awaited)
+		return err
+	}
+	if err := recorder().Run(program, "mlvault", "dev", values, slices.Collect(maps.Keys(values))...); err != nil {
+		t.Fatal(err)
+	}
+	if want := "az ml compute update --name <cluster> --resource-group ml-group --workspace-name ml-workspace " +
+		"--identity-type user_assigned --user-assigned-identities UserAssignedIdentity/ml-identity"; !strings.Contains(readme, want) {
+		t.Errorf("the readme lacks %q:\n%s", want, readme)
+	}
+}
