@@ -84,18 +84,19 @@ type Compute struct {
 	MaxNodes int    `json:"maxNodes"` // default 1
 }
 
-// source gives the text of a configuration key, whether it is set, and whether any of it is a config secret.
-type source interface {
-	GetConfig(key string) (string, bool)
-	IsConfigSecret(key string) bool
+// Source is where a configuration comes from: a [pulumi.Context], or what stands for one outside an update.
+type Source interface {
+	GetConfig(key string) (text string, set bool) // key with its namespace; objects as JSON
+	IsConfigSecret(key string) bool               // whether any part of it is encrypted
 	Project() string
 	Stack() string
 }
 
 // Load reads the stack's configuration. The error is a [Problems] and quotes no secret.
-func Load(ctx *pulumi.Context) (*Config, error) { return load(ctx) }
+func Load(ctx *pulumi.Context) (*Config, error) { return From(ctx) }
 
-func load(src source) (*Config, error) {
+// From is Load for any source, so that what looks at a configuration outside an update reads it the same way.
+func From(src Source) (*Config, error) {
 	c := &collector{secret: func(name string) bool { return src.IsConfigSecret(src.Project() + ":" + name) }}
 	cfg := decode(c, src)
 	cfg.applyDefaults()
@@ -106,7 +107,7 @@ func load(src source) (*Config, error) {
 	return cfg, nil
 }
 
-func decode(c *collector, src source) *Config {
+func decode(c *collector, src Source) *Config {
 	cfg := &Config{Project: src.Project(), Stack: src.Stack()}
 	key := func(name string) string { return cfg.Project + ":" + name }
 	cfg.Location, _ = src.GetConfig("azure-native:location")
@@ -146,7 +147,6 @@ func decode(c *collector, src source) *Config {
 func ParseCredentials(text string) ([]Credential, error) {
 	c := &collector{}
 	credentials := decodeCredentials(c, text)
-	validateCredentials(c, credentials)
 	if err := c.err(); err != nil {
 		return nil, err
 	}
@@ -162,8 +162,8 @@ func decodeCredentials(c *collector, text string) []Credential {
 		return nil
 	}
 	root, faults := parseJSON(text)
-	reportFaults(c, key, faults)
-	if len(faults) > 0 {
+	faulty := reportFaults(c, key, faults)
+	if faulty[key] {
 		return nil
 	}
 	if root.kind != '{' {
@@ -175,43 +175,54 @@ func decodeCredentials(c *collector, text string) []Credential {
 	}
 	var credentials []Credential
 	for i, name := range root.keys {
-		if credential, ok := decodeCredential(c, key+"."+name, name, root.members[i]); ok {
-			credentials = append(credentials, credential)
+		if problem := pathProblem(name); problem != "" {
+			c.addf(key+"."+name, "the name %s", problem)
+		}
+		if at := key + "." + name; !faulty[at] {
+			if payload, ok := decodePayload(c, at, root.members[i]); ok {
+				credentials = append(credentials, Credential{Name: name, Payload: payload})
+			}
 		}
 	}
 	slices.SortFunc(credentials, func(a, b Credential) int { return strings.Compare(a.Name, b.Name) })
 	return credentials
 }
 
-func decodeCredential(c *collector, key, name string, payload node) (Credential, bool) {
+func decodePayload(c *collector, key string, payload node) (Secret, bool) {
 	if text, isText := payload.scalar.(string); isText {
 		parsed, faults := parseJSON(text)
-		reportFaults(c, key, faults)
-		if len(faults) > 0 {
-			return Credential{}, false
+		if reportFaults(c, key, faults)[key] {
+			return Secret{}, false
 		}
 		payload = parsed
 	}
 	if payload.kind != '{' {
 		c.addf(key, "is not an object of keys and values, which is all that KV v2 stores")
-		return Credential{}, false
+		return Secret{}, false
 	}
 	if len(payload.keys) == 0 {
 		c.addf(key, "has no keys; give it one with `pulumi config set --path --secret %s.<key>`, or remove it", key)
-		return Credential{}, false
+		return Secret{}, false
 	}
 	text, err := encode(payload)
 	if err != nil {
 		c.addf(key, "cannot be written as JSON")
-		return Credential{}, false
+		return Secret{}, false
 	}
-	return Credential{Name: name, Payload: NewSecret(string(text))}, true
+	if len(text) > MaxPayloadBytes {
+		c.addf(key, "has %d bytes of JSON; Vault takes at most %d in one secret, split it", len(text), MaxPayloadBytes)
+	}
+	return NewSecret(string(text)), true
 }
 
-func reportFaults(c *collector, key string, faults []fault) {
+// reportFaults adds the faults and returns the keys that have one.
+func reportFaults(c *collector, key string, faults []fault) map[string]bool {
+	faulty := map[string]bool{}
 	for _, f := range faults {
 		c.addf(key+f.path, "%s", f.text)
+		faulty[key+f.path] = true
 	}
+	return faulty
 }
 
 // applyDefaults fills what the configuration leaves out; each default is the safe side or what most teams have.

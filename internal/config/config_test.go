@@ -40,7 +40,7 @@ func valid() fake {
 func set(key, value string) func(fake) { return func(f fake) { f["mlvault:"+key] = value } }
 
 func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
-	cfg, err := load(plainFake{valid()})
+	cfg, err := From(plainFake{valid()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestEachRefusalNamesItsKeyAndQuotesNoSecret(t *testing.T) {
 		t.Run(refusal.name, func(t *testing.T) {
 			values := maps.Clone(valid())
 			refusal.edit(values)
-			_, err := load(plainFake{values})
+			_, err := From(plainFake{values})
 			if err == nil {
 				t.Fatal("the configuration was accepted")
 			}
@@ -211,9 +211,9 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 	} {
 		edit(values)
 	}
-	_, err := load(plainFake{values})
+	_, err := From(plainFake{values})
 	for _, want := range []string{
-		"azure-native:location", "vaultAddress", "credentials.a*.k", "vault.mount", "vault.nope", "vault.createMount",
+		"azure-native:location", "vaultAddress", "credentials.a*", "credentials.a*.k", "credentials.b", "vault.mount", "vault.nope", "vault.createMount",
 		"azure.publicNetworkAccess", "azure.names.keyVault", "workload.audience",
 	} {
 		if err == nil || !strings.Contains(err.Error(), "- "+want+": ") {
@@ -227,7 +227,7 @@ type allPlain struct{ fake }
 func (allPlain) IsConfigSecret(string) bool { return false }
 
 func TestASecretInPlainTextIsRefused(t *testing.T) {
-	_, err := load(allPlain{valid()})
+	_, err := From(allPlain{valid()})
 	for _, key := range []string{"vaultAddress", "vaultToken", "credentials"} {
 		if err == nil || !strings.Contains(err.Error(), key+": is in plain text") {
 			t.Errorf("%s in plain text was accepted: %v", key, err)
@@ -241,7 +241,7 @@ func TestASecretInPlainTextIsRefused(t *testing.T) {
 func TestAPlainSettingThatTheUserKeepsSecretIsNotQuoted(t *testing.T) {
 	values := valid()
 	values["mlvault:vault"] = `{"mount":"/` + canary + `"}`
-	_, err := load(values)
+	_, err := From(values)
 	if err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), "vault.mount: [secret] begins") {
 		t.Errorf("got %v", err)
 	}

@@ -35,7 +35,8 @@ type fault struct {
 }
 
 // parseJSON reads one JSON text and returns what encoding/json alone would let pass in silence: duplicate keys,
-// null, numbers that a float64 rounds, text that is not UTF-8. A fault never quotes the text.
+// null, numbers that a float64 rounds, text that is not UTF-8. A fault never quotes the text. With a fault at the root
+// there is no value, and the node's kind and scalar are empty.
 func parseJSON(text string) (node, []fault) {
 	if !utf8.ValidString(text) {
 		return node{}, []fault{{text: "is not valid UTF-8; Vault would store other characters"}}

@@ -17,7 +17,6 @@ const MaxPayloadBytes = 1_000_000
 func (cfg *Config) validate(c *collector) {
 	validateAddress(c, cfg.Address.Reveal())
 	validateToken(c, cfg.Token.Reveal())
-	validateCredentials(c, cfg.Credentials)
 	cfg.validateVault(c)
 	cfg.validateAzure(c)
 	cfg.validateWorkload(c)
@@ -54,18 +53,6 @@ func loopback(host string) bool {
 func validateToken(c *collector, token string) {
 	if strings.ContainsFunc(token, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		c.addf("vaultToken", "has a space or a line break in it; set it again without (a file's last line break is kept by `<`)")
-	}
-}
-
-func validateCredentials(c *collector, credentials []Credential) {
-	for _, credential := range credentials {
-		key := "credentials." + credential.Name
-		if problem := pathProblem(credential.Name); problem != "" {
-			c.addf(key, "the name %s", problem)
-		}
-		if size := len(credential.Payload.Reveal()); size > MaxPayloadBytes {
-			c.addf(key, "has %d bytes of JSON; Vault takes at most %d in one secret, split it", size, MaxPayloadBytes)
-		}
 	}
 }
 

@@ -7,9 +7,7 @@ package credentials
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/pulumi/pulumi-vault/sdk/v6/go/vault"
 	"github.com/pulumi/pulumi-vault/sdk/v6/go/vault/jwt"
@@ -30,6 +28,7 @@ type Args struct {
 	Owner           map[string]string // custom metadata of each secret; never secret
 	DisableRead     bool
 	DeleteOnDestroy bool
+	SkipChildToken  bool   // of the provider; it decides what the deployer's policy needs
 	AccessName      string // of the policy and of the role, in lower case
 	Login           Login
 }
@@ -93,7 +92,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 func paths(args Args) map[string]string {
 	p := make(map[string]string, len(args.Credentials))
 	for _, credential := range args.Credentials {
-		p[credential.Name] = args.Mount + "/data/" + args.Prefix + "/" + credential.Name
+		p[credential.Name] = args.path("data", credential.Name)
 	}
 	return p
 }
@@ -110,7 +109,7 @@ func (b *builder) build() error {
 	}
 	policy, err := vault.NewPolicy(b.ctx, b.name+"-read", &vault.PolicyArgs{
 		Name:   pulumi.String(b.args.AccessName),
-		Policy: pulumi.String(readPolicy(b.parent.Paths)),
+		Policy: pulumi.String(ReadPolicy(b.args)),
 	}, b.child()...)
 	if err != nil {
 		return fmt.Errorf("policy %s: %w", b.args.AccessName, err)
@@ -156,17 +155,6 @@ func (b *builder) secret(mount pulumi.StringInput, credential Credential) error 
 		DeleteAllVersions: pulumi.Bool(b.args.DeleteOnDestroy),
 	}, b.child()...)
 	return err
-}
-
-// readPolicy is the text of the policy: read on each path, nothing else, no wildcard.
-// Its text is what a diff of the policy compares, so the same paths always give the same text.
-func readPolicy(paths map[string]string) string {
-	var text strings.Builder
-	text.WriteString("# Reads the credentials of one mlvault stack, and nothing else.\n")
-	for _, path := range slices.Sorted(maps.Values(paths)) {
-		fmt.Fprintf(&text, "path %q {\n  capabilities = [\"read\"]\n}\n", path)
-	}
-	return text.String()
 }
 
 // child builds a child's options, a fresh slice each time: two children never share a backing array.

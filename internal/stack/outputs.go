@@ -27,7 +27,11 @@ const (
 	OutputReadme              = "readme"          // Markdown, which Pulumi Cloud shows on the stack's page
 )
 
-func outputs(cfg *config.Config, workspace *azureml.Workspace, store *credentials.Store) pulumi.Map {
+func outputs(cfg *config.Config, workspace *azureml.Workspace, store *credentials.Store) (pulumi.Map, error) {
+	page, err := readme(cfg, workspace, store)
+	if err != nil {
+		return nil, err
+	}
 	out := pulumi.Map{
 		OutputResourceGroup:       workspace.ResourceGroup,
 		OutputWorkspaceName:       workspace.Name,
@@ -41,10 +45,10 @@ func outputs(cfg *config.Config, workspace *azureml.Workspace, store *credential
 		OutputVaultAudience:       pulumi.String(cfg.Workload.Audience),
 		OutputVaultPolicy:         store.Policy,
 		OutputCredentialPaths:     pulumi.ToStringMap(store.Paths),
-		OutputReadme:              readme(cfg, workspace, store),
+		OutputReadme:              page,
 	}
 	if cfg.Compute != nil {
 		out[OutputComputeCluster] = workspace.Cluster
 	}
-	return out
+	return out, nil
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,7 +16,12 @@ import (
 
 // readme is the page that tells an ML engineer how a job of this stack reads its credentials. It names the address's
 // output instead of the address: one secret inside would make the whole page [secret].
-func readme(cfg *config.Config, workspace *azureml.Workspace, store *credentials.Store) pulumi.StringOutput {
+func readme(cfg *config.Config, workspace *azureml.Workspace, store *credentials.Store) (pulumi.StringOutput, error) {
+	// With names, because two paths may end in the same part.
+	paths, err := json.Marshal(store.Paths)
+	if err != nil {
+		return pulumi.StringOutput{}, fmt.Errorf("readme: %w", err)
+	}
 	return pulumi.Sprintf(`# %s, stack %s
 
 Azure ML workspace **%s** in resource group **%s**. Jobs read their credentials from Vault with the job identity; no token, no key.
@@ -34,9 +40,8 @@ Environment variables of the job (`+"`environment_variables`"+` in `+"`job/job.y
 | VAULT_LOGIN_PATH | %s |
 | VAULT_ROLE | %s |
 | VAULT_AUDIENCE | %s |
-| VAULT_NAMESPACE | %s |
-| VAULT_CREDENTIALS | %s |
-| DEFAULT_IDENTITY_CLIENT_ID | %s |
+%s| VAULT_CREDENTIALS | %s |
+| AZURE_CLIENT_ID | %s |
 
 ## 3. Read them
 
@@ -48,10 +53,10 @@ Put `+"`job/vault_credentials.py`"+` beside the training script:
 		cfg.Project, cfg.Stack,
 		workspace.Name, workspace.ResourceGroup,
 		identityStep(cfg, workspace),
-		store.LoginPath, store.Role, cfg.Workload.Audience, orNone(cfg.Vault.Namespace),
-		strings.Join(slices.Sorted(maps.Values(store.Paths)), ","),
+		store.LoginPath, store.Role, cfg.Workload.Audience, namespaceRow(cfg.Vault.Namespace),
+		string(paths),
 		workspace.JobIdentity.ClientID,
-		nameList(store.Paths))
+		nameList(store.Paths)), nil
 }
 
 func identityStep(cfg *config.Config, workspace *azureml.Workspace) pulumi.StringOutput {
@@ -75,9 +80,10 @@ func nameList(paths map[string]string) string {
 	return list.String()
 }
 
-func orNone(text string) string {
-	if text == "" {
-		return "(none)"
+// namespaceRow is no row without a namespace: an empty one, or a word for none, would be sent to Vault as it stands.
+func namespaceRow(namespace string) string {
+	if namespace == "" {
+		return ""
 	}
-	return text
+	return "| VAULT_NAMESPACE | " + namespace + " |\n"
 }

@@ -44,7 +44,7 @@ func deploy(ctx *pulumi.Context, cfg *config.Config) (pulumi.Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	return outputs(cfg, workspace, store), nil
+	return outputs(cfg, workspace, store)
 }
 
 // newVaultProvider states every setting that the SDK would otherwise take from the deployer's environment, where
@@ -100,6 +100,7 @@ func storeArgs(cfg *config.Config, identity azureml.JobIdentity) credentials.Arg
 		Owner:           map[string]string{"project": cfg.Project, "stack": cfg.Stack, "managed-by": "pulumi"},
 		DisableRead:     cfg.Vault.DisableRead,
 		DeleteOnDestroy: cfg.Vault.DeleteOnDestroy,
+		SkipChildToken:  cfg.Vault.SkipChildToken,
 		AccessName:      cfg.AccessName(),
 		Login: credentials.Login{
 			AuthPath:      cfg.Workload.AuthPath,
@@ -117,4 +118,14 @@ func storeArgs(cfg *config.Config, identity azureml.JobIdentity) credentials.Arg
 		args.Credentials = append(args.Credentials, credentials.Credential{Name: credential.Name, Data: secret(credential.Payload)})
 	}
 	return args
+}
+
+// DeployerPolicy is the least policy, in Vault's HCL, of the token that deploys a stack of this configuration.
+func DeployerPolicy(cfg *config.Config) string {
+	return credentials.DeployerPolicy(storeArgs(cfg, azureml.JobIdentity{}))
+}
+
+// ReadPolicy is the policy, in Vault's HCL, that the stack gives to its jobs.
+func ReadPolicy(cfg *config.Config) string {
+	return credentials.ReadPolicy(storeArgs(cfg, azureml.JobIdentity{}))
 }
