@@ -1,0 +1,287 @@
+package vaultplugin_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"mlvault/sandbox/internal/vaultplugin"
+	"mlvault/sandbox/internal/vaultserver"
+)
+
+// canary is in every payload; a message or a property in the clear that holds
+// it fails the test.
+const canary = "CANARY-d15ea5e"
+
+var (
+	vault *vaultserver.Server // shared: each test uses names of its own, and none is parallel
+
+	// fault, if set, answers a request itself and returns true.
+	fault atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "vaultplugin")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		vault, err = vaultserver.Start(context.Background(), vaultserver.Options{Dir: dir, Wrap: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if f := fault.Load(); f != nil && (*f)(w, r) {
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}})
+		if err != nil {
+			panic(err)
+		}
+		defer vault.Stop(context.Background())
+		return m.Run()
+	}())
+}
+
+// failing makes Vault refuse the requests that match until the test ends.
+func failing(t *testing.T, method, pathPart string, code int) (repair func()) {
+	t.Helper()
+	answer := func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != method || !strings.Contains(r.URL.Path, pathPart) {
+			return false
+		}
+		w.WriteHeader(code)
+		fmt.Fprintf(w, `{"errors":["injected, quoting %s"]}`, canary)
+		return true
+	}
+	fault.Store(&answer)
+	repair = func() { fault.Store(nil) }
+	t.Cleanup(repair)
+	return repair
+}
+
+type object = map[string]any
+
+// engine is one configured connection to the provider, as the engine makes it.
+type engine struct {
+	t      *testing.T
+	client pulumirpc.ResourceProviderClient
+}
+
+// serve runs a provider and returns its address.
+func serve(t *testing.T) (*vaultplugin.Provider, string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	provider, server := vaultplugin.New(), grpc.NewServer()
+	provider.Register(server)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	return provider, listener.Addr().String()
+}
+
+// attach opens a connection and configures it; nil config means the shared
+// Vault with its root token.
+func attach(t *testing.T, address string, config object) *engine {
+	t.Helper()
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	e := &engine{t: t, client: pulumirpc.NewResourceProviderClient(conn)}
+	if config == nil {
+		config = object{}
+	}
+	for name, v := range (object{"address": vault.Addr(), "token": vault.Root().Token(), "caCertFile": vault.CAFile(), "maxRetries": 0}) {
+		if _, given := config[name]; !given {
+			config[name] = v
+		}
+	}
+	_, err = e.client.Configure(t.Context(), &pulumirpc.ConfigureRequest{Args: e.wire(config)})
+	require.NoError(t, err)
+	return e
+}
+
+func newEngine(t *testing.T, config object) *engine {
+	t.Helper()
+	_, address := serve(t)
+	return attach(t, address, config)
+}
+
+// res is a resource in the state.
+type res struct {
+	urn             string
+	id              string
+	inputs, outputs *structpb.Struct
+	initFailed      bool
+}
+
+func urn(kind, name string) string { return "urn:pulumi:dev::p::" + kind + "::" + name }
+
+func secret(v any) resource.PropertyValue {
+	return resource.MakeSecret(resource.NewPropertyValue(v))
+}
+
+func (e *engine) wire(v object) *structpb.Struct {
+	e.t.Helper()
+	properties := resource.PropertyMap{}
+	for name, item := range v {
+		if p, isProperty := item.(resource.PropertyValue); isProperty {
+			properties[resource.PropertyKey(name)] = p
+		} else {
+			properties[resource.PropertyKey(name)] = resource.NewPropertyValue(item)
+		}
+	}
+	out, err := plugin.MarshalProperties(properties, plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true})
+	require.NoError(e.t, err)
+	return out
+}
+
+func (e *engine) check(kind string, in object) (*structpb.Struct, []string) {
+	e.t.Helper()
+	r, err := e.client.Check(e.t.Context(), &pulumirpc.CheckRequest{Urn: urn(kind, "x"), News: e.wire(in), RandomSeed: []byte("seed")})
+	require.NoError(e.t, err)
+	var failures []string
+	for _, f := range r.GetFailures() {
+		failures = append(failures, f.GetProperty()+" "+f.GetReason())
+	}
+	return r.GetInputs(), failures
+}
+
+func (e *engine) create(kind string, in object) (res, error) {
+	e.t.Helper()
+	inputs, failures := e.check(kind, in)
+	require.Empty(e.t, failures)
+	if kind == "vault:kv/secretV2:SecretV2" { // so that a second run of the test starts at version 1 again
+		path := fmt.Sprintf("%s/metadata/%s", in["mount"], in["name"])
+		e.t.Cleanup(func() { _, _ = vault.Root().Logical().Delete(path) })
+	}
+	state := res{urn: urn(kind, "x"), inputs: inputs}
+	r, err := e.client.Create(e.t.Context(), &pulumirpc.CreateRequest{Urn: state.urn, Properties: inputs})
+	if err != nil {
+		return e.partial(state, err), err
+	}
+	state.id, state.outputs = r.GetId(), r.GetProperties()
+	return state, nil
+}
+
+func (e *engine) mustCreate(kind string, in object) res {
+	e.t.Helper()
+	state, err := e.create(kind, in)
+	require.NoError(e.t, err)
+	return state
+}
+
+// partial is what the engine keeps of a failed create or update.
+func (e *engine) partial(state res, err error) res {
+	for _, detail := range status.Convert(err).Details() {
+		if failed, ok := detail.(*pulumirpc.ErrorResourceInitFailed); ok {
+			state.id, state.outputs, state.initFailed = failed.GetId(), failed.GetProperties(), true
+		}
+	}
+	return state
+}
+
+// diff returns the changed properties, with a * after those that replace.
+func (e *engine) diff(old res, in object) []string {
+	e.t.Helper()
+	kind := string(resource.URN(old.urn).Type())
+	inputs, failures := e.check(kind, in)
+	require.Empty(e.t, failures)
+	r, err := e.client.Diff(e.t.Context(), &pulumirpc.DiffRequest{
+		Id: old.id, Urn: old.urn, OldInputs: old.inputs, Olds: old.outputs, News: inputs})
+	require.NoError(e.t, err)
+	require.Equal(e.t, len(r.GetReplaces()) > 0, r.GetDeleteBeforeReplace())
+	var names []string
+	for _, name := range r.GetDiffs() {
+		for _, replaced := range r.GetReplaces() {
+			if replaced == name {
+				name += "*"
+			}
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+func (e *engine) update(old res, in object) (res, error) {
+	e.t.Helper()
+	inputs, failures := e.check(string(resource.URN(old.urn).Type()), in)
+	require.Empty(e.t, failures)
+	r, err := e.client.Update(e.t.Context(), &pulumirpc.UpdateRequest{
+		Id: old.id, Urn: old.urn, Olds: old.outputs, OldInputs: old.inputs, News: inputs})
+	if err != nil {
+		return e.partial(old, err), err
+	}
+	old.inputs, old.outputs = inputs, r.GetProperties()
+	return old, nil
+}
+
+func (e *engine) mustUpdate(old res, in object) res {
+	e.t.Helper()
+	state, err := e.update(old, in)
+	require.NoError(e.t, err)
+	return state
+}
+
+// refresh reads the resource; the id is empty if it is gone.
+func (e *engine) refresh(old res) res {
+	e.t.Helper()
+	r, err := e.client.Read(e.t.Context(), &pulumirpc.ReadRequest{Id: old.id, Urn: old.urn, Properties: old.outputs, Inputs: old.inputs})
+	require.NoError(e.t, err)
+	old.id, old.inputs, old.outputs = r.GetId(), r.GetInputs(), r.GetProperties()
+	return old
+}
+
+func (e *engine) destroy(old res) {
+	e.t.Helper()
+	_, err := e.client.Delete(e.t.Context(), &pulumirpc.DeleteRequest{Id: old.id, Urn: old.urn, Properties: old.outputs, OldInputs: old.inputs})
+	require.NoError(e.t, err)
+}
+
+// out returns an output, out of its secret wrapping if it has one.
+func (e *engine) out(r res, name string) any {
+	e.t.Helper()
+	v := e.properties(r.outputs)[resource.PropertyKey(name)]
+	if v.IsSecret() {
+		v = v.SecretValue().Element
+	}
+	return v.Mappable()
+}
+
+func (e *engine) properties(s *structpb.Struct) resource.PropertyMap {
+	e.t.Helper()
+	m, err := plugin.UnmarshalProperties(s, plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true})
+	require.NoError(e.t, err)
+	return m
+}
+
+// requireMasked fails if the canary stands outside a secret property.
+func (e *engine) requireMasked(s *structpb.Struct) {
+	e.t.Helper()
+	for name, v := range e.properties(s) {
+		if !v.IsSecret() {
+			require.NotContains(e.t, fmt.Sprint(v.Mappable()), canary, name)
+		}
+	}
+}
+
+// requests counts what f makes Vault see.
+func requests(f func()) map[string]int {
+	vault.ResetRequests()
+	f()
+	return vault.Requests()
+}

@@ -1,0 +1,29 @@
+package vaultserver
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// errorSharingViolation is ERROR_SHARING_VIOLATION, which package syscall lacks.
+const errorSharingViolation = syscall.Errno(32)
+
+// tryLock opens the file for nobody else to open: Windows keeps that promise
+// until the handle is closed, by us or by the process's end.
+func tryLock(path string) (*os.File, error) {
+	name, err := syscall.UTF16PtrFromString(path)
+	if err != nil {
+		return nil, err
+	}
+	const shareWithNobody = 0
+	handle, err := syscall.CreateFile(name, syscall.GENERIC_READ|syscall.GENERIC_WRITE, shareWithNobody,
+		nil, syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
+	if errors.Is(err, errorSharingViolation) {
+		return nil, errLocked
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(handle), path), nil
+}

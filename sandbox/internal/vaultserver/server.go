@@ -1,0 +1,426 @@
+// Package vaultserver runs the real HashiCorp Vault core inside this process,
+// for the sandbox: TLS on loopback, storage on disk, a KV v2 engine at secret/,
+// and the jwt and approle auth methods. Nothing is emulated.
+//
+// A directory holds everything a second run needs to see the same Vault:
+//
+//	lock            held while a server runs on the directory
+//	port            the port of the last run, asked for again by the next
+//	keys.json       unseal key and root token (0600)
+//	ca.pem          the private CA that clients trust
+//	ca-key.pem, server.pem, server-key.pem
+//	storage/        Vault's own encrypted storage
+//
+// Keeping the unseal key beside the storage it opens is what makes this a
+// sandbox: whoever can read the directory owns this Vault. For that reason it
+// listens on loopback only.
+package vaultserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	jwtauth "github.com/hashicorp/vault-plugin-auth-jwt"
+	kv "github.com/hashicorp/vault-plugin-secrets-kv"
+	"github.com/hashicorp/vault/api"
+	"github.com/hashicorp/vault/builtin/credential/approle"
+	vaulthttp "github.com/hashicorp/vault/http"
+	"github.com/hashicorp/vault/internalshared/configutil"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/hashicorp/vault/sdk/physical/file"
+	"github.com/hashicorp/vault/vault"
+)
+
+// KVMount is the path of the KV v2 engine that Start makes sure of.
+const KVMount = "secret"
+
+// Options say where a Server keeps its state and where it listens.
+type Options struct {
+	// Dir is the state directory; it is made (0700) if it is not there.
+	Dir string
+
+	// Listen is a loopback host:port. Empty means 127.0.0.1:0. With port 0 the
+	// port of the previous run is tried first, because the address is part of
+	// a stack's configuration; with any other port it is that one or an error.
+	Listen string
+
+	// LogFile is the name of a file in Dir (0600, appended to) for Vault's
+	// warnings and errors. Empty discards them.
+	LogFile string
+
+	// Wrap goes around Vault's HTTP handler, for tests that need faults. It is
+	// inside the request counter: an answered fault counts as a request.
+	Wrap func(next http.Handler) http.Handler
+}
+
+// Server is a running Vault. Its methods are safe for concurrent use.
+type Server struct {
+	dir      string
+	addr     string
+	core     *vault.Core
+	keys     keys
+	root     *api.Client
+	requests requestCounter
+
+	stopOnce sync.Once
+	stopErr  error
+	closers  []func(context.Context) error // run in reverse order by Stop
+}
+
+// Start runs Vault on opts.Dir until Stop. The first run initialises it with a
+// single unseal key and mounts KV v2 at KVMount; later runs unseal the same
+// storage. It returns when the engine answers, or when ctx ends.
+//
+// A directory that another process serves is refused with an *InUseError.
+func Start(ctx context.Context, opts Options) (_ *Server, err error) {
+	s := &Server{dir: opts.Dir}
+	defer func() {
+		if err != nil {
+			// The caller has no Server to stop, so whatever was opened so far,
+			// the directory's lock above all, would outlive the failure.
+			_ = s.Stop(context.WithoutCancel(ctx))
+		}
+	}()
+
+	if opts.Dir == "" {
+		return nil, errors.New("vault server: no state directory given: set Options.Dir")
+	}
+	if err := os.MkdirAll(filepath.Join(opts.Dir, "storage"), 0o700); err != nil {
+		return nil, fmt.Errorf("vault server: state directory: %w", err)
+	}
+
+	unlock, err := lockDir(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(func(context.Context) error { return unlock() })
+
+	certificate, err := loadOrCreateTLS(opts.Dir, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("vault server: TLS files in %s: %w", opts.Dir, err)
+	}
+	listener, err := listen(opts.Dir, opts.Listen)
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(func(context.Context) error { return ignoreClosed(listener.Close()) })
+	s.addr = "https://" + listener.Addr().String()
+
+	logger, closeLog, err := openLog(opts.Dir, opts.LogFile)
+	if err != nil {
+		return nil, fmt.Errorf("vault server: log file: %w", err)
+	}
+	s.onStop(func(context.Context) error { return closeLog() })
+
+	if s.core, err = newCore(opts.Dir, s.addr, logger); err != nil {
+		return nil, fmt.Errorf("vault server: core: %w", err)
+	}
+	s.onStop(func(context.Context) error { return s.core.Shutdown() })
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+
+	s.serve(listener, certificate, opts.Wrap, logger)
+	if s.root, err = s.Client(s.keys.RootToken); err != nil {
+		return nil, err
+	}
+	if err := s.ensureKV(ctx); err != nil {
+		return nil, fmt.Errorf("vault server: KV v2 engine at %s/: %w", KVMount, err)
+	}
+	s.ResetRequests()
+	return s, nil
+}
+
+// Addr is the address clients use, https://host:port.
+func (s *Server) Addr() string { return s.addr }
+
+// CAFile is the path of the PEM file with the CA that signed the server's
+// certificate. The path stays the same when the CA is renewed.
+func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
+
+// Client returns a client with the given token, which trusts this server's CA
+// and nothing else. VAULT_ADDR, VAULT_TOKEN and VAULT_NAMESPACE of the
+// environment do not reach it. It does not retry, so that a fault is seen once.
+func (s *Server) Client(token string) (*api.Client, error) {
+	roots, err := readCAPool(s.CAFile())
+	if err != nil {
+		return nil, fmt.Errorf("vault client: %w", err)
+	}
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		IdleConnTimeout: 30 * time.Second,
+	}
+	client, err := api.NewClient(&api.Config{
+		Address:    s.addr,
+		HttpClient: &http.Client{Transport: transport},
+		Timeout:    time.Minute,
+	})
+	if err != nil {
+		// api.NewClient reads VAULT_* even when it is given everything.
+		return nil, fmt.Errorf("vault client: %w (check the VAULT_* variables of the environment)", err)
+	}
+	client.ClearNamespace()
+	client.SetToken(token)
+	return client, nil
+}
+
+// Root returns a client with the root token, for the sandbox's own set-up and
+// for tests. Programs under test get a token from Token.
+func (s *Server) Root() *api.Client { return s.root }
+
+// Token writes policyHCL as the policy policyName and returns a new token that
+// carries that policy and no other, not even "default". The token has no
+// parent, cannot be renewed, and ends after ttl (whole seconds, at least one).
+func (s *Server) Token(ctx context.Context, policyName, policyHCL string, ttl time.Duration) (string, error) {
+	if ttl < time.Second {
+		return "", fmt.Errorf("vault token with policy %s: ttl %s is shorter than a second", policyName, ttl)
+	}
+	if err := s.root.Sys().PutPolicyWithContext(ctx, policyName, policyHCL); err != nil {
+		return "", fmt.Errorf("vault policy %s: %w", policyName, err)
+	}
+	renewable := false
+	seconds := strconv.Itoa(int(ttl.Seconds())) + "s"
+	secret, err := s.root.Auth().Token().CreateOrphanWithContext(ctx, &api.TokenCreateRequest{
+		Policies:        []string{policyName},
+		NoDefaultPolicy: true,
+		TTL:             seconds,
+		ExplicitMaxTTL:  seconds,
+		Renewable:       &renewable,
+		DisplayName:     policyName,
+	})
+	if err != nil {
+		return "", fmt.Errorf("vault token with policy %s: %w", policyName, err)
+	}
+	return secret.Auth.ClientToken, nil
+}
+
+// Seal seals Vault: every request is answered with 503 until Unseal.
+func (s *Server) Seal() error {
+	if err := s.core.Seal(s.keys.RootToken); err != nil {
+		return fmt.Errorf("seal vault: %w", err)
+	}
+	return nil
+}
+
+// Unseal opens a sealed Vault and waits until its KV engine answers again. On
+// an open one it only waits.
+func (s *Server) Unseal(ctx context.Context) error {
+	if err := s.unseal(); err != nil {
+		return err
+	}
+	return s.waitForKV(ctx)
+}
+
+// Stop ends the server: it lets requests in flight finish until ctx ends, seals
+// Vault, and frees the directory. Further calls return the first one's result.
+func (s *Server) Stop(ctx context.Context) error {
+	s.stopOnce.Do(func() {
+		var errs []error
+		for _, closer := range slices.Backward(s.closers) {
+			errs = append(errs, closer(ctx))
+		}
+		s.stopErr = errors.Join(errs...)
+	})
+	return s.stopErr
+}
+
+func (s *Server) onStop(f func(context.Context) error) { s.closers = append(s.closers, f) }
+
+// newCore makes a sealed core over file storage, with the plugins the sandbox
+// uses and none of the dozens that the vault binary carries.
+func newCore(dir, addr string, logger hclog.Logger) (*vault.Core, error) {
+	storage, err := file.NewFileBackend(map[string]string{"path": filepath.Join(dir, "storage")}, logger)
+	if err != nil {
+		return nil, err
+	}
+	return vault.NewCore(&vault.CoreConfig{
+		Physical:           storage,
+		StorageType:        "file",
+		LogicalBackends:    map[string]logical.Factory{"kv": kv.Factory},
+		CredentialBackends: map[string]logical.Factory{"jwt": jwtauth.Factory, "approle": approle.Factory},
+		BuiltinRegistry:    registry{},
+		RedirectAddr:       addr,
+		ClusterName:        "mlvault-sandbox",
+		Logger:             logger,
+		// mlock needs a capability or a ulimit that laptops and CI don't give.
+		DisableMlock: true,
+	})
+}
+
+// open brings the core from whatever its storage holds to unsealed.
+func (s *Server) open(ctx context.Context) error {
+	initialised, err := s.core.Initialized(ctx)
+	if err != nil {
+		return fmt.Errorf("vault server: storage in %s: %w", s.dir, err)
+	}
+	if !initialised {
+		// Shamir with one share of one: Vault's own seal, without the ceremony.
+		result, err := s.core.Initialize(ctx, &vault.InitParams{
+			BarrierConfig:  &vault.SealConfig{SecretShares: 1, SecretThreshold: 1},
+			RecoveryConfig: &vault.SealConfig{},
+		})
+		if err != nil {
+			return fmt.Errorf("vault server: initialise: %w", err)
+		}
+		if err := writeKeys(s.dir, keys{UnsealKey: result.SecretShares[0], RootToken: result.RootToken}); err != nil {
+			return err
+		}
+	}
+	if s.keys, err = readKeys(s.dir); err != nil {
+		return err
+	}
+	return s.unseal()
+}
+
+func (s *Server) unseal() error {
+	if !s.core.Sealed() {
+		return nil
+	}
+	// Unseal wipes the slice that it is given.
+	open, err := s.core.Unseal(slices.Clone(s.keys.UnsealKey))
+	if err == nil && !open {
+		err = errors.New("the key was taken and Vault is still sealed")
+	}
+	if err != nil {
+		return fmt.Errorf("unseal vault in %s: %w (if %s is not of this storage, delete the directory to start afresh)",
+			s.dir, err, keysFile)
+	}
+	return nil
+}
+
+func (s *Server) serve(listener net.Listener, certificate tls.Certificate, wrap func(http.Handler) http.Handler, logger hclog.Logger) {
+	handler := vaulthttp.Handler.Handler(&vault.HandlerProperties{
+		Core:           s.core,
+		ListenerConfig: &configutil.Listener{},
+	})
+	if wrap != nil {
+		handler = wrap(handler)
+	}
+	server := &http.Server{
+		Handler:           s.requests.count(handler),
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		ReadHeaderTimeout: 10 * time.Second,
+		// Without a logger of its own net/http writes every failed TLS
+		// handshake to the process's standard error.
+		ErrorLog: logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
+	}
+	s.onStop(func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		if err != nil {
+			err = errors.Join(err, server.Close())
+		}
+		return err
+	})
+	go func() { _ = server.ServeTLS(listener, "", "") }() // ends with http.ErrServerClosed at Stop
+}
+
+func (s *Server) ensureKV(ctx context.Context) error {
+	mounts, err := s.root.Sys().ListMountsWithContext(ctx)
+	if err != nil {
+		return err
+	}
+	if _, mounted := mounts[KVMount+"/"]; !mounted {
+		err := s.root.Sys().MountWithContext(ctx, KVMount, &api.MountInput{
+			Type:    "kv",
+			Options: map[string]string{"version": "2"},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.waitForKV(ctx)
+}
+
+// waitForKV waits out the moment after a mount or an unseal in which a KV v2
+// engine answers 400 "Upgrading from non-versioned to versioned data".
+func (s *Server) waitForKV(ctx context.Context) error {
+	for {
+		_, err := s.root.Logical().ReadWithContext(ctx, KVMount+"/config")
+		var answer *api.ResponseError
+		if !errors.As(err, &answer) || answer.StatusCode != http.StatusBadRequest {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w while waiting: %w", ctx.Err(), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// listen binds the wanted address; see Options.Listen.
+func listen(dir, address string) (net.Listener, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("vault server: listen address %q: %w", address, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("vault server: listen address %q is not loopback: use 127.0.0.1:PORT", address)
+	}
+
+	portFile := filepath.Join(dir, "port")
+	candidates := []string{address}
+	if port == "0" {
+		if last, err := os.ReadFile(portFile); err == nil {
+			candidates = []string{net.JoinHostPort(host, strings.TrimSpace(string(last))), address}
+		}
+	}
+	var listener net.Listener
+	for _, candidate := range candidates {
+		if listener, err = net.Listen("tcp", candidate); err == nil {
+			break
+		}
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("vault server: %w: stop what listens there, or use port 0", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("vault server: %w", err)
+	}
+
+	_, port, err = net.SplitHostPort(listener.Addr().String())
+	if err == nil {
+		err = writePrivate(portFile, []byte(port+"\n"))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("vault server: port file: %w", err), listener.Close())
+	}
+	return listener, nil
+}
+
+// openLog returns a logger that writes to dir/name, or nowhere if name is empty.
+func openLog(dir, name string) (hclog.Logger, func() error, error) {
+	output, closeLog := io.Discard, func() error { return nil }
+	if name != "" {
+		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, nil, err
+		}
+		output, closeLog = f, f.Close
+	}
+	return hclog.New(&hclog.LoggerOptions{Name: "vault", Level: hclog.Warn, Output: output}), closeLog, nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
