@@ -1,0 +1,255 @@
+package arm_test
+
+import (
+	"context"
+	"maps"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"mlvault/sandbox/internal/arm"
+)
+
+// The tests see the package as the engine does: through Pulumi's own client for providers, over a real connection.
+type cloud struct {
+	*testing.T
+	*arm.Server
+	engine plugin.Provider
+}
+
+func newCloud(t *testing.T) cloud {
+	t.Helper()
+	return openCloud(t, filepath.Join(t.TempDir(), "arm.json"), resource.PropertyMap{
+		"location": resource.NewStringProperty("westeurope"),
+	})
+}
+
+func openCloud(t *testing.T, path string, config resource.PropertyMap) cloud {
+	t.Helper()
+	server, err := arm.Open(path)
+	require.NoError(t, err)
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	transport := grpc.NewServer()
+	server.Register(transport)
+	go func() { _ = transport.Serve(listener) }()
+	t.Cleanup(transport.Stop)
+	connection, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = connection.Close() })
+
+	engine := plugin.NewProviderWithClient(nil, pulumirpc.NewResourceProviderClient(connection), false)
+	providerType := tokens.Type("pulumi:providers:azure-native")
+	_, err = engine.Configure(context.Background(), plugin.ConfigureRequest{Type: &providerType, Inputs: config})
+	require.NoError(t, err)
+	return cloud{t, server, engine}
+}
+
+type object = map[string]any
+
+// sample is one resource of a program.
+type sample struct {
+	token, name string // name is the logical one
+	inputs      object
+}
+
+// edited is the sample with some inputs changed; a nil removes one.
+func (s sample) edited(changes object) sample {
+	s.inputs = maps.Clone(s.inputs)
+	for k, v := range changes {
+		if s.inputs[k] = v; v == nil {
+			delete(s.inputs, k)
+		}
+	}
+	return s
+}
+
+func (s sample) properties() resource.PropertyMap { return resource.NewPropertyMapFromMap(s.inputs) }
+
+func (s sample) urn() resource.URN {
+	return resource.NewURN("dev", "mlvault", "", tokens.Type(s.token), s.name)
+}
+
+// deployed is a resource as the engine's state has it.
+type deployed struct {
+	sample
+	id              resource.ID
+	inputs, outputs resource.PropertyMap
+}
+
+var seed = []byte("0123456789abcdef0123456789abcdef")
+
+func (c cloud) check(s sample, olds resource.PropertyMap) plugin.CheckResponse {
+	c.Helper()
+	checked, err := c.engine.Check(context.Background(), plugin.CheckRequest{
+		URN: s.urn(), Olds: olds, News: s.properties(), AllowUnknowns: true, RandomSeed: seed,
+	})
+	require.NoError(c, err)
+	return checked
+}
+
+// create does what the engine does: check, then create.
+func (c cloud) create(s sample) (deployed, error) {
+	c.Helper()
+	checked := c.check(s, nil)
+	require.Empty(c, checked.Failures, s.name)
+	return c.createUnchecked(s, checked.Properties)
+}
+
+func (c cloud) createUnchecked(s sample, inputs resource.PropertyMap) (deployed, error) {
+	c.Helper()
+	created, err := c.engine.Create(context.Background(), plugin.CreateRequest{URN: s.urn(), Properties: inputs})
+	return deployed{s, created.ID, inputs, created.Properties}, err
+}
+
+func (c cloud) mustCreate(s sample) deployed {
+	c.Helper()
+	d, err := c.create(s)
+	require.NoError(c, err, s.name)
+	return d
+}
+
+// createAll makes a list of samples, and returns them by logical name.
+func (c cloud) createAll(samples ...sample) map[string]deployed {
+	c.Helper()
+	made := map[string]deployed{}
+	for _, s := range samples {
+		made[s.name] = c.mustCreate(s)
+	}
+	return made
+}
+
+func (c cloud) diff(d deployed, to sample) plugin.DiffResult {
+	c.Helper()
+	diff, err := c.engine.Diff(context.Background(), plugin.DiffRequest{
+		URN: d.urn(), ID: d.id, OldInputs: d.inputs, OldOutputs: d.outputs,
+		NewInputs: c.check(to, d.inputs).Properties, AllowUnknowns: true,
+	})
+	require.NoError(c, err)
+	return diff
+}
+
+func (c cloud) update(d deployed, to sample) (deployed, error) {
+	c.Helper()
+	checked := c.check(to, d.inputs)
+	require.Empty(c, checked.Failures, to.name)
+	updated, err := c.engine.Update(context.Background(), plugin.UpdateRequest{
+		URN: d.urn(), ID: d.id, OldInputs: d.inputs, OldOutputs: d.outputs, NewInputs: checked.Properties,
+	})
+	return deployed{to, d.id, checked.Properties, updated.Properties}, err
+}
+
+func (c cloud) read(d deployed) plugin.ReadResponse {
+	c.Helper()
+	read, err := c.engine.Read(context.Background(), plugin.ReadRequest{
+		URN: d.urn(), ID: d.id, Inputs: d.inputs, State: d.outputs,
+	})
+	require.NoError(c, err)
+	return read
+}
+
+func (c cloud) destroy(d deployed) {
+	c.Helper()
+	_, err := c.engine.Delete(context.Background(), plugin.DeleteRequest{
+		URN: d.urn(), ID: d.id, Inputs: d.inputs, Outputs: d.outputs,
+	})
+	require.NoError(c, err)
+}
+
+// The valid program: one sample for each type, in an order in which they can be made.
+const (
+	groupID    = "/subscriptions/" + arm.SubscriptionID + "/resourceGroups/rg-ml"
+	identityID = groupID + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-job"
+	storageID  = groupID + "/providers/Microsoft.Storage/storageAccounts/stml"
+	vaultID    = groupID + "/providers/Microsoft.KeyVault/vaults/kv-ml"
+	logsID     = groupID + "/providers/Microsoft.OperationalInsights/workspaces/log-ml"
+	insightsID = groupID + "/providers/microsoft.insights/components/appi-ml"
+	registryID = groupID + "/providers/Microsoft.ContainerRegistry/registries/crmldev"
+	mlID       = groupID + "/providers/Microsoft.MachineLearningServices/workspaces/mlw"
+	readerRole = "/subscriptions/" + arm.SubscriptionID +
+		"/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
+	assignmentName = "b0a7e5a0-3f0f-4d7c-9c58-0f4c8f2f6a11"
+)
+
+var (
+	group    = sample{"azure-native:resources/v20220901:ResourceGroup", "group", object{"resourceGroupName": "rg-ml"}}
+	identity = sample{"azure-native:managedidentity/v20230131:UserAssignedIdentity", "identity", object{
+		"resourceGroupName": "rg-ml", "resourceName": "id-job",
+	}}
+	storage = sample{"azure-native:storage/v20220901:StorageAccount", "storage", object{
+		"resourceGroupName": "rg-ml", "accountName": "stml", "kind": "StorageV2", "sku": object{"name": "Standard_LRS"},
+		"enableHttpsTrafficOnly": true, "minimumTlsVersion": "TLS1_2", "allowBlobPublicAccess": false,
+		"networkRuleSet": object{"defaultAction": "Deny", "ipRules": []any{object{"iPAddressOrRange": "192.0.2.1"}}},
+	}}
+	keyVault = sample{"azure-native:keyvault/v20230201:Vault", "vault", object{
+		"resourceGroupName": "rg-ml", "vaultName": "kv-ml", "properties": vaultProperties(nil),
+	}}
+	logs = sample{"azure-native:operationalinsights/v20221001:Workspace", "logs", object{
+		"resourceGroupName": "rg-ml", "workspaceName": "log-ml", "sku": object{"name": "PerGB2018"}, "retentionInDays": 30,
+	}}
+	insights = sample{"azure-native:insights/v20200202:Component", "insights", object{
+		"resourceGroupName": "rg-ml", "resourceName": "appi-ml", "kind": "web", "applicationType": "web",
+		"workspaceResourceId": logsID,
+	}}
+	registry = sample{"azure-native:containerregistry/v20230701:Registry", "registry", object{
+		"resourceGroupName": "rg-ml", "registryName": "crmldev", "sku": object{"name": "Standard"},
+	}}
+	workspace = sample{"azure-native:machinelearningservices/v20241001:Workspace", "workspace", object{
+		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "kind": "Default", "sku": object{"name": "Basic", "tier": "Basic"},
+		"identity":       object{"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": []any{identityID}},
+		"storageAccount": storageID, "keyVault": vaultID, "applicationInsights": insightsID, "containerRegistry": registryID,
+		"publicNetworkAccess": "Enabled", "managedNetwork": object{"isolationMode": "AllowInternetOutbound"},
+		"tags": object{"environment": "dev"},
+	}}
+	compute = sample{"azure-native:machinelearningservices/v20241001:Compute", "compute", object{
+		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "computeName": "cpu-cluster",
+		"identity":   object{"type": "UserAssigned", "userAssignedIdentities": []any{identityID}},
+		"properties": clusterProperties("Standard_DS3_v2"),
+	}}
+	assignment = sample{"azure-native:authorization/v20220401:RoleAssignment", "assignment", object{
+		"scope": mlID, "roleAssignmentName": assignmentName, "roleDefinitionId": readerRole,
+		"principalId": arm.PrincipalID(identityID), "principalType": "ServicePrincipal",
+	}}
+	diagnostics = sample{"azure-native:insights/v20210501preview:DiagnosticSetting", "diagnostics", object{
+		"resourceUri": mlID, "name": "to-logs", "workspaceId": logsID,
+		"logs": []any{object{"categoryGroup": "allLogs", "enabled": true}},
+	}}
+
+	program = []sample{
+		group, identity, storage, keyVault, logs, insights, registry, workspace, compute, assignment, diagnostics,
+	}
+)
+
+func vaultProperties(changes object) object {
+	properties := object{
+		"tenantId": arm.TenantID, "sku": object{"family": "A", "name": "standard"}, "enableRbacAuthorization": true,
+		"enableSoftDelete": true, "softDeleteRetentionInDays": 90, "publicNetworkAccess": "enabled",
+	}
+	return sample{inputs: properties}.edited(changes).inputs
+}
+
+func clusterProperties(size string) object {
+	return object{"computeType": "AmlCompute", "properties": object{
+		"vmSize": size, "vmPriority": "Dedicated",
+		"scaleSettings": object{"minNodeCount": 0, "maxNodeCount": 2, "nodeIdleTimeBeforeScaleDown": "PT120S"},
+	}}
+}
+
+// before is the part of the program that must exist before s.
+func before(s sample) []sample {
+	for i := range program {
+		if program[i].name == s.name {
+			return program[:i]
+		}
+	}
+	return program
+}

@@ -1,0 +1,51 @@
+package arm
+
+import (
+	"strings"
+	"sync"
+	"time"
+)
+
+// Fault is trouble for the next requests that match. The zero Fault slows nothing and fails nothing.
+type Fault struct {
+	Type   string // ARM type such as "Microsoft.KeyVault/vaults"; "" matches every type
+	Method string // GET, PUT or DELETE; "" matches every method
+	Times  int    // how many requests meet it; less than one counts as one
+
+	// Status, Code and Message make the answer: 429, 409, 500. Status 0 lets the request through after Latency, which is
+	// what a slow long-running operation looks like to the engine.
+	Status        int
+	Code, Message string
+	RetryAfter    time.Duration // what the answer's Retry-After says; 0 leaves the pause to the client
+	Latency       time.Duration // how long the request takes before it is answered
+}
+
+// faults is a queue of faults that are still to be met.
+type faults struct {
+	mu    sync.Mutex
+	queue []Fault
+}
+
+func (f *faults) add(fault Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fault.Times = max(fault.Times, 1)
+	f.queue = append(f.queue, fault)
+}
+
+// next takes one turn of the first fault that matches.
+func (f *faults) next(armType, method string) (Fault, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.queue {
+		fault := &f.queue[i]
+		if fault.Times == 0 ||
+			(fault.Type != "" && !strings.EqualFold(fault.Type, armType)) ||
+			(fault.Method != "" && !strings.EqualFold(fault.Method, method)) {
+			continue
+		}
+		fault.Times--
+		return *fault, true
+	}
+	return Fault{}, false
+}

@@ -1,0 +1,246 @@
+package arm_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"mlvault/sandbox/internal/arm"
+)
+
+const (
+	nameRules     = "resource-name-rules.md: "
+	workspace2024 = "workspaceRP.json 2024-10-01: "
+)
+
+// Each case breaks one valid document in one way, and says where the rule is published.
+func TestRefusalsOnCreate(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		rule   string
+		broken sample
+		want   string // status and code
+		says   string // part of the message
+	}{
+		{"a group in a name that ends with a period", nameRules + "can't end with period",
+			group.edited(object{"resourceGroupName": "rg."}), `400 Code="InvalidResourceGroup"`, "'rg.'"},
+		{"an identity without its group", "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-not-found",
+			identity.edited(object{"resourceGroupName": "rg-none"}), `404 Code="ResourceGroupNotFound"`, "Resource group 'rg-none' could not be found."},
+		{"an identity with a name of two characters", nameRules + "3-128",
+			identity.edited(object{"resourceName": "id"}), `400 Code="InvalidResourceName"`, "'id'"},
+		{"a resource without a location", "resource-manager common types: location is required for a tracked resource",
+			identity.edited(object{"location": ""}), `400 Code="LocationRequired"`, "location"},
+		{"a storage account with a capital", nameRules + "lowercase letters and numbers",
+			storage.edited(object{"accountName": "stML"}), `400 Code="AccountNameInvalid"`, "stML is not a valid storage account name"},
+		{"a storage account of a kind that does not exist", "storage.json 2022-09-01: Kind",
+			storage.edited(object{"kind": "StorageV9"}), `400 Code="InvalidRequestContent"`, "'StorageV9' of property 'kind'"},
+		{"a storage account with TLS 2.0", "storage.json 2022-09-01: MinimumTlsVersion",
+			storage.edited(object{"minimumTlsVersion": "TLS2_0"}), `400 Code="InvalidRequestContent"`, "TLS1_2"},
+		{"a storage account with a misspelled property", "storage.json 2022-09-01: StorageAccountPropertiesCreateParameters",
+			storage.edited(object{"allowBlobPublicAcess": false}), `400 Code="InvalidRequestContent"`, "Could not find member properties.allowBlobPublicAcess"},
+		{"a storage account with a property in the wrong place", "storage.json 2022-09-01: Sku",
+			storage.edited(object{"sku": object{"name": "Standard_LRS", "capacity": 1}}), `400 Code="InvalidRequestContent"`, "sku.capacity"},
+		{"a storage account with a text for a boolean", "storage.json 2022-09-01: supportsHttpsTrafficOnly is a boolean",
+			storage.edited(object{"enableHttpsTrafficOnly": "yes"}), `400 Code="InvalidRequestContent"`, "could not be deserialized"},
+		{"a key vault with two hyphens in a row", nameRules + "can't contain consecutive hyphens",
+			keyVault.edited(object{"vaultName": "kv--ml"}), `400 Code="VaultNameNotValid"`, "'kv--ml'"},
+		{"a key vault without a tenant", "keyvault.json 2023-02-01: VaultProperties requires tenantId and sku",
+			keyVault.edited(object{"properties": vaultProperties(object{"tenantId": nil})}), `400 Code="BadRequest"`, "tenantId"},
+		{"a key vault that keeps deleted things for a year", "keyvault.json 2023-02-01: softDeleteRetentionInDays, >=7 and <=90",
+			keyVault.edited(object{"properties": vaultProperties(object{"softDeleteRetentionInDays": 365})}), `400 Code="InvalidParameter"`, "from 7 to 90"},
+		{"a key vault with neither roles nor policies", "keyvault.json 2023-02-01: accessPolicies, \"Otherwise, access policies are required.\"",
+			keyVault.edited(object{"properties": vaultProperties(object{"enableRbacAuthorization": false})}), `400 Code="BadRequest"`, "accessPolicies"},
+		{"a log workspace of three characters", nameRules + "4-63",
+			logs.edited(object{"workspaceName": "log"}), `400 Code="InvalidResourceName"`, "'log'"},
+		{"a log workspace that keeps for ten years", "OperationalInsights Workspaces.json: retentionInDays",
+			logs.edited(object{"retentionInDays": 3650}), `400 Code="InvalidParameter"`, "retentionInDays"},
+		{"a component without a log workspace", "components_API.json 2020-02-02: WorkspaceResourceId, \"must be included to create\"",
+			insights.edited(object{"workspaceResourceId": nil}), `400 Code="BadRequest"`, "WorkspaceResourceId"},
+		{"a component on a log workspace that does not exist", "components_API.json 2020-02-02: WorkspaceResourceId",
+			insights.edited(object{"workspaceResourceId": logsID + "2"}), `404 Code="ResourceNotFound"`, "log-ml2"},
+		{"a component on something else than a log workspace", "components_API.json 2020-02-02: WorkspaceResourceId",
+			insights.edited(object{"workspaceResourceId": storageID}), `400 Code="LinkedInvalidPropertyId"`, "Microsoft.OperationalInsights/workspaces"},
+		{"a registry with a hyphen", nameRules + "5-50, alphanumerics",
+			registry.edited(object{"registryName": "cr-ml"}), `400 Code="InvalidResourceName"`, "'cr-ml'"},
+		{"a registry of a tier that does not exist", "containerregistry.json 2023-07-01: SkuName",
+			registry.edited(object{"sku": object{"name": "Gold"}}), `400 Code="InvalidRequestContent"`, "'Gold'"},
+		{"a workspace with a space in its name", workspace2024 + "^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$",
+			workspace.edited(object{"workspaceName": "ml w"}), `400 Code="InvalidResourceName"`, "'ml w'"},
+		{"a workspace without a storage account", "Azure/azure-rest-api-specs#15878",
+			workspace.edited(object{"storageAccount": nil}), `400 Code="BadRequest"`, "Missing dependent resources in workspace json [properties.storageAccount"},
+		{"a workspace without a key vault", "Azure/azure-rest-api-specs#15878",
+			workspace.edited(object{"keyVault": nil}), `400 Code="BadRequest"`, "Missing dependent resources in workspace json [properties.keyVault"},
+		{"a workspace without application insights", "Azure/azure-service-operator#5696",
+			workspace.edited(object{"applicationInsights": nil}), `400 Code="BadRequest"`, "Missing dependent resources in workspace json [properties.applicationInsights"},
+		{"a workspace without an identity", "Azure/azure-rest-api-specs#15878",
+			workspace.edited(object{"identity": nil}), `400 Code="BadRequest"`, "Missing dependent resources in workspace json [identity.type"},
+		{"a workspace on a key vault that does not exist", workspace2024 + "keyVault, ARM id of the key vault",
+			workspace.edited(object{"keyVault": vaultID + "2"}), `404 Code="ResourceNotFound"`, "kv-ml2"},
+		{"a workspace with a name for an id", workspace2024 + "storageAccount, ARM id of the storage account",
+			workspace.edited(object{"storageAccount": "stml"}), `400 Code="LinkedInvalidPropertyId"`, "properties.storageAccount"},
+		{"a workspace whose storage account is a key vault", workspace2024 + "storageAccount, ARM id of the storage account",
+			workspace.edited(object{"storageAccount": vaultID}), `400 Code="LinkedInvalidPropertyId"`, "Microsoft.Storage/storageAccounts"},
+		{"a workspace with an identity type with a space", workspace2024 + "ManagedServiceIdentityType",
+			workspace.edited(object{"identity": object{"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": []any{identityID}}}),
+			`400 Code="InvalidRequestContent"`, "identity.type"},
+		{"a workspace with an identity that does not exist", "learn.microsoft.com/entra/identity/managed-identities-azure-resources",
+			workspace.edited(object{"identity": object{"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": []any{identityID + "2"}}}),
+			`400 Code="FailedIdentityOperation"`, "id-job2"},
+		{"a workspace that is user-assigned without saying to whom", "learn.microsoft.com/entra/identity/managed-identities-azure-resources",
+			workspace.edited(object{"primaryUserAssignedIdentity": nil, "identity": object{"type": "SystemAssigned,UserAssigned"}}),
+			`400 Code="MissingIdentityIds"`, "identity ids"},
+		{"a workspace with user-assigned identities only and no primary one", "how-to-identity-based-service-authentication.md",
+			workspace.edited(object{"identity": object{"type": "UserAssigned", "userAssignedIdentities": []any{identityID}}}),
+			`400 Code="BadRequest"`, "primaryUserAssignedIdentity is required"},
+		{"a workspace with a network mode that does not exist", workspace2024 + "IsolationMode",
+			workspace.edited(object{"managedNetwork": object{"isolationMode": "AllowNothing"}}), `400 Code="InvalidRequestContent"`, "AllowOnlyApprovedOutbound"},
+		{"a workspace with a property of a preview API", workspace2024 + "no systemDatastoresAuthMode",
+			workspace.edited(object{"systemDatastoresAuthMode": "identity"}), `400 Code="InvalidRequestContent"`, "properties.systemDatastoresAuthMode"},
+		{"a compute without its workspace", "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource",
+			compute.edited(object{"workspaceName": "none"}), `404 Code="ParentResourceNotFound"`, "workspaces/none"},
+		{"a compute without nodes to scale to", "mlc compute.json 2024-10-01: ScaleSettings requires maxNodeCount",
+			compute.edited(object{"properties": object{"computeType": "AmlCompute", "properties": object{"vmSize": "Standard_DS3_v2"}}}),
+			`400 Code="BadRequest"`, "maxNodeCount"},
+		{"a compute of a kind that the sandbox has not", "DESIGN.md: a cluster with the job identity",
+			compute.edited(object{"properties": object{"computeType": "Kubernetes"}}), `400 Code="InvalidRequestContent"`, "AmlCompute"},
+		{"a role on something that does not exist", "authorization-RoleAssignmentCalls.json 2022-04-01: scope",
+			assignment.edited(object{"scope": mlID + "2"}), `404 Code="ResourceNotFound"`, "mlw2"},
+		{"a role under a name that is no GUID", "authorization-RoleAssignmentCalls.json 2022-04-01: it can be any valid GUID",
+			assignment.edited(object{"roleAssignmentName": "reader"}), `400 Code="InvalidRoleAssignmentId"`, "'reader'"},
+		{"a role for an identity as if it were a person", "learn.microsoft.com/azure/role-based-access-control/troubleshooting",
+			assignment.edited(object{"principalType": "User"}), `400 Code="UnmatchedPrincipalType"`, "has type 'ServicePrincipal'"},
+		{"a role for a resource id", "authorization-RoleAssignmentCalls.json 2022-04-01: principalId",
+			assignment.edited(object{"principalId": identityID}), `400 Code="InvalidPrincipalId"`, "valid principal ID"},
+		{"a role by its name", "authorization-RoleAssignmentCalls.json 2022-04-01: roleDefinitionId",
+			assignment.edited(object{"roleDefinitionId": "Reader"}), `400 Code="RoleDefinitionDoesNotExist"`, "'Reader'"},
+		{"diagnostics to nowhere", "diagnosticsSettings_API.json 2021-05-01-preview: at least one sink",
+			diagnostics.edited(object{"workspaceId": nil}), `400 Code="BadRequest"`, "At least one data sink needs to be specified."},
+		{"diagnostics of nothing", "diagnosticsSettings_API.json 2021-05-01-preview: logs, metrics",
+			diagnostics.edited(object{"logs": nil}), `400 Code="BadRequest"`, "at least one log or metric"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			require.NotEmpty(t, test.rule)
+			c := newCloud(t)
+			c.createAll(before(test.broken)...)
+			stored := c.List("")
+
+			// Without Check, so that it is ARM that refuses.
+			inputs := test.broken.edited(nil)
+			if _, located := inputs.inputs["location"]; !located && test.broken.name != "assignment" && test.broken.name != "diagnostics" {
+				inputs = inputs.edited(object{"location": "westeurope"})
+			}
+			_, err := c.createUnchecked(test.broken, inputs.properties())
+			require.ErrorContains(t, err, "Status="+test.want)
+			require.ErrorContains(t, err, test.says)
+			require.ErrorContains(t, err, "PUT /subscriptions/"+arm.SubscriptionID, "an error names the resource")
+			require.Equal(t, stored, c.List(""), "nothing is stored")
+		})
+	}
+}
+
+func TestRefusalsOnUpdate(t *testing.T) {
+	otherStorage := storage.edited(object{"accountName": "stother"})
+	otherVault := keyVault.edited(object{"vaultName": "kv-other"})
+	otherStorage.name, otherVault.name = "otherStorage", "otherVault"
+
+	for _, test := range []struct {
+		name   string
+		rule   string
+		broken sample
+		want   string
+		says   string
+	}{
+		{"a workspace is given another storage account", workspace2024 + "\"This cannot be changed once the workspace has been created\"",
+			workspace.edited(object{"storageAccount": strings.Replace(storageID, "stml", "stother", 1)}), `400 Code="BadRequest"`, "'storageAccount' cannot be changed"},
+		{"a workspace is given another key vault", workspace2024 + "\"This cannot be changed once the workspace has been created\"",
+			workspace.edited(object{"keyVault": strings.Replace(vaultID, "kv-ml", "kv-other", 1)}), `400 Code="BadRequest"`, "'keyVault' cannot be changed"},
+		{"a workspace becomes of high business impact", workspace2024 + "WorkspacePropertiesUpdateParameters has no hbiWorkspace",
+			workspace.edited(object{"hbiWorkspace": true}), `400 Code="BadRequest"`, "'hbiWorkspace' cannot be changed"},
+		{"a workspace's network is loosened", "how-to-managed-network.md, Limitations",
+			workspace.edited(object{"managedNetwork": object{"isolationMode": "Disabled"}}), `400 Code="BadRequest"`, "from 'AllowInternetOutbound' to 'Disabled'"},
+		{"a workspace moves", "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-resource-location (ARM: InvalidResourceLocation)",
+			workspace.edited(object{"location": "northeurope"}), `409 Code="InvalidResourceLocation"`, "already exists in location 'westeurope'"},
+		{"a cluster is given another size", "azurerm_machine_learning_compute_cluster: vm_size is ForceNew",
+			compute.edited(object{"properties": clusterProperties("Standard_NC6s_v3")}), `400 Code="BadRequest"`, "'vmSize' cannot be changed"},
+		{"a key vault gives up soft delete", "keyvault.json 2023-02-01: \"Once set to true, it cannot be reverted to false.\"",
+			keyVault.edited(object{"properties": vaultProperties(object{"enableSoftDelete": false})}), `400 Code="BadRequest"`, "irreversible"},
+		{"a key vault keeps deleted things for less long", "learn.microsoft.com/azure/key-vault/general/soft-delete-overview",
+			keyVault.edited(object{"properties": vaultProperties(object{"softDeleteRetentionInDays": 7})}), `400 Code="BadRequest"`, "softDeleteRetentionInDays"},
+		{"a storage account becomes a data lake", "storage.json 2022-09-01: StorageAccountPropertiesUpdateParameters has no isHnsEnabled",
+			storage.edited(object{"isHnsEnabled": true}), `400 Code="AccountPropertyCannotBeUpdated"`, "'isHnsEnabled'"},
+		{"an assignment's role is changed", "learn.microsoft.com/azure/role-based-access-control/troubleshooting",
+			assignment.edited(object{"roleDefinitionId": strings.Replace(readerRole, "acdd72a7", "b24988ac", 1)}), `400 Code="RoleAssignmentUpdateNotPermitted"`, "not allowed to be updated"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			require.NotEmpty(t, test.rule)
+			c := newCloud(t)
+			made := c.createAll(slices.Concat(program, []sample{otherStorage, otherVault})...)
+			stored := c.List("")
+			_, err := c.update(made[test.broken.name], test.broken)
+			require.ErrorContains(t, err, "Status="+test.want)
+			require.ErrorContains(t, err, test.says)
+			require.Equal(t, stored, c.List(""), "nothing is changed")
+		})
+	}
+}
+
+func TestWhatARMAllowsOnUpdate(t *testing.T) {
+	c := newCloud(t)
+	made := c.createAll(program...)
+	for name, changed := range map[string]sample{
+		"a tighter network":             workspace.edited(object{"managedNetwork": object{"isolationMode": "AllowOnlyApprovedOutbound", "firewallSku": "Basic"}}),
+		"another spelling of an id":     workspace.edited(object{"keyVault": strings.ToLower(vaultID), "managedNetwork": object{"isolationMode": "AllowOnlyApprovedOutbound"}}),
+		"a key vault that is protected": keyVault.edited(object{"properties": vaultProperties(object{"enablePurgeProtection": true})}),
+		"a cluster with more nodes":     compute,
+		"a longer memory for the logs":  logs.edited(object{"retentionInDays": 90}),
+		"a described assignment":        assignment.edited(object{"description": "jobs read the workspace"}),
+	} {
+		_, err := c.update(made[changed.name], changed)
+		require.NoError(t, err, name)
+	}
+}
+
+func TestPurgeProtectionStays(t *testing.T) {
+	c := newCloud(t)
+	protected := keyVault.edited(object{"properties": vaultProperties(object{"enablePurgeProtection": true})})
+	made := c.createAll(group, protected)
+	_, err := c.update(made["vault"], keyVault)
+	require.ErrorContains(t, err, "enablePurgeProtection")
+}
+
+func TestNamesOfTheWholeWorldAreTakenOnce(t *testing.T) {
+	for code, s := range map[string]sample{"StorageAccountAlreadyTaken": storage, "VaultAlreadyExists": keyVault, "AlreadyInUse": registry} {
+		c := newCloud(t)
+		c.createAll(group, s, group2())
+		_, err := c.create(s.edited(object{"resourceGroupName": "rg-two"}))
+		require.ErrorContains(t, err, `Status=409 Code="`+code+`"`)
+	}
+}
+
+func TestARoleIsAssignedOnce(t *testing.T) {
+	c := newCloud(t)
+	c.createAll(program...)
+	_, err := c.create(assignment.edited(object{"roleAssignmentName": nil}))
+	require.ErrorContains(t, err, `Status=409 Code="RoleAssignmentExists"`)
+}
+
+// azure-native checks before it sends; the texts are its own.
+func TestCheckReportsWhatIsMissingAndBadNames(t *testing.T) {
+	c := newCloud(t)
+	for _, test := range []struct {
+		broken sample
+		says   string
+	}{
+		{storage.edited(object{"sku": nil}), "missing required property 'sku'"},
+		{compute.edited(object{"workspaceName": nil}), "missing required property 'workspaceName'"},
+		{storage.edited(object{"accountName": "st-ml"}), "'accountName' value \"st-ml\" does not match expression '^[a-z0-9]+$', 3 to 24 characters"},
+		{workspace.edited(object{"workspaceName": "ml"}), "'workspaceName' value \"ml\" does not match"},
+		{keyVault.edited(object{"vaultName": "1kv"}), "'vaultName' value \"1kv\" does not match"},
+	} {
+		failures := c.check(test.broken, nil).Failures
+		require.Len(t, failures, 1)
+		require.Contains(t, failures[0].Reason, test.says)
+	}
+}

@@ -1,0 +1,90 @@
+package arm
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// resourceType is one row of the table: all that the sandbox knows of one azure-native type.
+type resourceType struct {
+	Token      string // azure-native's type token; without its version it is accepted as well
+	Type       string // ARM's type
+	APIVersion string
+	Path       string // template of the id, in the casing in which ARM returns it
+	Name       nameRule
+
+	Inputs   []string // wire names of azure-native's inputs, but for those in Path
+	Required []string // of the inputs and of Path, those that azure-native's schema requires
+	Replaces []string // of the inputs, those whose change azure-native turns into a replacement: its forceNewMap and x-ms-mutability
+	Computed []string // wire names of the outputs that only the service sets, without name and type
+
+	Envelope []string // inputs that ARM has at the top of the body; all others are in its properties
+	Nested   bool     // azure-native does not flatten this type's properties
+	Renames  renames  // relative to properties
+
+	Model        func() any // Microsoft's SDK type of the PUT body
+	ModelVersion string     // the API version that the SDK was made from
+	Newer        []string   // paths that APIVersion has and ModelVersion has not
+
+	Defaults   map[string]any // by path, what the service fills in
+	Rules      []rule         // what the service refuses, in order
+	Complete   func(*put) map[string]any
+	Spelling   map[string]string // by path of an id, the casing in which this service returns a part of it
+	SoftDelete *softDelete       // nil: a deleted resource is gone
+}
+
+// nameRule is what a resource may be called.
+type nameRule struct {
+	Property string // the last parameter of Path
+	Pattern  string
+	Min, Max int
+	Source   string // where the rule is published
+
+	Code, Message string // ARM's refusal of a bad name; the message takes the name
+	GUID          bool   // an automatic name is a GUID
+
+	Global                  bool // the name is taken in all of Azure
+	TakenCode, TakenMessage string
+}
+
+func (n nameRule) valid(name string) bool {
+	return len(name) >= n.Min && len(name) <= n.Max && regexp.MustCompile(n.Pattern).MatchString(name)
+}
+
+// softDelete is the refusal of a name that a soft-deleted resource holds.
+type softDelete struct {
+	Status        int
+	Code, Message string
+}
+
+func (r *resourceType) located() bool { return slices.Contains(r.Inputs, "location") }
+
+// words splits a list of names, so that a row reads as a row.
+func words(list string) []string { return strings.Fields(list) }
+
+// rowOfToken finds a row by its type token, with or without the version.
+func rowOfToken(token string) (*resourceType, error) {
+	var known []string
+	for _, row := range table {
+		module, version, _ := strings.Cut(row.Token, "/")
+		undated := module + version[strings.Index(version, ":"):]
+		if token == row.Token || token == undated {
+			return row, nil
+		}
+		known = append(known, row.Token)
+	}
+	return nil, fmt.Errorf("the sandbox's ARM has no %s; it has %s, each also without its version",
+		token, strings.Join(known, ", "))
+}
+
+// rowOfType finds a row by ARM's type.
+func rowOfType(armType string) (*resourceType, bool) {
+	for _, row := range table {
+		if strings.EqualFold(row.Type, armType) {
+			return row, true
+		}
+	}
+	return nil, false
+}
