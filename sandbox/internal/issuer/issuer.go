@@ -1,0 +1,208 @@
+// Package issuer stands in for the two parts of Azure that a job's login to Vault needs, on loopback only:
+//
+//   - Entra's token service of one tenant, over TLS. It signs tokens and serves, under /<tenant>/, what Vault fetches:
+//
+//     .well-known/openid-configuration        discovery of v1 tokens, whose issuer ends with a slash
+//     v2.0/.well-known/openid-configuration   discovery of v2 tokens, whose issuer does not
+//     discovery/keys, discovery/v2.0/keys     the public key
+//
+//   - Azure ML's managed identity endpoint, plain HTTP as on a real compute node: see [Issuer.ManagedIdentityEndpoint].
+//
+// It is a stand-in and no more: nobody signs in, every resource that is asked for exists, and whoever reads Options.Dir
+// can sign any token. Next to good tokens it makes the bad ones that Vault has to refuse: see [Alteration].
+package issuer
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Version is a format of Entra's access tokens, as in their claim ver. The resource that a token is for decides which
+// one it gets (requestedAccessTokenVersion in its app registration), not the one that asks.
+type Version string
+
+// The versions in use. They differ in issuer, audience and the name of the client's claim.
+const (
+	V1 Version = "1.0"
+	V2 Version = "2.0"
+)
+
+// Options say where an Issuer listens and who it is.
+type Options struct {
+	// TenantID is the tenant's GUID in lower case, as in the claim tid.
+	TenantID string
+	// TLS holds the certificate for the host of Address. Vault must trust its CA (oidc_discovery_ca_pem).
+	TLS *tls.Config
+	// Dir keeps the signing key, so that tokens and Vault's cached keys stay good across restarts.
+	Dir string
+	// Address is host:port with a loopback IP address. The default, 127.0.0.1:0, takes any free port; a fixed one
+	// keeps the issuer's URL, which Vault has in its configuration, across restarts.
+	Address string
+}
+
+// Issuer is a running stand-in. Its methods may be called from several goroutines.
+type Issuer struct {
+	tenantID string
+	base     string // https://host:port/<tenant>
+	key      *rsa.PrivateKey
+	keyID    string
+	otherKey func() (*rsa.PrivateKey, error)
+
+	mu      sync.Mutex
+	closed  bool
+	servers []*http.Server
+	serving sync.WaitGroup
+}
+
+var guid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// Start begins to serve, until ctx is done or Close is called. It refuses, before anything is opened, a tenant that is
+// no GUID in lower case, TLS without a certificate, a missing Dir and an address that other machines could reach.
+func Start(ctx context.Context, options Options) (*Issuer, error) {
+	if options.Address == "" {
+		options.Address = "127.0.0.1:0"
+	}
+	if err := options.validate(); err != nil {
+		return nil, err
+	}
+	key, err := loadOrCreateKey(options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	id, err := keyID(&key.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+
+	issuer := &Issuer{tenantID: options.TenantID, key: key, keyID: id, otherKey: sync.OnceValues(newKey)}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", options.Address)
+	if err != nil {
+		return nil, fmt.Errorf("token issuer: %w", err)
+	}
+	issuer.base = "https://" + listener.Addr().String() + "/" + options.TenantID
+	if err := issuer.serve(tls.NewListener(listener, options.TLS), issuer.routes()); err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { _ = issuer.Close() })
+	return issuer, nil
+}
+
+func (o Options) validate() error {
+	var problems []error
+	if !guid.MatchString(o.TenantID) {
+		problems = append(problems, fmt.Errorf("tenant id %q is not a GUID in lower case", o.TenantID))
+	}
+	if o.TLS == nil || (len(o.TLS.Certificates) == 0 && o.TLS.GetCertificate == nil) {
+		problems = append(problems, errors.New("no TLS certificate: Vault fetches keys over https only"))
+	}
+	if o.Dir == "" {
+		problems = append(problems, errors.New("no directory for the signing key"))
+	}
+	if address, err := netip.ParseAddrPort(o.Address); err != nil || !address.Addr().IsLoopback() {
+		problems = append(problems, fmt.Errorf("address %q is not a loopback IP address with a port", o.Address))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return fmt.Errorf("token issuer: %w", err)
+	}
+	return nil
+}
+
+// URL returns the issuer of tokens of that version: the claim iss, and what Vault takes both as oidc_discovery_url and
+// as bound_issuer. The slash at the end of v1's is part of it; Vault compares character by character.
+func (i *Issuer) URL(version Version) string {
+	if version == V2 {
+		return i.base + "/v2.0"
+	}
+	return i.base + "/"
+}
+
+// TenantID returns the claim tid of every token.
+func (i *Issuer) TenantID() string { return i.tenantID }
+
+// KeyID returns the kid of the key that signs. It is the same after a restart with the same Options.Dir.
+func (i *Issuer) KeyID() string { return i.keyID }
+
+// Close stops the issuer and its managed identity endpoints and cuts their connections. Calling it again does nothing.
+func (i *Issuer) Close() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.closed = true
+	var problems []error
+	for _, server := range i.servers {
+		problems = append(problems, server.Close())
+	}
+	i.servers = nil
+	// A server that is closed before it began to serve closes its listener only then, and a restart wants the port.
+	i.serving.Wait()
+	return errors.Join(problems...)
+}
+
+// serve answers on listener until Close.
+func (i *Issuer) serve(listener net.Listener, handler http.Handler) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		// A client that does not trust the certificate is a case that tests provoke, and the client reports it.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return errors.Join(errors.New("token issuer: already closed"), listener.Close())
+	}
+	i.servers = append(i.servers, server)
+	i.serving.Go(func() { _ = server.Serve(listener) }) // ends with ErrServerClosed, in Close
+	return nil
+}
+
+func (i *Issuer) routes() http.Handler {
+	mux := http.NewServeMux()
+	root := "GET /" + i.tenantID + "/"
+	mux.HandleFunc(root+".well-known/openid-configuration", i.discovery(V1, "/discovery/keys"))
+	mux.HandleFunc(root+"v2.0/.well-known/openid-configuration", i.discovery(V2, "/discovery/v2.0/keys"))
+	mux.HandleFunc(root+"discovery/keys", i.keys)
+	mux.HandleFunc(root+"discovery/v2.0/keys", i.keys)
+	return mux
+}
+
+// discovery serves the part of OpenID Connect Discovery that a verifier reads. The endpoints for signing in are left
+// out: there are none.
+func (i *Issuer) discovery(version Version, keysPath string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]any{
+			"issuer":                                i.URL(version),
+			"jwks_uri":                              i.base + keysPath,
+			"response_types_supported":              []string{"code", "id_token", "code id_token", "token id_token", "token"},
+			"subject_types_supported":               []string{"pairwise"},
+			"id_token_signing_alg_values_supported": []string{"RS256"},
+		})
+	}
+}
+
+func (i *Issuer) keys(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, jose.JSONWebKeySet{
+		Keys: []jose.JSONWebKey{{Key: &i.key.PublicKey, KeyID: i.keyID, Use: "sig"}}, // no alg: Entra's have none
+	})
+}
+
+// answer sends body as JSON. A client that is gone by then is no problem of the server's.
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}

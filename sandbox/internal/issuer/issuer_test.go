@@ -1,0 +1,259 @@
+package issuer_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mlvault/sandbox/internal/issuer"
+)
+
+const (
+	tenantID    = "0a1b2c3d-0000-4000-8000-00000000000a"
+	clientID    = "0a1b2c3d-0000-4000-8000-00000000000b"
+	principalID = "0a1b2c3d-0000-4000-8000-00000000000c"
+	resourceID  = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/job"
+	audience    = "api://vault-ml"
+)
+
+// loopbackTLS returns options with httptest's certificate for 127.0.0.1, and a client that trusts it.
+func loopbackTLS(t *testing.T) (issuer.Options, *http.Client) {
+	t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	return issuer.Options{TenantID: tenantID, TLS: server.TLS.Clone(), Dir: t.TempDir()}, server.Client()
+}
+
+func start(t *testing.T) (*issuer.Issuer, *http.Client) {
+	t.Helper()
+	options, client := loopbackTLS(t)
+	i, err := issuer.Start(t.Context(), options)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, i.Close()) })
+	return i, client
+}
+
+// get returns status and body of url.
+func get(t *testing.T, client *http.Client, url string, header http.Header) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	request.Header = header
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, response.Body.Close()) }()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(body)
+}
+
+// discover does what a verifier does with an issuer's URL: discovery document, then keys.
+func discover(t *testing.T, client *http.Client, issuerURL string) jose.JSONWebKeySet {
+	t.Helper()
+	status, body := get(t, client, strings.TrimSuffix(issuerURL, "/")+"/.well-known/openid-configuration", nil)
+	require.Equal(t, http.StatusOK, status)
+	var document struct {
+		Issuer  string `json:"issuer"`
+		KeysURL string `json:"jwks_uri"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &document))
+	require.Equal(t, issuerURL, document.Issuer, "Vault refuses a document whose issuer differs from the URL by a slash")
+
+	status, body = get(t, client, document.KeysURL, nil)
+	require.Equal(t, http.StatusOK, status)
+	var keys jose.JSONWebKeySet
+	require.NoError(t, json.Unmarshal([]byte(body), &keys))
+	return keys
+}
+
+func TestBothVersionsAreDiscoveredUnderTheirOwnIssuer(t *testing.T) {
+	i, client := start(t)
+
+	assert.Regexp(t, `^https://127\.0\.0\.1:\d+/`+tenantID+`/$`, i.URL(issuer.V1))
+	assert.Equal(t, i.URL(issuer.V1)+"v2.0", i.URL(issuer.V2))
+	for _, version := range []issuer.Version{issuer.V1, issuer.V2} {
+		keys := discover(t, client, i.URL(version))
+		require.Len(t, keys.Keys, 1)
+		assert.Equal(t, i.KeyID(), keys.Keys[0].KeyID)
+		assert.Equal(t, "sig", keys.Keys[0].Use)
+		assert.True(t, keys.Keys[0].IsPublic(), "a private key must never be served")
+	}
+}
+
+func TestAnotherTenantIsNotFound(t *testing.T) {
+	i, client := start(t)
+	other := strings.Replace(i.URL(issuer.V1), tenantID, "0a1b2c3d-0000-4000-8000-0000000000ff", 1)
+
+	status, _ := get(t, client, other+".well-known/openid-configuration", nil)
+
+	assert.Equal(t, http.StatusNotFound, status)
+}
+
+func TestARestartKeepsKeyAndURL(t *testing.T) {
+	options, client := loopbackTLS(t)
+	first, err := issuer.Start(t.Context(), options)
+	require.NoError(t, err)
+	token, err := first.Token(claims())
+	require.NoError(t, err)
+	options.Address = strings.Split(first.URL(issuer.V1), "/")[2]
+	require.NoError(t, first.Close())
+
+	second, err := issuer.Start(t.Context(), options)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, second.Close()) }()
+
+	assert.Equal(t, first.URL(issuer.V1), second.URL(issuer.V1))
+	assert.Equal(t, first.KeyID(), second.KeyID())
+	_, err = verify(t, client, second, token)
+	assert.NoError(t, err, "a token from before the restart")
+}
+
+func TestTheKeyIsReadableByItsOwnerOnly(t *testing.T) {
+	options, _ := loopbackTLS(t)
+	options.Dir = filepath.Join(options.Dir, "made", "on", "demand")
+	i, err := issuer.Start(t.Context(), options)
+	require.NoError(t, err)
+	require.NoError(t, i.Close())
+
+	files, err := os.ReadDir(options.Dir)
+	require.NoError(t, err)
+	require.Len(t, files, 1, "no draft is left behind")
+	info, err := files[0].Info()
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode())
+}
+
+func TestTwoFirstStartsAtOnceAgreeOnOneKey(t *testing.T) {
+	options, _ := loopbackTLS(t)
+	ids := make([]string, 4)
+	var starts sync.WaitGroup
+	for n := range ids {
+		starts.Go(func() {
+			i, err := issuer.Start(t.Context(), options)
+			if assert.NoError(t, err) {
+				ids[n] = i.KeyID()
+				assert.NoError(t, i.Close())
+			}
+		})
+	}
+	starts.Wait()
+
+	for _, id := range ids {
+		assert.Equal(t, ids[0], id)
+	}
+}
+
+func TestAKeyThatCannotBeTrustedIsRefusedAndKept(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		mode os.FileMode
+		want string
+	}{
+		"readable by others": {text: "x", mode: 0o644, want: "may be read by others"},
+		"not PEM":            {text: "x", mode: 0o600, want: "not in PEM form"},
+		"not a key": {
+			text: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", mode: 0o600, want: "delete it to have a new one",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options, _ := loopbackTLS(t)
+			path := filepath.Join(options.Dir, "issuer-key.pem")
+			require.NoError(t, os.WriteFile(path, []byte(test.text), test.mode))
+
+			_, err := issuer.Start(t.Context(), options)
+
+			require.ErrorContains(t, err, test.want)
+			kept, err := os.ReadFile(path)
+			require.NoError(t, err)
+			assert.Equal(t, test.text, string(kept))
+		})
+	}
+}
+
+func TestWrongOptionsAreRefusedBeforeAnythingIsOpened(t *testing.T) {
+	for name, test := range map[string]struct {
+		edit func(*issuer.Options)
+		want string
+	}{
+		"no tenant":            {func(o *issuer.Options) { o.TenantID = "" }, `tenant id ""`},
+		"tenant in upper case": {func(o *issuer.Options) { o.TenantID = strings.ToUpper(tenantID) }, "lower case"},
+		"no TLS":               {func(o *issuer.Options) { o.TLS = nil }, "no TLS certificate"},
+		"no certificate":       {func(o *issuer.Options) { o.TLS.Certificates = nil }, "no TLS certificate"},
+		"no directory":         {func(o *issuer.Options) { o.Dir = "" }, "no directory"},
+		"every interface":      {func(o *issuer.Options) { o.Address = "0.0.0.0:0" }, "loopback"},
+		"any interface":        {func(o *issuer.Options) { o.Address = ":0" }, "loopback"},
+		"a name":               {func(o *issuer.Options) { o.Address = "localhost:0" }, "loopback"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options, _ := loopbackTLS(t)
+			test.edit(&options)
+
+			_, err := issuer.Start(t.Context(), options)
+
+			require.ErrorContains(t, err, test.want)
+			if options.Dir != "" {
+				files, err := os.ReadDir(options.Dir)
+				require.NoError(t, err)
+				assert.Empty(t, files)
+			}
+		})
+	}
+}
+
+func TestAPortInUseIsNamed(t *testing.T) {
+	i, _ := start(t)
+	options, _ := loopbackTLS(t)
+	options.Address = strings.Split(i.URL(issuer.V1), "/")[2]
+
+	_, err := issuer.Start(t.Context(), options)
+
+	require.ErrorContains(t, err, options.Address)
+}
+
+func TestClosingStopsEverythingAndMayBeRepeated(t *testing.T) {
+	i, client := start(t)
+	endpoint, err := i.ManagedIdentityEndpoint(t.Context(), jobIdentity())
+	require.NoError(t, err)
+	environment, err := endpoint.Environment(clientID)
+	require.NoError(t, err)
+
+	require.NoError(t, i.Close())
+	require.NoError(t, i.Close())
+
+	for _, url := range []string{i.URL(issuer.V1), environment["MSI_ENDPOINT"]} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		require.NoError(t, err)
+		_, err = client.Do(request) //nolint:bodyclose // there is no answer to close
+		require.Error(t, err, url)
+	}
+	_, err = i.ManagedIdentityEndpoint(t.Context(), jobIdentity())
+	require.ErrorContains(t, err, "already closed")
+}
+
+func TestTheContextStopsIt(t *testing.T) {
+	options, client := loopbackTLS(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	i, err := issuer.Start(ctx, options)
+	require.NoError(t, err)
+
+	cancel()
+
+	assert.Eventually(t, func() bool {
+		response, err := client.Get(i.URL(issuer.V1)) //nolint:noctx // ctx is over
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err != nil
+	}, eventually, tick)
+}

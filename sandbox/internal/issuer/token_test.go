@@ -1,0 +1,254 @@
+package issuer_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mlvault/sandbox/internal/issuer"
+)
+
+const (
+	eventually = 5 * time.Second
+	tick       = 5 * time.Millisecond
+)
+
+func claims() issuer.Claims {
+	return issuer.Claims{Audience: audience, ClientID: clientID, PrincipalID: principalID, ResourceID: resourceID}
+}
+
+// verify checks a v1 token as Vault does: the keys that the issuer publishes, RS256 only, issuer, audience and times.
+func verify(t *testing.T, client *http.Client, i *issuer.Issuer, token string) (map[string]any, error) {
+	t.Helper()
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil {
+		return nil, err
+	}
+	var registered jwt.Claims
+	var all map[string]any
+	if err := parsed.Claims(discover(t, client, i.URL(issuer.V1)), &registered, &all); err != nil {
+		return nil, err
+	}
+	return all, registered.Validate(jwt.Expected{
+		Issuer: i.URL(issuer.V1), AnyAudience: jwt.Audience{audience}, Time: time.Now(),
+	})
+}
+
+// part decodes the header (0) or the payload (1) without a look at the signature.
+func part(t *testing.T, token string, n int) map[string]any {
+	t.Helper()
+	text, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[n])
+	require.NoError(t, err)
+	var values map[string]any
+	require.NoError(t, json.Unmarshal(text, &values))
+	return values
+}
+
+func TestAV1TokenIsShapedAsEntras(t *testing.T) {
+	i, client := start(t)
+	before := time.Now()
+
+	token, err := i.Token(claims())
+	require.NoError(t, err)
+	got, err := verify(t, client, i, token)
+	require.NoError(t, err)
+
+	assert.Equal(t, map[string]any{"alg": "RS256", "typ": "JWT", "kid": i.KeyID(), "x5t": i.KeyID()}, part(t, token, 0))
+	assert.NotEmpty(t, got["uti"])
+	assert.InDelta(t, before.Unix(), got["iat"], 600)
+	assert.Equal(t, got["iat"], got["nbf"])
+	assert.InDelta(t, before.Add(24*time.Hour).Unix(), got["exp"], 60)
+	for _, varying := range []string{"uti", "iat", "nbf", "exp"} {
+		delete(got, varying)
+	}
+	assert.Equal(t, map[string]any{
+		"aud":       audience,
+		"iss":       i.URL(issuer.V1),
+		"idp":       i.URL(issuer.V1),
+		"appid":     clientID,
+		"appidacr":  "2",
+		"idtyp":     "app",
+		"oid":       principalID,
+		"sub":       principalID,
+		"tid":       tenantID,
+		"ver":       "1.0",
+		"xms_mirid": resourceID,
+	}, got)
+}
+
+func TestAV2TokenIsShapedAsEntras(t *testing.T) {
+	i, client := start(t)
+	of := claims()
+	of.Version, of.Audience, of.ResourceID = issuer.V2, tenantID, ""
+
+	token, err := i.Token(of)
+	require.NoError(t, err)
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	require.NoError(t, err)
+	var got map[string]any
+	require.NoError(t, parsed.Claims(discover(t, client, i.URL(issuer.V2)), &got))
+
+	assert.Equal(t, map[string]any{"alg": "RS256", "typ": "JWT", "kid": i.KeyID()}, part(t, token, 0))
+	assert.Equal(t, []string{
+		"aud", "azp", "azpacr", "exp", "iat", "idtyp", "iss", "nbf", "oid", "sub", "tid", "uti", "ver",
+	}, slices.Sorted(maps.Keys(got)))
+	assert.Equal(t, i.URL(issuer.V2), got["iss"])
+	assert.Equal(t, clientID, got["azp"])
+	assert.Equal(t, "2.0", got["ver"])
+}
+
+func TestALifetimeOfTheCallersIsKept(t *testing.T) {
+	i, _ := start(t)
+	of := claims()
+	of.Lifetime = time.Minute
+
+	token, err := i.Token(of)
+	require.NoError(t, err)
+
+	assert.InDelta(t, time.Now().Add(time.Minute).Unix(), part(t, token, 1)["exp"], 10)
+}
+
+func TestNoTwoTokensAreTheSame(t *testing.T) {
+	i, _ := start(t)
+	first, err := i.Token(claims())
+	require.NoError(t, err)
+	second, err := i.Token(claims())
+	require.NoError(t, err)
+
+	assert.NotEqual(t, first, second)
+}
+
+func TestEachAlterationIsRefusedByAVerifier(t *testing.T) {
+	i, client := start(t)
+	for name, test := range map[string]struct {
+		alteration issuer.Alteration
+		want       string
+	}{
+		"other key":              {issuer.SignedWithOtherKey(), jose.ErrCryptoFailure.Error()},
+		"unsigned":               {issuer.Unsigned(), "unexpected signature algorithm"},
+		"signed with public key": {issuer.SignedWithPublicKey(), "unexpected signature algorithm"},
+		"expired":                {issuer.Expired(), jwt.ErrExpired.Error()},
+		"not yet valid":          {issuer.NotYetValid(), jwt.ErrNotValidYet.Error()},
+		"wrong issuer":           {issuer.FromIssuer("https://sts.windows.net/x/"), jwt.ErrInvalidIssuer.Error()},
+		"issuer without slash":   {issuer.FromIssuer(strings.TrimSuffix(i.URL(issuer.V1), "/")), jwt.ErrInvalidIssuer.Error()},
+		"no audience":            {issuer.WithoutAudience(), jwt.ErrInvalidAudience.Error()},
+		"other audience":         {issuer.With("aud", "api://other"), jwt.ErrInvalidAudience.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			token, err := i.Token(claims(), test.alteration)
+			require.NoError(t, err)
+
+			_, err = verify(t, client, i, token)
+
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func TestAnAlterationChangesOneThingOnly(t *testing.T) {
+	i, _ := start(t)
+	good, err := i.Token(claims())
+	require.NoError(t, err)
+	for name, test := range map[string]struct {
+		alteration issuer.Alteration
+		header     []string // what differs from a good token
+		claims     []string
+	}{
+		"other key":              {issuer.SignedWithOtherKey(), nil, nil},
+		"unsigned":               {issuer.Unsigned(), []string{"alg", "x5t"}, nil},
+		"signed with public key": {issuer.SignedWithPublicKey(), []string{"alg"}, nil},
+		"expired":                {issuer.Expired(), nil, []string{"exp", "iat", "nbf"}},
+		"not yet valid":          {issuer.NotYetValid(), nil, []string{"nbf"}},
+		"wrong issuer":           {issuer.FromIssuer("x"), nil, []string{"iss"}},
+		"no audience":            {issuer.WithoutAudience(), nil, []string{"aud"}},
+		"with":                   {issuer.With("oid", []int{1}), nil, []string{"oid"}},
+		"without":                {issuer.Without("iat", "nbf", "exp"), nil, []string{"exp", "iat", "nbf"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			token, err := i.Token(claims(), test.alteration)
+			require.NoError(t, err)
+
+			assert.Equal(t, test.header, differing(part(t, good, 0), part(t, token, 0)))
+			assert.Equal(t, test.claims, differing(part(t, good, 1), part(t, token, 1)))
+		})
+	}
+}
+
+// differing returns the keys whose values differ by more than the seconds and the random id of two equal requests.
+func differing(a, b map[string]any) []string {
+	both := maps.Clone(a)
+	maps.Copy(both, b)
+	var keys []string
+	for _, key := range slices.Sorted(maps.Keys(both)) {
+		x, xIsNumber := a[key].(float64)
+		y, yIsNumber := b[key].(float64)
+		near := xIsNumber && yIsNumber && x-y < 60 && y-x < 60
+		if key != "uti" && !near && !assert.ObjectsAreEqual(a[key], b[key]) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func TestAlterationsAreAppliedInOrder(t *testing.T) {
+	i, _ := start(t)
+
+	token, err := i.Token(claims(), issuer.Without("oid"), issuer.With("oid", "last"), issuer.Unsigned())
+	require.NoError(t, err)
+
+	assert.Equal(t, "last", part(t, token, 1)["oid"])
+	assert.True(t, strings.HasSuffix(token, "."), "no signature")
+}
+
+func TestTheForgeryWithThePublicKeyIsTheRealOne(t *testing.T) {
+	i, client := start(t)
+	token, err := i.Token(claims(), issuer.SignedWithPublicKey())
+	require.NoError(t, err)
+
+	der, err := x509.MarshalPKIXPublicKey(discover(t, client, i.URL(issuer.V1)).Keys[0].Key)
+	require.NoError(t, err)
+	mac := hmac.New(sha256.New, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	end := strings.LastIndex(token, ".")
+	mac.Write([]byte(token[:end]))
+
+	assert.Equal(t, base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), token[end+1:])
+}
+
+func TestClaimsThatEntraWouldNotConfirmAreRefused(t *testing.T) {
+	i, _ := start(t)
+	for name, test := range map[string]struct {
+		edit func(*issuer.Claims)
+		want string
+	}{
+		"no audience":             {func(c *issuer.Claims) { c.Audience = "" }, "no audience"},
+		"v2 audience is a URI":    {func(c *issuer.Claims) { c.Version = issuer.V2 }, "not a GUID"},
+		"client id in upper case": {func(c *issuer.Claims) { c.ClientID = strings.ToUpper(clientID) }, "client id"},
+		"no principal id":         {func(c *issuer.Claims) { c.PrincipalID = "" }, "principal id"},
+		"version 3":               {func(c *issuer.Claims) { c.Version = "3.0" }, `version "3.0"`},
+		"negative lifetime":       {func(c *issuer.Claims) { c.Lifetime = -1 }, "lifetime"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			of := claims()
+			test.edit(&of)
+
+			token, err := i.Token(of)
+
+			require.ErrorContains(t, err, test.want)
+			assert.Empty(t, token)
+		})
+	}
+}
