@@ -1,0 +1,54 @@
+# Thin recipes: each is one go command, which docs/operations.md lists for people without make. CI calls the same ones.
+.DEFAULT_GOAL := help
+.PHONY: help up preview down vault clean test check generate build bench
+
+# make up STACK=prod CREDENTIALS=path.json
+STACK ?= dev
+SANDBOX = go -C sandbox run ./bootstrap
+FLAGS = -stack "$(STACK)" $(if $(CREDENTIALS),-credentials "$(abspath $(CREDENTIALS))")
+
+# Tools, pinned. They are no dependency of a module: nothing of theirs reaches the program.
+GOLANGCI = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+up: ## run the whole program here, on a real Vault and a stand-in for Azure; no account
+	@$(SANDBOX) up $(FLAGS)
+
+preview: ## what an up would change
+	@$(SANDBOX) preview $(FLAGS)
+
+down: ## destroy what up made
+	@$(SANDBOX) down -stack "$(STACK)"
+
+vault: ## keep the sandbox's Vault running, to look around in
+	@$(SANDBOX) vault -stack "$(STACK)"
+
+clean: ## forget the sandbox: its Vault, its state and the built commands
+	@$(SANDBOX) clean
+
+test: ## every test of every module
+	go test ./...
+	cd sdks/machinelearningservices && go build ./...
+	cd sdks/managedidentity && go build ./...
+	go -C sandbox run ./bootstrap build
+	go -C sandbox test ./...
+
+check: ## build, vet, lint, tidy, generated code
+	go build ./...
+	go vet ./...
+	go mod tidy -diff
+	go -C sandbox vet ./...
+	go -C sandbox mod tidy -diff
+	go -C sandbox/generate/languagehost mod tidy -diff
+	go -C sandbox/generate/languagehost vet ./...
+	$(GOLANGCI) config verify
+	$(GOLANGCI) run ./...
+	cd sandbox && $(GOLANGCI) run --config ../.golangci.yml ./...
+	go -C sandbox run ./bootstrap build
+	go -C sandbox run ./generate -check -pulumi "$(CURDIR)/.sandbox/bin/pulumi"
+
+generate: ## the slim SDKs under sdks/, from their schemas
+	go -C sandbox run ./bootstrap build
+	go -C sandbox run ./generate -pulumi "$(CURDIR)/.sandbox/bin/pulumi"

@@ -1,0 +1,139 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+
+	"mlvault/internal/stack"
+	"mlvault/sandbox/internal/arm"
+	"mlvault/sandbox/internal/issuer"
+)
+
+// Job does what a job of the stack does on a compute node: it asks the managed identity endpoint for a token, logs in to
+// Vault with it, and reads every credential. It returns credential names with their key names, and never a value.
+//
+// The reader is job/vault_credentials.py itself; without a Python on this machine it is the same steps in Go.
+func (s *Stack) Job(ctx context.Context) (reader, result string, err error) {
+	outputs, err := s.Outputs(ctx)
+	if err != nil {
+		return "", "", fmt.Errorf("stack outputs: %w", err)
+	}
+	environment, err := s.jobEnvironment(ctx, outputs)
+	if err != nil {
+		return "", "", err
+	}
+	python, err := findPython()
+	if err != nil {
+		result, err := s.jobInGo(ctx, outputs)
+		return "the same steps in Go (there is no python3 here to run job/vault_credentials.py)", result, err
+	}
+	script := filepath.Join(s.sandbox.opts.Root, "job", "vault_credentials.py")
+	cmd := exec.CommandContext(ctx, python, script) //nolint:gosec // G204: the repository's own script.
+	// Nothing of this shell reaches the job: it has what Azure ML gives it and what job.yml says.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SYSTEMROOT=" + os.Getenv("SYSTEMROOT"), "PYTHONDONTWRITEBYTECODE=1"}
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
+		cmd.Env = append(cmd.Env, name+"="+environment[name])
+	}
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return "", "", fmt.Errorf("job/vault_credentials.py: %w\n%s", err, strings.TrimSpace(said.String()))
+	}
+	return "job/vault_credentials.py", strings.TrimSpace(out.String()), nil
+}
+
+func findPython() (string, error) {
+	for _, name := range []string{"python3", "python"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("no python3 on PATH")
+}
+
+// jobEnvironment is the environment of a job on a node of Azure ML: what job.yml takes from the stack's outputs, and the
+// endpoint that the node offers.
+func (s *Stack) jobEnvironment(ctx context.Context, outputs auto.OutputMap) (map[string]string, error) {
+	clientID, identity := text(outputs, stack.OutputJobIdentityClientID), text(outputs, stack.OutputJobIdentityID)
+	endpoint, err := s.sandbox.Issuer.ManagedIdentityEndpoint(ctx, issuer.Identity{
+		ClientID: clientID, PrincipalID: arm.PrincipalID(identity), ResourceID: identity,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("managed identity endpoint: %w", err)
+	}
+	environment, err := endpoint.Environment(clientID)
+	if err != nil {
+		return nil, fmt.Errorf("managed identity endpoint: %w", err)
+	}
+	paths, err := json.Marshal(outputs[stack.OutputCredentialPaths].Value)
+	if err != nil {
+		return nil, fmt.Errorf("output %s: %w", stack.OutputCredentialPaths, err)
+	}
+	maps.Copy(environment, map[string]string{
+		"VAULT_ADDR":        text(outputs, stack.OutputVaultAddress),
+		"VAULT_CACERT":      s.sandbox.Vault.CAFile(),
+		"VAULT_LOGIN_PATH":  text(outputs, stack.OutputVaultLoginPath),
+		"VAULT_ROLE":        text(outputs, stack.OutputVaultRole),
+		"VAULT_AUDIENCE":    text(outputs, stack.OutputVaultAudience),
+		"VAULT_CREDENTIALS": string(paths),
+		"AZURE_CLIENT_ID":   clientID,
+	})
+	return environment, nil
+}
+
+// identityToken is the token that Entra would give the stack's job identity for an audience.
+func (s *Stack) identityToken(outputs auto.OutputMap, alterations ...issuer.Alteration) (string, error) {
+	identity := text(outputs, stack.OutputJobIdentityID)
+	return s.sandbox.Issuer.Token(issuer.Claims{
+		Audience:    text(outputs, stack.OutputVaultAudience),
+		ClientID:    text(outputs, stack.OutputJobIdentityClientID),
+		PrincipalID: arm.PrincipalID(identity),
+		ResourceID:  identity,
+	}, alterations...)
+}
+
+func (s *Stack) jobInGo(ctx context.Context, outputs auto.OutputMap) (string, error) {
+	token, err := s.identityToken(outputs)
+	if err != nil {
+		return "", err
+	}
+	client, err := s.sandbox.Vault.Client("")
+	if err != nil {
+		return "", err
+	}
+	login, err := client.Logical().WriteWithContext(ctx, text(outputs, stack.OutputVaultLoginPath),
+		map[string]any{"role": text(outputs, stack.OutputVaultRole), "jwt": token})
+	if err != nil {
+		return "", fmt.Errorf("login: %w", err)
+	}
+	client.SetToken(login.Auth.ClientToken)
+	paths, _ := outputs[stack.OutputCredentialPaths].Value.(map[string]any)
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		secret, err := client.Logical().ReadWithContext(ctx, fmt.Sprint(paths[name]))
+		if err != nil || secret == nil {
+			return "", fmt.Errorf("read %s: %w", paths[name], errors.Join(err, errUnread))
+		}
+		data, _ := secret.Data["data"].(map[string]any)
+		lines = append(lines, name+": "+strings.Join(slices.Sorted(maps.Keys(data)), ", "))
+	}
+	return strings.Join(lines, "\n"), nil
+}
+
+var errUnread = errors.New("vault has no such secret; run `make up`")
+
+func text(outputs auto.OutputMap, name string) string {
+	value, _ := outputs[name].Value.(string)
+	return value
+}

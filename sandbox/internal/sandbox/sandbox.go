@@ -1,0 +1,167 @@
+// Package sandbox runs the program, stack.Run itself, through the real Pulumi CLI and engine on one machine and without
+// an account: on an embedded Vault, which is the real server, and on stand-ins for ARM and for Entra's token service.
+//
+// What is real here: the program, the CLI, the engine, its state and secrets, Vault with its KV, JWT and policy code,
+// TLS. What stands in: Azure, which is a document store with ARM's rules, and, unless the genuine plugin is installed,
+// the Vault plugin. A green run here says nothing about quotas, regions, permissions or prices in Azure.
+package sandbox
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	"mlvault/sandbox/internal/arm"
+	"mlvault/sandbox/internal/issuer"
+	"mlvault/sandbox/internal/vaultplugin"
+	"mlvault/sandbox/internal/vaultserver"
+)
+
+// Options say where a sandbox keeps its things.
+type Options struct {
+	Root   string // the repository, with Pulumi.yaml
+	Dir    string // state of the sandbox; made when missing
+	Pulumi string // path of the CLI
+}
+
+// Sandbox is a running Vault, ARM and issuer, with the providers that the engine attaches to.
+type Sandbox struct {
+	Vault  *vaultserver.Server
+	ARM    *arm.Server
+	Issuer *issuer.Issuer
+	Plugin string // which Vault plugin is used, for people
+
+	opts      Options
+	providers string   // PULUMI_DEBUG_PROVIDERS
+	pluginDir string   // of the genuine Vault plugin; empty: built in
+	closers   []func() // run in reverse order by Close
+}
+
+// Open starts everything. What an earlier run left in Dir is there again.
+func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
+	s := &Sandbox{opts: opts}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	if s.Vault, err = vaultserver.Start(ctx, vaultserver.Options{Dir: s.path("vault"), LogFile: "vault.log"}); err != nil {
+		return nil, err
+	}
+	s.onClose(func() { _ = s.Vault.Stop(context.WithoutCancel(ctx)) })
+	if s.ARM, err = arm.Open(s.path("arm.json")); err != nil {
+		return nil, err
+	}
+	if err := s.startIssuer(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.startProviders(ctx)
+}
+
+// Close stops everything, in order: nobody answers a request that could no longer be stored.
+func (s *Sandbox) Close() {
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		s.closers[i]()
+	}
+	s.closers = nil
+}
+
+func (s *Sandbox) onClose(f func())        { s.closers = append(s.closers, f) }
+func (s *Sandbox) path(name string) string { return filepath.Join(s.opts.Dir, name) }
+
+// startIssuer serves Entra's stand-in with a certificate of Vault's own CA, at the address of the run before where that
+// is free: Vault has the issuer's URL in its configuration, and another port would be a change of the stack.
+func (s *Sandbox) startIssuer(ctx context.Context) error {
+	certificate, err := s.Vault.Certificate()
+	if err != nil {
+		return fmt.Errorf("sandbox: issuer: %w", err)
+	}
+	options := issuer.Options{
+		TenantID: arm.TenantID,
+		Dir:      s.path("issuer"),
+		TLS:      &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+	}
+	if before, err := os.ReadFile(s.path("issuer.address")); err == nil {
+		options.Address = string(before)
+	}
+	s.Issuer, err = issuer.Start(ctx, options)
+	if err != nil && options.Address != "" {
+		options.Address = ""
+		s.Issuer, err = issuer.Start(ctx, options)
+	}
+	if err != nil {
+		return err
+	}
+	s.onClose(func() { _ = s.Issuer.Close() })
+	address, err := url.Parse(s.Issuer.URL(issuer.V1))
+	if err != nil {
+		return fmt.Errorf("sandbox: issuer: %w", err)
+	}
+	if err := os.WriteFile(s.path("issuer.address"), []byte(address.Host), 0o600); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	return nil
+}
+
+// startProviders serves one gRPC server for each package, and looks for the genuine Vault plugin first.
+func (s *Sandbox) startProviders(ctx context.Context) error {
+	attach := map[string]func(*grpc.Server){"azure-native": s.ARM.Register}
+	s.pluginDir = genuinePlugin()
+	if s.Plugin = "the genuine pulumi-resource-vault " + vaultplugin.Version + " in " + s.pluginDir; s.pluginDir == "" {
+		s.Plugin = "built in (pulumi-resource-vault " + vaultplugin.Version + " is not installed)"
+		plugin := vaultplugin.New()
+		s.onClose(func() { _ = plugin.Close(context.WithoutCancel(ctx)) }) // revokes its tokens, so before Vault stops
+		attach["vault"] = plugin.Register
+	}
+	var ports []string
+	for name, register := range attach {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return fmt.Errorf("sandbox: provider %s: %w", name, err)
+		}
+		address, isTCP := listener.Addr().(*net.TCPAddr)
+		if !isTCP {
+			return fmt.Errorf("sandbox: provider %s: no port in %s", name, listener.Addr())
+		}
+		server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage))
+		register(server)
+		go func() { _ = server.Serve(listener) }()
+		s.onClose(server.Stop)
+		ports = append(ports, name+":"+strconv.Itoa(address.Port))
+	}
+	s.providers = strings.Join(ports, ",")
+	return nil
+}
+
+// maxMessage is what the engine itself allows for a message (400 MiB in pulumi/sdk/v3/go/common/util/rpcutil).
+const maxMessage = 400 << 20
+
+// genuinePlugin returns the folder of the Vault plugin of the SDK's version, from Pulumi's plugin cache or PATH.
+func genuinePlugin() string {
+	home := os.Getenv("PULUMI_HOME")
+	if home == "" {
+		if user, err := os.UserHomeDir(); err == nil {
+			home = filepath.Join(user, ".pulumi")
+		}
+	}
+	folders := append([]string{filepath.Join(home, "plugins", "resource-vault-v"+vaultplugin.Version)}, filepath.SplitList(os.Getenv("PATH"))...)
+	for _, folder := range folders {
+		for _, name := range []string{"pulumi-resource-vault", "pulumi-resource-vault.exe"} {
+			if info, err := os.Stat(filepath.Join(folder, name)); err == nil && !info.IsDir() {
+				return folder
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,264 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/config"
+	"mlvault/internal/stack"
+	"mlvault/sandbox/internal/issuer"
+)
+
+// Stack is one environment of the program in the sandbox.
+type Stack struct {
+	auto.Stack
+
+	Config *config.Config // nil after Select
+
+	sandbox *Sandbox
+}
+
+// Configure prepares a stack for preview or up: it reads the settings as the program will, gives the deployer a token
+// with the shipped policy and no other right, and writes the stack's file. A refusal changes nothing.
+func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, error) {
+	file, err := s.openStackFile(settings.Stack)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := s.settle(file, settings)
+	if err != nil {
+		return nil, err
+	}
+	token := settings.Token
+	if token == "" {
+		if token, err = s.deployerToken(ctx, cfg); err != nil {
+			return nil, fmt.Errorf("deployer's token: %w", err)
+		}
+	}
+	file.secrets["vaultAddress"], file.secrets["vaultToken"] = s.Vault.Addr(), token
+	if err := file.addCredentials(cfg.Credentials); err != nil {
+		return nil, err
+	}
+	if err := s.save(ctx, file); err != nil {
+		return nil, err
+	}
+	created, err := s.open(ctx, settings.Stack, auto.UpsertStackInlineSource)
+	if err != nil {
+		return nil, err
+	}
+	return &Stack{Stack: created, Config: cfg, sandbox: s}, nil
+}
+
+// settle adds the sandbox's own settings to the stack's and lets the program's loader judge the whole.
+func (s *Sandbox) settle(file *stackFile, settings Settings) (*config.Config, error) {
+	if settings.Edit != nil {
+		settings.Edit(file.stack.Config)
+	}
+	ca, err := os.ReadFile(s.Vault.CAFile())
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	for key, value := range map[string]string{
+		"vault.caCertFile":     s.Vault.CAFile(),
+		"workload.issuer":      s.Issuer.URL(issuer.V1),
+		"workload.issuerCaPem": string(ca),
+	} {
+		if err := file.set(key, value); err != nil {
+			return nil, err
+		}
+	}
+	project := file.project.Name.String() + ":"
+	return file.config(settings.Stack, map[string]string{
+		project + "vaultAddress": s.Vault.Addr(),
+		project + "vaultToken":   settings.Token,
+		project + "credentials":  settings.Credentials,
+	})
+}
+
+// Select opens a stack as the last Configure left it. The error is ErrNoStack when there is none.
+func (s *Sandbox) Select(ctx context.Context, name string) (*Stack, error) {
+	if _, err := os.Stat(filepath.Join(s.path("work"), "Pulumi."+name+".yaml")); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("stack %s: %w", name, ErrNoStack)
+	}
+	selected, err := s.open(ctx, name, auto.SelectStackInlineSource)
+	if auto.IsSelectStack404Error(err) {
+		return nil, fmt.Errorf("stack %s: %w", name, ErrNoStack)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Stack{Stack: selected, sandbox: s}, nil
+}
+
+// Exists returns ErrNoStack for a stack that has no resources. To destroy one would run the program, as is the rule
+// here, and leave behind the component and the provider that the run registers (seen on 3.250).
+func (s *Stack) Exists(ctx context.Context) error {
+	info, err := s.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("stack %s: %w", s.Name(), err)
+	}
+	if info.ResourceCount == nil || *info.ResourceCount == 0 {
+		return fmt.Errorf("stack %s has no resources: %w", s.Name(), ErrNoStack)
+	}
+	return nil
+}
+
+// ErrNoStack is returned for a stack that no up or preview has made.
+var ErrNoStack = errors.New("there is no such stack in the sandbox; `make up` makes it")
+
+type opener = func(ctx context.Context, stackName, projectName string, program pulumi.RunFunc, opts ...auto.LocalWorkspaceOption) (auto.Stack, error)
+
+func (s *Sandbox) open(ctx context.Context, name string, open opener) (auto.Stack, error) {
+	project, err := workspace.LoadProject(filepath.Join(s.path("work"), "Pulumi.yaml"))
+	if err != nil {
+		return auto.Stack{}, fmt.Errorf("Pulumi.yaml of the sandbox: %w", err)
+	}
+	command, err := s.pulumiCommand()
+	if err != nil {
+		return auto.Stack{}, err
+	}
+	env, err := s.environment()
+	if err != nil {
+		return auto.Stack{}, err
+	}
+	return open(ctx, name, project.Name.String(), stack.Run,
+		auto.WorkDir(s.path("work")), auto.PulumiHome(s.path("pulumi")), auto.Pulumi(command), auto.EnvVars(env))
+}
+
+// pulumiCommand hands the CLI to the Automation API, which wants the folder above its bin folder.
+func (s *Sandbox) pulumiCommand() (auto.PulumiCommand, error) {
+	options := &auto.PulumiCommandOptions{}
+	if bin := filepath.Dir(s.opts.Pulumi); filepath.Base(bin) == "bin" {
+		options.Root = filepath.Dir(bin)
+	}
+	command, err := auto.NewPulumiCommand(options)
+	if err != nil {
+		return nil, fmt.Errorf("pulumi CLI %s: %w", s.opts.Pulumi, err)
+	}
+	return command, nil
+}
+
+// environment is the CLI's. Without metadata=skip the file backend keeps a second file for each checkpoint, and a CLI
+// that is killed while it writes that one leaves the stack unreadable.
+func (s *Sandbox) environment() (map[string]string, error) {
+	state := s.path("state")
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	phrase, err := s.passphrase()
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.ToSlash(state)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // a drive letter
+	}
+	env := map[string]string{
+		"PULUMI_BACKEND_URL":                          "file://" + path + "?metadata=skip",
+		"PULUMI_CONFIG_PASSPHRASE":                    phrase,
+		"PULUMI_DEBUG_PROVIDERS":                      s.providers,
+		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+		"PULUMI_SKIP_UPDATE_CHECK":                    "true",
+		// Refresh and destroy then take the token of the configuration and not an older one of the state.
+		"PULUMI_RUN_PROGRAM": "true",
+	}
+	if s.pluginDir != "" {
+		env["PATH"] = s.pluginDir + string(os.PathListSeparator) + os.Getenv("PATH")
+	}
+	return env, nil
+}
+
+// passphrase is made once. It protects nothing that the same folder does not hold in the clear for Vault's sake; it is
+// there because the program's secrets go the same way here as everywhere.
+func (s *Sandbox) passphrase() (string, error) {
+	return s.once("passphrase", func() (string, error) { return rand.Text(), nil })
+}
+
+// once returns the text of a private file, which make fills the first time.
+func (s *Sandbox) once(name string, make func() (string, error)) (string, error) {
+	path := s.path(name)
+	text, err := os.ReadFile(path) //nolint:gosec // G304: a file of the sandbox's own folder.
+	if err == nil {
+		return string(text), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("sandbox: %w", err)
+	}
+	made, err := make()
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(path, []byte(made), 0o600); err != nil {
+		return "", fmt.Errorf("sandbox: %w", err)
+	}
+	return made, nil
+}
+
+// tokenLife is a deployer's token's, as long as Vault's default maximum of 768 hours lets it be. A new token each time
+// would be a change of the provider at every up.
+const tokenLife = 30 * 24 * time.Hour
+
+// deployerToken is a token with the deployer's policy and nothing else, the same from run to run while it lives. The
+// policy of the run before stays beside the current one, because this run deletes what the configuration has lost.
+func (s *Sandbox) deployerToken(ctx context.Context, cfg *config.Config) (string, error) {
+	root, name := s.Vault.Root(), "deployer-"+cfg.AccessName()
+	current := stack.DeployerPolicy(cfg)
+	previous, err := root.Sys().GetPolicyWithContext(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("policy %s: %w", name, err)
+	}
+	if previous != "" && strings.TrimSpace(previous) != strings.TrimSpace(current) {
+		if err := root.Sys().PutPolicyWithContext(ctx, name+"-before", previous); err != nil {
+			return "", fmt.Errorf("policy %s-before: %w", name, err)
+		}
+	}
+	if err := root.Sys().PutPolicyWithContext(ctx, name, current); err != nil {
+		return "", fmt.Errorf("policy %s: %w", name, err)
+	}
+	create := func() (string, error) {
+		created, err := root.Auth().Token().CreateOrphanWithContext(ctx, &api.TokenCreateRequest{
+			Policies: []string{name, name + "-before"}, NoDefaultPolicy: true, TTL: tokenLife.String(), DisplayName: name,
+		})
+		if err != nil {
+			return "", fmt.Errorf("token: %w", err)
+		}
+		return created.Auth.ClientToken, nil
+	}
+	token, err := s.once(name+".token", create)
+	if err != nil {
+		return "", err
+	}
+	// In a folder that outlived the token, or whose Vault was started anew.
+	if found, err := root.Auth().Token().LookupWithContext(ctx, token); err != nil || lifetime(found) < time.Hour {
+		if err := os.Remove(s.path(name + ".token")); err != nil {
+			return "", fmt.Errorf("sandbox: %w", err)
+		}
+		return s.once(name+".token", create)
+	}
+	return token, nil
+}
+
+func lifetime(token *api.Secret) time.Duration {
+	ttl, err := token.TokenTTL()
+	if err != nil {
+		return 0
+	}
+	return ttl
+}
+
+// DeployerTokenFile is where the token of a stack's deployer is kept (0600). It is there after the first Configure.
+func (s *Sandbox) DeployerTokenFile(name string) string {
+	return s.path("deployer-mlvault-" + name + ".token")
+}

@@ -1,0 +1,270 @@
+// Command mlvault-sandbox runs the program on this machine, without an account: see package sandbox for what is real
+// in it and what stands in. `make up` and its siblings build it and pass the flags.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+
+	"mlvault/internal/config"
+	"mlvault/internal/stack"
+	"mlvault/sandbox/internal/sandbox"
+)
+
+type options struct {
+	root, pulumi, pulumiSource string
+	stack, credentials         string
+}
+
+const usage = "up, preview, down, vault"
+
+// errReported ends the command when the CLI has already said on the screen what went wrong.
+var errReported = errors.New("see above")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "\nerror:", err)
+		os.Exit(1) //nolint:gocritic // exitAfterDefer: the process ends, and with it the handler.
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	var o options
+	flags := flag.NewFlagSet("mlvault-sandbox", flag.ContinueOnError)
+	flags.StringVar(&o.root, "root", "..", "the repository")
+	flags.StringVar(&o.pulumi, "pulumi", "", "path of the Pulumi CLI")
+	flags.StringVar(&o.pulumiSource, "pulumi-source", "", "where the CLI came from, to print")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	commands := map[string]func(context.Context, *sandbox.Sandbox, options, io.Writer) error{
+		"up": up, "preview": preview, "down": down, "vault": serveVault,
+	}
+	command, known := commands[flags.Arg(0)]
+	if !known {
+		return fmt.Errorf("%q is not one of %s", flags.Arg(0), usage)
+	}
+	sub := flag.NewFlagSet(flags.Arg(0), flag.ContinueOnError)
+	sub.StringVar(&o.stack, "stack", "dev", "stack: Pulumi.<stack>.yaml")
+	sub.StringVar(&o.credentials, "credentials", "", "file with the credentials, JSON: name -> object")
+	if err := sub.Parse(flags.Args()[1:]); err != nil {
+		return err
+	}
+	forgetEnvironment()
+	s, err := sandbox.Open(ctx, sandbox.Options{Root: o.root, Dir: filepath.Join(o.root, ".sandbox"), Pulumi: o.pulumi})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return command(ctx, s, o, out)
+}
+
+// forgetEnvironment keeps the deployer's real world out of the sandbox: a VAULT_ADDR or a login to Pulumi Cloud or Azure
+// of this shell must not be what a toy run talks to.
+func forgetEnvironment() {
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		for _, prefix := range []string{"VAULT_", "ARM_", "AZURE_", "PULUMI_"} {
+			if strings.HasPrefix(name, prefix) && name != "PULUMI_HOME" {
+				_ = os.Unsetenv(name)
+			}
+		}
+	}
+}
+
+func up(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
+	deployed, err := configure(ctx, s, o, out)
+	if err != nil {
+		return err
+	}
+	result, err := deployed.Up(ctx, optup.ProgressStreams(out), optup.ErrorProgressStreams(out), optup.SuppressOutputs())
+	if err != nil {
+		return reported("up", err)
+	}
+	fmt.Fprintf(out, "\n%s\n", summary(result.Summary.ResourceChanges))
+	reader, read, err := deployed.Job(ctx)
+	if err != nil {
+		return fmt.Errorf("everything is deployed, but a job could not read its credentials: %w", err)
+	}
+	fmt.Fprintf(out, "\nRead back from Vault as a job does, with the job identity's token, by %s\n(names and keys; the values are never printed):\n%s\n",
+		reader, indented(read))
+	fmt.Fprintf(out, "\nOutputs of the stack:\n%s", outputs(result.Outputs))
+	return nil
+}
+
+func preview(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
+	configured, err := configure(ctx, s, o, out)
+	if err != nil {
+		return err
+	}
+	result, err := configured.Preview(ctx, optpreview.ProgressStreams(out), optpreview.ErrorProgressStreams(out), optpreview.SuppressOutputs())
+	if err != nil {
+		return reported("preview", err)
+	}
+	changes := map[string]int{}
+	for operation, count := range result.ChangeSummary {
+		changes[string(operation)] = count
+	}
+	fmt.Fprintf(out, "\nPreview, nothing was changed. %s\n", planned(changes))
+	return nil
+}
+
+func down(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
+	selected, err := s.Select(ctx, o.stack)
+	if err == nil {
+		err = selected.Exists(ctx)
+	}
+	if errors.Is(err, sandbox.ErrNoStack) {
+		fmt.Fprintf(out, "There is nothing of stack %s in the sandbox; nothing to destroy.\n", o.stack)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	result, err := selected.Destroy(ctx, optdestroy.ProgressStreams(out), optdestroy.ErrorProgressStreams(out), optdestroy.SuppressOutputs())
+	if err != nil {
+		return reported("down", err)
+	}
+	// The program runs during a destroy too, for the sake of a rotated token, and the engine counts what it registers.
+	fmt.Fprintf(out, `
+Done: deleted %d.
+The newest version of each credential is soft-deleted: Vault keeps it, and the stack's name, path and older versions.
+Bring one back with `+"`vault kv undelete`"+`, or put all back with `+"`make up`"+`.
+`, (*result.Summary.ResourceChanges)["delete"])
+	return nil
+}
+
+// serveVault keeps Vault running until Ctrl-C, for a look around with any client.
+func serveVault(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
+	fmt.Fprintf(out, `Vault runs until Ctrl-C. In another terminal:
+
+  export VAULT_ADDR=%s
+  export VAULT_CACERT=%s
+  export VAULT_TOKEN="$(cat %s)"   # the deployer's, made by make up; it has the deployer's policy only
+
+  vault kv get -mount=secret mlvault/%s/ml_api_key
+  curl --cacert "$VAULT_CACERT" -H "X-Vault-Token: $VAULT_TOKEN" "$VAULT_ADDR/v1/secret/data/mlvault/%s/ml_api_key"
+`, s.Vault.Addr(), s.Vault.CAFile(), s.DeployerTokenFile(o.stack), o.stack, o.stack)
+	<-ctx.Done()
+	return nil
+}
+
+// configure reads the credentials, says what the sandbox is made of and prepares the stack.
+func configure(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) (*sandbox.Stack, error) {
+	path, note := o.credentials, ""
+	if path == "" {
+		path = filepath.Join(o.root, "sandbox", "sample-credentials.json")
+		note = " (a sample with made-up values; your own: make up CREDENTIALS=path.json)"
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // G304: the file that the user names.
+	if err != nil {
+		return nil, fmt.Errorf("credentials: %w", err)
+	}
+	fmt.Fprintf(out, `mlvault sandbox, stack %s
+  program      stack.Run of this repository
+  Pulumi CLI   %s
+  Vault        real, embedded, at %s
+  Vault plugin %s
+  Azure        a local stand-in for ARM with its rules; nothing leaves this machine
+  credentials  %s%s
+
+`, o.stack, o.pulumiSource, s.Vault.Addr(), s.Plugin, path, note)
+	return s.Configure(ctx, sandbox.Settings{Stack: o.stack, Credentials: string(text)})
+}
+
+// reported is the short form of an error whose long form the CLI has printed. The Automation API repeats all output
+// of the CLI in its errors.
+func reported(command string, err error) error {
+	if problems, refused := config.AsProblems(err); refused {
+		return problems
+	}
+	if auto.IsConcurrentUpdateError(err) {
+		return errors.New("the stack is locked by another run; wait for it, or if it was killed: make unlock")
+	}
+	return fmt.Errorf("%s: %w", command, errReported)
+}
+
+func summary(changes *map[string]int) string {
+	if changes == nil {
+		return "Done."
+	}
+	counts := maps.Clone(*changes)
+	same := counts["same"]
+	delete(counts, "same")
+	if len(counts) == 0 {
+		return fmt.Sprintf("No changes: all %d resources are as they should be.", same)
+	}
+	return "Done: " + list(counts) + unchanged(same) + "."
+}
+
+func planned(changes map[string]int) string {
+	same := changes["same"]
+	delete(changes, "same")
+	if len(changes) == 0 {
+		return fmt.Sprintf("There is nothing to change: all %d resources are as they should be.", same)
+	}
+	return "An up would: " + list(changes) + unchanged(same) + "."
+}
+
+func list(counts map[string]int) string {
+	parts := make([]string, 0, len(counts))
+	for _, operation := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", operation, counts[operation]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func unchanged(same int) string {
+	if same == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", leave %d as they are", same)
+}
+
+func outputs(values auto.OutputMap) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		value := values[name]
+		if name == stack.OutputReadme {
+			continue
+		}
+		text := "[secret]"
+		if !value.Secret {
+			text = oneLine(value.Value)
+		}
+		fmt.Fprintf(&b, "  %-20s %s\n", name, text)
+	}
+	fmt.Fprintf(&b, "\n%s\n", indented(fmt.Sprint(values[stack.OutputReadme].Value)))
+	return b.String()
+}
+
+func oneLine(value any) string {
+	if text, isText := value.(string); isText {
+		return text
+	}
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Sprint(value)
+	}
+	return string(encoded)
+}
+
+func indented(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
