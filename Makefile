@@ -1,6 +1,6 @@
 # Thin recipes: each is one go command, which docs/operations.md lists for people without make. CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help up preview down vault clean test check generate build bench
+.PHONY: help up preview down vault policy clean test check generate
 
 # make up STACK=prod CREDENTIALS=path.json
 STACK ?= dev
@@ -25,6 +25,9 @@ down: ## destroy what up made
 vault: ## keep the sandbox's Vault running, to look around in
 	@$(SANDBOX) vault -stack "$(STACK)"
 
+policy: ## the least Vault policy for the token that deploys a stack; names come from CREDENTIALS
+	@$(SANDBOX) policy $(FLAGS)
+
 clean: ## forget the sandbox: its Vault, its state and the built commands
 	@$(SANDBOX) clean
 
@@ -33,7 +36,8 @@ test: ## every test of every module
 	cd sdks/machinelearningservices && go build ./...
 	cd sdks/managedidentity && go build ./...
 	go -C sandbox run ./bootstrap build
-	go -C sandbox test ./...
+	go -C sandbox test -timeout 30m ./...
+	python3 -m unittest discover -s job
 
 check: ## build, vet, lint, tidy, generated code
 	go build ./...
@@ -43,9 +47,7 @@ check: ## build, vet, lint, tidy, generated code
 	go -C sandbox mod tidy -diff
 	go -C sandbox/generate/languagehost mod tidy -diff
 	go -C sandbox/generate/languagehost vet ./...
-	$(GOLANGCI) config verify
 	$(GOLANGCI) run ./...
-	cd sandbox && $(GOLANGCI) run --config ../.golangci.yml ./...
 	go -C sandbox run ./bootstrap build
 	go -C sandbox run ./generate -check -pulumi "$(CURDIR)/.sandbox/bin/pulumi"
 

@@ -32,7 +32,7 @@ type options struct {
 	stack, credentials         string
 }
 
-const usage = "up, preview, down, vault"
+const usage = "up, preview, down, vault, policy"
 
 // errReported ends the command when the CLI has already said on the screen what went wrong.
 var errReported = errors.New("see above")
@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	commands := map[string]func(context.Context, *sandbox.Sandbox, options, io.Writer) error{
-		"up": up, "preview": preview, "down": down, "vault": serveVault,
+		"up": up, "preview": preview, "down": down, "vault": serveVault, "policy": printPolicy,
 	}
 	command, known := commands[flags.Arg(0)]
 	if !known {
@@ -149,6 +149,24 @@ Done: deleted %d.
 The newest version of each credential is soft-deleted: Vault keeps it, and the stack's name, path and older versions.
 Bring one back with `+"`vault kv undelete`"+`, or put all back with `+"`make up`"+`.
 `, (*result.Summary.ResourceChanges)["delete"])
+	return nil
+}
+
+// printPolicy prints the least policy of the token that deploys a stack with these credentials.
+func printPolicy(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
+	path := o.credentials
+	if path == "" {
+		path = filepath.Join(o.root, "sandbox", "sample-credentials.json")
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // G304: the file that the user names.
+	if err != nil {
+		return fmt.Errorf("credentials: %w", err)
+	}
+	configured, err := s.Configure(ctx, sandbox.Settings{Stack: o.stack, Credentials: string(text)})
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(out, stack.DeployerPolicy(configured.Config))
 	return nil
 }
 

@@ -23,7 +23,7 @@ const (
 	OutputVaultRole           = "vaultRole"       // to send with the token
 	OutputVaultAudience       = "vaultAudience"   // to ask the managed identity a token for
 	OutputVaultPolicy         = "vaultPolicy"     // the read policy's name
-	OutputCredentialPaths     = "credentialPaths" // credential name -> API path
+	OutputCredentialPaths     = "credentialPaths" //nolint:gosec // G101: credential name -> API path, no credential.
 	OutputReadme              = "readme"          // Markdown, which Pulumi Cloud shows on the stack's page
 )
 

@@ -1,0 +1,203 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/base64"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/stretchr/testify/require"
+
+	"mlvault/internal/config"
+	"mlvault/internal/stack"
+)
+
+const canary = "canary-e5b1f0a9c2"
+
+func sample() payloads {
+	return payloads{
+		"ml_api_key":    {"api_key": canary + "-key"},
+		"feature_store": {"user": "ml", "password": canary + `-"<&>`, "port": 5432},
+	}
+}
+
+const (
+	apiKeyPath = "secret/data/mlvault/dev/ml_api_key"
+	storePath  = "secret/data/mlvault/dev/feature_store"
+)
+
+func TestAStackLivesFromUpToDown(t *testing.T) {
+	l := newLab(t)
+
+	configured := l.configure("dev", sample())
+	require.NotContains(t, l.planned(configured), "delete", "the first preview only creates")
+	require.Empty(t, l.ARM.List(""), "a preview creates nothing in Azure")
+	data, _ := l.read(apiKeyPath)
+	require.Nil(t, data, "a preview creates nothing in Vault")
+
+	dev, changes := l.up("dev", sample())
+	require.Equal(t, map[string]int{"create": 17}, changes)
+	data, version := l.read(storePath)
+	require.Equal(t, canary+`-"<&>`, data["password"], "the payload arrives as it was given")
+	require.Equal(t, 1, version)
+
+	_, changes = l.up("dev", sample())
+	require.Equal(t, map[string]int{"same": 17}, changes, "the second up changes nothing")
+
+	l.reopen()
+	dev, changes = l.up("dev", sample())
+	require.Equal(t, map[string]int{"same": 17}, changes, "and neither does one after a restart")
+
+	changed := sample()
+	changed["ml_api_key"]["api_key"] = canary + "-rotated"
+	dev, changes = l.up("dev", changed)
+	require.Equal(t, map[string]int{"same": 16, "update": 1}, changes, "one changed payload is one update")
+	data, version = l.read(apiKeyPath)
+	require.Equal(t, canary+"-rotated", data["api_key"])
+	require.Equal(t, 2, version, "of one new version")
+	_, version = l.read(storePath)
+	require.Equal(t, 1, version, "and of no other credential")
+
+	refreshed, err := dev.Refresh(t.Context(), optrefresh.SuppressProgress())
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"same": 17}, *refreshed.Summary.ResourceChanges, "refresh finds nothing changed: ARM's casing of ids is no drift")
+	require.Equal(t, map[string]int{"same": 17}, l.planned(dev, optpreview.ExpectNoChanges()))
+
+	l.destroy(dev)
+	require.Empty(t, l.ARM.List(""))
+	data, _ = l.read(apiKeyPath)
+	require.Nil(t, data)
+	_, err = l.Vault.Root().Logical().WriteWithContext(t.Context(), strings.Replace(apiKeyPath, "/data/", "/undelete/", 1), map[string]any{"versions": []int{2}})
+	require.NoError(t, err)
+	data, _ = l.read(apiKeyPath)
+	require.Equal(t, canary+"-rotated", data["api_key"], "a destroyed credential can be brought back")
+
+	_, changes = l.up("dev", sample())
+	require.Equal(t, 17, changes["create"], "after a destroy, up works again")
+}
+
+func TestACredentialThatLeavesTheConfigurationLeavesVaultAndThePolicy(t *testing.T) {
+	l := newLab(t)
+	l.up("dev", sample())
+
+	_, changes := l.up("dev", payloads{"ml_api_key": sample()["ml_api_key"]})
+	require.Equal(t, map[string]int{"same": 15, "update": 1, "delete": 1}, changes, "the policy loses a path, the store a secret")
+	data, _ := l.read(storePath)
+	require.Nil(t, data)
+	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev")
+	require.NoError(t, err)
+	require.NotContains(t, policy, "feature_store")
+}
+
+func TestDriftInVaultIsFoundByARefreshAndRepaired(t *testing.T) {
+	l := newLab(t)
+	dev, _ := l.up("dev", sample())
+	root := l.Vault.Root().Logical()
+
+	_, err := root.WriteWithContext(t.Context(), apiKeyPath, map[string]any{"data": map[string]any{"api_key": "tampered"}})
+	require.NoError(t, err)
+	_, err = root.DeleteWithContext(t.Context(), storePath)
+	require.NoError(t, err)
+
+	_, err = dev.Preview(t.Context(), optpreview.Refresh(), optpreview.ExpectNoChanges(), optpreview.SuppressProgress())
+	require.Error(t, err, "`preview --refresh --expect-no-changes`, the scheduled check, fails on drift")
+
+	_, err = dev.Refresh(t.Context(), optrefresh.SuppressProgress())
+	require.NoError(t, err)
+	_, changes := l.up("dev", sample())
+	require.Equal(t, map[string]int{"same": 15, "update": 2}, changes)
+	data, _ := l.read(apiKeyPath)
+	require.Equal(t, canary+"-key", data["api_key"])
+	data, _ = l.read(storePath)
+	require.Equal(t, "ml", data["user"])
+}
+
+func TestAJobReadsItsCredentialsAndNothingPrintsAValue(t *testing.T) {
+	l := newLab(t)
+	dev, _ := l.up("dev", sample())
+	outputs, err := dev.Outputs(t.Context())
+	require.NoError(t, err)
+
+	reader, read, err := dev.Job(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "job/vault_credentials.py", reader, "the job's own client did the reading")
+	require.Equal(t, "feature_store: password, port, user\nml_api_key: api_key", read)
+
+	inGo, err := dev.jobInGo(t.Context(), outputs)
+	require.NoError(t, err)
+	require.Equal(t, read, inGo, "a machine without Python sees the same")
+}
+
+func TestNoFileOfTheSandboxHoldsASecretInPlainText(t *testing.T) {
+	l := newLab(t)
+	l.up("dev", sample())
+	changed := sample()
+	changed["ml_api_key"]["api_key"] = canary + "-rotated"
+	l.up("dev", changed)
+	token, err := os.ReadFile(l.DeployerTokenFile("dev"))
+	require.NoError(t, err)
+
+	files := 0
+	require.NoError(t, filepath.WalkDir(l.opts.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || path == l.DeployerTokenFile("dev") {
+			return err
+		}
+		files++
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		requireNoCanary(t, path, content, string(token))
+		return nil
+	}))
+	require.Greater(t, files, 20, "state, history, Vault's storage and logs were searched")
+}
+
+// requireNoCanary looks for payloads and the deployer's token, as they are and in base64.
+func requireNoCanary(t *testing.T, where string, content []byte, token string) {
+	t.Helper()
+	for _, secret := range []string{canary, token} {
+		require.False(t, bytes.Contains(content, []byte(secret)), "%s holds a secret in plain text", where)
+		encoded := base64.RawStdEncoding.EncodeToString([]byte(secret))
+		require.False(t, bytes.Contains(content, []byte(encoded[:len(encoded)-2])), "%s holds a secret in base64", where)
+	}
+}
+
+func TestThePlantedSecretIsFound(t *testing.T) {
+	require.True(t, bytes.Contains([]byte(`{"x":"`+canary+`-key"}`), []byte(canary)), "the search of the test above can fail")
+}
+
+func TestWhatTheProgramRefusesIsRefusedBeforeAnythingStarts(t *testing.T) {
+	l := newLab(t)
+	for name, credentials := range map[string]string{
+		"no JSON": canary, "a wildcard": `{"a*":{"k":"` + canary + `"}}`, "null": `{"a":{"k":null}}`, "a list": `["` + canary + `"]`, "empty": `{}`,
+	} {
+		_, err := l.Configure(t.Context(), Settings{Stack: "dev", Credentials: credentials})
+		problems, refused := config.AsProblems(err)
+		require.True(t, refused, "%s: %v", name, err)
+		require.Contains(t, problems.Error(), "credentials")
+		require.NotContains(t, problems.Error(), canary)
+	}
+	_, err := l.Select(t.Context(), "dev")
+	require.ErrorIs(t, err, ErrNoStack)
+}
+
+func TestOutputsNameEverythingAJobNeeds(t *testing.T) {
+	l := newLab(t)
+	dev, _ := l.up("dev", sample())
+	outputs, err := dev.Outputs(t.Context())
+	require.NoError(t, err)
+	for _, name := range []string{
+		stack.OutputResourceGroup, stack.OutputWorkspaceName, stack.OutputWorkspaceID, stack.OutputJobIdentityID,
+		stack.OutputJobIdentityClientID, stack.OutputVaultLoginPath, stack.OutputVaultRole, stack.OutputVaultAudience,
+		stack.OutputComputeCluster, stack.OutputReadme,
+	} {
+		require.NotEmpty(t, outputs[name].Value, name)
+		require.False(t, outputs[name].Secret, name)
+	}
+	require.True(t, outputs[stack.OutputVaultAddress].Secret)
+	require.Equal(t, l.Vault.Addr(), outputs[stack.OutputVaultAddress].Value)
+}
