@@ -215,7 +215,7 @@ func reported(command string, err error) error {
 		return problems
 	}
 	if auto.IsConcurrentUpdateError(err) {
-		return errors.New("the stack is locked by another run; wait for it, or if it was killed: make unlock")
+		return errors.New("the stack is locked by another run; wait for it, or if it was killed: pulumi cancel, or make clean to start anew")
 	}
 	return fmt.Errorf("%s: %w", command, errReported)
 }
