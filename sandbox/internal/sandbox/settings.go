@@ -63,6 +63,12 @@ func (s *Sandbox) openStackFile(name string) (*stackFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("settings of stack %s: %w", name, err)
 	}
+	// What a user has encrypted for the real stack has another key, and the sandbox has secrets of its own.
+	for _, name := range []string{"vaultAddress", "vaultToken", "credentials"} {
+		if err := stack.Config.Remove(pulumiconfig.MustMakeKey(project.Name.String(), name), false); err != nil {
+			return nil, fmt.Errorf("settings of stack %s: %s: %w", name, original, err)
+		}
+	}
 	stack.EncryptionSalt = salt
 	return &stackFile{path: copied, project: project, stack: stack, secrets: map[string]string{}}, nil
 }
