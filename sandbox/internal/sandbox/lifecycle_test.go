@@ -40,7 +40,7 @@ func TestAStackLivesFromUpToDown(t *testing.T) {
 	data, _ := l.read(apiKeyPath)
 	require.Nil(t, data, "a preview creates nothing in Vault")
 
-	dev, changes := l.up("dev", sample())
+	_, changes := l.up("dev", sample())
 	require.Equal(t, map[string]int{"create": 17}, changes)
 	data, version := l.read(storePath)
 	require.Equal(t, canary+`-"<&>`, data["password"], "the payload arrives as it was given")
@@ -50,12 +50,12 @@ func TestAStackLivesFromUpToDown(t *testing.T) {
 	require.Equal(t, map[string]int{"same": 17}, changes, "the second up changes nothing")
 
 	l.reopen()
-	dev, changes = l.up("dev", sample())
+	_, changes = l.up("dev", sample())
 	require.Equal(t, map[string]int{"same": 17}, changes, "and neither does one after a restart")
 
 	changed := sample()
 	changed["ml_api_key"]["api_key"] = canary + "-rotated"
-	dev, changes = l.up("dev", changed)
+	dev, changes := l.up("dev", changed)
 	require.Equal(t, map[string]int{"same": 16, "update": 1}, changes, "one changed payload is one update")
 	data, version = l.read(apiKeyPath)
 	require.Equal(t, canary+"-rotated", data["api_key"])

@@ -47,7 +47,7 @@ func (s *Sandbox) openStackFile(name string) (*stackFile, error) {
 	salt := ""
 	project, err := workspace.LoadProject(filepath.Join(s.opts.Root, "Pulumi.yaml"))
 	if err != nil {
-		return nil, fmt.Errorf("Pulumi.yaml: %w", err)
+		return nil, fmt.Errorf("project Pulumi.yaml: %w", err)
 	}
 	if err := project.Save(filepath.Join(folder, "Pulumi.yaml")); err != nil {
 		return nil, fmt.Errorf("settings of stack %s: %w", name, err)
@@ -87,7 +87,7 @@ func (f *stackFile) put(key string, value pulumiconfig.Value) error {
 
 // addCredentials gives each credential. Where every value is a text, each is a secret of its own, which is what the CLI
 // masks best; otherwise the payload is one secret text, which keeps numbers and nested values as they are.
-func (f *stackFile) addCredentials(credentials []config.Credential) error {
+func (f *stackFile) addCredentials(credentials []config.Credential) {
 	for _, credential := range credentials {
 		key := fmt.Sprintf("credentials[%q]", credential.Name)
 		var texts map[string]string
@@ -99,7 +99,6 @@ func (f *stackFile) addCredentials(credentials []config.Credential) error {
 			f.secrets[fmt.Sprintf("%s[%q]", key, name)] = text
 		}
 	}
-	return nil
 }
 
 // save encrypts the secrets as the CLI does and writes the file. The values go through no command line, where every

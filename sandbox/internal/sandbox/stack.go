@@ -48,9 +48,7 @@ func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, err
 		}
 	}
 	file.secrets["vaultAddress"], file.secrets["vaultToken"] = s.Vault.Addr(), token
-	if err := file.addCredentials(cfg.Credentials); err != nil {
-		return nil, err
-	}
+	file.addCredentials(cfg.Credentials)
 	if err := s.save(ctx, file); err != nil {
 		return nil, err
 	}
@@ -123,7 +121,7 @@ type opener = func(ctx context.Context, stackName, projectName string, program p
 func (s *Sandbox) open(ctx context.Context, name string, open opener) (auto.Stack, error) {
 	project, err := workspace.LoadProject(filepath.Join(s.path("work"), "Pulumi.yaml"))
 	if err != nil {
-		return auto.Stack{}, fmt.Errorf("Pulumi.yaml of the sandbox: %w", err)
+		return auto.Stack{}, fmt.Errorf("project of the sandbox: %w", err)
 	}
 	command, err := s.pulumiCommand()
 	if err != nil {
