@@ -158,7 +158,7 @@ func printPolicy(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writ
 	if path == "" {
 		path = filepath.Join(o.root, "sandbox", "sample-credentials.json")
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // G304: the file that the user names.
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("credentials: %w", err)
 	}
@@ -166,11 +166,13 @@ func printPolicy(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writ
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(out, stack.DeployerPolicy(configured.Config))
-	return nil
+	_, err = io.WriteString(out, stack.DeployerPolicy(configured.Config))
+	return err
 }
 
 // serveVault keeps Vault running until Ctrl-C, for a look around with any client.
+//
+//nolint:unparam // The error is part of what a command is.
 func serveVault(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
 	fmt.Fprintf(out, `Vault runs until Ctrl-C. In another terminal:
 
@@ -192,7 +194,7 @@ func configure(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer
 		path = filepath.Join(o.root, "sandbox", "sample-credentials.json")
 		note = " (a sample with made-up values; your own: make up CREDENTIALS=path.json)"
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // G304: the file that the user names.
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}

@@ -57,7 +57,7 @@ func run(args []string) error {
 	// From here on Ctrl-C is the sandbox's, which stops Vault in order; this process only waits for it.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	//nolint:gosec // G204: the sandbox that was just built, with the user's own arguments.
-	cmd := exec.Command(sandbox, append([]string{"-root", root, "-pulumi", pulumi.Path, "-pulumi-source", pulumi.Source}, args...)...)
+	cmd := exec.CommandContext(context.Background(), sandbox, append([]string{"-root", root, "-pulumi", pulumi.Path, "-pulumi-source", pulumi.Source}, args...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return cmd.Run()
 }

@@ -137,7 +137,7 @@ func newCLI(ctx context.Context, pulumi, work string) (*cli, error) {
 	if runtime.GOOS == "windows" {
 		host += ".exe"
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", host, ".")
+	build := exec.CommandContext(ctx, "go", "build", "-o", host, ".") //nolint:gosec // G204: a path of our own making.
 	build.Dir = filepath.FromSlash(languageHost)
 	// It is a module of its own: a workspace or a flag for ours is not for it.
 	build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")

@@ -51,7 +51,7 @@ func (r *resourceType) diff(oldInputs, oldState, newInputs resource.PropertyMap)
 		return none
 	}
 	madeUp := oldInputs[createBeforeDelete]
-	response.DeleteBeforeReplace = len(response.Replaces) > 0 && !(madeUp.IsBool() && madeUp.BoolValue())
+	response.DeleteBeforeReplace = len(response.Replaces) > 0 && (!madeUp.IsBool() || !madeUp.BoolValue())
 	return response
 }
 

@@ -130,7 +130,9 @@ func TestARefreshFindsWhatSomebodyElseChanged(t *testing.T) {
 	made := c.createAll(before(compute)...)
 	doc, _ := c.Resource(mlID)
 	doc["tags"] = object{"environment": "dev", "touched": "by hand"}
-	doc["properties"].(object)["publicNetworkAccess"] = "Disabled"
+	properties, isObject := doc["properties"].(object)
+	require.True(t, isObject)
+	properties["publicNetworkAccess"] = "Disabled"
 	require.NoError(t, c.Seed(mlID, doc))
 
 	read := c.read(made["workspace"])
@@ -239,7 +241,7 @@ func TestADiffReplacesWhatAzureNativeReplaces(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, d := cloud{t, c.Server, c.engine}, made[test.of]
-			diff := c.diff(d, d.sample.edited(test.change))
+			diff := c.diff(d, d.edited(test.change))
 			assert.Equal(t, test.replaces, diff.ReplaceKeys)
 			var paths []string
 			for path, change := range diff.DetailedDiff {

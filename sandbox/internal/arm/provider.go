@@ -66,7 +66,7 @@ func (p *provider) Configure(_ context.Context, req *pulumirpc.ConfigureRequest)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.config = map[string]string{}
-	for name, value := range req.GetVariables() {
+	for name, value := range req.GetVariables() { //nolint:staticcheck // SA1019: the engine sends it still, and as texts, which is all that is needed.
 		p.config[strings.TrimPrefix(name, "azure-native:config:")] = value
 	}
 	return &pulumirpc.ConfigureResponse{SupportsPreview: true, SupportsAutonamingConfiguration: true}, nil

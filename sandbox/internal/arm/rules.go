@@ -170,10 +170,10 @@ func complete(p *put) *Error {
 // ---- what a row is made of
 
 // required refuses a document without a value at path, with the service's own answer.
-func required(path, code, message string) rule {
+func required(path, message string) rule {
 	return func(p *put) *Error {
 		if value := p.doc.at(path); value == nil || value == "" {
-			return p.refuse(http.StatusBadRequest, code, "%s [%s is not set]", message, path)
+			return p.refuse(http.StatusBadRequest, "BadRequest", "%s [%s is not set]", message, path)
 		}
 		return nil
 	}
@@ -217,7 +217,7 @@ func oneWay(path, code, message string) rule {
 	}
 }
 
-// oneOf refuses a value that Microsoft's SDK does not list. ARM compares without regard to case. [own words]
+// oneOf refuses a value that Microsoft's SDK does not list. ARM compares without regard to case [own words].
 func oneOf[T ~string](path string, values []T) rule {
 	return func(p *put) *Error {
 		value := p.doc.at(path)
@@ -233,7 +233,7 @@ func oneOf[T ~string](path string, values []T) rule {
 	}
 }
 
-// within refuses a number outside a range. [own words]
+// within refuses a number outside a range [own words].
 func within(path string, low, high float64) rule {
 	return func(p *put) *Error {
 		if value, set := p.doc.at(path).(float64); set && (value < low || value > high) {

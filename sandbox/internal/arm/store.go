@@ -55,17 +55,17 @@ func (d Document) clone() Document {
 	if d == nil {
 		return nil
 	}
-	return cloneValue(map[string]any(d)).(map[string]any)
+	copied := make(Document, len(d))
+	for k, v := range d {
+		copied[k] = cloneValue(v)
+	}
+	return copied
 }
 
 func cloneValue(value any) any {
 	switch value := value.(type) {
 	case map[string]any:
-		object := make(map[string]any, len(value))
-		for k, v := range value {
-			object[k] = cloneValue(v)
-		}
-		return object
+		return map[string]any(Document(value).clone())
 	case []any:
 		list := make([]any, len(value))
 		for i, v := range value {

@@ -40,7 +40,7 @@ const (
 	typeML       = "Microsoft.MachineLearningServices/workspaces"
 )
 
-// generic name refusals, for services whose text for a bad name is not public. [own words]
+// generic name refusals, for services whose text for a bad name is not public [own words].
 const (
 	invalidNameCode    = "InvalidResourceName"
 	invalidNameMessage = "Resource name '%s' is invalid."
@@ -175,8 +175,8 @@ var keyVault = resourceType{
 		"properties.enableRbacAuthorization": false, "properties.publicNetworkAccess": "Enabled",
 	},
 	Rules: []rule{
-		required("properties.tenantId", "BadRequest", "The parameter tenantId is not specified."),
-		required("properties.sku.name", "BadRequest", "The parameter sku is not specified."),
+		required("properties.tenantId", "The parameter tenantId is not specified."),
+		required("properties.sku.name", "The parameter sku is not specified."),
 		oneOf("properties.sku.family", armkeyvault.PossibleSKUFamilyValues()),
 		oneOf("properties.sku.name", armkeyvault.PossibleSKUNameValues()),
 		oneOf("properties.publicNetworkAccess", words("Enabled Disabled")),
@@ -279,7 +279,7 @@ var appInsights = resourceType{
 	Rules: []rule{
 		oneOf("properties.Application_Type", armapplicationinsights.PossibleApplicationTypeValues()),
 		oneOf("properties.IngestionMode", armapplicationinsights.PossibleIngestionModeValues()),
-		required("properties.WorkspaceResourceId", "BadRequest", // own words; the SDK: "must be included to create the resource" with this API
+		required("properties.WorkspaceResourceId", // own words; the SDK: "must be included to create the resource" with this API
 			"A component of this API version is workspace-based and needs a Log Analytics workspace."),
 		refersTo("properties.WorkspaceResourceId", typeLogs),
 	},
@@ -323,7 +323,7 @@ var registry = resourceType{
 		"properties.dataEndpointEnabled": false,
 	},
 	Rules: []rule{
-		required("sku.name", "BadRequest", "The registry's SKU is not specified."), // own words
+		required("sku.name", "The registry's SKU is not specified."), // (own words).
 		oneOf("sku.name", armcontainerregistry.PossibleSKUNameValues()),
 		oneOf("identity.type", armcontainerregistry.PossibleResourceIdentityTypeValues()),
 		oneOf("properties.publicNetworkAccess", armcontainerregistry.PossiblePublicNetworkAccessValues()),
@@ -370,10 +370,10 @@ var mlWorkspace = resourceType{
 	Rules: []rule{
 		// Azure/azure-rest-api-specs#15878, Azure/azure-service-operator#5696
 		whenDefaultKind(
-			required("properties.storageAccount", "BadRequest", missingDependents),
-			required("properties.keyVault", "BadRequest", missingDependents),
-			required("properties.applicationInsights", "BadRequest", missingDependents),
-			required("identity.type", "BadRequest", missingDependents),
+			required("properties.storageAccount", missingDependents),
+			required("properties.keyVault", missingDependents),
+			required("properties.applicationInsights", missingDependents),
+			required("identity.type", missingDependents),
 		),
 		oneOf("identity.type", armmachinelearning.PossibleManagedServiceIdentityTypeValues()),
 		oneOf("sku.tier", armmachinelearning.PossibleSKUTierValues()),
@@ -389,7 +389,7 @@ var mlWorkspace = resourceType{
 		defaultStoreIsFlat,
 		primaryIdentity,
 		// "This cannot be changed once the workspace has been created" for the first two; the others are absent from the
-		// service's PATCH model, WorkspacePropertiesUpdateParameters. own words
+		// service's PATCH model, WorkspacePropertiesUpdateParameters. (own words).
 		immutable("BadRequest", "The property '%s' cannot be changed once the workspace has been created.",
 			"properties.keyVault", "properties.storageAccount", "properties.hbiWorkspace", "kind", "properties.hubResourceId",
 			"properties.allowPublicAccessWhenBehindVnet", "properties.encryption.status",
@@ -451,7 +451,7 @@ func whenDefaultKind(rules ...rule) rule {
 }
 
 // defaultStoreIsFlat: "premium storage accounts and storage accounts with a hierarchical namespace are not supported as
-// the default storage account" (how-to-create-workspace-template). own words
+// the default storage account" (how-to-create-workspace-template). (own words).
 func defaultStoreIsFlat(p *put) *Error {
 	account := p.state.Resources[key(p.doc.text("properties.storageAccount"))]
 	if account.at("properties.isHnsEnabled") == true || strings.HasPrefix(account.text("sku.name"), "Premium") {
@@ -462,7 +462,7 @@ func defaultStoreIsFlat(p *put) *Error {
 }
 
 // primaryIdentity: a workspace with user-assigned identities only must say which one is its own, and must carry it.
-// (how-to-identity-based-service-authentication) own words
+// (how-to-identity-based-service-authentication) (own words).
 func primaryIdentity(p *put) *Error {
 	primary := p.doc.text("properties.primaryUserAssignedIdentity")
 	if primary == "" {
@@ -482,7 +482,7 @@ func primaryIdentity(p *put) *Error {
 		"primaryUserAssignedIdentity '%s' is not one of the workspace's identity.userAssignedIdentities.", primary)
 }
 
-// isolationOnlyTightens: once on, the managed network cannot be switched off or loosened (how-to-managed-network). own words
+// isolationOnlyTightens: once on, the managed network cannot be switched off or loosened (how-to-managed-network). (own words).
 func isolationOnlyTightens(p *put) *Error {
 	const path = "properties.managedNetwork.isolationMode"
 	strictness := words("disabled allowinternetoutbound allowonlyapprovedoutbound")
@@ -508,16 +508,16 @@ var mlCompute = resourceType{
 	Envelope: words("identity location sku tags"), Nested: true,
 	Model: func() any { return new(armmachinelearning.ComputeResource) }, ModelVersion: "2024-04-01",
 	Rules: []rule{
-		required("properties.computeType", "BadRequest", "The compute's type is not specified."), // own words
-		oneOf("properties.computeType", words("AmlCompute")),                                     // all that the sandbox offers
+		required("properties.computeType", "The compute's type is not specified."), // (own words).
+		oneOf("properties.computeType", words("AmlCompute")),                       // all that the sandbox offers
 		oneOf("identity.type", armmachinelearning.PossibleManagedServiceIdentityTypeValues()),
-		required("properties.properties.vmSize", "BadRequest", "The cluster's VM size is not specified."), // own words
+		required("properties.properties.vmSize", "The cluster's VM size is not specified."), // (own words).
 		oneOf("properties.properties.vmPriority", armmachinelearning.PossibleVMPriorityValues()),
-		required("properties.properties.scaleSettings.maxNodeCount", "BadRequest", // ScaleSettings.maxNodeCount is required in machineLearningServices.json
+		required("properties.properties.scaleSettings.maxNodeCount", // ScaleSettings.maxNodeCount is required in machineLearningServices.json
 			"The cluster's scale settings are not specified."),
 		within("properties.properties.scaleSettings.minNodeCount", 0, 1000),
 		within("properties.properties.scaleSettings.maxNodeCount", 0, 1000),
-		// azurerm_machine_learning_compute_cluster: vm_size, vm_priority and subnet_resource_id are ForceNew. own words
+		// azurerm_machine_learning_compute_cluster: vm_size, vm_priority and subnet_resource_id are ForceNew. (own words).
 		immutable("BadRequest", "The property '%s' cannot be changed once the cluster has been created.",
 			"properties.computeType", "properties.properties.vmSize", "properties.properties.vmPriority",
 			"properties.properties.subnet.id"),
@@ -645,7 +645,7 @@ func dataSink(p *put) *Error {
 	return p.refuse(http.StatusBadRequest, "BadRequest", "At least one data sink needs to be specified.")
 }
 
-// someCategory: a setting that collects nothing is refused. own words
+// someCategory: a setting that collects nothing is refused. (own words).
 func someCategory(p *put) *Error {
 	logs, _ := p.doc.at("properties.logs").([]any)
 	metrics, _ := p.doc.at("properties.metrics").([]any)

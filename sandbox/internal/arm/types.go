@@ -69,7 +69,8 @@ func rowOfToken(token string) (*resourceType, error) {
 	var known []string
 	for _, row := range table {
 		module, version, _ := strings.Cut(row.Token, "/")
-		undated := module + version[strings.Index(version, ":"):]
+		_, name, _ := strings.Cut(version, ":")
+		undated := module + ":" + name
 		if token == row.Token || token == undated {
 			return row, nil
 		}

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		vault, err = vaultserver.Start(context.Background(), vaultserver.Options{Dir: dir, Wrap: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if f := fault.Load(); f != nil && (*f)(w, r) {
@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		defer vault.Stop(context.Background())
+		defer func() { _ = vault.Stop(context.Background()) }()
 		return m.Run()
 	}())
 }

@@ -74,7 +74,7 @@ func TestSecretV2ReturnsWhatTheSDKReadsAndMarksThePayload(t *testing.T) {
 
 	require.Equal(t, "secret/data/ml/shaped", state.id)
 	require.Equal(t, state.id, e.out(state, "path"))
-	require.Equal(t, "1", e.out(state, "metadata").(map[string]any)["version"])
+	require.Subset(t, e.out(state, "metadata"), object{"version": "1"})
 	require.Equal(t, object{"n": "9007199254740992", "s": canary, "o": `{"k":true}`}, e.out(state, "data"), "Vault reads numbers as floats")
 	require.Equal(t, object{"casRequired": false, "data": object{"owner": "ml"}, "deleteVersionAfter": 0.0, "maxVersions": 3.0},
 		e.out(state, "customMetadata"))
@@ -177,7 +177,7 @@ func TestAFailureAfterTheWriteKeepsTheSecretInTheState(t *testing.T) {
 	repair()
 
 	t.Run("the next update repairs it", func(t *testing.T) {
-		require.Equal(t, "2", e.out(e.mustUpdate(state, in), "metadata").(map[string]any)["version"])
+		require.Subset(t, e.out(e.mustUpdate(state, in), "metadata"), object{"version": "2"})
 	})
 	t.Run("a metadata write that fails does so too", func(t *testing.T) {
 		failing(t, http.MethodPut, "/metadata/ml/half2", http.StatusForbidden)
@@ -363,8 +363,10 @@ func TestTheChildTokenIsShortAndIsRevokedByClose(t *testing.T) {
 	accessors := func() (out []string) {
 		list, err := vault.Root().Logical().ListWithContext(t.Context(), "auth/token/accessors")
 		require.NoError(t, err)
-		for _, a := range list.Data["keys"].([]any) {
-			out = append(out, a.(string))
+		keys, isList := list.Data["keys"].([]any)
+		require.True(t, isList)
+		for _, a := range keys {
+			out = append(out, fmt.Sprint(a))
 		}
 		return out
 	}

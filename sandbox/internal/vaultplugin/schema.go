@@ -117,7 +117,7 @@ func checkValue(name string, f field, v any) []problem {
 	if !ok {
 		return []problem{{name, "is not " + shapeNames[f.shape]}}
 	}
-	if f.path && !plainPath(v.(string)) {
+	if text, isText := v.(string); f.path && (!isText || !plainPath(text)) {
 		return []problem{{name, "is empty, has a leading, trailing or double slash, or a . or .. segment, which would name another path in Vault"}}
 	}
 	return nil
@@ -164,8 +164,9 @@ func equal(f field, a, b any) bool {
 		x, _ := a.(string)
 		y, _ := b.(string)
 		return sameJSON(x, y)
+	default:
+		return reflect.DeepEqual(a, b)
 	}
-	return reflect.DeepEqual(a, b)
 }
 
 // changed lists the fields in which the inputs differ, sorted.

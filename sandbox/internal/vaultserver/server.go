@@ -113,7 +113,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("vault server: TLS files in %s: %w", opts.Dir, err)
 	}
-	listener, err := listen(opts.Dir, opts.Listen)
+	listener, err := listen(ctx, opts.Dir, opts.Listen)
 	if err != nil {
 		return nil, err
 	}
@@ -363,7 +363,7 @@ func (s *Server) waitForKV(ctx context.Context) error {
 }
 
 // listen binds the wanted address; see Options.Listen.
-func listen(dir, address string) (net.Listener, error) {
+func listen(ctx context.Context, dir, address string) (net.Listener, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
@@ -384,7 +384,7 @@ func listen(dir, address string) (net.Listener, error) {
 	}
 	var listener net.Listener
 	for _, candidate := range candidates {
-		if listener, err = net.Listen("tcp", candidate); err == nil {
+		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", candidate); err == nil {
 			break
 		}
 	}

@@ -170,7 +170,10 @@ func TestServerLife(t *testing.T) {
 
 	t.Run("a client without the CA does not connect", func(t *testing.T) {
 		client := &http.Client{Timeout: 5 * time.Second}
-		_, err := client.Get(server.Addr() + "/v1/sys/health")
+		response, err := client.Get(server.Addr() + "/v1/sys/health")
+		if err == nil {
+			require.NoError(t, response.Body.Close())
+		}
 		require.ErrorContains(t, err, "certificate")
 	})
 
@@ -194,7 +197,7 @@ func TestServerLife(t *testing.T) {
 		require.NoError(t, server.Stop(ctx))
 		squatter, err := net.Listen("tcp", strings.TrimPrefix(firstAddr, "https://"))
 		require.NoError(t, err)
-		defer squatter.Close()
+		defer func() { require.NoError(t, squatter.Close()) }()
 
 		demanding := opts
 		demanding.Listen = squatter.Addr().String()
