@@ -170,9 +170,8 @@ func printPolicy(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writ
 	return err
 }
 
-// serveVault keeps Vault running until Ctrl-C, for a look around with any client.
-//
-//nolint:unparam // The error is part of what a command is.
+// serveVault keeps Vault, the issuer and a node's managed identity endpoint running until Ctrl-C, for a look around with
+// any client and for running a job's own script.
 func serveVault(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
 	fmt.Fprintf(out, `Vault runs until Ctrl-C. In another terminal:
 
@@ -183,8 +182,33 @@ func serveVault(ctx context.Context, s *sandbox.Sandbox, o options, out io.Write
   vault kv get -mount=secret mlvault/%s/ml_api_key
   curl --cacert "$VAULT_CACERT" -H "X-Vault-Token: $VAULT_TOKEN" "$VAULT_ADDR/v1/secret/data/mlvault/%s/ml_api_key"
 `, s.Vault.Addr(), s.Vault.CAFile(), s.DeployerTokenFile(o.stack), o.stack, o.stack)
+	file, err := jobEnvironment(ctx, s, o.stack)
+	switch {
+	case errors.Is(err, sandbox.ErrNoStack):
+		fmt.Fprintf(out, "\nThere is nothing of stack %s to read yet; make up makes it.\n", o.stack)
+	case err != nil:
+		return err
+	default:
+		fmt.Fprintf(out, `
+As a job on a node of Azure ML, with its identity and no token:
+
+  set -a; . %s; set +a
+  python3 job/vault_credentials.py --check
+`, file)
+	}
 	<-ctx.Done()
 	return nil
+}
+
+func jobEnvironment(ctx context.Context, s *sandbox.Sandbox, name string) (file string, err error) {
+	selected, err := s.Select(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if err := selected.Exists(ctx); err != nil {
+		return "", err
+	}
+	return selected.WriteJobEnvironment(ctx)
 }
 
 // configure reads the credentials, says what the sandbox is made of and prepares the stack.

@@ -53,6 +53,28 @@ func (s *Stack) Job(ctx context.Context) (reader, result string, err error) {
 	return "job/vault_credentials.py", strings.TrimSpace(out.String()), nil
 }
 
+// WriteJobEnvironment writes the environment of a job of the stack to a file (0600) that a shell can read in, and
+// returns its path. It is good while the sandbox runs. It holds no credential, and the endpoint's key opens nothing else.
+func (s *Stack) WriteJobEnvironment(ctx context.Context) (string, error) {
+	outputs, err := s.Outputs(ctx)
+	if err != nil {
+		return "", fmt.Errorf("stack outputs: %w", err)
+	}
+	environment, err := s.jobEnvironment(ctx, outputs)
+	if err != nil {
+		return "", err
+	}
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
+		fmt.Fprintf(&lines, "%s='%s'\n", name, environment[name]) // no value here has a quote: paths, GUIDs, URLs
+	}
+	file := s.sandbox.path("job.env")
+	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
+		return "", fmt.Errorf("job environment: %w", err)
+	}
+	return file, nil
+}
+
 func findPython() (string, error) {
 	for _, name := range []string{"python3", "python"} {
 		if path, err := exec.LookPath(name); err == nil {

@@ -1,0 +1,95 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+
+	"mlvault/internal/stack"
+)
+
+// The README fills job/job.yml with the stack's outputs and submits it. Here the filled definition's own command runs
+// with its own variables, beside what a node of Azure ML adds.
+func TestTheJobDefinitionRunsWithTheStacksOutputsInIt(t *testing.T) {
+	l := newLab(t)
+	dev, _ := l.up("dev", sample())
+	outputs, err := dev.Outputs(t.Context())
+	require.NoError(t, err)
+
+	folder := filepath.Join(repository(), "job")
+	definition, err := os.ReadFile(filepath.Join(folder, "job.yml"))
+	require.NoError(t, err)
+	filled := string(definition)
+	for _, name := range []string{
+		stack.OutputComputeCluster, stack.OutputJobIdentityClientID, stack.OutputVaultAddress, stack.OutputVaultLoginPath,
+		stack.OutputVaultRole, stack.OutputVaultAudience, stack.OutputCredentialPaths,
+	} {
+		value := outputs[name].Value
+		text, isText := value.(string)
+		if !isText {
+			encoded, err := json.Marshal(value)
+			require.NoError(t, err)
+			text = string(encoded)
+		}
+		require.Contains(t, filled, "<"+name+">", "the definition asks for each output by its name")
+		filled = strings.ReplaceAll(filled, "<"+name+">", text)
+	}
+	var job struct {
+		Command   string            `yaml:"command"`
+		Compute   string            `yaml:"compute"`
+		Identity  map[string]string `yaml:"identity"`
+		Variables map[string]string `yaml:"environment_variables"`
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(filled), &job))
+	require.Equal(t, map[string]string{"type": "managed"}, job.Identity)
+	require.Equal(t, "azureml:"+text(outputs, stack.OutputComputeCluster), job.Compute)
+	for name, value := range job.Variables {
+		require.NotContains(t, value, "<", "%s is not filled in", name)
+	}
+
+	node, err := dev.jobEnvironment(t.Context(), outputs)
+	require.NoError(t, err)
+	python, err := findPython()
+	require.NoError(t, err, "the job's own language is needed to run it")
+	words := strings.Fields(job.Command)
+	cmd := exec.CommandContext(t.Context(), python, words[1:]...)
+	cmd.Dir = folder
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
+	for _, name := range []string{"MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID", "VAULT_CACERT"} {
+		cmd.Env = append(cmd.Env, name+"="+node[name])
+	}
+	for name, value := range job.Variables {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	printed, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", printed)
+	require.Contains(t, string(printed), "ml_api_key")
+	require.NotContains(t, string(printed), canary, "the job's log holds no value")
+}
+
+func TestTheJobEnvironmentFileIsPrivateAndHoldsNoCredential(t *testing.T) {
+	l := newLab(t)
+	dev, _ := l.up("dev", sample())
+	file, err := dev.WriteJobEnvironment(t.Context())
+	require.NoError(t, err)
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NotContains(t, string(content), canary)
+
+	script := ". '" + file + "' && python3 job/vault_credentials.py --check"
+	cmd := exec.CommandContext(t.Context(), "sh", "-ac", script)
+	cmd.Dir = repository()
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
+	printed, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", printed)
+	require.Contains(t, string(printed), "ml_api_key: api_key")
+}
