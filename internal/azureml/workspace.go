@@ -1,9 +1,14 @@
 // Package azureml is the Azure half of the program: the component [Workspace].
 //
 // It registers a resource group, the job identity, a storage account, a key vault, a Log Analytics workspace with its
-// Application Insights, the Azure Machine Learning workspace that is wired to all of them, and optionally a compute
-// cluster that runs jobs as the job identity. ARM refuses a workspace without the other four
-// ("Missing dependent resources in workspace json"), although neither its schema nor the SDK marks them as required.
+// Application Insights, optionally a container registry, the Azure Machine Learning workspace that is wired to all of
+// them, and optionally a compute cluster that runs jobs as the job identity, diagnostic settings and role assignments.
+// What [Existing] names is used and not made. ARM refuses a workspace without storage account, key vault and
+// Application Insights ("Missing dependent resources in workspace json"), although neither its schema nor the SDK marks
+// them as required.
+//
+// The parts: dependents.go is what the workspace needs beside it, network.go its managed network, access.go who may
+// use it, diagnostics.go its logs, compute.go its cluster.
 package azureml
 
 import (
@@ -11,28 +16,32 @@ import (
 	"maps"
 	"slices"
 
-	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20200202"
-	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20230201"
 	machinelearningservices "github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2/v20241001"
-	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
-	operationalinsights "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20221001"
-	resources "github.com/pulumi/pulumi-azure-native-sdk/resources/v2/v20220901"
-	storage "github.com/pulumi/pulumi-azure-native-sdk/storage/v2/v20220901"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
 // Type is the component's type token. It is part of every child's URN: changing it replaces them all.
 const Type = "mlvault:azureml:Workspace"
 
-// Args says what to build. Every value is known before anything exists.
+// Args says what to build. Every value but the network's Vault host is known before anything exists.
 type Args struct {
-	Location            string
-	Names               Names
-	Tags                map[string]string
-	PublicNetworkAccess string // Enabled or Disabled, for the workspace
-	HBIWorkspace        bool
-	Protect             bool     // of what holds data: group, storage account, key vault, workspace
-	Compute             *Compute // nil: none
+	Location string
+	Names    Names
+	Existing Existing
+	Tags     map[string]string
+	Protect  bool // of what holds data: group, storage account, key vault, registry, workspace
+
+	ContainerRegistrySKU    string // empty: no registry is made
+	KeyVaultPurgeProtection bool   // of the key vault that is made
+
+	PublicNetworkAccess string              // Enabled or Disabled, for the workspace
+	ManagedNetwork      *ManagedNetwork     // nil: none
+	HBIWorkspace        bool                //
+	CustomerManagedKey  *CustomerManagedKey // nil: Microsoft's key
+
+	Compute         *Compute // nil: none
+	Diagnostics     bool
+	RoleAssignments []RoleAssignment
 }
 
 // Names are physical names; the empty ones are made by Pulumi from the child's logical name and a random suffix.
@@ -43,14 +52,16 @@ type Names struct {
 	KeyVault            string
 	LogAnalytics        string
 	ApplicationInsights string
+	ContainerRegistry   string
 	Workspace           string
 	ComputeCluster      string
 }
 
-// Compute is an AmlCompute cluster that scales to zero.
-type Compute struct {
-	VMSize   string
-	MaxNodes int
+// CustomerManagedKey encrypts what Azure ML stores about the workspace.
+type CustomerManagedKey struct {
+	KeyVaultID string // ARM id
+	KeyID      string // the key's URI, with its version
+	IdentityID string // ARM id of the user-assigned identity that reads the key; empty: the services' own principals do
 }
 
 // Workspace is the component.
@@ -108,7 +119,7 @@ func (b *builder) build() error {
 	if err != nil {
 		return fmt.Errorf("resource group: %w", err)
 	}
-	w.ResourceGroup, b.group = group.Name, group.Name
+	w.ResourceGroup, b.group = group, group
 
 	identity, err := b.jobIdentity()
 	if err != nil {
@@ -120,113 +131,34 @@ func (b *builder) build() error {
 		PrincipalID: identity.PrincipalId,
 		TenantID:    identity.TenantId,
 	}
-	account, err := b.storageAccount()
+	parts, err := b.dependents(w.JobIdentity)
 	if err != nil {
-		return fmt.Errorf("storage account: %w", err)
+		return err
 	}
-	vault, err := b.keyVault(identity.TenantId)
-	if err != nil {
-		return fmt.Errorf("key vault: %w", err)
-	}
-	logs, err := b.logAnalytics()
-	if err != nil {
-		return fmt.Errorf("log analytics workspace: %w", err)
-	}
-	component, err := b.applicationInsights(logs.ID())
-	if err != nil {
-		return fmt.Errorf("application insights: %w", err)
-	}
-	workspace, err := b.workspace(account.ID(), vault.ID(), component.ID())
+	workspace, err := b.workspace(parts)
 	if err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}
 	w.Name, w.ID = workspace.Name, workspace.ID().ToStringOutput()
-	if b.args.Compute == nil {
-		return nil
+	if b.args.Compute != nil {
+		cluster, err := b.computeCluster(workspace.Name, identity.ID())
+		if err != nil {
+			return fmt.Errorf("compute cluster: %w", err)
+		}
+		w.Cluster = cluster.Name
 	}
-	cluster, err := b.computeCluster(workspace.Name, identity.ID())
-	if err != nil {
-		return fmt.Errorf("compute cluster: %w", err)
+	if b.args.Diagnostics {
+		if err := b.diagnostics(w.ID, parts); err != nil {
+			return fmt.Errorf("diagnostic settings: %w", err)
+		}
 	}
-	w.Cluster = cluster.Name
+	if err := b.roleAssignments(w.ID); err != nil {
+		return fmt.Errorf("role assignments: %w", err)
+	}
 	return nil
 }
 
-func (b *builder) resourceGroup() (*resources.ResourceGroup, error) {
-	return resources.NewResourceGroup(b.ctx, b.name+"-group", &resources.ResourceGroupArgs{
-		ResourceGroupName: named(b.args.Names.ResourceGroup),
-		Location:          pulumi.String(b.args.Location),
-		Tags:              b.tags(),
-	}, b.keeping()...)
-}
-
-func (b *builder) jobIdentity() (*managedidentity.UserAssignedIdentity, error) {
-	return managedidentity.NewUserAssignedIdentity(b.ctx, b.name+"-identity", &managedidentity.UserAssignedIdentityArgs{
-		ResourceGroupName: b.group,
-		ResourceName:      named(b.args.Names.JobIdentity),
-		Location:          pulumi.String(b.args.Location),
-		Tags:              b.tags(),
-	}, b.child()...)
-}
-
-// storageAccount is the workspace's default store. Its logical name has no hyphen because Azure takes none in
-// the physical name that is made from it. A hierarchical namespace stays off: the workspace supports none here.
-func (b *builder) storageAccount() (*storage.StorageAccount, error) {
-	return storage.NewStorageAccount(b.ctx, b.name+"storage", &storage.StorageAccountArgs{
-		ResourceGroupName:      b.group,
-		AccountName:            named(b.args.Names.StorageAccount),
-		Location:               pulumi.String(b.args.Location),
-		Kind:                   pulumi.String(storage.KindStorageV2),
-		Sku:                    storage.SkuArgs{Name: pulumi.String(storage.SkuName_Standard_LRS)},
-		EnableHttpsTrafficOnly: pulumi.Bool(true),
-		MinimumTlsVersion:      pulumi.String(storage.MinimumTlsVersion_TLS1_2),
-		AllowBlobPublicAccess:  pulumi.Bool(false),
-		Tags:                   b.tags(),
-	}, b.keeping()...)
-}
-
-// keyVault is where Azure ML keeps the keys of its own datastores; the credentials of jobs never go there.
-func (b *builder) keyVault(tenant pulumi.StringInput) (*keyvault.Vault, error) {
-	return keyvault.NewVault(b.ctx, b.name+"-kv", &keyvault.VaultArgs{
-		ResourceGroupName: b.group,
-		VaultName:         named(b.args.Names.KeyVault),
-		Location:          pulumi.String(b.args.Location),
-		Properties: keyvault.VaultPropertiesArgs{
-			TenantId:                  tenant,
-			Sku:                       keyvault.SkuArgs{Family: pulumi.String(keyvault.SkuFamilyA), Name: keyvault.SkuNameStandard},
-			EnableRbacAuthorization:   pulumi.Bool(true),
-			EnableSoftDelete:          pulumi.Bool(true),
-			SoftDeleteRetentionInDays: pulumi.Int(90),
-		},
-		Tags: b.tags(),
-	}, b.keeping()...)
-}
-
-func (b *builder) logAnalytics() (*operationalinsights.Workspace, error) {
-	return operationalinsights.NewWorkspace(b.ctx, b.name+"-logs", &operationalinsights.WorkspaceArgs{
-		ResourceGroupName: b.group,
-		WorkspaceName:     named(b.args.Names.LogAnalytics),
-		Location:          pulumi.String(b.args.Location),
-		Sku:               operationalinsights.WorkspaceSkuArgs{Name: pulumi.String(operationalinsights.WorkspaceSkuNameEnumPerGB2018)},
-		RetentionInDays:   pulumi.Int(30),
-		Tags:              b.tags(),
-	}, b.child()...)
-}
-
-// applicationInsights is workspace-based: Azure has retired the classic kind, and refuses it at this API version.
-func (b *builder) applicationInsights(logs pulumi.IDOutput) (*insights.Component, error) {
-	return insights.NewComponent(b.ctx, b.name+"-insights", &insights.ComponentArgs{
-		ResourceGroupName:   b.group,
-		ResourceName:        named(b.args.Names.ApplicationInsights),
-		Location:            pulumi.String(b.args.Location),
-		Kind:                pulumi.String("web"),
-		ApplicationType:     pulumi.String(insights.ApplicationTypeWeb),
-		WorkspaceResourceId: logs.ToStringOutput(),
-		Tags:                b.tags(),
-	}, b.child()...)
-}
-
-func (b *builder) workspace(account, vault, component pulumi.IDOutput) (*machinelearningservices.Workspace, error) {
+func (b *builder) workspace(parts dependents) (*machinelearningservices.Workspace, error) {
 	args := &machinelearningservices.WorkspaceArgs{
 		ResourceGroupName:   b.group,
 		WorkspaceName:       named(b.args.Names.Workspace),
@@ -234,44 +166,37 @@ func (b *builder) workspace(account, vault, component pulumi.IDOutput) (*machine
 		Kind:                pulumi.String("Default"),
 		Sku:                 machinelearningservices.SkuArgs{Name: pulumi.String("Basic"), Tier: machinelearningservices.SkuTierBasic},
 		Identity:            machinelearningservices.ManagedServiceIdentityArgs{Type: pulumi.String(machinelearningservices.ManagedServiceIdentityTypeSystemAssigned)},
-		StorageAccount:      account.ToStringOutput(),
-		KeyVault:            vault.ToStringOutput(),
-		ApplicationInsights: component.ToStringOutput(),
+		StorageAccount:      parts.storageAccount.ToStringOutput(),
+		KeyVault:            parts.keyVault.ToStringOutput(),
+		ApplicationInsights: parts.insights.ToStringOutput(),
 		PublicNetworkAccess: pulumi.String(b.args.PublicNetworkAccess),
 		HbiWorkspace:        pulumi.Bool(b.args.HBIWorkspace),
 		Tags:                b.tags(),
 	}
-	// Azure never changes these three, and the provider would send them in an update that the service refuses.
-	immutable := pulumi.ReplaceOnChanges([]string{"storageAccount", "keyVault", "hbiWorkspace"})
-	return machinelearningservices.NewWorkspace(b.ctx, b.name+"-workspace", args, b.keeping(immutable)...)
-}
-
-// computeCluster carries the job identity: a job on it asks for that identity's token and for no other.
-func (b *builder) computeCluster(workspace pulumi.StringInput, identity pulumi.IDOutput) (*machinelearningservices.Compute, error) {
-	return machinelearningservices.NewCompute(b.ctx, b.name+"-cluster", &machinelearningservices.ComputeArgs{
-		ResourceGroupName: b.group,
-		WorkspaceName:     workspace,
-		ComputeName:       named(b.args.Names.ComputeCluster),
-		Location:          pulumi.String(b.args.Location),
-		Identity: machinelearningservices.ManagedServiceIdentityArgs{
-			Type:                   pulumi.String(machinelearningservices.ManagedServiceIdentityTypeUserAssigned),
-			UserAssignedIdentities: pulumi.StringArray{identity.ToStringOutput()},
-		},
-		Properties: machinelearningservices.AmlComputeArgs{
-			ComputeType:      pulumi.String("AmlCompute"),
-			DisableLocalAuth: pulumi.Bool(true),
-			Properties: machinelearningservices.AmlComputePropertiesArgs{
-				VmSize:                      pulumi.String(b.args.Compute.VMSize),
-				RemoteLoginPortPublicAccess: pulumi.String("Disabled"),
-				ScaleSettings: machinelearningservices.ScaleSettingsArgs{
-					MinNodeCount:                pulumi.Int(0),
-					MaxNodeCount:                pulumi.Int(b.args.Compute.MaxNodes),
-					NodeIdleTimeBeforeScaleDown: pulumi.String("PT2M"),
-				},
+	if parts.registry != nil {
+		args.ContainerRegistry = parts.registry.ToStringOutput()
+	}
+	if k := b.args.CustomerManagedKey; k != nil {
+		encryption := machinelearningservices.EncryptionPropertyArgs{
+			Status: pulumi.String(machinelearningservices.EncryptionStatusEnabled),
+			KeyVaultProperties: machinelearningservices.EncryptionKeyVaultPropertiesArgs{
+				KeyVaultArmId: pulumi.String(k.KeyVaultID),
+				KeyIdentifier: pulumi.String(k.KeyID),
 			},
-		},
-		Tags: b.tags(),
-	}, b.child()...)
+		}
+		if k.IdentityID != "" {
+			// Not among the workspace's own identities: a workspace that once has a second cannot go back.
+			encryption.Identity = machinelearningservices.IdentityForCmkArgs{UserAssignedIdentity: pulumi.String(k.IdentityID)}
+		}
+		args.Encryption = encryption
+	}
+	// Azure never changes these, and the provider would send them in an update that the service refuses.
+	opts := []pulumi.ResourceOption{pulumi.ReplaceOnChanges([]string{"storageAccount", "keyVault", "hbiWorkspace"})}
+	if n := b.args.ManagedNetwork; n != nil {
+		args.ManagedNetwork = n.settings()
+		opts = append(opts, n.options()...)
+	}
+	return machinelearningservices.NewWorkspace(b.ctx, b.name+"-workspace", args, b.keeping(opts...)...)
 }
 
 // child builds a child's options, a fresh slice each time: two children never share a backing array.

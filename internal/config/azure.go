@@ -1,50 +1,84 @@
 package config
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// nameRule is Azure's rule for a resource's name, from the resource provider's REST specification
-// (github.com/Azure/azure-rest-api-specs) and Microsoft's page "Naming rules and restrictions for Azure resources".
-type nameRule struct {
-	field   string
-	pattern *regexp.Regexp
-	text    string
+// Azure says how the Azure half is built. An id or a name of something that exists takes the place of what the program
+// would make; it is used as it stands, and neither tagged nor protected nor deleted.
+type Azure struct {
+	Names Names             `json:"names"`
+	Tags  map[string]string `json:"tags"`
+
+	ExistingResourceGroup   string `json:"existingResourceGroup"`   // name of a group; default: one is made
+	StorageAccountID        string `json:"storageAccountId"`        // ARM ids; default: each is made
+	KeyVaultID              string `json:"keyVaultId"`              //
+	ApplicationInsightsID   string `json:"applicationInsightsId"`   //
+	LogAnalyticsWorkspaceID string `json:"logAnalyticsWorkspaceId"` // default: made when something needs it
+	ContainerRegistryID     string `json:"containerRegistryId"`     // default: none; Azure ML makes one at the first image build
+
+	CreateContainerRegistry bool   `json:"createContainerRegistry"` // without an admin user
+	ContainerRegistrySKU    string `json:"containerRegistrySku"`    // Basic, Standard (default) or Premium
+
+	PublicNetworkAccess string          `json:"publicNetworkAccess"` // of the workspace: Enabled (default) or Disabled
+	ManagedNetwork      *ManagedNetwork `json:"managedNetwork"`      // default: none
+
+	HBIWorkspace            bool                `json:"hbiWorkspace"`            // high business impact; cannot be changed later
+	CustomerManagedKey      *CustomerManagedKey `json:"customerManagedKey"`      // default: Microsoft's key
+	KeyVaultPurgeProtection bool                `json:"keyVaultPurgeProtection"` // cannot be taken back
+	Diagnostics             bool                `json:"diagnostics"`             // logs and metrics to Log Analytics
+	RoleAssignments         []RoleAssignment    `json:"roleAssignments"`         // on the workspace
+	Protect                 bool                `json:"protect"`                 // refuse to delete what holds data
 }
 
-var nameRules = []struct {
-	nameRule
-	of func(Names) string
-}{
-	{nameRule{"resourceGroup", regexp.MustCompile(`^[-\w._()]{0,89}[-\w_()]$`),
-		"1 to 90 letters, digits, - _ . ( ), not ending in a dot"}, func(n Names) string { return n.ResourceGroup }},
-	{nameRule{"jobIdentity", regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,127}$`),
-		"3 to 128 letters, digits, - _, starting with a letter or digit"}, func(n Names) string { return n.JobIdentity }},
-	{nameRule{"storageAccount", regexp.MustCompile(`^[a-z0-9]{3,24}$`),
-		"3 to 24 lower-case letters and digits, unique in all of Azure"}, func(n Names) string { return n.StorageAccount }},
-	// No two hyphens in a row: after a hyphen the pattern wants a letter or digit.
-	{nameRule{"keyVault", regexp.MustCompile(`^[A-Za-z](?:-?[A-Za-z0-9]){2,23}$`),
-		"3 to 24 letters, digits and single hyphens, starting with a letter, unique in all of Azure"}, func(n Names) string { return n.KeyVault }},
-	{nameRule{"logAnalytics", regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$`),
-		"4 to 63 letters, digits and hyphens, not at either end"}, func(n Names) string { return n.LogAnalytics }},
-	{nameRule{"applicationInsights", regexp.MustCompile(`^[A-Za-z0-9._()-]{0,254}[A-Za-z0-9_()-]$`),
-		"1 to 255 letters, digits, - _ . ( ), not ending in a dot"}, func(n Names) string { return n.ApplicationInsights }},
-	// The service's specification also allows _; Microsoft's naming page does not, so the stricter rule holds.
-	{nameRule{"workspace", regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{2,32}$`),
-		"3 to 33 letters, digits and hyphens, starting with a letter or digit"}, func(n Names) string { return n.Workspace }},
-	{nameRule{"computeCluster", regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]$`),
-		"3 to 32 letters, digits and hyphens, starting with a letter, not ending in a hyphen"}, func(n Names) string { return n.ComputeCluster }},
+// RoleAssignment gives a person, a group or an application a role on the workspace.
+type RoleAssignment struct {
+	Role          string `json:"role"`          // a key of WorkspaceRoles
+	PrincipalID   string `json:"principalId"`   // object id in Entra ID
+	PrincipalType string `json:"principalType"` // User, Group or ServicePrincipal; ARM refuses another than the principal's
 }
 
-// keyVaultMaxLength holds what the pattern cannot count, since a hyphen and what follows match as one.
-const keyVaultMaxLength = 24
+// CustomerManagedKey is a key of the user's own that encrypts what Azure ML stores about the workspace.
+type CustomerManagedKey struct {
+	KeyVaultID string `json:"keyVaultId"` // a key vault with purge protection, in the workspace's subscription
+	KeyID      string `json:"keyId"`      // https://<vault>.vault.azure.net/keys/<name>/<version>
+	IdentityID string `json:"identityId"` // user-assigned identity that reads the key; default: the services' own principals
+}
+
+// WorkspaceRole is a built-in role of Azure.
+type WorkspaceRole struct {
+	ID    string // GUID of its definition, the same in every tenant
+	Short string // for names of resources
+}
+
+// WorkspaceRoles are the roles that roleAssignments may give (Microsoft, "Azure built-in roles for AI + machine
+// learning").
+var WorkspaceRoles = map[string]WorkspaceRole{
+	"AzureML Data Scientist":   {"f6c7c914-8db3-469d-8ca1-694a8f32e121", "data-scientist"},
+	"AzureML Compute Operator": {"e503ece1-11d0-4e8e-8e2c-7a6c3bf38815", "compute-operator"},
+}
+
+var (
+	principalTypes = []string{"User", "Group", "ServicePrincipal"}
+	registrySKUs   = []string{"Basic", "Standard", "Premium"}
+)
+
+func (a *Azure) applyDefaults() {
+	// Without a private endpoint, which a network team makes, Disabled locks every laptop out of the studio.
+	defaultTo(&a.PublicNetworkAccess, "Enabled")
+	if a.CreateContainerRegistry {
+		defaultTo(&a.ContainerRegistrySKU, "Standard")
+	}
+	if a.ManagedNetwork != nil {
+		defaultTo(&a.ManagedNetwork.Mode, networkOff)
+	}
+	a.Tags = maps.Clone(a.Tags)
+}
 
 var location = regexp.MustCompile(`^[A-Za-z0-9 ]+$`)
-
-// reservedTags are the program's own: a resource says which stack made it, and a query by them finds all of a stack.
-var reservedTags = []string{"project", "stack", "managed-by"}
 
 func (cfg *Config) validateAzure(c *collector) {
 	switch {
@@ -53,31 +87,92 @@ func (cfg *Config) validateAzure(c *collector) {
 	case !location.MatchString(cfg.Location):
 		c.addf("azure-native:location", "%s is not an Azure region such as westeurope", c.show("azure-native:location", cfg.Location))
 	}
-	for _, rule := range nameRules {
-		name := rule.of(cfg.Azure.Names)
-		if name == "" {
-			continue
-		}
-		tooLong := rule.field == "keyVault" && len(name) > keyVaultMaxLength
-		if !rule.pattern.MatchString(name) || tooLong {
-			c.addf("azure.names."+rule.field, "%s is not a name that Azure takes: %s", c.show("azure.names."+rule.field, name), rule.text)
-		}
-	}
-	if access := cfg.Azure.PublicNetworkAccess; !slices.Contains([]string{"Enabled", "Disabled"}, access) {
-		c.addf("azure.publicNetworkAccess", "%s is neither Enabled nor Disabled", c.show("azure.publicNetworkAccess", access))
-	}
-	cfg.validateTags(c)
+	cfg.Azure.Names.validate(c)
+	cfg.Azure.validateExisting(c)
+	cfg.Azure.validateRegistry(c)
+	cfg.Azure.validateKey(c)
+	cfg.validateNetwork(c)
+	cfg.Azure.validateRoles(c)
+	cfg.Azure.validateTags(c)
 }
+
+func (a *Azure) validateRegistry(c *collector) {
+	const key = "azure.containerRegistrySku"
+	switch sku := a.ContainerRegistrySKU; {
+	case sku == "":
+	case !a.CreateContainerRegistry:
+		c.addf(key, "is for a registry that is made here; set azure.createContainerRegistry, or remove it")
+	case !slices.Contains(registrySKUs, sku):
+		c.addf(key, "%s is not one of %s", c.show(key, sku), strings.Join(registrySKUs, ", "))
+	case sku != "Premium" && a.ManagedNetwork.on():
+		// The network reaches the registry through a private endpoint, which Premium alone has.
+		c.addf(key, "%s has no private endpoint, through which a managed network reaches its registry; write Premium", c.show(key, sku))
+	}
+}
+
+// keyID is a key's identifier as `az keyvault key show --query key.kid` prints it, with its version: Azure ML encrypts
+// with one version and does not follow a rotation. The hosts are those of Microsoft's clouds.
+var keyID = regexp.MustCompile(
+	`^https://([A-Za-z0-9-]+)\.vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net)/keys/[A-Za-z0-9-]{1,127}/[0-9a-f]{32}$`)
+
+func (a *Azure) validateKey(c *collector) {
+	k := a.CustomerManagedKey
+	if k == nil {
+		return
+	}
+	const key = "azure.customerManagedKey"
+	vault := checkID(c, key+".keyVaultId", &k.KeyVaultID, keyVaultType)
+	if k.KeyVaultID == "" {
+		c.addf(key+".keyVaultId", "is missing; give the ARM id of the key vault that has the key")
+	}
+	if k.IdentityID != "" {
+		checkID(c, key+".identityId", &k.IdentityID, identityType)
+	}
+	match := keyID.FindStringSubmatch(k.KeyID)
+	switch {
+	case k.KeyID == "":
+		c.addf(key+".keyId", "is missing; `az keyvault key show --query key.kid` prints it")
+	case match == nil:
+		c.addf(key+".keyId", "%s is not a key with its version, https://<vault>.vault.azure.net/keys/<name>/<version>", c.show(key+".keyId", k.KeyID))
+	case vault != "" && !strings.EqualFold(match[1], vault):
+		c.addf(key+".keyId", "%s is not in the key vault that keyVaultId names", c.show(key+".keyId", k.KeyID))
+	}
+}
+
+func (a *Azure) validateRoles(c *collector) {
+	seen := map[RoleAssignment]bool{}
+	for i, assignment := range a.RoleAssignments {
+		key := element("azure.roleAssignments", i)
+		if _, known := WorkspaceRoles[assignment.Role]; !known {
+			c.addf(key+".role", "%s is not one of %s", c.show(key, assignment.Role), strings.Join(slices.Sorted(maps.Keys(WorkspaceRoles)), ", "))
+		}
+		if !guid.MatchString(assignment.PrincipalID) {
+			c.addf(key+".principalId", "%s is not an object id (a GUID in lower case)", c.show(key, assignment.PrincipalID))
+		}
+		// No default: ARM takes an unsaid type for User, and then refuses a group or an application.
+		if !slices.Contains(principalTypes, assignment.PrincipalType) {
+			c.addf(key+".principalType", "%s is not one of %s", c.show(key, assignment.PrincipalType), strings.Join(principalTypes, ", "))
+		}
+		// ARM holds one assignment for each role and principal, whatever the type is said to be.
+		pair := RoleAssignment{Role: assignment.Role, PrincipalID: assignment.PrincipalID}
+		if seen[pair] {
+			c.addf(key, "gives the same role to the same principal as another entry")
+		}
+		seen[pair] = true
+	}
+}
+
+// reservedTags are the program's own: a resource says which stack made it, and a query by them finds all of a stack.
+var reservedTags = []string{"project", "stack", "managed-by"}
 
 // validateTags applies the narrowest limits of the tagged resources: storage accounts take names of 128 characters
 // at most, and 50 tags are a resource's limit (Azure Resource Manager, "Use tags to organize your resources").
-func (cfg *Config) validateTags(c *collector) {
-	tags := cfg.Azure.Tags
-	if most := 50 - len(reservedTags); len(tags) > most {
-		c.addf("azure.tags", "has %d tags; at most %d, the program adds %d of its own", len(tags), most, len(reservedTags))
+func (a *Azure) validateTags(c *collector) {
+	if most := 50 - len(reservedTags); len(a.Tags) > most {
+		c.addf("azure.tags", "has %d tags; at most %d, the program adds %d of its own", len(a.Tags), most, len(reservedTags))
 	}
 	seen := map[string]bool{}
-	for name, value := range tags {
+	for name, value := range a.Tags {
 		key, folded := "azure.tags."+name, strings.ToLower(name)
 		switch {
 		case slices.Contains(reservedTags, folded):

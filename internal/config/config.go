@@ -5,7 +5,6 @@
 package config
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -43,28 +42,6 @@ type Vault struct {
 	MaxLeaseTTLSeconds int    `json:"maxLeaseTtlSeconds"` // life of the child token; default 1200
 	DisableRead        bool   `json:"disableRead"`        // write only: no drift detection, no read right needed
 	DeleteOnDestroy    bool   `json:"deleteOnDestroy"`    // purge every version; default: the newest is soft-deleted
-}
-
-// Azure says how the Azure half is built.
-type Azure struct {
-	Names               Names             `json:"names"`
-	Tags                map[string]string `json:"tags"`
-	PublicNetworkAccess string            `json:"publicNetworkAccess"` // Enabled (default) or Disabled
-	HBIWorkspace        bool              `json:"hbiWorkspace"`        // high business impact; cannot be changed later
-	Protect             bool              `json:"protect"`             // refuse to delete what holds data
-}
-
-// Names are physical names. An empty one lets Pulumi add a random suffix to its own, which never collides with
-// a soft-deleted resource of the same name.
-type Names struct {
-	ResourceGroup       string `json:"resourceGroup"`
-	JobIdentity         string `json:"jobIdentity"`
-	StorageAccount      string `json:"storageAccount"`
-	KeyVault            string `json:"keyVault"`
-	LogAnalytics        string `json:"logAnalytics"`
-	ApplicationInsights string `json:"applicationInsights"`
-	Workspace           string `json:"workspace"`
-	ComputeCluster      string `json:"computeCluster"`
 }
 
 // Workload says which tokens may log in to Vault and read the credentials.
@@ -231,8 +208,7 @@ func (cfg *Config) applyDefaults() {
 	defaultTo(&cfg.Vault.Prefix, cfg.Project+"/"+cfg.Stack)
 	// The plugin's own default. A child token that dies during a long update fails the rest of it.
 	defaultTo(&cfg.Vault.MaxLeaseTTLSeconds, 1200)
-	// Without a private endpoint or a managed network, Disabled locks every laptop out of the studio.
-	defaultTo(&cfg.Azure.PublicNetworkAccess, "Enabled")
+	cfg.Azure.applyDefaults()
 	// One mount for each stack: two stacks never share a role or an issuer, and neither needs the other to exist.
 	defaultTo(&cfg.Workload.AuthPath, "jwt-"+cfg.AccessName())
 	if cfg.Workload.CreateAuthBackend == nil {
@@ -244,7 +220,6 @@ func (cfg *Config) applyDefaults() {
 	if cfg.Compute != nil {
 		defaultTo(&cfg.Compute.MaxNodes, 1)
 	}
-	cfg.Azure.Tags = maps.Clone(cfg.Azure.Tags)
 }
 
 func defaultTo[T comparable](field *T, value T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -44,10 +45,72 @@ func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprintln(cfg.Vault, cfg.Azure, cfg.Workload.AuthPath, *cfg.Workload.CreateAuthBackend, cfg.Workload.TokenTTLSeconds, cfg.Compute, cfg.AccessName())
-	want := "{secret false mlvault/dev   false 1200 false false} {{       } map[] Enabled false false} jwt-mlvault-dev true 900 <nil> mlvault-dev\n"
+	got := fmt.Sprintln(cfg.Vault, cfg.Workload.AuthPath, *cfg.Workload.CreateAuthBackend, cfg.Workload.TokenTTLSeconds, cfg.Compute, cfg.AccessName())
+	want := "{secret false mlvault/dev   false 1200 false false} jwt-mlvault-dev true 900 <nil> mlvault-dev\n"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	// All else of Azure is off or made by the program.
+	if want := (Azure{PublicNetworkAccess: "Enabled"}); !reflect.DeepEqual(cfg.Azure, want) {
+		t.Errorf("azure is %+v, want %+v", cfg.Azure, want)
+	}
+	if !cfg.VaultHost().Empty() {
+		t.Error("a rule for Vault's host is wanted where nothing is closed")
+	}
+}
+
+func azure(t *testing.T, settings string) Azure {
+	t.Helper()
+	values := valid()
+	values["mlvault:vaultAddress"] = "https://Vault.example.com"
+	values["mlvault:azure"] = settings
+	cfg, err := From(plainFake{values})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg.Azure
+}
+
+func TestDefaultsOfWhatIsAskedFor(t *testing.T) {
+	if sku := azure(t, `{"createContainerRegistry":true}`).ContainerRegistrySKU; sku != "Standard" {
+		t.Errorf("a registry is %q, want Standard", sku)
+	}
+	if mode := azure(t, `{"managedNetwork":{}}`).ManagedNetwork.Mode; mode != "Disabled" {
+		t.Errorf("a managed network is %q, want Disabled: what cannot be undone is said", mode)
+	}
+}
+
+// The portal, the CLI and ARM's answers spell an id differently, and for a storage account a difference of texts would
+// replace the workspace.
+func TestAnIDIsTheSameInEverySpelling(t *testing.T) {
+	const want = "/subscriptions/5a9db0c5-0000-4000-8000-00000000000a/resourceGroups/Data/providers/Microsoft.Storage/storageAccounts/mlstore"
+	for _, given := range []string{want, strings.ToUpper(want[:51]) + "/resourcegroups/Data/providers/microsoft.storage/StorageAccounts/mlstore"} {
+		if got := azure(t, `{"storageAccountId":"`+given+`"}`).StorageAccountID; got != want {
+			t.Errorf("%s\nbecame %s", given, got)
+		}
+		endpoint := `{"managedNetwork":{"mode":"AllowInternetOutbound","outboundRules":[{"name":"store","serviceResourceId":"` + given + `","subresource":"blob"}]}}`
+		if got := azure(t, endpoint).ManagedNetwork.OutboundRules[0].ServiceResourceID; !strings.EqualFold(got, want) || !strings.HasPrefix(got, want[:57]) {
+			t.Errorf("%s\nbecame %s", given, got)
+		}
+	}
+}
+
+func TestARuleLeadsToVaultWhereNothingElseDoes(t *testing.T) {
+	for mode, want := range map[string]string{
+		"Disabled": "", "AllowInternetOutbound": "", "AllowOnlyApprovedOutbound": "vault.example.com",
+	} {
+		for _, port := range []string{"", ":443"} {
+			values := valid()
+			values["mlvault:vaultAddress"] = "https://vault.example.com" + port
+			values["mlvault:azure"] = `{"managedNetwork":{"mode":"` + mode + `"}}`
+			cfg, err := From(plainFake{values})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := cfg.VaultHost().Reveal(); got != want {
+				t.Errorf("%s: the rule leads to %q, want %q", mode, got, want)
+			}
+		}
 	}
 }
 
@@ -153,6 +216,71 @@ var refusals = []struct {
 	{"two tags that differ by case", set("azure", `{"tags":{"Team":"a","team":"b"}}`), "differs from another tag by case only"},
 	{"too many tags", set("azure", `{"tags":{`+manyTags()+`}}`), "azure.tags: has 48 tags"},
 
+	{"a group that ends in a dot", set("azure", `{"existingResourceGroup":"rg."}`), `azure.existingResourceGroup: "rg." is not a resource group's name`},
+	{"a group twice", set("azure", `{"existingResourceGroup":"rg","names":{"resourceGroup":"rg"}}`), "azure.names.resourceGroup: is for what the program makes, and azure.existingResourceGroup names one"},
+	{"a storage account by name only", set("azure", `{"storageAccountId":"mlstore"}`), `azure.storageAccountId: "mlstore" is not an ARM id`},
+	{"a storage account in no group", set("azure", `{"storageAccountId":"/subscriptions/`+aGUID+`/providers/Microsoft.Storage/storageAccounts/a"}`), "azure.storageAccountId: "},
+	{"a storage account of no subscription", set("azure", `{"storageAccountId":"/subscriptions/mine/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/a"}`), "is not an ARM id"},
+	{"a storage account that is a container", set("azure", `{"storageAccountId":"`+id("Microsoft.Storage/storageAccounts")+`/blobServices/default"}`), "is not an ARM id"},
+	{"a storage account that is a key vault", set("azure", `{"storageAccountId":"`+id("Microsoft.KeyVault/vaults")+`"}`), "is the id of a Microsoft.KeyVault/vaults, not of a Microsoft.Storage/storageAccounts"},
+	{"a storage account twice", set("azure", `{"storageAccountId":"`+id("Microsoft.Storage/storageAccounts")+`","names":{"storageAccount":"mlstore"}}`), "azure.names.storageAccount: is for what the program makes, and azure.storageAccountId names one"},
+	{"a key vault that is a storage account", set("azure", `{"keyVaultId":"`+id("Microsoft.Storage/storageAccounts")+`"}`), "azure.keyVaultId: "},
+	{"a key vault twice", set("azure", `{"keyVaultId":"`+id("Microsoft.KeyVault/vaults")+`","names":{"keyVault":"mlkv"}}`), "azure.names.keyVault: "},
+	{"protection of somebody else's key vault", set("azure", `{"keyVaultId":"`+id("Microsoft.KeyVault/vaults")+`","keyVaultPurgeProtection":true}`), "azure.keyVaultPurgeProtection: is for what the program makes"},
+	{"insights that are a workspace", set("azure", `{"applicationInsightsId":"`+id("Microsoft.OperationalInsights/workspaces")+`"}`), "azure.applicationInsightsId: "},
+	{"insights twice", set("azure", `{"applicationInsightsId":"`+id("Microsoft.Insights/components")+`","names":{"applicationInsights":"x"}}`), "azure.names.applicationInsights: "},
+	{"log analytics that are insights", set("azure", `{"logAnalyticsWorkspaceId":"`+id("Microsoft.Insights/components")+`"}`), "azure.logAnalyticsWorkspaceId: "},
+	{"log analytics twice", set("azure", `{"logAnalyticsWorkspaceId":"`+id("Microsoft.OperationalInsights/workspaces")+`","names":{"logAnalytics":"logs"}}`), "azure.names.logAnalytics: "},
+	{"log analytics for nothing", set("azure", `{"applicationInsightsId":"`+id("Microsoft.Insights/components")+`","logAnalyticsWorkspaceId":"`+id("Microsoft.OperationalInsights/workspaces")+`"}`), "azure.logAnalyticsWorkspaceId: is used by nothing"},
+	{"a name of log analytics that are not made", set("azure", `{"applicationInsightsId":"`+id("Microsoft.Insights/components")+`","names":{"logAnalytics":"logs"}}`), "azure.names.logAnalytics: names a workspace that is not made"},
+	{"a registry that is a vault", set("azure", `{"containerRegistryId":"`+id("Microsoft.KeyVault/vaults")+`"}`), "azure.containerRegistryId: "},
+	{"a registry that is made and brought", set("azure", `{"containerRegistryId":"`+id("Microsoft.ContainerRegistry/registries")+`","createContainerRegistry":true}`), "azure.createContainerRegistry: is for what the program makes"},
+	{"a registry with a hyphen", set("azure", `{"createContainerRegistry":true,"names":{"containerRegistry":"my-images"}}`), "azure.names.containerRegistry: "},
+	{"the name of a registry that is not made", set("azure", `{"names":{"containerRegistry":"myimages"}}`), "azure.names.containerRegistry: names a registry that is not made"},
+	{"the size of a registry that is not made", set("azure", `{"containerRegistrySku":"Premium"}`), "azure.containerRegistrySku: is for a registry that is made here"},
+	{"a registry of an unknown size", set("azure", `{"createContainerRegistry":true,"containerRegistrySku":"premium"}`), `azure.containerRegistrySku: "premium" is not one of Basic, Standard, Premium`},
+	{"a registry that its network cannot reach", set("azure", `{"createContainerRegistry":true,"managedNetwork":{"mode":"AllowInternetOutbound"}}`), `azure.containerRegistrySku: "Standard" has no private endpoint`},
+
+	{"an unknown mode", set("azure", `{"managedNetwork":{"mode":"Closed"}}`), `azure.managedNetwork.mode: "Closed" is not one of`},
+	{"a network that is a text", set("azure", `{"managedNetwork":"AllowInternetOutbound"}`), "azure.managedNetwork: is not an object"},
+	{"rules without a network", set("azure", `{"managedNetwork":{"outboundRules":[{"name":"pypi","fqdn":"pypi.org"}]}}`), "azure.managedNetwork.outboundRules[0]: has no managed network"},
+	{"a firewall where there is none", set("azure", `{"managedNetwork":{"mode":"AllowInternetOutbound","firewallSku":"Basic"}}`), "azure.managedNetwork.firewallSku: is for the mode"},
+	{"a firewall of an unknown size", approved(`"firewallSku":"Premium"`), `azure.managedNetwork.firewallSku: "Premium" is neither`},
+	{"a rule for what is open", set("azure", `{"managedNetwork":{"mode":"AllowInternetOutbound","outboundRules":[{"name":"pypi","fqdn":"pypi.org"}]}}`), "outboundRules[0]: opens nothing"},
+	{"a rule without a name", rule(`"fqdn":"pypi.org"`), `outboundRules[0].name: "" is not a name that Azure takes`},
+	{"a rule with a slash", rule(`"name":"a/b","fqdn":"pypi.org"`), "outboundRules[0].name: "},
+	{"a rule named as the program's", rule(`"name":"Vault","fqdn":"pypi.org"`), `outboundRules[0].name: "vault" is the rule that the program makes`},
+	{"two rules of one name", approved(`"outboundRules":[{"name":"pypi","fqdn":"pypi.org"},{"name":"PyPI","fqdn":"pypi.com"}]`), "outboundRules[1].name: "},
+	{"a rule to nowhere", rule(`"name":"pypi"`), "outboundRules[0]: needs one of"},
+	{"a rule to two places", rule(`"name":"pypi","fqdn":"pypi.org","serviceTag":"AzureMonitor","portRanges":"443"`), "outboundRules[0]: needs one of"},
+	{"a rule to a URL", rule(`"name":"pypi","fqdn":"https://pypi.org"`), "outboundRules[0].fqdn: "},
+	{"a rule to an address", rule(`"name":"pypi","fqdn":"10.0.0.1"`), "outboundRules[0].fqdn: "},
+	{"a rule to everything", rule(`"name":"all","fqdn":"*"`), "outboundRules[0].fqdn: "},
+	{"a rule to Vault", rule(`"name":"mine","fqdn":"VAULT.example.com"`), "outboundRules[0].fqdn: is Vault's host"},
+	{"a host with a port range", rule(`"name":"pypi","fqdn":"pypi.org","portRanges":"443"`), "outboundRules[0]: has protocol or portRanges"},
+	{"a host with a part", rule(`"name":"pypi","fqdn":"pypi.org","subresource":"blob"`), "outboundRules[0]: has subresource or sparkEnabled"},
+	{"a service tag with a space", rule(`"name":"logs","serviceTag":"Azure Monitor","portRanges":"443"`), "outboundRules[0].serviceTag: "},
+	{"a service tag without ports", rule(`"name":"logs","serviceTag":"AzureMonitor"`), "outboundRules[0].portRanges: "},
+	{"a service tag with a strange protocol", rule(`"name":"logs","serviceTag":"AzureMonitor","portRanges":"443","protocol":"tcp"`), "outboundRules[0].protocol: "},
+	{"a private endpoint to a name", rule(`"name":"store","serviceResourceId":"mlstore","subresource":"blob"`), "outboundRules[0].serviceResourceId: "},
+	{"a private endpoint to no part", rule(`"name":"store","serviceResourceId":"` + id("Microsoft.Storage/storageAccounts") + `"`), "outboundRules[0].subresource: "},
+	{"Vault on its own port behind a closed network", closed("https://" + canary + ".example.com:8200"), "vaultAddress: has another port than 443 or 80"},
+	{"Vault on an IP address behind a closed network", closed("https://10.1.2.3"), "vaultAddress: is an IP address"},
+	{"Vault on a short name behind a closed network", closed("https://" + canary), "vaultAddress: has no fully qualified host name"},
+	{"Vault on this machine behind a closed network", closed("http://localhost:80"), "vaultAddress: has no fully qualified host name"},
+
+	{"a key of no vault", set("azure", `{"customerManagedKey":{"keyId":"`+aKey+`"}}`), "azure.customerManagedKey.keyVaultId: is missing"},
+	{"a key in a storage account", set("azure", `{"customerManagedKey":{"keyVaultId":"`+id("Microsoft.Storage/storageAccounts")+`","keyId":"`+aKey+`"}}`), "azure.customerManagedKey.keyVaultId: "},
+	{"no key", set("azure", `{"customerManagedKey":{"keyVaultId":"`+id("Microsoft.KeyVault/vaults")+`"}}`), "azure.customerManagedKey.keyId: is missing"},
+	{"a key without its version", set("azure", `{"customerManagedKey":{"keyVaultId":"`+id("Microsoft.KeyVault/vaults")+`","keyId":"https://mine.vault.azure.net/keys/cmk"}}`), "is not a key with its version"},
+	{"a key elsewhere", set("azure", `{"customerManagedKey":{"keyVaultId":"`+id("Microsoft.KeyVault/vaults")+`","keyId":"`+strings.Replace(aKey, "mine", "theirs", 1)+`"}}`), "is not in the key vault that keyVaultId names"},
+	{"a key for a principal", set("azure", `{"customerManagedKey":{"keyVaultId":"`+id("Microsoft.KeyVault/vaults")+`","keyId":"`+aKey+`","identityId":"`+aGUID+`"}}`), "azure.customerManagedKey.identityId: "},
+
+	{"an unknown role", assign(`"role":"Owner","principalId":"` + aGUID + `","principalType":"Group"`), `azure.roleAssignments[0].role: "Owner" is not one of AzureML Compute Operator, AzureML Data Scientist`},
+	{"a role for a name", assign(`"role":"AzureML Data Scientist","principalId":"ml-team","principalType":"Group"`), "azure.roleAssignments[0].principalId: "},
+	{"a role for nobody in particular", assign(`"role":"AzureML Data Scientist","principalId":"` + aGUID + `"`), `azure.roleAssignments[0].principalType: "" is not one of`},
+	{"a role twice", set("azure", `{"roleAssignments":[`+aRole+`,`+strings.Replace(aRole, "Group", "User", 1)+`]}`), "azure.roleAssignments[1]: gives the same role"},
+
 	{"no audience", set("workload", `{}`), "workload.audience: is missing"},
 	{"an audience with a comma", set("workload", `{"audience":"a,b"}`), `workload.audience: "a,b" has a character`},
 	{"an issuer of every tenant", set("workload", `{"audience":"a","issuer":"https://login.microsoftonline.com/common/v2.0"}`), "does not name one tenant"},
@@ -171,6 +299,36 @@ var refusals = []struct {
 	{"a cluster without a size", set("compute", `{"maxNodes":2}`), `compute.vmSize: "" is not a VM size`},
 	{"a cluster of no nodes", set("compute", `{"vmSize":"Standard_DS3_v2","maxNodes":-1}`), "compute.maxNodes: -1"},
 }
+
+// Parts of settings, right as they stand.
+const (
+	aGUID = "5a9db0c5-0000-4000-8000-000000000009"
+	aKey  = "https://mine.vault.azure.net/keys/cmk/0123456789abcdef0123456789abcdef"
+	aRole = `{"role":"AzureML Data Scientist","principalId":"` + aGUID + `","principalType":"Group"}`
+)
+
+func id(armType string) string {
+	return "/subscriptions/" + aGUID + "/resourceGroups/rg/providers/" + armType + "/mine"
+}
+
+// approved gives a network that lets nothing out, with an address that may stand there.
+func approved(network string) func(fake) {
+	return func(f fake) {
+		set("vaultAddress", "https://vault.example.com")(f)
+		set("azure", `{"managedNetwork":{"mode":"AllowOnlyApprovedOutbound",`+network+`}}`)(f)
+	}
+}
+
+func rule(fields string) func(fake) { return approved(`"outboundRules":[{` + fields + `}]`) }
+
+func closed(address string) func(fake) {
+	return func(f fake) {
+		approved(`"firewallSku":"Basic"`)(f)
+		set("vaultAddress", address)(f)
+	}
+}
+
+func assign(fields string) func(fake) { return set("azure", `{"roleAssignments":[{`+fields+`}]}`) }
 
 func manyTags() string {
 	tags := make([]string, 48)

@@ -75,19 +75,52 @@ func secret(text config.Secret) pulumi.StringOutput {
 }
 
 func workspaceArgs(cfg *config.Config) azureml.Args {
+	azure := cfg.Azure
 	args := azureml.Args{
 		Location: cfg.Location,
-		Names:    azureml.Names(cfg.Azure.Names),
+		Names:    azureml.Names(azure.Names),
+		Existing: azureml.Existing{
+			ResourceGroup:         azure.ExistingResourceGroup,
+			StorageAccountID:      azure.StorageAccountID,
+			KeyVaultID:            azure.KeyVaultID,
+			ApplicationInsightsID: azure.ApplicationInsightsID,
+			LogAnalyticsID:        azure.LogAnalyticsWorkspaceID,
+			ContainerRegistryID:   azure.ContainerRegistryID,
+		},
 		Tags: map[string]string{
 			"project": cfg.Project, "stack": cfg.Stack, "managed-by": "pulumi",
 		},
-		PublicNetworkAccess: cfg.Azure.PublicNetworkAccess,
-		HBIWorkspace:        cfg.Azure.HBIWorkspace,
-		Protect:             cfg.Azure.Protect,
+		Protect:                 azure.Protect,
+		ContainerRegistrySKU:    azure.ContainerRegistrySKU,
+		KeyVaultPurgeProtection: azure.KeyVaultPurgeProtection,
+		PublicNetworkAccess:     azure.PublicNetworkAccess,
+		ManagedNetwork:          managedNetwork(cfg),
+		HBIWorkspace:            azure.HBIWorkspace,
+		CustomerManagedKey:      (*azureml.CustomerManagedKey)(azure.CustomerManagedKey),
+		Compute:                 (*azureml.Compute)(cfg.Compute),
+		Diagnostics:             azure.Diagnostics,
 	}
-	maps.Copy(args.Tags, cfg.Azure.Tags)
-	if cfg.Compute != nil {
-		args.Compute = &azureml.Compute{VMSize: cfg.Compute.VMSize, MaxNodes: cfg.Compute.MaxNodes}
+	maps.Copy(args.Tags, azure.Tags)
+	for _, assignment := range azure.RoleAssignments {
+		role := config.WorkspaceRoles[assignment.Role]
+		args.RoleAssignments = append(args.RoleAssignments, azureml.RoleAssignment{
+			Role: role.Short, RoleID: role.ID, PrincipalID: assignment.PrincipalID, PrincipalType: assignment.PrincipalType,
+		})
+	}
+	return args
+}
+
+func managedNetwork(cfg *config.Config) *azureml.ManagedNetwork {
+	network := cfg.Azure.ManagedNetwork
+	if network == nil {
+		return nil
+	}
+	args := &azureml.ManagedNetwork{IsolationMode: network.Mode, FirewallSKU: network.FirewallSKU}
+	for _, rule := range network.OutboundRules {
+		args.OutboundRules = append(args.OutboundRules, azureml.OutboundRule(rule))
+	}
+	if host := cfg.VaultHost(); !host.Empty() {
+		args.VaultHost = secret(host)
 	}
 	return args
 }

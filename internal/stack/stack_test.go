@@ -21,9 +21,10 @@ import (
 
 // The canaries stand where the secrets stand; every test may look for them.
 const (
-	addressCanary = "https://vault-canary.example.com:8200"
+	addressCanary = "https://" + hostCanary
 	tokenCanary   = "hvs.token-canary"
 	payloadCanary = "payload-canary"
+	hostCanary    = "vault-canary.example.com"
 )
 
 var secretKeys = []string{"mlvault:vaultAddress", "mlvault:vaultToken", "mlvault:credentials"}
@@ -158,37 +159,69 @@ func TestEveryVaultResourceUsesTheStacksProvider(t *testing.T) {
 }
 
 func TestSecretsStandWhereTheyBelongAndNowhereElse(t *testing.T) {
-	wants := map[string][]string{
-		addressCanary: {"vault.address"},
-		tokenCanary:   {"vault.token"},
-		payloadCanary: {"credentials-feature_store.dataJson", "credentials-ml_api_key.dataJson"},
-	}
-	r := mustRun(t, "dev", nil)
-	for canary, want := range wants {
-		var got []string
-		for _, registration := range r.Registrations() {
-			for key, value := range registration.Properties {
-				if !strings.Contains(fmt.Sprint(value.MapRepl(nil, nil)), canary) && !strings.Contains(fmt.Sprint(plainOf(value)), canary) {
-					continue
+	for name, c := range map[string]struct {
+		edit  func(map[string]string)
+		wants map[string][]string
+	}{
+		"dev": {nil, map[string][]string{
+			addressCanary: {"vault.address"},
+			tokenCanary:   {"vault.token"},
+			payloadCanary: {"credentials-feature_store.dataJson", "credentials-ml_api_key.dataJson"},
+		}},
+		"a network that lets only Vault's host out": {
+			func(values map[string]string) {
+				values["mlvault:azure"] = `{"managedNetwork":{"mode":"AllowOnlyApprovedOutbound"}}`
+			},
+			map[string][]string{hostCanary: {"ml-workspace.managedNetwork", "vault.address"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := mustRun(t, "dev", c.edit)
+			for canary, want := range c.wants {
+				var got []string
+				for _, registration := range r.Registrations() {
+					for key, value := range registration.Properties {
+						if !strings.Contains(text(value, true), canary) {
+							continue
+						}
+						got = append(got, registration.Name+"."+string(key))
+						if strings.Contains(text(value, false), canary) {
+							t.Errorf("%s.%s of %s holds %s outside a secret", registration.Name, key, registration.Type, canary)
+						}
+					}
 				}
-				got = append(got, registration.Name+"."+string(key))
-				if !value.IsSecret() {
-					t.Errorf("%s.%s of %s holds %s outside a secret", registration.Name, key, registration.Type, canary)
+				slices.Sort(got)
+				if !slices.Equal(got, want) {
+					t.Errorf("%s stands in %v, want %v", canary, got, want)
 				}
 			}
-		}
-		slices.Sort(got)
-		if !slices.Equal(got, want) {
-			t.Errorf("%s stands in %v, want %v", canary, got, want)
-		}
+		})
 	}
 }
 
-func plainOf(v resource.PropertyValue) any {
-	if v.IsSecret() {
-		return v.SecretValue().Element.V
+// text prints a value with what is in its secrets, at any depth, or without.
+func text(v resource.PropertyValue, reveal bool) string {
+	var replace func(resource.PropertyValue) (any, bool)
+	replace = func(v resource.PropertyValue) (any, bool) {
+		if !v.IsSecret() {
+			return nil, false
+		}
+		if !reveal {
+			return "[secret]", true
+		}
+		return v.SecretValue().Element.MapRepl(nil, replace), true
 	}
-	return v.V
+	return fmt.Sprint(v.MapRepl(nil, replace))
+}
+
+func TestVaultsHostIsASecretOutputOfTheWorkspaceToo(t *testing.T) {
+	r := mustRun(t, "dev", func(values map[string]string) {
+		values["mlvault:azure"] = `{"managedNetwork":{"mode":"AllowOnlyApprovedOutbound"}}`
+	})
+	workspace, _ := r.Find("azure-native:machinelearningservices/v20241001:Workspace", "ml-workspace")
+	if !slices.Equal(workspace.SecretOutputs, []string{"managedNetwork"}) {
+		t.Errorf("secret outputs are %v: ARM answers with the host, and the engine masks only what is told", workspace.SecretOutputs)
+	}
 }
 
 func TestVaultWaitsForTheIdentityAndForNothingElseOfAzure(t *testing.T) {

@@ -1,0 +1,196 @@
+package azureml
+
+import (
+	"fmt"
+
+	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
+	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20200202"
+	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20230201"
+	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
+	operationalinsights "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20221001"
+	resources "github.com/pulumi/pulumi-azure-native-sdk/resources/v2/v20220901"
+	storage "github.com/pulumi/pulumi-azure-native-sdk/storage/v2/v20220901"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Existing is what is brought along: the name of a resource group, and ARM ids. What is empty is made, but for the
+// registry. What is named stays as its owner has it: no tag, no protection, no diagnostic setting, and no deletion.
+type Existing struct {
+	ResourceGroup         string
+	StorageAccountID      string
+	KeyVaultID            string
+	ApplicationInsightsID string
+	LogAnalyticsID        string
+	ContainerRegistryID   string
+}
+
+// dependents are the ARM ids of what the workspace is wired to.
+type dependents struct {
+	storageAccount, keyVault, insights pulumi.StringInput
+	registry                           pulumi.StringInput // nil: Azure ML makes one of its own at the first image build
+	logs                               pulumi.StringInput // nil: nothing writes there
+}
+
+func (b *builder) dependents(identity JobIdentity) (dependents, error) {
+	var parts dependents
+	var err error
+	if parts.storageAccount, err = b.storageAccount(); err != nil {
+		return parts, fmt.Errorf("storage account: %w", err)
+	}
+	if parts.keyVault, err = b.keyVault(identity.TenantID); err != nil {
+		return parts, fmt.Errorf("key vault: %w", err)
+	}
+	if parts.logs, err = b.logAnalytics(); err != nil {
+		return parts, fmt.Errorf("log analytics workspace: %w", err)
+	}
+	if parts.insights, err = b.applicationInsights(parts.logs); err != nil {
+		return parts, fmt.Errorf("application insights: %w", err)
+	}
+	if parts.registry, err = b.containerRegistry(identity.PrincipalID); err != nil {
+		return parts, fmt.Errorf("container registry: %w", err)
+	}
+	return parts, nil
+}
+
+func (b *builder) resourceGroup() (pulumi.StringOutput, error) {
+	if name := b.args.Existing.ResourceGroup; name != "" {
+		return pulumi.String(name).ToStringOutput(), nil
+	}
+	group, err := resources.NewResourceGroup(b.ctx, b.name+"-group", &resources.ResourceGroupArgs{
+		ResourceGroupName: named(b.args.Names.ResourceGroup),
+		Location:          pulumi.String(b.args.Location),
+		Tags:              b.tags(),
+	}, b.keeping()...)
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	return group.Name, nil
+}
+
+func (b *builder) jobIdentity() (*managedidentity.UserAssignedIdentity, error) {
+	return managedidentity.NewUserAssignedIdentity(b.ctx, b.name+"-identity", &managedidentity.UserAssignedIdentityArgs{
+		ResourceGroupName: b.group,
+		ResourceName:      named(b.args.Names.JobIdentity),
+		Location:          pulumi.String(b.args.Location),
+		Tags:              b.tags(),
+	}, b.child()...)
+}
+
+// storageAccount is the workspace's default store. Its logical name has no hyphen because Azure takes none in
+// the physical name that is made from it. A hierarchical namespace stays off: the workspace supports none here.
+func (b *builder) storageAccount() (pulumi.StringInput, error) {
+	if id := b.args.Existing.StorageAccountID; id != "" {
+		return pulumi.String(id), nil
+	}
+	account, err := storage.NewStorageAccount(b.ctx, b.name+"storage", &storage.StorageAccountArgs{
+		ResourceGroupName:      b.group,
+		AccountName:            named(b.args.Names.StorageAccount),
+		Location:               pulumi.String(b.args.Location),
+		Kind:                   pulumi.String(storage.KindStorageV2),
+		Sku:                    storage.SkuArgs{Name: pulumi.String(storage.SkuName_Standard_LRS)},
+		EnableHttpsTrafficOnly: pulumi.Bool(true),
+		MinimumTlsVersion:      pulumi.String(storage.MinimumTlsVersion_TLS1_2),
+		AllowBlobPublicAccess:  pulumi.Bool(false),
+		Tags:                   b.tags(),
+	}, b.keeping()...)
+	if err != nil {
+		return nil, err
+	}
+	return account.ID().ToStringOutput(), nil
+}
+
+// keyVault is where Azure ML keeps the keys of its own datastores; the credentials of jobs never go there.
+func (b *builder) keyVault(tenant pulumi.StringInput) (pulumi.StringInput, error) {
+	if id := b.args.Existing.KeyVaultID; id != "" {
+		return pulumi.String(id), nil
+	}
+	properties := keyvault.VaultPropertiesArgs{
+		TenantId:                  tenant,
+		Sku:                       keyvault.SkuArgs{Family: pulumi.String(keyvault.SkuFamilyA), Name: keyvault.SkuNameStandard},
+		EnableRbacAuthorization:   pulumi.Bool(true),
+		EnableSoftDelete:          pulumi.Bool(true),
+		SoftDeleteRetentionInDays: pulumi.Int(90),
+	}
+	if b.args.KeyVaultPurgeProtection {
+		// Never false: Azure takes it for an attempt to switch it off.
+		properties.EnablePurgeProtection = pulumi.Bool(true)
+	}
+	vault, err := keyvault.NewVault(b.ctx, b.name+"-kv", &keyvault.VaultArgs{
+		ResourceGroupName: b.group,
+		VaultName:         named(b.args.Names.KeyVault),
+		Location:          pulumi.String(b.args.Location),
+		Properties:        properties,
+		Tags:              b.tags(),
+	}, b.keeping()...)
+	if err != nil {
+		return nil, err
+	}
+	return vault.ID().ToStringOutput(), nil
+}
+
+// logAnalytics is made for what writes to it: an Application Insights that is made too, and diagnostic settings.
+func (b *builder) logAnalytics() (pulumi.StringInput, error) {
+	if id := b.args.Existing.LogAnalyticsID; id != "" {
+		return pulumi.String(id), nil
+	}
+	if b.args.Existing.ApplicationInsightsID != "" && !b.args.Diagnostics {
+		return nil, nil
+	}
+	logs, err := operationalinsights.NewWorkspace(b.ctx, b.name+"-logs", &operationalinsights.WorkspaceArgs{
+		ResourceGroupName: b.group,
+		WorkspaceName:     named(b.args.Names.LogAnalytics),
+		Location:          pulumi.String(b.args.Location),
+		Sku:               operationalinsights.WorkspaceSkuArgs{Name: pulumi.String(operationalinsights.WorkspaceSkuNameEnumPerGB2018)},
+		RetentionInDays:   pulumi.Int(30),
+		Tags:              b.tags(),
+	}, b.child()...)
+	if err != nil {
+		return nil, err
+	}
+	return logs.ID().ToStringOutput(), nil
+}
+
+// applicationInsights is workspace-based: Azure has retired the classic kind, and refuses it at this API version.
+func (b *builder) applicationInsights(logs pulumi.StringInput) (pulumi.StringInput, error) {
+	if id := b.args.Existing.ApplicationInsightsID; id != "" {
+		return pulumi.String(id), nil
+	}
+	component, err := insights.NewComponent(b.ctx, b.name+"-insights", &insights.ComponentArgs{
+		ResourceGroupName:   b.group,
+		ResourceName:        named(b.args.Names.ApplicationInsights),
+		Location:            pulumi.String(b.args.Location),
+		Kind:                pulumi.String("web"),
+		ApplicationType:     pulumi.String(insights.ApplicationTypeWeb),
+		WorkspaceResourceId: logs.ToStringOutput(),
+		Tags:                b.tags(),
+	}, b.child()...)
+	if err != nil {
+		return nil, err
+	}
+	return component.ID().ToStringOutput(), nil
+}
+
+// containerRegistry holds the images of jobs. It has no admin user, whose password would be a key that everybody shares:
+// Azure gives the workspace's identity its role there, and the job identity, as which a cluster pulls, gets its own.
+// The logical name has no hyphen, because Azure takes none in the physical name that is made from it.
+func (b *builder) containerRegistry(jobPrincipal pulumi.StringInput) (pulumi.StringInput, error) {
+	if id := b.args.Existing.ContainerRegistryID; id != "" {
+		return pulumi.String(id), nil
+	}
+	if b.args.ContainerRegistrySKU == "" {
+		return nil, nil
+	}
+	registry, err := containerregistry.NewRegistry(b.ctx, b.name+"registry", &containerregistry.RegistryArgs{
+		ResourceGroupName: b.group,
+		RegistryName:      named(b.args.Names.ContainerRegistry),
+		Location:          pulumi.String(b.args.Location),
+		Sku:               containerregistry.SkuArgs{Name: pulumi.String(b.args.ContainerRegistrySKU)},
+		AdminUserEnabled:  pulumi.Bool(false),
+		Tags:              b.tags(),
+	}, b.keeping()...)
+	if err != nil {
+		return nil, err
+	}
+	id := registry.ID().ToStringOutput()
+	return id, b.assign("-registry-pull", id, acrPull, jobPrincipal, "ServicePrincipal")
+}

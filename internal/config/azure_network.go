@@ -1,0 +1,186 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ManagedNetwork is the network that Azure ML keeps for a workspace's compute. Azure lets a mode become stricter and
+// never looser.
+type ManagedNetwork struct {
+	Mode          string         `json:"mode"`          // Disabled (default), AllowInternetOutbound or AllowOnlyApprovedOutbound
+	FirewallSKU   string         `json:"firewallSku"`   // Standard or Basic; default Azure's, Standard
+	OutboundRules []OutboundRule `json:"outboundRules"` // the one for Vault is made without being asked for
+}
+
+// OutboundRule lets traffic out to one destination, which is said in one of three ways.
+type OutboundRule struct {
+	Name string `json:"name"`
+
+	FQDN string `json:"fqdn"` // a host, or *.domain; ports 80 and 443 alone
+
+	ServiceTag string `json:"serviceTag"` // of Azure, for example AzureMonitor
+	Protocol   string `json:"protocol"`   // with serviceTag: TCP (default), UDP, ICMP or *
+	PortRanges string `json:"portRanges"` // with serviceTag: for example 443 or 80,8000-8999
+
+	ServiceResourceID string `json:"serviceResourceId"` // private endpoint: ARM id of what it leads to
+	Subresource       string `json:"subresource"`       // private endpoint: the part of it, for example blob
+	SparkEnabled      bool   `json:"sparkEnabled"`      // private endpoint: also for Spark's serverless compute
+}
+
+// Isolation modes of a managed network.
+const (
+	networkOff      = "Disabled"
+	networkInternet = "AllowInternetOutbound"
+	networkApproved = "AllowOnlyApprovedOutbound"
+)
+
+// vaultRule is the name of the outbound rule that leads to Vault.
+const vaultRule = "vault"
+
+func (n *ManagedNetwork) on() bool { return n != nil && n.Mode != networkOff }
+
+func (n *ManagedNetwork) approvedOnly() bool { return n != nil && n.Mode == networkApproved }
+
+// VaultHost is Vault's host where the workspace's network lets nothing out without a rule, and empty where it needs
+// none. It is a part of the address, and as secret.
+func (cfg *Config) VaultHost() Secret {
+	u, err := url.Parse(cfg.Address.Reveal())
+	if err != nil || !cfg.Azure.ManagedNetwork.approvedOnly() {
+		return Secret{}
+	}
+	return NewSecret(u.Hostname())
+}
+
+var (
+	hostName   = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+	serviceTag = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)*$`)
+	portRanges = regexp.MustCompile(`^\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*$`)
+	subGroup   = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+	// ruleName is the parameter ruleName of workspaceRP.json 2024-10-01.
+	ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,32}$`)
+)
+
+func (cfg *Config) validateNetwork(c *collector) {
+	const key = "azure.managedNetwork"
+	if access := cfg.Azure.PublicNetworkAccess; !slices.Contains([]string{"Enabled", "Disabled"}, access) {
+		c.addf("azure.publicNetworkAccess", "%s is neither Enabled nor Disabled", c.show("azure.publicNetworkAccess", access))
+	}
+	n := cfg.Azure.ManagedNetwork
+	if n == nil {
+		return
+	}
+	if modes := []string{networkOff, networkInternet, networkApproved}; !slices.Contains(modes, n.Mode) {
+		c.addf(key+".mode", "%s is not one of %s", c.show(key, n.Mode), strings.Join(modes, ", "))
+		return // what follows depends on it
+	}
+	switch {
+	case n.FirewallSKU == "":
+	case !n.approvedOnly():
+		c.addf(key+".firewallSku", "is for the mode %s, which alone has a firewall", networkApproved)
+	case !slices.Contains([]string{"Standard", "Basic"}, n.FirewallSKU):
+		c.addf(key+".firewallSku", "%s is neither Standard nor Basic", c.show(key, n.FirewallSKU))
+	}
+	cfg.validateVaultRule(c)
+	seen := map[string]bool{vaultRule: n.approvedOnly()}
+	for i := range n.OutboundRules {
+		key, rule := element(key+".outboundRules", i), &n.OutboundRules[i]
+		rule.validate(c, key, n.Mode)
+		if host := cfg.VaultHost().Reveal(); host != "" && strings.EqualFold(rule.FQDN, host) {
+			c.addf(key+".fqdn", "is Vault's host, which has its rule already and is a secret; remove it")
+		}
+		switch folded := strings.ToLower(rule.Name); {
+		case !ruleName.MatchString(rule.Name):
+			c.addf(key+".name", "%s is not a name that Azure takes: 3 to 33 letters, digits, - _, starting with a letter or digit", c.show(key, rule.Name))
+		case seen[folded] && folded == vaultRule:
+			c.addf(key+".name", "%q is the rule that the program makes; choose another name", vaultRule)
+		case seen[folded]:
+			c.addf(key+".name", "%s is the name of another rule", c.show(key, rule.Name))
+		default:
+			seen[folded] = true
+		}
+	}
+}
+
+// validateVaultRule refuses an address to which no rule can lead: out of such a network a host is reached by an FQDN
+// rule alone, and Microsoft's firewall takes names and the ports 80 and 443 ("FQDN outbound rules only support ports 80
+// and 443", how-to-managed-network). The address is a secret, so no text quotes it.
+func (cfg *Config) validateVaultRule(c *collector) {
+	const key, mode = "vaultAddress", "azure.managedNetwork.mode is " + networkApproved
+	u, err := url.Parse(cfg.Address.Reveal())
+	if !cfg.Azure.ManagedNetwork.approvedOnly() || err != nil || u.Hostname() == "" {
+		return // what is wrong with the address is said elsewhere
+	}
+	switch port := u.Port(); {
+	case net.ParseIP(u.Hostname()) != nil:
+		c.addf(key, "is an IP address, and %s, whose rules for hosts take names only; give Vault a DNS name", mode)
+	case !hostName.MatchString(u.Hostname()):
+		c.addf(key, "has no fully qualified host name, and %s, whose rules for hosts take nothing else", mode)
+	case port != "" && port != "443" && port != "80":
+		c.addf(key, "has another port than 443 or 80, and %s, whose rules for hosts open those two only; "+
+			"serve Vault on 443, for example behind a load balancer", mode)
+	}
+}
+
+func (r *OutboundRule) validate(c *collector, key, mode string) {
+	if mode == networkOff {
+		c.addf(key, "has no managed network to apply to; set azure.managedNetwork.mode")
+		return
+	}
+	kinds := 0
+	for _, given := range []string{r.FQDN, r.ServiceTag, r.ServiceResourceID} {
+		if given != "" {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		c.addf(key, "needs one of fqdn, serviceTag and serviceResourceId, and not two of them")
+		return
+	}
+	if r.ServiceTag == "" && (r.Protocol != "" || r.PortRanges != "") {
+		c.addf(key, "has protocol or portRanges, which belong to a serviceTag")
+	}
+	if r.ServiceResourceID == "" && (r.Subresource != "" || r.SparkEnabled) {
+		c.addf(key, "has subresource or sparkEnabled, which belong to a serviceResourceId")
+	}
+	switch {
+	case r.ServiceResourceID != "":
+		if canonical := canonicalID(r.ServiceResourceID); canonical != "" {
+			r.ServiceResourceID = canonical
+		} else {
+			c.addf(key+".serviceResourceId", "%s is not an ARM id, /subscriptions/<subscription id>/resourceGroups/<group>/providers/<type>/<name>",
+				c.show(key, r.ServiceResourceID))
+		}
+		if !subGroup.MatchString(r.Subresource) {
+			c.addf(key+".subresource", "%s is not the name of a part such as blob or vault", c.show(key, r.Subresource))
+		}
+	case mode == networkInternet:
+		c.addf(key, "opens nothing: %s lets all out already, and takes rules for private endpoints only", networkInternet)
+	case r.FQDN != "":
+		if !hostName.MatchString(strings.TrimPrefix(r.FQDN, "*.")) {
+			c.addf(key+".fqdn", "%s is not a host name, or *. and a domain; it has no scheme, port or path", c.show(key, r.FQDN))
+		}
+	default:
+		if !serviceTag.MatchString(r.ServiceTag) {
+			c.addf(key+".serviceTag", "%s is not a service tag of Azure such as AzureMonitor", c.show(key, r.ServiceTag))
+		}
+		if !slices.Contains([]string{"", "TCP", "UDP", "ICMP", "*"}, r.Protocol) {
+			c.addf(key+".protocol", "%s is not one of TCP, UDP, ICMP, *", c.show(key, r.Protocol))
+		}
+		if !portRanges.MatchString(r.PortRanges) {
+			c.addf(key+".portRanges", "%s is not a list of ports such as 443 or 80,8000-8999", c.show(key, r.PortRanges))
+		}
+	}
+}
+
+// canonicalID is checkID for a resource of any type.
+func canonicalID(id string) string {
+	if _, _, armType := parseID(id, ""); armType != "" {
+		canonical, _, _ := parseID(id, armType)
+		return canonical
+	}
+	return ""
+}
