@@ -7,8 +7,8 @@
 // Application Insights ("Missing dependent resources in workspace json"), although neither its schema nor the SDK marks
 // them as required.
 //
-// The parts: dependents.go is what the workspace needs beside it, network.go its managed network, access.go who may
-// use it, diagnostics.go its logs, compute.go its cluster.
+// The parts: dependents.go is what the workspace needs beside it, network.go its managed network, encryption.go its key,
+// access.go who may use it, diagnostics.go its logs, compute.go its cluster.
 package azureml
 
 import (
@@ -55,13 +55,6 @@ type Names struct {
 	ContainerRegistry   string
 	Workspace           string
 	ComputeCluster      string
-}
-
-// CustomerManagedKey encrypts what Azure ML stores about the workspace.
-type CustomerManagedKey struct {
-	KeyVaultID string // ARM id
-	KeyID      string // the key's URI, with its version
-	IdentityID string // ARM id of the user-assigned identity that reads the key; empty: the services' own principals do
 }
 
 // Workspace is the component.
@@ -176,22 +169,14 @@ func (b *builder) workspace(parts dependents) (*machinelearningservices.Workspac
 	if parts.registry != nil {
 		args.ContainerRegistry = parts.registry.ToStringOutput()
 	}
+	// Azure never changes these, and the provider would send them in an update that the service refuses. Of a customer's
+	// key it changes the version, within its key vault.
+	fixed := []string{"storageAccount", "keyVault", "hbiWorkspace"}
 	if k := b.args.CustomerManagedKey; k != nil {
-		encryption := machinelearningservices.EncryptionPropertyArgs{
-			Status: pulumi.String(machinelearningservices.EncryptionStatusEnabled),
-			KeyVaultProperties: machinelearningservices.EncryptionKeyVaultPropertiesArgs{
-				KeyVaultArmId: pulumi.String(k.KeyVaultID),
-				KeyIdentifier: pulumi.String(k.KeyID),
-			},
-		}
-		if k.IdentityID != "" {
-			// Not among the workspace's own identities: a workspace that once has a second cannot go back.
-			encryption.Identity = machinelearningservices.IdentityForCmkArgs{UserAssignedIdentity: pulumi.String(k.IdentityID)}
-		}
-		args.Encryption = encryption
+		args.Encryption = k.encryption()
+		fixed = append(fixed, "encryption.keyVaultProperties.keyVaultArmId")
 	}
-	// Azure never changes these, and the provider would send them in an update that the service refuses.
-	opts := []pulumi.ResourceOption{pulumi.ReplaceOnChanges([]string{"storageAccount", "keyVault", "hbiWorkspace"})}
+	opts := []pulumi.ResourceOption{pulumi.ReplaceOnChanges(fixed)}
 	if n := b.args.ManagedNetwork; n != nil {
 		args.ManagedNetwork = n.settings()
 		opts = append(opts, n.options()...)

@@ -267,7 +267,7 @@ func TestTheProviderTakesNothingFromTheDeployersEnvironment(t *testing.T) {
 }
 
 func TestProtectCoversWhatHoldsData(t *testing.T) {
-	r := mustRun(t, "dev", func(values map[string]string) { values["mlvault:azure"] = `{"protect":true}` })
+	r := mustRun(t, "prod", nil)
 	var got []string
 	for _, registration := range r.Registrations() {
 		if registration.Protect {
@@ -275,7 +275,7 @@ func TestProtectCoversWhatHoldsData(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	if want := []string{"ml-group", "ml-kv", "ml-workspace", "mlstorage"}; !slices.Equal(got, want) {
+	if want := []string{"ml-group", "ml-kv", "ml-workspace", "mlregistry", "mlstorage"}; !slices.Equal(got, want) {
 		t.Errorf("protected are %v, want %v", got, want)
 	}
 }
