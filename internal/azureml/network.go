@@ -49,14 +49,12 @@ func (n *ManagedNetwork) settings() machinelearningservices.ManagedNetworkSettin
 	return settings
 }
 
+// options mask the host in what ARM answers: the engine masks an output by itself only where the whole input is a secret.
 func (n *ManagedNetwork) options() []pulumi.ResourceOption {
-	// Azure sets the status when it provisions the network, which it does with the first cluster: no drift of ours.
-	options := []pulumi.ResourceOption{pulumi.IgnoreChanges([]string{"managedNetwork.status"})}
-	if n.VaultHost != nil {
-		// ARM answers with the host in the clear, and the engine masks an output only where the whole input is a secret.
-		options = append(options, pulumi.AdditionalSecretOutputs([]string{"managedNetwork"}))
+	if n.VaultHost == nil {
+		return nil
 	}
-	return options
+	return []pulumi.ResourceOption{pulumi.AdditionalSecretOutputs([]string{"managedNetwork"})}
 }
 
 func (r OutboundRule) input() pulumi.Input {

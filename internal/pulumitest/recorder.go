@@ -23,7 +23,6 @@ type Registration struct {
 	Protect          bool           `json:"protect,omitempty"`
 	RetainOnDelete   bool           `json:"retainOnDelete,omitempty"`
 	ReplaceOnChanges []string       `json:"replaceOnChanges,omitempty"`
-	IgnoreChanges    []string       `json:"ignoreChanges,omitempty"`
 	SecretOutputs    []string       `json:"secretOutputs,omitempty"` // those that the provider would leave in the clear
 	DependsOn        []string       `json:"dependsOn,omitempty"`
 	Inputs           map[string]any `json:"inputs,omitempty"` // a secret shows as {"secret": value}
@@ -54,7 +53,6 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		Protect:          rpc.GetProtect(),
 		RetainOnDelete:   rpc.GetRetainOnDelete(),
 		ReplaceOnChanges: rpc.GetReplaceOnChanges(),
-		IgnoreChanges:    rpc.GetIgnoreChanges(),
 		SecretOutputs:    rpc.GetAdditionalSecretOutputs(),
 		DependsOn:        namesOf(rpc.GetDependencies(), rpc.GetPropertyDependencies()),
 		Inputs:           plain(args.Inputs),

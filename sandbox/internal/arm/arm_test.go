@@ -201,14 +201,14 @@ var (
 		"workspaceResourceId": logsID,
 	}}
 	registry = sample{"azure-native:containerregistry/v20230701:Registry", "registry", object{
-		"resourceGroupName": "rg-ml", "registryName": "crmldev", "sku": object{"name": "Standard"},
+		"resourceGroupName": "rg-ml", "registryName": "crmldev", "sku": object{"name": "Premium"},
 	}}
 	workspace = sample{"azure-native:machinelearningservices/v20241001:Workspace", "workspace", object{
 		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "kind": "Default", "sku": object{"name": "Basic", "tier": "Basic"},
 		"identity":       object{"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": []any{identityID}},
 		"storageAccount": storageID, "keyVault": vaultID, "applicationInsights": insightsID, "containerRegistry": registryID,
-		"publicNetworkAccess": "Enabled", "managedNetwork": object{"isolationMode": "AllowInternetOutbound"},
-		"tags": object{"environment": "dev"},
+		"publicNetworkAccess": "Enabled",
+		"tags":                object{"environment": "dev"},
 	}}
 	compute = sample{"azure-native:machinelearningservices/v20241001:Compute", "compute", object{
 		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "computeName": "cpu-cluster",

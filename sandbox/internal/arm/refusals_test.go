@@ -5,14 +5,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/sandbox/internal/arm"
 )
 
 const (
-	nameRules     = "resource-name-rules.md: "
-	workspace2024 = "workspaceRP.json 2024-10-01: "
+	nameRules      = "resource-name-rules.md: "
+	workspace2024  = "workspaceRP.json 2024-10-01: "
+	managedNetwork = "how-to-managed-network.md: "
 )
 
 // Each case breaks one valid document in one way, and says where the rule is published.
@@ -96,6 +99,39 @@ func TestRefusalsOnCreate(t *testing.T) {
 			`400 Code="BadRequest"`, "primaryUserAssignedIdentity is required"},
 		{"a workspace with a network mode that does not exist", workspace2024 + "IsolationMode",
 			workspace.edited(object{"managedNetwork": object{"isolationMode": "AllowNothing"}}), `400 Code="InvalidRequestContent"`, "AllowOnlyApprovedOutbound"},
+		{"a rule to a host with a port", managedNetwork + "\"FQDN outbound rules only support ports 80 and 443\"",
+			workspace.edited(closed("pypi", object{"type": "FQDN", "destination": "pypi.org:8443"})), `400 Code="BadRequest"`, "'pypi': the destination is not a host name"},
+		{"a rule to an address", managedNetwork + "FQDN rules",
+			workspace.edited(closed("pypi", object{"type": "FQDN", "destination": "10.0.0.1"})), `400 Code="BadRequest"`, "'pypi': the destination is not a host name"},
+		{"a rule with a dot in its name", workspace2024 + "ruleName, ^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$",
+			workspace.edited(closed("pypi.org", object{"type": "FQDN", "destination": "pypi.org"})), `400 Code="BadRequest"`, "'pypi.org': the name does not match"},
+		{"a rule to a host where all is open", managedNetwork + "\"only available with allow only approved mode\"",
+			workspace.edited(object{"managedNetwork": object{"isolationMode": "AllowInternetOutbound",
+				"outboundRules": object{"pypi": object{"type": "FQDN", "destination": "pypi.org"}}}}), `400 Code="BadRequest"`, "FQDN rules are for isolation mode AllowOnlyApprovedOutbound"},
+		{"a rule without a network", managedNetwork + "Disabled",
+			workspace.edited(object{"managedNetwork": object{"isolationMode": "Disabled",
+				"outboundRules": object{"pypi": object{"type": "FQDN", "destination": "pypi.org"}}}}), `400 Code="BadRequest"`, "the managed network is disabled"},
+		{"a rule of the service's own", "azure-sdk-for-python, workspace operations: required rules in an update \"would result in bad request\"",
+			workspace.edited(closed("pypi", object{"type": "FQDN", "category": "Required", "destination": "pypi.org"})), `400 Code="BadRequest"`, "are the service's own"},
+		{"a service tag without ports", workspace2024 + "ServiceTagDestination",
+			workspace.edited(closed("logs", object{"type": "ServiceTag", "destination": object{"serviceTag": "AzureMonitor", "protocol": "TCP"}})),
+			`400 Code="BadRequest"`, "needs serviceTag, protocol and portRanges"},
+		{"a private endpoint to nothing", workspace2024 + "PrivateEndpointDestination",
+			workspace.edited(closed("store", object{"type": "PrivateEndpoint", "destination": object{"serviceResourceId": storageID + "2", "subresourceTarget": "blob"}})),
+			`404 Code="ResourceNotFound"`, "stml2"},
+		{"a private endpoint to a part that a vault has not", managedNetwork + "Private endpoints",
+			workspace.edited(closed("vault", object{"type": "PrivateEndpoint", "destination": object{"serviceResourceId": vaultID, "subresourceTarget": "blob"}})),
+			`400 Code="BadRequest"`, "'blob' is not one of a Microsoft.KeyVault/vaults"},
+		{"a key in a vault that can be purged", "concept-customer-managed-keys.md: \"must enable soft delete and purge protection\"",
+			workspace.edited(object{"encryption": object{"status": "Enabled", "keyVaultProperties": object{"keyVaultArmId": vaultID, "keyIdentifier": "https://kv-ml.vault.azure.net/keys/k/1"}}}),
+			`400 Code="BadRequest"`, "has no purge protection"},
+		{"a key in no vault", workspace2024 + "EncryptionKeyVaultProperties requires keyVaultArmId and keyIdentifier",
+			workspace.edited(object{"encryption": object{"status": "Enabled", "keyVaultProperties": object{"keyIdentifier": "https://kv-ml.vault.azure.net/keys/k/1"}}}),
+			`400 Code="BadRequest"`, "keyVaultArmId is not specified"},
+		{"a key that nobody can read", workspace2024 + "IdentityForCmk",
+			workspace.edited(object{"encryption": object{"status": "Enabled", "identity": object{"userAssignedIdentity": identityID + "2"},
+				"keyVaultProperties": object{"keyVaultArmId": vaultID, "keyIdentifier": "https://kv-ml.vault.azure.net/keys/k/1"}}}),
+			`404 Code="ResourceNotFound"`, "id-job2"},
 		{"a workspace with a property of a preview API", workspace2024 + "no systemDatastoresAuthMode",
 			workspace.edited(object{"systemDatastoresAuthMode": "identity"}), `400 Code="InvalidRequestContent"`, "properties.systemDatastoresAuthMode"},
 		{"a compute without its workspace", "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource",
@@ -140,6 +176,11 @@ func TestRefusalsOnCreate(t *testing.T) {
 	}
 }
 
+// closed gives a workspace a network that lets nothing out but by one rule.
+func closed(name string, rule object) object {
+	return object{"managedNetwork": object{"isolationMode": "AllowOnlyApprovedOutbound", "outboundRules": object{name: rule}}}
+}
+
 func TestRefusalsOnUpdate(t *testing.T) {
 	otherStorage := storage.edited(object{"accountName": "stother"})
 	otherVault := keyVault.edited(object{"vaultName": "kv-other"})
@@ -158,8 +199,6 @@ func TestRefusalsOnUpdate(t *testing.T) {
 			workspace.edited(object{"keyVault": strings.Replace(vaultID, "kv-ml", "kv-other", 1)}), `400 Code="BadRequest"`, "'keyVault' cannot be changed"},
 		{"a workspace becomes of high business impact", workspace2024 + "WorkspacePropertiesUpdateParameters has no hbiWorkspace",
 			workspace.edited(object{"hbiWorkspace": true}), `400 Code="BadRequest"`, "'hbiWorkspace' cannot be changed"},
-		{"a workspace's network is loosened", "how-to-managed-network.md, Limitations",
-			workspace.edited(object{"managedNetwork": object{"isolationMode": "Disabled"}}), `400 Code="BadRequest"`, "from 'AllowInternetOutbound' to 'Disabled'"},
 		{"a workspace moves", "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-resource-location (ARM: InvalidResourceLocation)",
 			workspace.edited(object{"location": "northeurope"}), `409 Code="InvalidResourceLocation"`, "already exists in location 'westeurope'"},
 		{"a cluster is given another size", "azurerm_machine_learning_compute_cluster: vm_size is ForceNew",
@@ -184,6 +223,63 @@ func TestRefusalsOnUpdate(t *testing.T) {
 			require.Equal(t, stored, c.List(""), "nothing is changed")
 		})
 	}
+}
+
+// how-to-managed-network.md, Limitations: "you can't disable it", and approved-only cannot become internet.
+func TestAManagedNetworkOnlyTightens(t *testing.T) {
+	c := newCloud(t)
+	d := c.createAll(before(compute)...)["workspace"]
+	mode := func(mode string) sample {
+		return workspace.edited(object{"managedNetwork": object{"isolationMode": mode}})
+	}
+	for _, tighter := range []string{"AllowInternetOutbound", "AllowOnlyApprovedOutbound"} {
+		var err error
+		d, err = c.update(d, mode(tighter))
+		require.NoError(t, err)
+		for _, looser := range []string{"Disabled", "AllowInternetOutbound"} {
+			if looser == tighter {
+				continue
+			}
+			_, err := c.update(d, mode(looser))
+			require.ErrorContains(t, err, "from '"+tighter+"' to '"+looser+"'")
+		}
+	}
+}
+
+// container-registry-private-link: "Private endpoints are a feature of the Premium tier".
+func TestAClosedNetworkNeedsAPremiumRegistry(t *testing.T) {
+	c := newCloud(t)
+	c.createAll(group, identity, storage, keyVault, logs, insights, registry.edited(object{"sku": object{"name": "Standard"}}))
+	closedWorkspace := workspace.edited(closed("pypi", object{"type": "FQDN", "destination": "pypi.org"}))
+	_, err := c.create(closedWorkspace)
+	require.ErrorContains(t, err, "of SKU Standard has no private endpoints")
+	_, err = c.create(closedWorkspace.edited(object{"containerRegistry": nil}))
+	require.NoError(t, err)
+}
+
+// The service lists rules of its own beside the caller's, and gives each a status when the first compute makes the
+// network: a refresh finds that once, and an update with the caller's rules alone settles it.
+func TestTheNetworkIsProvisionedWithTheFirstCompute(t *testing.T) {
+	c := newCloud(t)
+	written := workspace.edited(closed("pypi", object{"type": "FQDN", "category": "UserDefined", "destination": "pypi.org"}))
+	d := c.createAll(append(before(workspace), written)...)["workspace"]
+	rules := func(d deployed) resource.PropertyMap {
+		return d.outputs["managedNetwork"].ObjectValue()["outboundRules"].ObjectValue()
+	}
+	require.Len(t, rules(d), 5, "the caller's, and for blob, file, vault and registry the service's own")
+	require.Equal(t, "Inactive", rules(d)["pypi"].ObjectValue()["status"].StringValue())
+
+	c.mustCreate(compute)
+	refreshed := c.read(d)
+	d.inputs, d.outputs = refreshed.Inputs, refreshed.Outputs
+	require.Equal(t, "Active", rules(d)["pypi"].ObjectValue()["status"].StringValue())
+	require.Equal(t, plugin.DiffSome, c.diff(d, written).Changes)
+
+	d, err := c.update(d, written)
+	require.NoError(t, err)
+	refreshed = c.read(d)
+	d.inputs, d.outputs = refreshed.Inputs, refreshed.Outputs
+	require.Equal(t, plugin.DiffNone, c.diff(d, written).Changes)
 }
 
 func TestWhatARMAllowsOnUpdate(t *testing.T) {

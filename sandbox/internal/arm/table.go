@@ -394,7 +394,10 @@ var mlWorkspace = resourceType{
 			"properties.keyVault", "properties.storageAccount", "properties.hbiWorkspace", "kind", "properties.hubResourceId",
 			"properties.allowPublicAccessWhenBehindVnet", "properties.encryption.status",
 			"properties.encryption.keyVaultProperties.keyVaultArmId"),
-		isolationOnlyTightens,
+		refersTo("properties.encryption.keyVaultProperties.keyVaultArmId", typeVault),
+		refersTo("properties.encryption.identity.userAssignedIdentity", typeIdentity),
+		keyIsSafe,
+		isolationOnlyTightens, validRules, registryIsReachable,
 	},
 	Complete: func(p *put) map[string]any {
 		api := p.doc.text("location") + ".api.azureml.ms"
@@ -415,10 +418,7 @@ var mlWorkspace = resourceType{
 		if p.doc.at("properties.discoveryUrl") == nil {
 			computed["properties.discoveryUrl"] = "https://" + api + "/discovery"
 		}
-		if p.doc.text("properties.managedNetwork.isolationMode") != "Disabled" {
-			computed["properties.managedNetwork.networkId"] = guid("network", p.id)
-			computed["properties.managedNetwork.status"] = map[string]any{"sparkReady": false, "status": "Inactive"}
-		}
+		maps.Copy(computed, network(p))
 		return computed
 	},
 	// Azure/terraform-azurerm-avm-res-machinelearningservices-workspace rewrites these ids because the service spells so.
@@ -484,14 +484,32 @@ func primaryIdentity(p *put) *Error {
 
 // isolationOnlyTightens: once on, the managed network cannot be switched off or loosened (how-to-managed-network). (own words).
 func isolationOnlyTightens(p *put) *Error {
-	const path = "properties.managedNetwork.isolationMode"
 	strictness := words("disabled allowinternetoutbound allowonlyapprovedoutbound")
-	before, after := p.old.text(path), p.doc.text(path)
+	before, after := p.old.text(isolationMode), p.doc.text(isolationMode)
 	if slices.Index(strictness, strings.ToLower(after)) >= slices.Index(strictness, strings.ToLower(before)) {
 		return nil
 	}
 	return p.refuse(http.StatusBadRequest, "BadRequest",
 		"Managed network isolation mode cannot be changed from '%s' to '%s': it cannot be disabled or loosened.", before, after)
+}
+
+// keyIsSafe: "The key vault must enable soft delete and purge protection" (concept-customer-managed-keys), and an enabled
+// encryption names its key (workspaceRP.json: EncryptionKeyVaultProperties). (own words).
+func keyIsSafe(p *put) *Error {
+	const properties = "properties.encryption.keyVaultProperties."
+	if !strings.EqualFold(p.doc.text("properties.encryption.status"), "Enabled") {
+		return nil
+	}
+	for _, name := range words("keyVaultArmId keyIdentifier") {
+		if p.doc.text(properties+name) == "" {
+			return p.refuse(http.StatusBadRequest, "BadRequest", "encryption.keyVaultProperties.%s is not specified.", name)
+		}
+	}
+	vault := p.state.Resources[key(p.doc.text(properties+"keyVaultArmId"))]
+	if vault.at("properties.enablePurgeProtection") != true {
+		return p.refuse(http.StatusBadRequest, "BadRequest", "Key vault '%s' has no purge protection, which a customer-managed key needs.", vault.text("id"))
+	}
+	return nil
 }
 
 var mlCompute = resourceType{
@@ -521,6 +539,7 @@ var mlCompute = resourceType{
 		immutable("BadRequest", "The property '%s' cannot be changed once the cluster has been created.",
 			"properties.computeType", "properties.properties.vmSize", "properties.properties.vmPriority",
 			"properties.properties.subnet.id"),
+		provisionsNetwork,
 	},
 	Complete: func(p *put) map[string]any {
 		return map[string]any{
@@ -553,7 +572,7 @@ var roleAssignment = resourceType{
 	Defaults: map[string]any{"properties.principalType": "User"},
 	Rules: []rule{
 		oneOf("properties.principalType", armauthorization.PossiblePrincipalTypeValues()),
-		validPrincipal, validRole, assignedOnce,
+		validPrincipal, validRole, qualifiedRole, assignedOnce,
 		immutable("RoleAssignmentUpdateNotPermitted", "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
 			"properties.principalId", "properties.roleDefinitionId"),
 	},
@@ -599,6 +618,15 @@ func validRole(p *put) *Error {
 	return nil
 }
 
+// qualifiedRole: a built-in role is stored, and answered, as the subscription's. It refuses nothing.
+func qualifiedRole(p *put) *Error {
+	const path = "properties.roleDefinitionId"
+	if id := p.doc.text(path); strings.HasPrefix(strings.ToLower(id), "/providers/") {
+		p.doc.set(path, "/subscriptions/"+SubscriptionID+id)
+	}
+	return nil
+}
+
 // assignedOnce: one principal has a role on a scope once, whatever the assignment's name.
 func assignedOnce(p *put) *Error {
 	for _, k := range slices.Sorted(maps.Keys(p.state.Resources)) {
@@ -633,6 +661,24 @@ var diagnosticSetting = resourceType{
 		dataSink, someCategory,
 		refersTo("properties.workspaceId", typeLogs),
 		refersTo("properties.storageAccountId", typeStorage),
+	},
+	// The retired retention of each category is answered whether it was given or not.
+	Complete: func(p *put) map[string]any {
+		said := map[string]any{}
+		for _, path := range words("properties.logs properties.metrics") {
+			given, _ := p.doc.at(path).([]any)
+			list := make([]any, len(given))
+			for i, category := range given {
+				list[i] = category
+				if category, isObject := category.(map[string]any); isObject && category["retentionPolicy"] == nil {
+					completed := maps.Clone(category)
+					completed["retentionPolicy"] = map[string]any{"enabled": false, "days": 0.0}
+					list[i] = completed
+				}
+			}
+			said[path] = list
+		}
+		return said
 	},
 }
 
