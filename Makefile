@@ -19,8 +19,8 @@ up: ## run the whole program here, on a real Vault and a stand-in for Azure; no 
 preview: ## what an up would change
 	@$(SANDBOX) preview $(FLAGS)
 
-down: ## destroy what up made
-	@$(SANDBOX) down -stack "$(STACK)"
+down: ## destroy what up made; with UNPROTECT=yes also what azure.protect holds
+	@$(SANDBOX) down -stack "$(STACK)" $(if $(UNPROTECT),-unprotect)
 
 vault: ## keep the sandbox's Vault running, to look around in
 	@$(SANDBOX) vault -stack "$(STACK)"

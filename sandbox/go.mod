@@ -35,6 +35,7 @@ require (
 	golang.org/x/mod v0.36.0
 	google.golang.org/grpc v1.82.0
 	google.golang.org/protobuf v1.36.11
+	gopkg.in/yaml.v3 v3.0.1
 	mlvault v0.0.0-00010101000000-000000000000
 )
 
@@ -402,6 +403,8 @@ require (
 	github.com/pulumi/appdash v0.0.0-20231130102222-75f619a67231 // indirect
 	github.com/pulumi/esc v0.25.0 // indirect
 	github.com/pulumi/inflector v0.1.1 // indirect
+	github.com/pulumi/pulumi-azure-native-sdk/authorization/v2 v2.92.3 // indirect
+	github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2 v2.92.3 // indirect
 	github.com/pulumi/pulumi-azure-native-sdk/insights/v2 v2.92.3 // indirect
 	github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2 v2.92.3 // indirect
 	github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2 v2.92.3 // indirect
@@ -508,7 +511,6 @@ require (
 	gopkg.in/resty.v1 v1.12.0 // indirect
 	gopkg.in/tomb.v1 v1.0.0-20141024135613-dd632973f1e7 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
-	gopkg.in/yaml.v3 v3.0.1 // indirect
 	k8s.io/api v0.34.1 // indirect
 	k8s.io/apimachinery v0.34.1 // indirect
 	k8s.io/client-go v0.34.1 // indirect

@@ -30,6 +30,7 @@ import (
 type options struct {
 	root, pulumi, pulumiSource string
 	stack, credentials         string
+	unprotect                  bool
 }
 
 const usage = "up, preview, down, vault, policy"
@@ -64,6 +65,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	sub := flag.NewFlagSet(flags.Arg(0), flag.ContinueOnError)
 	sub.StringVar(&o.stack, "stack", "dev", "stack: Pulumi.<stack>.yaml")
+	sub.BoolVar(&o.unprotect, "unprotect", false, "down: delete what azure.protect holds, too")
 	sub.StringVar(&o.credentials, "credentials", "", "file with the credentials, JSON: name -> object")
 	if err := sub.Parse(flags.Args()[1:]); err != nil {
 		return err
@@ -139,6 +141,9 @@ func down(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) err
 	if err != nil {
 		return err
 	}
+	if err := mayGo(ctx, selected, o); err != nil {
+		return err
+	}
 	result, err := selected.Destroy(ctx, optdestroy.ProgressStreams(out), optdestroy.ErrorProgressStreams(out), optdestroy.SuppressOutputs())
 	if err != nil {
 		return reported("down", err)
@@ -150,6 +155,20 @@ The newest version of each credential is soft-deleted: Vault keeps it, and the s
 Bring one back with `+"`vault kv undelete`"+`, or put all back with `+"`make up`"+`.
 `, (*result.Summary.ResourceChanges)["delete"])
 	return nil
+}
+
+// mayGo asks before the engine is asked: a destroy that runs the program deletes all that is not protected before it
+// fails for the rest.
+func mayGo(ctx context.Context, selected *sandbox.Stack, o options) error {
+	if o.unprotect {
+		return selected.Unprotect(ctx)
+	}
+	protected, err := selected.Protected(ctx)
+	if err != nil || len(protected) == 0 {
+		return err
+	}
+	return fmt.Errorf("stack %s protects %s (azure.protect), so nothing was destroyed; `make down STACK=%s UNPROTECT=yes` destroys them too",
+		o.stack, strings.Join(protected, ", "), o.stack)
 }
 
 // printPolicy prints the least policy of the token that deploys a stack with these credentials.
@@ -222,6 +241,13 @@ func configure(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
+	configured, err := s.Configure(ctx, sandbox.Settings{Stack: o.stack, Credentials: string(text)})
+	if err != nil {
+		return nil, err
+	}
+	if configured.Named() {
+		note += fmt.Sprintf("\n  network      the stack's jobs reach Vault as %s only, which a proxy on this machine leads to it", sandbox.NamedAddress)
+	}
 	fmt.Fprintf(out, `mlvault sandbox, stack %s
   program      stack.Run of this repository
   Pulumi CLI   %s
@@ -231,7 +257,7 @@ func configure(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer
   credentials  %s%s
 
 `, o.stack, o.pulumiSource, s.Vault.Addr(), s.Plugin, path, note)
-	return s.Configure(ctx, sandbox.Settings{Stack: o.stack, Credentials: string(text)})
+	return configured, nil
 }
 
 // reported is the short form of an error whose long form the CLI has printed. The Automation API repeats all output

@@ -111,6 +111,9 @@ func (s *Stack) jobEnvironment(ctx context.Context, outputs auto.OutputMap) (map
 		"VAULT_CREDENTIALS": string(paths),
 		"AZURE_CLIENT_ID":   clientID,
 	})
+	if environment["VAULT_ADDR"] == NamedAddress {
+		environment["HTTPS_PROXY"] = s.sandbox.proxy.url.String()
+	}
 	return environment, nil
 }
 

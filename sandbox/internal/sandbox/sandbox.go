@@ -40,6 +40,7 @@ type Sandbox struct {
 	Plugin string // which Vault plugin is used, for people
 
 	opts      Options
+	proxy     *proxy
 	providers string   // PULUMI_DEBUG_PROVIDERS
 	pluginDir string   // of the genuine Vault plugin; empty: built in
 	closers   []func() // run in reverse order by Close
@@ -66,6 +67,10 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 	if err := s.startIssuer(ctx); err != nil {
 		return nil, err
 	}
+	if s.proxy, err = startProxy(ctx, strings.TrimPrefix(s.Vault.Addr(), "https://")); err != nil {
+		return nil, err
+	}
+	s.onClose(func() { _ = s.proxy.server.Close() })
 	return s, s.startProviders(ctx)
 }
 
@@ -121,6 +126,7 @@ func (s *Sandbox) startProviders(ctx context.Context) error {
 	if s.Plugin = "the genuine pulumi-resource-vault " + vaultplugin.Version + " in " + s.pluginDir; s.pluginDir == "" {
 		s.Plugin = "built in (pulumi-resource-vault " + vaultplugin.Version + " is not installed)"
 		plugin := vaultplugin.New()
+		plugin.Proxy = s.proxy.forName
 		s.onClose(func() { _ = plugin.Close(context.WithoutCancel(ctx)) }) // revokes its tokens, so before Vault stops
 		attach["vault"] = plugin.Register
 	}

@@ -47,7 +47,7 @@ func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, err
 			return nil, fmt.Errorf("deployer's token: %w", err)
 		}
 	}
-	file.secrets["vaultAddress"], file.secrets["vaultToken"] = s.Vault.Addr(), token
+	file.secrets["vaultAddress"], file.secrets["vaultToken"] = cfg.Address.Reveal(), token
 	file.addCredentials(cfg.Credentials)
 	if err := s.save(ctx, file); err != nil {
 		return nil, err
@@ -77,13 +77,24 @@ func (s *Sandbox) settle(file *stackFile, settings Settings) (*config.Config, er
 			return nil, err
 		}
 	}
-	project := file.project.Name.String() + ":"
-	return file.config(settings.Stack, map[string]string{
-		project + "vaultAddress": s.Vault.Addr(),
-		project + "vaultToken":   settings.Token,
-		project + "credentials":  settings.Credentials,
-	})
+	load := func(address string) (*config.Config, error) {
+		project := file.project.Name.String() + ":"
+		return file.config(settings.Stack, map[string]string{
+			project + "vaultAddress": address,
+			project + "vaultToken":   settings.Token,
+			project + "credentials":  settings.Credentials,
+		})
+	}
+	// The name is good for every stack, but only one that needs it is led through the proxy.
+	cfg, err := load(NamedAddress)
+	if err != nil || !cfg.VaultHost().Empty() {
+		return cfg, err
+	}
+	return load(s.Vault.Addr())
 }
+
+// Named tells whether the stack knows Vault by its name, and goes to it through the sandbox's proxy.
+func (s *Stack) Named() bool { return s.Config != nil && s.Config.Address.Reveal() == NamedAddress }
 
 // Select opens a stack as the last Configure left it. The error is ErrNoStack when there is none.
 func (s *Sandbox) Select(ctx context.Context, name string) (*Stack, error) {
@@ -169,6 +180,8 @@ func (s *Sandbox) environment() (map[string]string, error) {
 		"PULUMI_DEBUG_PROVIDERS":                      s.providers,
 		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
 		"PULUMI_SKIP_UPDATE_CHECK":                    "true",
+		// For the genuine plugin; what is on this machine by its address goes through no proxy.
+		"HTTPS_PROXY": s.proxy.url.String(),
 		// Refresh and destroy then take the token of the configuration and not an older one of the state.
 		"PULUMI_RUN_PROGRAM": "true",
 	}

@@ -23,6 +23,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -50,6 +52,9 @@ const Version = "6.7.4"
 // different Vaults don't mix. On one connection the last Configure wins.
 type Provider struct {
 	pulumirpc.UnimplementedResourceProviderServer
+
+	// Proxy tells the proxy for a request to Vault; nil means the environment's, as for the genuine plugin.
+	Proxy func(*http.Request) (*url.URL, error)
 
 	mu       sync.Mutex
 	sessions map[string]*session // by the engine's address on the connection
@@ -146,7 +151,7 @@ func (p *Provider) Configure(ctx context.Context, req *pulumirpc.ConfigureReques
 		return nil, status.Errorf(codes.InvalidArgument, "vault provider: %s %s", problems[0].property, problems[0].reason)
 	}
 	p.mu.Lock()
-	p.sessions[connection(ctx)] = &session{config: c}
+	p.sessions[connection(ctx)] = &session{config: c, proxy: p.Proxy}
 	p.mu.Unlock()
 	return &pulumirpc.ConfigureResponse{AcceptSecrets: true, SupportsPreview: true}, nil
 }

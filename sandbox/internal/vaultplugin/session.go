@@ -117,6 +117,7 @@ func parseConfig(in values) (config, []problem) {
 // of creates asks Vault nothing.
 type session struct {
 	config config
+	proxy  func(*http.Request) (*url.URL, error) // nil: the environment's
 
 	mu     sync.Mutex
 	client *api.Client
@@ -179,6 +180,9 @@ func (s *session) connect() (*api.Client, error) {
 			ServerName:         s.config.serverName,
 			InsecureSkipVerify: s.config.skipVerify, //nolint:gosec // the caller's explicit choice
 		},
+	}
+	if s.proxy != nil {
+		transport.Proxy = s.proxy
 	}
 	if s.config.caFile != "" {
 		pem, err := os.ReadFile(s.config.caFile)

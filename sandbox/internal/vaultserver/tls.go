@@ -22,6 +22,9 @@ const (
 	serverFile    = "server.pem"
 	serverKeyFile = "server-key.pem"
 
+	// Name is a DNS name of the server besides localhost. It is below localhost, for which alone the CA is good.
+	Name = "vault.localhost"
+
 	caLifetime     = 10 * 365 * 24 * time.Hour
 	serverLifetime = 365 * 24 * time.Hour
 	// renewBefore is how much life a certificate must have left at start. A
@@ -47,11 +50,11 @@ func loadOrCreateTLS(dir string, now time.Time) (tls.Certificate, error) {
 }
 
 // serves reports whether a client that trusts ca would accept leaf at t, under
-// both names that the sandbox is reached by.
+// each name that the sandbox is reached by.
 func serves(leaf, ca *x509.Certificate, t time.Time) bool {
 	roots := x509.NewCertPool()
 	roots.AddCert(ca)
-	for _, name := range []string{"127.0.0.1", "localhost"} {
+	for _, name := range []string{"127.0.0.1", "localhost", Name} {
 		if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name, CurrentTime: t}); err != nil {
 			return false
 		}
@@ -85,7 +88,7 @@ func createServerCertificate(dir string, ca tls.Certificate, now time.Time) (tls
 		NotAfter:    now.Add(serverLifetime),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost"},
+		DNSNames:    []string{"localhost", Name},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	return createPair(dir, serverFile, serverKeyFile, template, &ca, now)

@@ -1,0 +1,83 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"mlvault/sandbox/internal/vaultserver"
+)
+
+// A stack whose managed network lets out only what a rule approves wants Vault under a DNS name and on port 443, which
+// no ordinary user of this machine may listen on. So Vault has such a name here, and whoever asks for it goes through a
+// forward proxy, as in many a company: the plugin, and the job.
+
+// NamedAddress is Vault's address behind the proxy.
+const NamedAddress = "https://" + vaultserver.Name
+
+// proxy leads CONNECT requests for Vault's name to Vault, and no other request anywhere.
+type proxy struct {
+	target string // host:port
+	url    *url.URL
+	server *http.Server
+}
+
+func startProxy(ctx context.Context, target string) (*proxy, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: proxy: %w", err)
+	}
+	p := &proxy{target: target, url: &url.URL{Scheme: "http", Host: listener.Addr().String()}}
+	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
+	go func() { _ = p.server.Serve(listener) }()
+	return p, nil
+}
+
+// forName is the proxy for requests to Vault's name, and none for others: what http.ProxyFromEnvironment says in a process
+// whose HTTPS_PROXY is this one.
+func (p *proxy) forName(r *http.Request) (*url.URL, error) {
+	if r.URL.Hostname() == vaultserver.Name {
+		return p.url, nil
+	}
+	return nil, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodConnect || r.Host != vaultserver.Name+":443" {
+		http.Error(w, "this proxy leads to the sandbox's Vault only", http.StatusForbidden)
+		return
+	}
+	upstream, err := (&net.Dialer{}).DialContext(r.Context(), "tcp", p.target)
+	if err != nil {
+		http.Error(w, "Vault does not answer", http.StatusBadGateway)
+		return
+	}
+	hijacker, canHijack := w.(http.Hijacker)
+	if !canHijack {
+		_ = upstream.Close()
+		http.Error(w, "no tunnel over this connection", http.StatusInternalServerError)
+		return
+	}
+	client, buffered, err := hijacker.Hijack()
+	if err != nil {
+		_ = upstream.Close()
+		return
+	}
+	if _, err := io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		_, _ = client.Close(), upstream.Close()
+		return
+	}
+	go func() {
+		_, _ = io.Copy(upstream, buffered)
+		_ = upstream.Close()
+	}()
+	go func() {
+		_, _ = io.Copy(client, upstream)
+		_ = client.Close()
+	}()
+}
