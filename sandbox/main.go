@@ -157,8 +157,8 @@ Bring one back with `+"`vault kv undelete`"+`, or put all back with `+"`make up`
 	return nil
 }
 
-// mayGo asks before the engine is asked: a destroy that runs the program deletes all that is not protected before it
-// fails for the rest.
+// mayGo asks before the engine is asked: a destroy without preview deletes all that is not protected, credentials
+// included, before it fails for the rest.
 func mayGo(ctx context.Context, selected *sandbox.Stack, o options) error {
 	if o.unprotect {
 		return selected.Unprotect(ctx)

@@ -100,25 +100,30 @@ func TestTheProdStackLivesAsItStands(t *testing.T) {
 	require.Equal(t, "feature_store: password, port, user\nml_api_key: api_key", read, "a job reads through the proxy")
 	requireNoFileSays(t, l, vaultserver.Name)
 
-	protected, err := prod.Protected(t.Context())
-	require.NoError(t, err)
+	protected := l.protected(prod)
 	require.Equal(t, []string{"ml-group", "ml-kv", "ml-workspace", "mlregistry", "mlstorage"}, protected)
 	before := l.ARM.List("")
-	prod.Workspace().UnsetEnvVar("PULUMI_RUN_PROGRAM")
+	_, err = prod.PreviewDestroy(t.Context(), optdestroy.SuppressProgress())
+	require.ErrorContains(t, err, "protect", "the preview of a destroy fails")
+	require.Equal(t, before, l.ARM.List(""))
 	_, err = prod.Destroy(t.Context(), optdestroy.SuppressProgress())
-	require.ErrorContains(t, err, "protect", "the engine refuses")
-	require.Equal(t, before, l.ARM.List(""), "before it deletes anything")
-	prod.Workspace().SetEnvVar("PULUMI_RUN_PROGRAM", "true")
-	_, err = prod.Destroy(t.Context(), optdestroy.SuppressProgress())
-	require.ErrorContains(t, err, "protect", "also when it runs the program")
+	require.ErrorContains(t, err, "protect", "and so does one without preview")
 	data, _ := l.read("secret/data/mlvault/prod/ml_api_key")
-	require.Nil(t, data, "but then what is not protected goes: a destroy is no way to ask whether a stack is protected")
+	require.Nil(t, data, "but then all that is not protected is gone: --skip-preview is no way to ask")
+	require.Equal(t, protected, l.protected(prod))
 
 	require.NoError(t, prod.Unprotect(t.Context()))
 	l.destroy(prod)
 	require.Empty(t, l.ARM.List(""))
 	_, changes := l.up("prod", sample())
 	require.Len(t, changes, 1, "soft-deleted names, and a vault that nobody can purge, are not in the way")
+}
+
+func (l *lab) protected(stack *Stack) []string {
+	l.t.Helper()
+	names, err := stack.Protected(l.t.Context())
+	require.NoError(l.t, err)
+	return names
 }
 
 // requireNoFileSays looks for a text in every file of the sandbox but in the documents of its Azure, where it belongs.
