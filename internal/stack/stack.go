@@ -130,7 +130,7 @@ func storeArgs(cfg *config.Config, identity azureml.JobIdentity) credentials.Arg
 		Mount:           cfg.Vault.Mount,
 		CreateMount:     cfg.Vault.CreateMount,
 		Prefix:          cfg.Vault.Prefix,
-		Owner:           map[string]string{"project": cfg.Project, "stack": cfg.Stack, "managed-by": "pulumi"},
+		Owner:           Owner(cfg),
 		DisableRead:     cfg.Vault.DisableRead,
 		DeleteOnDestroy: cfg.Vault.DeleteOnDestroy,
 		SkipChildToken:  cfg.Vault.SkipChildToken,
@@ -153,7 +153,17 @@ func storeArgs(cfg *config.Config, identity azureml.JobIdentity) credentials.Arg
 	return args
 }
 
-// DeployerPolicy is the least policy, in Vault's HCL, of the token that deploys a stack of this configuration.
+// Owner is the custom metadata of each secret. It says whose it is to whoever finds it in Vault.
+func Owner(cfg *config.Config) map[string]string {
+	return map[string]string{"project": cfg.Project, "stack": cfg.Stack, "managed-by": "pulumi"}
+}
+
+// DeployerGrants are what the token needs that deploys a stack of this configuration.
+func DeployerGrants(cfg *config.Config) []credentials.Grant {
+	return credentials.DeployerGrants(storeArgs(cfg, azureml.JobIdentity{}))
+}
+
+// DeployerPolicy is [DeployerGrants] as a policy in Vault's HCL.
 func DeployerPolicy(cfg *config.Config) string {
 	return credentials.DeployerPolicy(storeArgs(cfg, azureml.JobIdentity{}))
 }

@@ -133,6 +133,35 @@ func TestEveryRegistrationIsAsReviewed(t *testing.T) {
 	}
 }
 
+// The page shows what `make policy` prints for the dev stack with the names of the sample credentials.
+func TestTheDeployersPolicyOfTheDocsIsTheProgramsOwn(t *testing.T) {
+	cfg, err := config.From(source{stackConfig(t, "dev")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, got := filepath.Join("..", "..", "docs", "vault-deployer.hcl"), DeployerPolicy(cfg)
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(page, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the policy differs from %s; if that is what you want: UPDATE_GOLDEN=1 go test ./internal/stack\ngot:\n%s", page, got)
+	}
+}
+
+// source is a stack's configuration outside a run.
+type source struct{ values map[string]string }
+
+func (s source) GetConfig(key string) (string, bool) { text, set := s.values[key]; return text, set }
+func (source) IsConfigSecret(key string) bool        { return slices.Contains(secretKeys, key) }
+func (source) Project() string                       { return "mlvault" }
+func (source) Stack() string                         { return "dev" }
+
 func TestEveryCustomResourceIsUnderAComponent(t *testing.T) {
 	r := mustRun(t, "dev", nil)
 	components := map[string]bool{}
