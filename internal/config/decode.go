@@ -91,7 +91,7 @@ func (p *parser) value(path string, depth int) (node, error) {
 }
 
 func (p *parser) container(kind json.Delim, path string, depth int) (node, error) {
-	n := node{kind: kind}
+	n := node{kind: kind, members: []node{}} // not nil, which would be written as null
 	seen := map[string]bool{}
 	for i := 0; p.decoder.More(); i++ {
 		at := fmt.Sprintf("%s[%d]", path, i)

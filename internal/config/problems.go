@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Problems is every reason why a configuration is refused, in the order of the keys.
@@ -46,7 +47,17 @@ type collector struct {
 }
 
 func (c *collector) addf(key, format string, args ...any) {
-	c.found = append(c.found, Problem{Key: key, Text: fmt.Sprintf(format, args...)})
+	c.found = append(c.found, Problem{Key: printable(key), Text: printable(fmt.Sprintf(format, args...))})
+}
+
+// printable keeps one problem on one line, whatever a name in the configuration has in it: a line break could forge
+// another problem, and a control character could change what the terminal shows.
+func printable(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return text
+	}
+	quoted := strconv.Quote(text)
+	return quoted[1 : len(quoted)-1]
 }
 
 // err returns the problems as an error, or nil when there are none.

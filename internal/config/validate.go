@@ -86,6 +86,9 @@ func pathProblem(path string) string {
 
 func (cfg *Config) validateVault(c *collector) {
 	v := cfg.Vault
+	if name := cfg.AccessName(); pathProblem(name) != "" || strings.Contains(name, "/") {
+		c.addf("stack", "%q makes %q the name of the policy and the role in Vault, which takes no name like this; call the stack otherwise", cfg.Stack, name)
+	}
 	if problem := pathProblem(v.Mount); problem != "" {
 		c.addf("vault.mount", "%s %s", c.show("vault.mount", v.Mount), problem)
 	} else if slices.Contains(strings.Split(v.Mount, "/"), "data") {

@@ -1,0 +1,92 @@
+package credentials
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"mlvault/internal/config"
+)
+
+// settings are a configuration with names of the fuzzer's choice.
+type settings struct{ mount, prefix, authPath, project, stack, names string }
+
+func (s settings) GetConfig(key string) (string, bool) {
+	var value any
+	switch strings.TrimPrefix(key, s.project+":") {
+	case "azure-native:location":
+		return "westeurope", true
+	case "vaultAddress":
+		return "https://vault.example.com", true
+	case "vault":
+		value = map[string]string{"mount": s.mount, "prefix": s.prefix}
+	case "workload":
+		value = map[string]string{"audience": "a", "authPath": s.authPath}
+	case "credentials":
+		credentials := map[string]any{}
+		for name := range strings.SplitSeq(s.names, " ") {
+			credentials[name] = map[string]string{"k": "v"}
+		}
+		value = credentials
+	default:
+		return "", false
+	}
+	text, err := json.Marshal(value)
+	return string(text), err == nil
+}
+func (s settings) IsConfigSecret(key string) bool { return !strings.HasSuffix(key, ":vault") }
+func (s settings) Project() string                { return s.project }
+func (s settings) Stack() string                  { return s.stack }
+
+// Whatever names package config accepts, a policy's text says exactly the grants of these names: none is lost, doubled,
+// cut off or made into more than one.
+func FuzzPolicyText(f *testing.F) {
+	f.Add("secret", "mlvault/dev", "jwt", "mlvault", "dev", "ml_api_key feature_store", uint(0))
+	f.Add("kv", "a/b", "jwt/x", "P", "S.1", "a a/b a/b/c A", uint(63))
+	f.Add("kv\"", "a*", "+", "p\n", "\x00", "a\"b a\\ ${x} # //", uint(31))
+	f.Add("sys", "..", "jwt-p", "p", "", "  ", uint(5))
+	f.Fuzz(func(t *testing.T, mount, prefix, authPath, project, stack, names string, flags uint) {
+		cfg, err := config.From(settings{mount, prefix, authPath, project, stack, names})
+		if err != nil {
+			return
+		}
+		flag := func(bit int) bool { return flags>>bit&1 == 1 }
+		a := Args{
+			Mount: cfg.Vault.Mount, Prefix: cfg.Vault.Prefix, AccessName: cfg.AccessName(),
+			CreateMount: flag(0), DisableRead: flag(1), DeleteOnDestroy: flag(2), SkipChildToken: flag(3),
+			Login: Login{AuthPath: cfg.Workload.AuthPath, CreateBackend: flag(4)},
+		}
+		var want []string
+		for _, credential := range cfg.Credentials {
+			a.Credentials = append(a.Credentials, Credential{Name: credential.Name})
+			want = append(want, cfg.Vault.Mount+"/data/"+cfg.Vault.Prefix+"/"+credential.Name)
+		}
+		reads, deploys := ReadGrants(a), DeployerGrants(a)
+		for text, grants := range map[string][]Grant{ReadPolicy(a): reads, DeployerPolicy(a): deploys} {
+			if err := saysOnly(text, grants); err != nil {
+				t.Errorf("%v\n%s", err, text)
+			}
+		}
+		var read, all []string
+		for _, grant := range reads {
+			read = append(read, grant.Path)
+			if !slices.Equal(grant.Capabilities, []string{"read"}) {
+				t.Errorf("a job may %q at %s", grant.Capabilities, grant.Path)
+			}
+		}
+		if !slices.Equal(read, want) {
+			t.Errorf("a job may read %q, and the credentials are at %q", read, want)
+		}
+		for _, grant := range deploys {
+			all = append(all, grant.Path)
+			if strings.ContainsAny(grant.Path, "*+ \"\\\n") {
+				t.Errorf("%q means more than it says", grant.Path)
+			}
+		}
+		slices.Sort(all)
+		if len(slices.Compact(all)) != len(deploys) {
+			t.Errorf("a path has two rules, of which Vault takes the union: %q", all)
+		}
+	})
+}

@@ -1,0 +1,61 @@
+package preflight
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+// issuer fetches the document that Vault will fetch when the auth backend is made. What Vault's own network lets it reach
+// cannot be seen from here.
+func (c *checker) issuer(ctx context.Context) {
+	if !*c.cfg.Workload.CreateAuthBackend {
+		return // its owner has configured it
+	}
+	issuer, from := c.cfg.Workload.Issuer, "workload.issuer"
+	if issuer == "" {
+		tenant := c.tenant(ctx)
+		if tenant == "" {
+			c.unseen("the issuer's document: the tenant is known only once the job identity exists (no ARM_TENANT_ID, no `az login`)")
+			return
+		}
+		issuer, from = "https://sts.windows.net/"+tenant+"/", "workload.issuer (by default the tenant's)"
+	}
+	roots, err := x509.SystemCertPool()
+	if pem := c.cfg.Workload.IssuerCAPEM; pem != "" {
+		roots, err = x509.NewCertPool(), nil
+		roots.AppendCertsFromPEM([]byte(pem))
+	}
+	if err != nil {
+		c.unseen("the issuer's document: this machine's CAs cannot be read")
+		return
+	}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", nil)
+	if err != nil {
+		c.problem("%s: is not a URL", from)
+		return
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		c.warning("%s: its document cannot be fetched from this machine: %s. Vault must be able to, or the up fails", from, c.unreachable(err))
+		return
+	}
+	defer response.Body.Close() //nolint:errcheck // Nothing is written to it.
+	var document struct{ Issuer string }
+	switch err := json.NewDecoder(response.Body).Decode(&document); {
+	case response.StatusCode != http.StatusOK:
+		c.problem("%s: its document is answered with status %d; check the tenant's id", from, response.StatusCode)
+	case err != nil:
+		c.problem("%s: what is served there is no discovery document; check the URL", from)
+	case document.Issuer != issuer:
+		c.problem("%s: the document there is of the issuer %q, and Vault wants the very same text; set workload.issuer to it", from, document.Issuer)
+	default:
+		c.passed("issuer: its document can be fetched from here and names it")
+	}
+}

@@ -1,0 +1,155 @@
+package preflight
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"mlvault/internal/credentials"
+	"mlvault/internal/stack"
+)
+
+// token looks at the deployer's token. It tells whether more can be asked with it.
+func (c *checker) token(ctx context.Context) bool {
+	from := c.stack.TokenFrom
+	if c.stack.Token.Empty() {
+		c.problem("vaultToken: there is none, and no VAULT_TOKEN either; `pulumi config set --secret vaultToken`, or log in (`vault login`)")
+		return false
+	}
+	self, err := c.vault.Auth().Token().LookupSelfWithContext(ctx)
+	switch {
+	case err == nil:
+	case status(err) == http.StatusForbidden && !strings.Contains(reason(err), "invalid token"):
+		return true // alive, and may not look at itself: one of its rights
+	case status(err) == http.StatusForbidden:
+		c.problem("%s: Vault does not accept it: it has expired, was revoked, or belongs to another Vault or namespace; get a new one", from)
+		return false
+	default:
+		c.problem("%s: cannot be looked at: %s", from, c.unreachable(err))
+		return false
+	}
+	kind, _ := self.Data["type"].(string)
+	ttl, err := self.TokenTTL()
+	if err != nil {
+		c.problem("%s: Vault tells no life of it that can be read; get a new one", from)
+		return false
+	}
+	if policies, err := self.TokenPolicies(); err == nil && slices.Contains(policies, "root") {
+		c.warning("%s: is a root token; use one with the policy that `make policy` prints", from)
+	}
+	c.life(from, ttl)
+	child := !c.cfg.Vault.SkipChildToken
+	if kind == "batch" && child {
+		c.problem("%s: is a batch token, which cannot have the child that the plugin works with; set vault.skipChildToken to true", from)
+	}
+	return c.uses(from, number(self.Data["num_uses"]), child)
+}
+
+// life compares what is left of the token with the run. The plugin's child token dies with it.
+func (c *checker) life(from string, ttl time.Duration) {
+	shortest, run := time.Minute, time.Duration(c.cfg.Vault.MaxLeaseTTLSeconds)*time.Second
+	switch {
+	case ttl == 0: // without an end
+	case ttl < shortest:
+		c.problem("%s: lives for %s more, too short for any run; get a new one", from, ttl)
+	case ttl < run:
+		c.warning("%s: lives for %s more, less than vault.maxLeaseTtlSeconds (%s): a run that takes longer fails half-way; get a new one", from, ttl, run)
+	}
+}
+
+// uses is about a token that ends after a number of requests. Looking on would spend them.
+func (c *checker) uses(from string, left int, child bool) bool {
+	if left == 0 { // unlimited
+		c.passed("%s: alive", from)
+		return true
+	}
+	// Seen: one look at itself, and three requests for each secret. Policy, backend, role and mount add at most ten.
+	need := 11 + 3*len(c.cfg.Credentials)
+	switch {
+	case child:
+		c.problem("%s: has limited uses and cannot have the child that the plugin works with; set vault.skipChildToken to true, or get one without the limit", from)
+	case left < need:
+		c.problem("%s: has %d uses left, and a first up takes about %d; get a new one", from, left, need)
+	}
+	c.unseen("rights, mount, secrets and auth backend: each look would cost one of the token's uses")
+	return false
+}
+
+func number(v any) int {
+	n, _ := v.(json.Number)
+	i, _ := n.Int64()
+	return int(i)
+}
+
+// rights compares what the token may do with what the deployer's policy says, path by path, from the same grants. It also
+// learns which of the further looks are allowed.
+func (c *checker) rights(ctx context.Context) {
+	grants := append(stack.DeployerGrants(c.cfg), c.stack.Leaving()...)
+	paths := []string{c.cfg.Vault.Mount + "/config"}
+	for _, grant := range grants {
+		paths = append(paths, grant.Path)
+	}
+	answer, err := c.vault.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": paths})
+	if status(err) == http.StatusForbidden {
+		c.warning("%s: may not ask what it may do (sys/capabilities-self), so its rights were not checked; "+
+			"the policy `default` allows that: create the token without -no-default-policy", c.stack.TokenFrom)
+		return
+	}
+	if err != nil || answer == nil {
+		c.warning("%s: its rights could not be asked for: %s", c.stack.TokenFrom, c.unreachable(err))
+		return
+	}
+	c.may = map[string][]string{}
+	for _, path := range paths {
+		for _, capability := range list(answer.Data[path]) {
+			c.may[path] = append(c.may[path], capability)
+		}
+	}
+	lacking := 0
+	for _, grant := range grants {
+		lacks := slices.DeleteFunc(slices.Clone(grant.Capabilities), func(capability string) bool { return c.allowed(grant.Path, capability) })
+		if len(lacks) == 0 {
+			continue
+		}
+		if lacking++; lacking <= 10 {
+			c.problem("%s", c.lack(grant, lacks))
+		}
+	}
+	if lacking > 10 {
+		c.problem("%s: lacks rights at %d paths more; write the policy that `make policy STACK=%s` prints", c.stack.TokenFrom, lacking-10, c.cfg.Stack)
+	}
+	if lacking == 0 {
+		c.passed("rights: all that the deployer's policy names, at %d paths", len(grants))
+	}
+}
+
+func (c *checker) lack(grant credentials.Grant, lacks []string) string {
+	text := fmt.Sprintf("%s: may not %s at %s; write the policy that `make policy STACK=%s` prints, and give it to the token",
+		c.stack.TokenFrom, strings.Join(lacks, ", "), grant.Path, c.cfg.Stack)
+	if grant.Path == "auth/token/create" {
+		text += ", or set vault.skipChildToken to true"
+	}
+	return text
+}
+
+// allowed tells whether the token has a capability at a path whose capabilities were asked for. It is false where
+// Vault did not tell.
+func (c *checker) allowed(path, capability string) bool {
+	may := c.may[path]
+	return slices.Contains(may, capability) || slices.Contains(may, "root")
+}
+
+func list(v any) []string {
+	var texts []string
+	values, _ := v.([]any)
+	for _, value := range values {
+		if text, isText := value.(string); isText {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}

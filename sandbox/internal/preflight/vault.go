@@ -1,0 +1,177 @@
+package preflight
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// patience is for one answer.
+var patience = 10 * time.Second
+
+// certificateLife is the rest of a certificate's life below which it is worth a warning.
+const certificateLife = 14 * 24 * time.Hour
+
+// client asks Vault as the deployer's token.
+type client struct {
+	*api.Client
+
+	expires time.Time // the server's certificate, once it has been seen
+}
+
+// connect says why Vault cannot be talked to, or in which state it is. It tells whether the rest can be asked.
+func (c *checker) connect(ctx context.Context) bool {
+	var ok bool
+	if c.vault, ok = c.newClient(); !ok {
+		return false
+	}
+	// Without the namespace: Vault answers this one in the root namespace only.
+	anonymous, err := c.vault.Clone()
+	if err != nil {
+		c.problem("vaultAddress: %s", reason(err))
+		return false
+	}
+	anonymous.ClearNamespace()
+	anonymous.ClearToken()
+	health, err := anonymous.Sys().HealthWithContext(ctx)
+	if err != nil {
+		c.problem("vaultAddress: %s", c.unreachable(err))
+		return false
+	}
+	if rest := time.Until(c.vault.expires); !c.vault.expires.IsZero() && rest < certificateLife {
+		c.warning("vaultAddress: the server's certificate expires on %s; renew it", c.vault.expires.Format(time.DateOnly))
+	}
+	switch {
+	case health.Version == "" && !health.Initialized:
+		c.problem("vaultAddress: what answers there is not Vault; give scheme, host and port of its API")
+	case !health.Initialized:
+		c.problem("Vault is not initialised; `vault operator init`, or address another one")
+	case health.Sealed:
+		c.problem("Vault is sealed; unseal it (`vault operator unseal`), or address another node")
+	case health.ReplicationDRMode == "secondary":
+		c.problem("vaultAddress: is a disaster recovery secondary, which answers nothing else; address the primary")
+	case health.Standby && !health.PerformanceStandby:
+		c.warning("vaultAddress: is a standby node's, and works while that one can forward; address the active node or the load balancer")
+		return true
+	default:
+		c.passed("Vault %s: reached, certificate accepted, unsealed", health.Version)
+		return true
+	}
+	return false
+}
+
+func (c *checker) newClient() (*client, bool) {
+	vault := &client{}
+	settings := &tls.Config{MinVersion: tls.VersionTLS12, VerifyConnection: func(state tls.ConnectionState) error {
+		vault.expires = state.PeerCertificates[0].NotAfter
+		return nil
+	}}
+	if file := c.cfg.Vault.CACertFile; file != "" {
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(c.stack.Root, file)
+		}
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			c.problem("vault.caCertFile: %s cannot be read on this machine; put the CA's PEM file there, or name where it is", c.cfg.Vault.CACertFile)
+			return nil, false
+		}
+		settings.RootCAs = x509.NewCertPool()
+		if !settings.RootCAs.AppendCertsFromPEM(pem) {
+			c.problem("vault.caCertFile: %s has no PEM certificate in it; name the file of the CA that signed Vault's", c.cfg.Vault.CACertFile)
+			return nil, false
+		}
+	}
+	created, err := api.NewClient(&api.Config{
+		Address:    c.cfg.Address.Reveal(),
+		HttpClient: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: settings}},
+		Timeout:    patience,
+		MaxRetries: 0,
+	})
+	if err != nil {
+		c.problem("vaultAddress: no client can be made; check the VAULT_* variables of this shell")
+		return nil, false
+	}
+	vault.Client = created
+	vault.SetToken(c.stack.Token.Reveal())
+	if vault.ClearNamespace(); c.cfg.Vault.Namespace != "" {
+		vault.SetNamespace(c.cfg.Vault.Namespace)
+	}
+	return vault, true
+}
+
+// unreachable is why a request got no answer of Vault's, and what to do. The texts of the libraries name the address.
+func (c *checker) unreachable(err error) string {
+	var (
+		dns       *net.DNSError
+		authority x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		answer    *api.ResponseError
+		timeout   net.Error
+	)
+	switch {
+	case errors.As(err, &dns):
+		return "no name server of this machine knows its host; check the spelling, or the VPN"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there (connection refused); check the port, and whether Vault runs"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the server's certificate has expired or is not valid yet; renew it, and check this machine's clock"
+	case errors.As(err, &hostname):
+		return "the server's certificate is for another name; use a name that stands in it"
+	case errors.As(err, &authority), errors.As(err, &invalid):
+		return "the server's certificate is not signed by a CA that is trusted here; set vault.caCertFile to the PEM file of the one that did"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the server speaks plain http; enable TLS in Vault's listener, or use the port that has it"
+	case errors.As(err, &answer) && strings.Contains(strings.Join(answer.Errors, " "), "HTTP request to an HTTPS server"):
+		return "the server speaks TLS; write https://"
+	case errors.As(err, &answer):
+		return fmt.Sprintf("what answers there is not Vault (status %d); give scheme, host and port of its API", answer.StatusCode)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Sprintf("no answer within %s; check the network, the firewall and the VPN", patience)
+	case isJSONError(err):
+		return "what answers there is not Vault; give scheme, host and port of its API"
+	}
+	return reason(err)
+}
+
+func isJSONError(err error) bool {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	return errors.As(err, &syntax) || errors.As(err, &kind)
+}
+
+// reason is the innermost text of an error, or what Vault says: no more of it, since the outer ones quote the URL.
+func reason(err error) string {
+	var answer *api.ResponseError
+	if errors.As(err, &answer) {
+		return fmt.Sprintf("Vault answers %d (%s)", answer.StatusCode, strings.Join(strings.Fields(strings.Join(answer.Errors, "; ")), " "))
+	}
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}
+
+// status is the HTTP status of Vault's refusal, or 0.
+func status(err error) int {
+	var answer *api.ResponseError
+	if errors.As(err, &answer) {
+		return answer.StatusCode
+	}
+	return 0
+}
