@@ -30,6 +30,9 @@ type Options struct {
 	Root   string // the repository, with Pulumi.yaml
 	Dir    string // state of the sandbox; made when missing
 	Pulumi string // path of the CLI
+
+	// Vault changes how Vault is started, for tests that look into its requests.
+	Vault func(*vaultserver.Options)
 }
 
 // Sandbox is a running Vault, ARM and issuer, with the providers that the engine attaches to.
@@ -57,7 +60,11 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	if s.Vault, err = vaultserver.Start(ctx, vaultserver.Options{Dir: s.path("vault"), LogFile: "vault.log"}); err != nil {
+	options := vaultserver.Options{Dir: s.path("vault"), LogFile: "vault.log"}
+	if opts.Vault != nil {
+		opts.Vault(&options)
+	}
+	if s.Vault, err = vaultserver.Start(ctx, options); err != nil {
 		return nil, err
 	}
 	s.onClose(func() { _ = s.Vault.Stop(context.WithoutCancel(ctx)) })
