@@ -1,6 +1,6 @@
 # Thin recipes: each is one go command, which docs/operations.md lists for people without make. CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help up preview down vault policy clean test check generate
+.PHONY: help up preview down vault preflight policy clean test prove fuzz check generate
 
 # make up STACK=prod CREDENTIALS=path.json
 STACK ?= dev
@@ -25,8 +25,11 @@ down: ## destroy what up made; with UNPROTECT=yes also what azure.protect holds
 vault: ## keep the sandbox's Vault running, to look around in
 	@$(SANDBOX) vault -stack "$(STACK)"
 
-policy: ## the least Vault policy for the token that deploys a stack; names come from CREDENTIALS
-	@$(SANDBOX) policy $(FLAGS)
+preflight: ## would pulumi up of the real stack work? Asks its Vault, changes nothing
+	@go -C sandbox run ./preflight -stack "$(STACK)"
+
+policy: ## the least Vault policy for the token that deploys the real stack
+	@go -C sandbox run ./preflight -policy -stack "$(STACK)"
 
 clean: ## forget the sandbox: its Vault, its state and the built commands
 	@$(SANDBOX) clean
@@ -38,6 +41,22 @@ test: ## every test of every module
 	go -C sandbox run ./bootstrap build
 	go -C sandbox test -timeout 30m ./...
 	python3 -m unittest discover -s job
+
+prove: ## the long proofs
+	go -C sandbox test -tags prove -timeout 60m -v -run 'TestProve' ./...
+
+# Of each target; 1000000x is a million inputs. The last one runs without the fuzzer's counters, which would compile Vault
+# once more; it needs none, since it makes an acceptable configuration of whatever it gets.
+FUZZTIME ?= 1000000x
+FUZZ = -run '^$$' -fuzztime $(FUZZTIME) -fuzz
+fuzz: ## bad input: FUZZTIME inputs (1000000x) or that long (30s) for each fuzz target
+	go test $(FUZZ) '^FuzzSections$$' ./internal/config
+	go test $(FUZZ) '^FuzzNames$$' ./internal/config
+	go test $(FUZZ) '^FuzzSecrets$$' ./internal/config
+	go test $(FUZZ) '^FuzzPayload$$' ./internal/config
+	go test $(FUZZ) '^FuzzPolicyText$$' ./internal/credentials
+	go -C sandbox test -c -o ../.sandbox/bin/acl.test ./internal/acl
+	cd sandbox/internal/acl && ../../../.sandbox/bin/acl.test -test.run '^$$' -test.fuzztime $(FUZZTIME) -test.fuzzcachedir ../../../.sandbox/fuzz -test.fuzz '^FuzzPolicyMatchesItsPathsOnly$$'
 
 check: ## build, vet, lint, tidy, generated code
 	go build ./...

@@ -33,7 +33,7 @@ type options struct {
 	unprotect                  bool
 }
 
-const usage = "up, preview, down, vault, policy"
+const usage = "up, preview, down, vault"
 
 // errReported ends the command when the CLI has already said on the screen what went wrong.
 var errReported = errors.New("see above")
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	commands := map[string]func(context.Context, *sandbox.Sandbox, options, io.Writer) error{
-		"up": up, "preview": preview, "down": down, "vault": serveVault, "policy": printPolicy,
+		"up": up, "preview": preview, "down": down, "vault": serveVault,
 	}
 	command, known := commands[flags.Arg(0)]
 	if !known {
@@ -169,24 +169,6 @@ func mayGo(ctx context.Context, selected *sandbox.Stack, o options) error {
 	}
 	return fmt.Errorf("stack %s protects %s (azure.protect), so nothing was destroyed; `make down STACK=%s UNPROTECT=yes` destroys them too",
 		o.stack, strings.Join(protected, ", "), o.stack)
-}
-
-// printPolicy prints the least policy of the token that deploys a stack with these credentials.
-func printPolicy(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
-	path := o.credentials
-	if path == "" {
-		path = filepath.Join(o.root, "sandbox", "sample-credentials.json")
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("credentials: %w", err)
-	}
-	configured, err := s.Configure(ctx, sandbox.Settings{Stack: o.stack, Credentials: string(text)})
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(out, stack.DeployerPolicy(configured.Config))
-	return err
 }
 
 // serveVault keeps Vault, the issuer and a node's managed identity endpoint running until Ctrl-C, for a look around with

@@ -1,0 +1,200 @@
+// Package acl asks Vault's own evaluation of policies, in process and without a server, whether the policies that the
+// program writes grant what they name and nothing beside it.
+package acl
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/vault/helper/namespace"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/hashicorp/vault/vault"
+
+	"mlvault/internal/config"
+	"mlvault/internal/credentials"
+	"mlvault/internal/stack"
+)
+
+// settings are a configuration with names of the fuzzer's choice.
+type settings struct {
+	mount, prefix, authPath, project, stack string
+	names                                   []string
+	flags                                   uint
+}
+
+func (s settings) flag(bit int) bool { return s.flags>>bit&1 == 1 }
+
+func (s settings) GetConfig(key string) (string, bool) {
+	var value any
+	switch strings.TrimPrefix(key, s.project+":") {
+	case "azure-native:location":
+		return "westeurope", true
+	case "vaultAddress":
+		return "https://vault.example.com", true
+	case "vault":
+		value = map[string]any{
+			"mount": s.mount, "prefix": s.prefix,
+			"createMount": s.flag(0), "disableRead": s.flag(1), "deleteOnDestroy": s.flag(2), "skipChildToken": s.flag(3),
+		}
+	case "workload":
+		value = map[string]any{"audience": "a", "authPath": s.authPath, "createAuthBackend": s.flag(4)}
+	case "credentials":
+		named := map[string]any{}
+		for _, name := range s.names {
+			named[name] = map[string]string{"k": "secret"}
+		}
+		value = named
+	default:
+		return "", false
+	}
+	text, err := json.Marshal(value)
+	return string(text), err == nil
+}
+func (s settings) IsConfigSecret(key string) bool {
+	return strings.HasSuffix(key, ":credentials") || strings.HasSuffix(key, ":vaultAddress")
+}
+func (s settings) Project() string { return s.project }
+func (s settings) Stack() string   { return s.stack }
+
+// tame is the settings with every character that config refuses replaced, so that no input of the fuzzer is wasted.
+func (s settings) tame() settings {
+	t := s
+	t.mount, t.prefix, t.authPath = tame(s.mount), tame(s.prefix), tame(s.authPath)
+	t.project, t.stack = strings.ReplaceAll(tame(s.project), "/", "-"), strings.ReplaceAll(tame(s.stack), "/", "-")
+	t.names = nil
+	for _, name := range s.names {
+		t.names = append(t.names, tame(name))
+	}
+	return t
+}
+
+func tame(path string) string {
+	const instead = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+	var segments []string
+	for segment := range strings.SplitSeq(path, "/") {
+		kept := strings.Map(func(r rune) rune {
+			if strings.ContainsRune(instead+".", r) {
+				return r
+			}
+			return rune(instead[uint32(r)%uint32(len(instead))]) //nolint:gosec // G115: a rune is not negative.
+		}, segment)
+		for strings.Contains(kept, "..") {
+			kept = strings.ReplaceAll(kept, "..", ".")
+		}
+		if kept = strings.Trim(kept, ".-"); kept != "" && kept != "data" && kept != "metadata" {
+			segments = append(segments, kept)
+		}
+	}
+	if len(segments) == 0 {
+		return "a"
+	}
+	return strings.Join(segments, "/")
+}
+
+// Whatever names config accepts: by Vault's own judgement the jobs' policy reads exactly the credentials' paths, the
+// deployer's does exactly what its grants say, and neither does anything anywhere else.
+func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
+	f.Add("secret", "mlvault/dev", "jwt", "mlvault", "dev", "ml_api_key", "feature_store", "secret/data/mlvault/dev/ml_api_key2", uint(16))
+	f.Add("kv/team", "a", "jwt/x", "P", "S.1", "a", "a/b", "kv/team/data/a/a/", uint(31))
+	f.Add("sys*", "+/+", "*", "p\n", "s*", "*", "+", "+/data/+/a", uint(0))
+	f.Add("secret", "p\"} path \"*", "jwt", "p", "s", "a\" { capabilities = [\"sudo\"] }", "#", "sys/policies/acl/root", uint(7))
+	f.Add("secret", "..", "token", "root", "default", ".", "data/x", "auth/token/create", uint(21))
+	f.Fuzz(func(t *testing.T, mount, prefix, authPath, project, stackName, one, other, probe string, flags uint) {
+		s := settings{mount, prefix, authPath, project, stackName, []string{one, other}, flags}
+		cfg, err := config.From(s)
+		if err != nil {
+			if cfg, err = config.From(s.tame()); err != nil {
+				t.Skip() // too long, or a mount of Vault's own
+			}
+		}
+		var reads []credentials.Grant
+		for _, credential := range cfg.Credentials {
+			reads = append(reads, credentials.Grant{Path: cfg.Vault.Mount + "/data/" + cfg.Vault.Prefix + "/" + credential.Name, Capabilities: []string{"read"}})
+		}
+		if err := grantsExactly(stack.ReadPolicy(cfg), reads, probe); err != nil {
+			t.Errorf("read policy: %v", err)
+		}
+		if err := grantsExactly(stack.DeployerPolicy(cfg), stack.DeployerGrants(cfg), probe); err != nil {
+			t.Errorf("deployer's policy: %v", err)
+		}
+	})
+}
+
+// TestTheJudgeSeesAPolicyThatIsWiderThanItSays plants what the fuzzer looks for.
+func TestTheJudgeSeesAPolicyThatIsWiderThanItSays(t *testing.T) {
+	grants := []credentials.Grant{{Path: "secret/data/p/a", Capabilities: []string{"read"}}}
+	good := credentials.PolicyText("good", grants)
+	if err := grantsExactly(good, grants, "secret/data/p/b"); err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string]string{
+		"a star":          `path "secret/data/p/a*" { capabilities = ["read"] }` + "\n" + good,
+		"a plus":          `path "secret/data/+/a" { capabilities = ["read"] }`,
+		"another path":    good + `path "secret/data/p/b" { capabilities = ["list"] }`,
+		"more rights":     `path "secret/data/p/a" { capabilities = ["read", "update"] }`,
+		"sudo":            `path "secret/data/p/a" { capabilities = ["read", "sudo"] }`,
+		"no right at all": `path "secret/data/p/a" { capabilities = ["deny"] }`,
+		"no policy":       `path "secret/data/p/a" {`,
+	} {
+		if grantsExactly(bad, grants, "secret/data/p/b") == nil {
+			t.Errorf("%s was not seen", name)
+		}
+	}
+}
+
+// bits are capabilities as Vault keeps them in its evaluation.
+func bits(capabilities []string) (bitmap uint32) {
+	for _, capability := range capabilities {
+		bitmap |= map[string]uint32{
+			"create": vault.CreateCapabilityInt, "read": vault.ReadCapabilityInt, "update": vault.UpdateCapabilityInt,
+			"delete": vault.DeleteCapabilityInt, "sudo": vault.SudoCapabilityInt,
+		}[capability]
+	}
+	return bitmap
+}
+
+// grantsExactly asks Vault about every granted path, about the probe, and about what stands near each granted path.
+func grantsExactly(text string, grants []credentials.Grant, probe string) error {
+	ctx := namespace.RootContext(context.Background())
+	policy, err := vault.ParseACLPolicy(namespace.RootNamespace, text)
+	if err != nil {
+		return fmt.Errorf("vault does not take it: %w\n%s", err, text)
+	}
+	acl, err := vault.NewACL(ctx, []*vault.Policy{policy})
+	if err != nil {
+		return fmt.Errorf("vault does not take it: %w\n%s", err, text)
+	}
+	granted := map[string][]string{}
+	for _, grant := range grants {
+		granted[grant.Path] = grant.Capabilities
+	}
+	probes := []string{probe, "sys/policies/acl/other", "auth/token/root", "secret/data/other"}
+	for path := range granted {
+		last := strings.LastIndex(path, "/")
+		probes = append(probes, path, path+"x", path+"/", path+"/x", path+"*", path[:len(path)-1], path[:last], path[:last+1], path[:last]+"/+", "x"+path,
+			strings.ToUpper(path), strings.Replace(path, "/data/", "/metadata/", 1), strings.Replace(path, "/data/", "/destroy/", 1), path+"\x00", path+"%2f")
+		for i, segments := 0, strings.Split(path, "/"); i < len(segments); i++ {
+			was := segments[i]
+			segments[i] = "other"
+			probes = append(probes, strings.Join(segments, "/"))
+			segments[i] = was
+		}
+	}
+	for _, path := range probes {
+		// A list is asked for without the slash at its end; everything else is asked for alike.
+		for _, operation := range []logical.Operation{logical.ReadOperation, logical.ListOperation} {
+			at := strings.TrimLeft(path, "/") // as Vault reads it
+			if operation == logical.ListOperation {
+				at = strings.TrimSuffix(at, "/")
+			}
+			result := acl.AllowOperation(ctx, &logical.Request{Operation: operation, Path: path}, true)
+			if want := bits(granted[at]); result.CapabilitiesBitmap != want || result.IsRoot {
+				return fmt.Errorf("%s at %q: capabilities %b, want %b\n%s", operation, path, result.CapabilitiesBitmap, want, text)
+			}
+		}
+	}
+	return nil
+}
