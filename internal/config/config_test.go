@@ -380,6 +380,26 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 	}
 }
 
+func TestANameCannotForgeALineOfTheReport(t *testing.T) {
+	values := valid()
+	values["mlvault:credentials"] = `{"a\n  - vaultToken: forged\u001b[2J":{"k":"v"}}`
+	_, err := From(plainFake{values})
+	if err == nil || strings.Count(err.Error(), "\n") != 1 || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAStackWhoseNameVaultCannotTakeIsRefused(t *testing.T) {
+	for _, stack := range []string{"a*", "a/b", "a..b", "+", "a b", "a."} {
+		values := valid()
+		values["mlvault:vault"], values["mlvault:workload"] = `{"prefix":"p"}`, `{"audience":"a","authPath":"jwt"}`
+		_, err := From(named{plainFake{values}, "mlvault", stack})
+		if problems, ok := AsProblems(err); !ok || len(problems) != 1 || problems[0].Key != "stack" {
+			t.Errorf("%q: got %v", stack, err)
+		}
+	}
+}
+
 type allPlain struct{ fake }
 
 func (allPlain) IsConfigSecret(string) bool { return false }
@@ -407,11 +427,11 @@ func TestAPlainSettingThatTheUserKeepsSecretIsNotQuoted(t *testing.T) {
 
 func TestAPayloadIsTheSameInEveryForm(t *testing.T) {
 	forms := []string{
-		`{"a":{"k":"v","n":{"x":1,"y":[true,0.5]},"h":"<&>"}}`,
-		`{ "a" : { "h":"\u003c\u0026\u003e", "n" : { "y":[ true , 0.5 ], "x":1 }, "k":"v" } }`,
-		`{"a":"{\"k\":\"v\",\"h\":\"<&>\",\"n\":{\"y\":[true,0.5],\"x\":1}}"}`,
+		`{"a":{"k":"v","n":{"x":1,"y":[true,0.5]},"h":"<&>","e":[[],{}]}}`,
+		`{ "a" : { "h":"\u003c\u0026\u003e", "n" : { "y":[ true , 0.5 ], "x":1 }, "k":"v", "e":[ [ ], { } ] } }`,
+		`{"a":"{\"k\":\"v\",\"h\":\"<&>\",\"n\":{\"y\":[true,0.5],\"x\":1},\"e\":[[],{}]}"}`,
 	}
-	const want = `{"h":"<&>","k":"v","n":{"x":1,"y":[true,0.5]}}`
+	const want = `{"e":[[],{}],"h":"<&>","k":"v","n":{"x":1,"y":[true,0.5]}}`
 	for _, form := range forms {
 		credentials, err := ParseCredentials(form)
 		if err != nil || len(credentials) != 1 || credentials[0].Payload.Reveal() != want {

@@ -45,7 +45,12 @@ func (r Report) Print(out io.Writer) {
 func Check(ctx context.Context, stack Stack) Report {
 	c := &checker{stack: stack, cfg: stack.Config}
 	c.configuration()
-	if c.connect(ctx) && c.token(ctx) {
+	switch {
+	case !c.connect(ctx):
+		c.unseen("token, rights, mount, secrets and auth backend: until Vault can be asked")
+	case !c.token(ctx):
+		c.unseen("rights, mount, secrets and auth backend: until there is a token that may be used for looking")
+	default:
 		c.rights(ctx)
 		if c.mount(ctx) {
 			c.secrets(ctx)
