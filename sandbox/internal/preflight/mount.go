@@ -3,20 +3,18 @@ package preflight
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 
-	"mlvault/internal/credentials"
 	"mlvault/internal/stack"
 )
 
 // mounted is what stands at a path of Vault: a secrets engine, or with auth/ before it an auth method. Vault lets
-// everybody ask who may do anything below it; without a right it answers as if there were none, and then known is false.
-func (c *checker) mounted(ctx context.Context, path string, rights bool) (kind, version string, known bool) {
+// everybody ask who may do anything below it, and answers all others as if there were none: known is false without sight.
+func (c *checker) mounted(ctx context.Context, path string, sight bool) (kind, version string, known bool) {
 	answer, err := c.vault.Logical().ReadWithContext(ctx, "sys/internal/ui/mounts/"+path)
 	switch {
 	case status(err) == http.StatusForbidden, err == nil && answer == nil:
-		return "", "", rights
+		return "", "", sight
 	case err != nil:
 		c.unseen("what is mounted at %s: %s", path, c.unreachable(err))
 		return "", "", false
@@ -33,10 +31,7 @@ func (c *checker) mounted(ctx context.Context, path string, rights bool) (kind, 
 // mount looks at the KV engine. It tells whether there may be secrets in it.
 func (c *checker) mount(ctx context.Context) bool {
 	v := c.cfg.Vault
-	rights := slices.ContainsFunc(stack.DeployerGrants(c.cfg)[:1], func(grant credentials.Grant) bool {
-		return slices.ContainsFunc(grant.Capabilities, func(capability string) bool { return c.allowed(grant.Path, capability) })
-	})
-	kind, version, known := c.mounted(ctx, v.Mount, rights)
+	kind, version, known := c.mounted(ctx, v.Mount, c.sees(stack.DeployerGrants(c.cfg)[0].Path)) // the first credential
 	ours := c.stack.has(typeMount, v.Mount)
 	switch {
 	case !known:
@@ -123,7 +118,7 @@ func (c *checker) secrets(ctx context.Context) {
 func (c *checker) authBackend(ctx context.Context) {
 	path := c.cfg.Workload.AuthPath
 	role := "auth/" + path + "/role/" + c.cfg.AccessName()
-	kind, _, known := c.mounted(ctx, "auth/"+path, c.allowed(role, "create"))
+	kind, _, known := c.mounted(ctx, "auth/"+path, c.sees(role))
 	create := *c.cfg.Workload.CreateAuthBackend
 	switch {
 	case !known:

@@ -67,6 +67,7 @@ type checker struct {
 	stack  Stack
 	cfg    *config.Config
 	vault  *client
+	blind  bool                // the token may not look at itself
 	may    map[string][]string // path -> capabilities; nil: Vault did not tell
 	report Report
 }

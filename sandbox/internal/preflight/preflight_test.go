@@ -139,6 +139,9 @@ var rows = []row{
 	{"a token without the default policy", "", "may not ask what it may do (sys/capabilities-self)", func(a *attempt) {
 		a.token = a.ours(func(r *api.TokenCreateRequest) { r.NoDefaultPolicy = true })
 	}},
+	{"a token that may see nothing of itself", "vaultToken: Vault shows it neither itself", "", func(a *attempt) {
+		a.token = a.deployer("", func(r *api.TokenCreateRequest) { r.NoDefaultPolicy = true })
+	}},
 	{"a secret that leaves, and no right to delete it", "vaultToken: may not delete at secret/data/mlvault/dev/old", "", func(a *attempt) {
 		a.stack.Resources = []Resource{{Type: typeSecret, ID: "secret/data/mlvault/dev/old"}}
 	}},

@@ -24,7 +24,8 @@ func (c *checker) token(ctx context.Context) bool {
 	switch {
 	case err == nil:
 	case status(err) == http.StatusForbidden && !strings.Contains(reason(err), "invalid token"):
-		return true // alive, and may not look at itself: one of its rights
+		c.blind = true // alive, and may not look at itself: one of its rights
+		return true
 	case status(err) == http.StatusForbidden:
 		c.problem("%s: Vault does not accept it: it has expired, was revoked, or belongs to another Vault or namespace; get a new one", from)
 		return false
@@ -93,6 +94,11 @@ func (c *checker) rights(ctx context.Context) {
 		paths = append(paths, grant.Path)
 	}
 	answer, err := c.vault.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": paths})
+	if status(err) == http.StatusForbidden && c.blind {
+		c.problem("%s: Vault shows it neither itself (auth/token/lookup-self, which the plugin needs) nor its rights: it is dead, or has other rights than "+
+			"the policy that `make policy STACK=%s` prints", c.stack.TokenFrom, c.cfg.Stack)
+		return
+	}
 	if status(err) == http.StatusForbidden {
 		c.warning("%s: may not ask what it may do (sys/capabilities-self), so its rights were not checked; "+
 			"the policy `default` allows that: create the token without -no-default-policy", c.stack.TokenFrom)
@@ -140,6 +146,11 @@ func (c *checker) lack(grant credentials.Grant, lacks []string) string {
 func (c *checker) allowed(path, capability string) bool {
 	may := c.may[path]
 	return slices.Contains(may, capability) || slices.Contains(may, "root")
+}
+
+// sees tells whether the token may do anything at such a path, without which Vault does not say what is mounted there.
+func (c *checker) sees(path string) bool {
+	return len(c.may[path]) > 0 && !slices.Contains(c.may[path], "deny")
 }
 
 func list(v any) []string {

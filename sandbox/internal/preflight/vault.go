@@ -154,6 +154,9 @@ func isJSONError(err error) bool {
 
 // reason is the innermost text of an error, or what Vault says: no more of it, since the outer ones quote the URL.
 func reason(err error) string {
+	if err == nil {
+		return "Vault answers nothing"
+	}
 	var answer *api.ResponseError
 	if errors.As(err, &answer) {
 		return fmt.Sprintf("Vault answers %d (%s)", answer.StatusCode, strings.Join(strings.Fields(strings.Join(answer.Errors, "; ")), " "))
