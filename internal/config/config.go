@@ -29,6 +29,8 @@ type Config struct {
 type Credential struct {
 	Name    string // its path below vault.prefix
 	Payload Secret // a JSON object in canonical form
+	Masked  bool   // each of its values is masked even where the plugin logs what it reads
+	AsText  Secret // the payload as it was configured, where it was one text; else empty
 }
 
 // Vault says where in Vault the credentials live and how the plugin talks to it.
@@ -77,6 +79,7 @@ func From(src Source) (*Config, error) {
 	c := &collector{secret: func(name string) bool { return src.IsConfigSecret(src.Project() + ":" + name) }}
 	cfg := decode(c, src)
 	cfg.applyDefaults()
+	cfg.markMasked()
 	cfg.validate(c)
 	if err := c.err(); err != nil {
 		return nil, err
@@ -156,8 +159,9 @@ func decodeCredentials(c *collector, text string) []Credential {
 			c.addf(key+"."+name, "the name %s", problem)
 		}
 		if at := key + "." + name; !faulty[at] {
-			if payload, ok := decodePayload(c, at, root.members[i]); ok {
-				credentials = append(credentials, Credential{Name: name, Payload: payload})
+			if credential, ok := decodePayload(c, at, root.members[i]); ok {
+				credential.Name = name
+				credentials = append(credentials, credential)
 			}
 		}
 	}
@@ -165,31 +169,33 @@ func decodeCredentials(c *collector, text string) []Credential {
 	return credentials
 }
 
-func decodePayload(c *collector, key string, payload node) (Secret, bool) {
+func decodePayload(c *collector, key string, payload node) (Credential, bool) {
+	var credential Credential
 	if text, isText := payload.scalar.(string); isText {
 		parsed, faults := parseJSON(text)
 		if reportFaults(c, key, faults)[key] {
-			return Secret{}, false
+			return Credential{}, false
 		}
-		payload = parsed
+		payload, credential.AsText = parsed, NewSecret(text)
 	}
 	if payload.kind != '{' {
 		c.addf(key, "is not an object of keys and values, which is all that KV v2 stores")
-		return Secret{}, false
+		return Credential{}, false
 	}
 	if len(payload.keys) == 0 {
 		c.addf(key, "has no keys; give it one with `pulumi config set --path --secret %s.<key>`, or remove it", key)
-		return Secret{}, false
+		return Credential{}, false
 	}
 	text, err := encode(payload)
 	if err != nil {
 		c.addf(key, "cannot be written as JSON")
-		return Secret{}, false
+		return Credential{}, false
 	}
 	if len(text) > MaxPayloadBytes {
 		c.addf(key, "has %d bytes of JSON; Vault takes at most %d in one secret, split it", len(text), MaxPayloadBytes)
 	}
-	return NewSecret(string(text)), true
+	credential.Payload = NewSecret(string(text))
+	return credential, true
 }
 
 // reportFaults adds the faults and returns the keys that have one.

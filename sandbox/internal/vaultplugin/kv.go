@@ -117,13 +117,15 @@ func readSecretV2(ctx context.Context, vault *api.Client, id string, state value
 		return live, nil
 	}
 
-	secret, err := readPath(ctx, vault, id)
+	answer, err := vault.Logical().ReadWithContext(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read the secret: %w", err)
 	}
-	if secret == nil {
+	if answer == nil {
 		return nil, nil
 	}
+	debugf(ctx, "[DEBUG] secret: %#v", answer)
+	secret := answer.Data
 	version, isV2 := secret["metadata"].(map[string]any)
 	if !isV2 {
 		return nil, fmt.Errorf("read the secret: %s/ is not a KV v2 engine (the answer has no metadata): mount one with options.version 2", str(state, "mount"))

@@ -8,7 +8,9 @@
 // Requests to Vault are the genuine plugin's, operation by operation. What
 // differs, on purpose:
 //
-//   - it logs nothing, and no error holds a payload or a token;
+//   - it logs one line only, the one that matters: after each read of a secret the
+//     genuine plugin logs the payload, see debug.go; no error holds a
+//     payload or a token;
 //   - an unknown input, a payload that is not a JSON object, and a name that
 //     would leave its mount (..) are refused in the preview;
 //   - a write whose second step fails gets into the state;
@@ -35,6 +37,7 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -57,11 +60,14 @@ type Provider struct {
 	Proxy func(*http.Request) (*url.URL, error)
 
 	mu       sync.Mutex
-	sessions map[string]*session // by the engine's address on the connection
+	sessions map[string]*session         // by the engine's address on the connection
+	engines  map[string]*grpc.ClientConn // where the same connection's engine takes log lines
 }
 
 // New returns a provider that nothing has configured yet.
-func New() *Provider { return &Provider{sessions: map[string]*session{}} }
+func New() *Provider {
+	return &Provider{sessions: map[string]*session{}, engines: map[string]*grpc.ClientConn{}}
+}
 
 // Register adds the provider to a gRPC server.
 func (p *Provider) Register(server *grpc.Server) {
@@ -73,11 +79,15 @@ func (p *Provider) Register(server *grpc.Server) {
 // provider stays usable.
 func (p *Provider) Close(ctx context.Context) error {
 	p.mu.Lock()
-	sessions := slices.Collect(maps.Values(p.sessions))
+	sessions, engines := slices.Collect(maps.Values(p.sessions)), slices.Collect(maps.Values(p.engines))
 	clear(p.sessions)
+	clear(p.engines)
 	p.mu.Unlock()
 
 	var errs []error
+	for _, engine := range engines {
+		errs = append(errs, engine.Close())
+	}
 	for _, s := range sessions {
 		if err := s.close(ctx); err != nil {
 			errs = append(errs, errors.New("revoke a child token: "+describe(err, s.secrets())))
@@ -91,9 +101,19 @@ func (p *Provider) Handshake(context.Context, *pulumirpc.ProviderHandshakeReques
 	return &pulumirpc.ProviderHandshakeResponse{AcceptSecrets: true}, nil
 }
 
-// Attach says where the engine listens. Nothing is ever sent there: a log line
-// is where the genuine plugin leaks payloads.
-func (p *Provider) Attach(context.Context, *pulumirpc.PluginAttach) (*emptypb.Empty, error) {
+// Attach says where the engine listens, which is where log lines go.
+func (p *Provider) Attach(ctx context.Context, req *pulumirpc.PluginAttach) (*emptypb.Empty, error) {
+	engine, err := grpc.NewClient(req.GetAddress(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, fmt.Errorf("vault provider: attach to the engine: %w", err)
+	}
+	p.mu.Lock()
+	before := p.engines[connection(ctx)]
+	p.engines[connection(ctx)] = engine
+	p.mu.Unlock()
+	if before != nil {
+		_ = before.Close()
+	}
 	return &emptypb.Empty{}, nil
 }
 
@@ -305,7 +325,7 @@ func (p *Provider) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulum
 	if err != nil {
 		return nil, err
 	}
-	live, err := c.kind.read(ctx, vault, req.GetId(), state.values)
+	live, err := c.kind.read(p.logging(ctx), vault, req.GetId(), state.values)
 	if err != nil {
 		return nil, c.fail(req.GetId(), "refresh", err, words)
 	}
@@ -415,7 +435,7 @@ func (c call) write(ctx context.Context, id string, old *bag, now bag) (*structp
 	}
 	var live values
 	if err == nil {
-		live, err = c.kind.read(ctx, vault, id, now.values)
+		live, err = c.kind.read(c.provider.logging(ctx), vault, id, now.values)
 		if err == nil && live == nil {
 			err = errors.New("it was written and is not there: look for what deletes it")
 		}
