@@ -54,12 +54,12 @@ func FuzzPolicyText(f *testing.F) {
 		flag := func(bit int) bool { return flags>>bit&1 == 1 }
 		a := Args{
 			Mount: cfg.Vault.Mount, Prefix: cfg.Vault.Prefix, AccessName: cfg.AccessName(),
-			CreateMount: flag(0), DisableRead: flag(1), DeleteOnDestroy: flag(2), SkipChildToken: flag(3),
+			CreateMount: flag(0), DeleteOnDestroy: flag(2), SkipChildToken: flag(3),
 			Login: Login{AuthPath: cfg.Workload.AuthPath, CreateBackend: flag(4)},
 		}
 		var want []string
 		for _, credential := range cfg.Credentials {
-			a.Credentials = append(a.Credentials, Credential{Name: credential.Name})
+			a.Credentials = append(a.Credentials, Credential{Name: credential.Name, DisableRead: flag(1)})
 			want = append(want, cfg.Vault.Mount+"/data/"+cfg.Vault.Prefix+"/"+credential.Name)
 		}
 		reads, deploys := ReadGrants(a), DeployerGrants(a)

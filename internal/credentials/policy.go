@@ -31,14 +31,14 @@ func DeployerGrants(args Args) []Grant {
 	allow := func(why, path string, capabilities ...string) {
 		grants = append(grants, Grant{Path: path, Capabilities: capabilities, why: why})
 	}
-	data, metadata := []string{"create", "update", "read", "delete"}, []string{"read", "update"}
-	if args.DeleteOnDestroy {
-		data, metadata = []string{"create", "update", "read"}, []string{"read", "update", "delete"}
-	}
-	if args.DisableRead {
-		data, metadata = without(data, "read"), without(metadata, "read")
-	}
 	for _, credential := range args.Credentials {
+		data, metadata := []string{"create", "update", "read", "delete"}, []string{"read", "update"}
+		if args.DeleteOnDestroy {
+			data, metadata = []string{"create", "update", "read"}, []string{"read", "update", "delete"}
+		}
+		if credential.DisableRead {
+			data, metadata = without(data, "read"), without(metadata, "read")
+		}
 		allow("", args.path("data", credential.Name), data...)
 		allow("", args.path("metadata", credential.Name), metadata...)
 	}
@@ -67,7 +67,8 @@ func DeployerGrants(args Args) []Grant {
 // ReadPolicy is the text of the jobs' policy: [ReadGrants], no wildcard.
 // Its text is what a diff of the policy compares, so the same paths always give the same text.
 func ReadPolicy(args Args) string {
-	return PolicyText("Reads the credentials of one mlvault stack, and nothing else.", ReadGrants(args))
+	return PolicyText("Reads the credentials of one mlvault stack, and nothing else.\n"+
+		"For Vault "+args.VaultID+": another address is another text, so that it is written there too.", ReadGrants(args))
 }
 
 // DeployerPolicy is the text of the least policy for the token that deploys the stack: [DeployerGrants].
@@ -78,11 +79,11 @@ func DeployerPolicy(args Args) string {
 		DeployerGrants(args))
 }
 
-// PolicyText is grants in Vault's HCL. Paths need no escaping: package config refuses everything that HCL or a wildcard
+// PolicyText is grants in Vault's HCL, below a title of one or more lines. Paths need no escaping: package config refuses everything that HCL or a wildcard
 // would read otherwise than it is written.
 func PolicyText(title string, grants []Grant) string {
 	var p strings.Builder
-	fmt.Fprintf(&p, "# %s\n", title)
+	fmt.Fprintf(&p, "# %s\n", strings.ReplaceAll(title, "\n", "\n# "))
 	for _, grant := range grants {
 		if grant.why != "" {
 			fmt.Fprintf(&p, "# %s\n", grant.why)

@@ -7,6 +7,7 @@ package credentials
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/pulumi/pulumi-vault/sdk/v6/go/vault"
@@ -26,7 +27,7 @@ type Args struct {
 	Prefix          string // path below the mount
 	Credentials     []Credential
 	Owner           map[string]string // custom metadata of each secret; never secret
-	DisableRead     bool
+	VaultID         string            // another text for another address of Vault; not secret
 	DeleteOnDestroy bool
 	SkipChildToken  bool   // of the provider; it decides what the deployer's policy needs
 	AccessName      string // of the policy and of the role, in lower case
@@ -35,8 +36,9 @@ type Args struct {
 
 // Credential is one KV v2 secret.
 type Credential struct {
-	Name string
-	Data pulumi.StringInput // a JSON object, marked secret by the caller
+	Name        string
+	Data        pulumi.StringInput // a JSON object, marked secret by the caller
+	DisableRead bool               // write only: the plugin logs what it reads, but sees no drift without
 }
 
 // Login says which tokens the role accepts.
@@ -146,12 +148,16 @@ func (b *builder) mount() (pulumi.StringInput, error) {
 }
 
 func (b *builder) secret(mount pulumi.StringInput, credential Credential) error {
+	metadata := maps.Clone(b.args.Owner)
+	// With another address the metadata differs, and so the engine writes the secret there. A changed provider alone
+	// changes none of its resources: the run would be green and the new Vault empty.
+	metadata["vault"] = b.args.VaultID
 	_, err := kv.NewSecretV2(b.ctx, b.name+"-"+credential.Name, &kv.SecretV2Args{
 		Mount:             mount,
 		Name:              pulumi.String(b.args.Prefix + "/" + credential.Name),
 		DataJson:          credential.Data,
-		CustomMetadata:    kv.SecretV2CustomMetadataArgs{Data: pulumi.ToStringMap(b.args.Owner)},
-		DisableRead:       pulumi.Bool(b.args.DisableRead),
+		CustomMetadata:    kv.SecretV2CustomMetadataArgs{Data: pulumi.ToStringMap(metadata)},
+		DisableRead:       pulumi.Bool(credential.DisableRead),
 		DeleteAllVersions: pulumi.Bool(b.args.DeleteOnDestroy),
 	}, b.child()...)
 	return err
@@ -218,7 +224,9 @@ func (b *builder) role(backend, policy pulumi.StringInput) (*jwt.AuthBackendRole
 		TokenTtl:             pulumi.Int(b.args.Login.TokenTTL),
 		TokenMaxTtl:          pulumi.Int(b.args.Login.TokenTTL),
 		TokenNoDefaultPolicy: pulumi.Bool(true),
-	}, b.child()...)
+		// No input of a role can say which Vault it is meant for, so another address replaces it. Deleting first, because
+		// both have the same path; where the backend is missing, creating fails and the run is red.
+	}, b.child(pulumi.ReplacementTrigger(pulumi.String(b.args.VaultID)), pulumi.DeleteBeforeReplace(true))...)
 }
 
 func optional(text string) pulumi.StringPtrInput {

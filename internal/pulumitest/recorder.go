@@ -24,6 +24,8 @@ type Registration struct {
 	RetainOnDelete   bool           `json:"retainOnDelete,omitempty"`
 	ReplaceOnChanges []string       `json:"replaceOnChanges,omitempty"`
 	SecretOutputs    []string       `json:"secretOutputs,omitempty"` // those that the provider would leave in the clear
+	ReplacedWith     string         `json:"replacedWith,omitempty"`  // the replacement trigger: another one replaces the resource
+	DeleteFirst      bool           `json:"deleteFirst,omitempty"`   // when it is replaced
 	DependsOn        []string       `json:"dependsOn,omitempty"`
 	Inputs           map[string]any `json:"inputs,omitempty"` // a secret shows as {"secret": value}
 
@@ -54,6 +56,8 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		RetainOnDelete:   rpc.GetRetainOnDelete(),
 		ReplaceOnChanges: rpc.GetReplaceOnChanges(),
 		SecretOutputs:    rpc.GetAdditionalSecretOutputs(),
+		ReplacedWith:     rpc.GetReplacementTrigger().GetStringValue(),
+		DeleteFirst:      rpc.GetDeleteBeforeReplace(),
 		DependsOn:        namesOf(rpc.GetDependencies(), rpc.GetPropertyDependencies()),
 		Inputs:           plain(args.Inputs),
 		Custom:           args.Custom,

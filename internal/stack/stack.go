@@ -3,8 +3,11 @@
 package stack
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/pulumi/pulumi-vault/sdk/v6/go/vault"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -20,6 +23,9 @@ func Run(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := sayWhatIsNotRead(ctx, cfg); err != nil {
+		return err
+	}
 	outputs, err := deploy(ctx, cfg)
 	if err != nil {
 		return err
@@ -28,6 +34,22 @@ func Run(ctx *pulumi.Context) error {
 		ctx.Export(name, value)
 	}
 	return nil
+}
+
+// sayWhatIsNotRead names the credentials that lose their drift detection, in every preview and update: nobody should
+// find out from an incident. Whoever sets vault.disableRead knows it.
+func sayWhatIsNotRead(ctx *pulumi.Context, cfg *config.Config) error {
+	var names []string
+	for _, credential := range cfg.Credentials {
+		if !credential.Masked && !cfg.Vault.DisableRead {
+			names = append(names, credential.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return ctx.Log.Info(fmt.Sprintf("written, but never read back, because the debug output would show a value: %s. "+
+		"A change made in Vault itself will not be noticed there. See docs/decisions/0007.", strings.Join(names, ", ")), nil)
 }
 
 // deploy registers everything and returns the stack's outputs. The logical names here are part of every URN.
@@ -131,7 +153,7 @@ func storeArgs(cfg *config.Config, identity azureml.JobIdentity) credentials.Arg
 		CreateMount:     cfg.Vault.CreateMount,
 		Prefix:          cfg.Vault.Prefix,
 		Owner:           Owner(cfg),
-		DisableRead:     cfg.Vault.DisableRead,
+		VaultID:         vaultID(cfg),
 		DeleteOnDestroy: cfg.Vault.DeleteOnDestroy,
 		SkipChildToken:  cfg.Vault.SkipChildToken,
 		AccessName:      cfg.AccessName(),
@@ -148,7 +170,12 @@ func storeArgs(cfg *config.Config, identity azureml.JobIdentity) credentials.Arg
 		},
 	}
 	for _, credential := range cfg.Credentials {
-		args.Credentials = append(args.Credentials, credentials.Credential{Name: credential.Name, Data: secret(credential.Payload)})
+		args.Credentials = append(args.Credentials, credentials.Credential{
+			Name: credential.Name,
+			Data: secret(credential.Payload),
+			// The plugin logs what it reads. Safe comes first: what the CLI cannot mask there is not read.
+			DisableRead: cfg.Vault.DisableRead || !credential.Masked,
+		})
 	}
 	return args
 }
@@ -161,6 +188,13 @@ func Owner(cfg *config.Config) map[string]string {
 // DeployerGrants are what the token needs that deploys a stack of this configuration.
 func DeployerGrants(cfg *config.Config) []credentials.Grant {
 	return credentials.DeployerGrants(storeArgs(cfg, azureml.JobIdentity{}))
+}
+
+// vaultID tells one address of Vault from another and shows neither: it stands in the state, in previews and in Vault.
+// It is short on purpose. Whoever sees it can check a guess of the address, as with any digest, but with many false hits.
+func vaultID(cfg *config.Config) string {
+	digest := sha256.Sum256([]byte(cfg.Project + "/" + cfg.Stack + "/" + cfg.Address.Reveal()))
+	return hex.EncodeToString(digest[:4])
 }
 
 // DeployerPolicy is [DeployerGrants] as a policy in Vault's HCL.

@@ -436,3 +436,91 @@ func TestWithoutAClusterTheReadmeAttachesTheIdentityToAnExistingOne(t *testing.T
 		t.Errorf("the readme lacks %q:\n%s", want, readme)
 	}
 }
+
+// changed names what differs between two runs, as <resource>.<input>; an option of a resource has its golden's name.
+func changed(t *testing.T, before, after *pulumitest.Recorder) []string {
+	t.Helper()
+	flat := func(r *pulumitest.Recorder) map[string]string {
+		values := map[string]string{}
+		for _, registration := range r.Registrations() {
+			values[registration.Name+".replacedWith"] = registration.ReplacedWith
+			for key, value := range registration.Inputs {
+				values[registration.Name+"."+key] = fmt.Sprint(value)
+			}
+		}
+		return values
+	}
+	was, is := flat(before), flat(after)
+	var names []string
+	for name := range is {
+		if was[name] != is[name] {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestAnotherAddressIsAChangeOfEverythingThatVaultHolds(t *testing.T) {
+	moved := func(values map[string]string) { values["mlvault:vaultAddress"] = "https://elsewhere.example.com:8200" }
+	got := changed(t, mustRun(t, "dev", nil), mustRun(t, "dev", moved))
+	want := []string{
+		"credentials-feature_store.customMetadata", "credentials-ml_api_key.customMetadata", "credentials-read.policy",
+		"credentials-role.replacedWith", "vault.address",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("another address changes %v, want %v: what is missing would not be written to the new Vault", got, want)
+	}
+	slash := func(values map[string]string) { values["mlvault:vaultAddress"] += "/" }
+	if got := changed(t, mustRun(t, "dev", nil), mustRun(t, "dev", slash)); len(got) > 0 {
+		t.Errorf("a slash at the address's end changes %v", got)
+	}
+}
+
+func TestANewTokenChangesTheProviderAndNothingElse(t *testing.T) {
+	rotated := func(values map[string]string) { values["mlvault:vaultToken"] = "hvs.another" }
+	if got := changed(t, mustRun(t, "dev", nil), mustRun(t, "dev", rotated)); !slices.Equal(got, []string{"vault.token"}) {
+		t.Errorf("a new token changes %v", got)
+	}
+}
+
+func TestTheAddressesDigestIsShortAndOfThisStack(t *testing.T) {
+	id := func(stack, address string) string {
+		return vaultID(&config.Config{Project: "mlvault", Stack: stack, Address: config.NewSecret(address)})
+	}
+	dev := id("dev", addressCanary)
+	if len(dev) != 8 || dev == id("prod", addressCanary) || dev == id("dev", "https://elsewhere") {
+		t.Errorf("the digest is %q", dev)
+	}
+}
+
+func TestWhatCannotBeMaskedIsNotReadBack(t *testing.T) {
+	r := mustRun(t, "dev", func(values map[string]string) {
+		values["mlvault:credentials"] = `{"as_text":"{\"k\":\"a-secret\"}","by_value":{"k":"another-one"},"number":{"port":54321}}`
+	})
+	for name, want := range map[string]bool{"as_text": true, "by_value": false, "number": true} {
+		secret, found := r.Find("vault:kv/secretV2:SecretV2", "credentials-"+name)
+		if got := secret.Inputs["disableRead"]; !found || got != want {
+			t.Errorf("%s: disableRead is %v, want %t", name, got, want)
+		}
+	}
+}
+
+func TestTheDeployersPolicyReadsOnlyWhatTheDeployerReads(t *testing.T) {
+	cfg := &config.Config{
+		Project: "mlvault", Stack: "dev",
+		Credentials: []config.Credential{{Name: "read", Masked: true}, {Name: "unread"}},
+		Vault:       config.Vault{Mount: "secret", Prefix: "p"},
+		Workload:    config.Workload{AuthPath: "jwt", CreateAuthBackend: new(bool)},
+	}
+	policy := DeployerPolicy(cfg)
+	for path, capabilities := range map[string]string{
+		"secret/data/p/read":       `"create", "update", "read", "delete"`,
+		"secret/data/p/unread":     `"create", "update", "delete"`,
+		"secret/metadata/p/unread": `"update"`,
+	} {
+		if want := fmt.Sprintf("path %q {\n  capabilities = [%s]\n}", path, capabilities); !strings.Contains(policy, want) {
+			t.Errorf("the policy lacks\n%s\n%s", want, policy)
+		}
+	}
+}
