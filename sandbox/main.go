@@ -251,6 +251,9 @@ func reported(command string, err error) error {
 	if auto.IsConcurrentUpdateError(err) {
 		return errors.New("the stack is locked by another run; wait for it, or if it was killed: pulumi cancel, or make clean to start anew")
 	}
+	if fix := sandbox.Explain(err); fix != "" {
+		return fmt.Errorf("%s: %s", command, fix)
+	}
 	return fmt.Errorf("%s: %w", command, errReported)
 }
 

@@ -37,7 +37,7 @@ func TestTheDeployerMayDoWhatThePluginNeedsAndNoMore(t *testing.T) {
 		{"createMount", func(a *Args) { a.CreateMount = true }, slices.Concat(secret, []string{"sys/mounts/kv: read update"}, always)},
 		{"createMount and deleteOnDestroy", func(a *Args) { a.CreateMount, a.DeleteOnDestroy = true, true },
 			slices.Concat([]string{"kv/data/p/s/a: create update read", "kv/metadata/p/s/a: read update delete", "sys/mounts/kv: read update delete"}, always)},
-		{"disableRead", func(a *Args) { a.DisableRead = true },
+		{"disableRead", func(a *Args) { a.Credentials[0].DisableRead = true },
 			slices.Concat([]string{"kv/data/p/s/a: create update delete", "kv/metadata/p/s/a: update"}, always)},
 		{"a backend of others", func(a *Args) { a.Login.CreateBackend = false }, slices.Concat(secret, always[:1], always[5:])},
 		{"skipChildToken", func(a *Args) { a.SkipChildToken = true }, slices.Concat(secret, always[:len(always)-1])},

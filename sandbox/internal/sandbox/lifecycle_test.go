@@ -81,27 +81,47 @@ func TestAStackLivesFromUpToDown(t *testing.T) {
 	require.Equal(t, 17, changes["create"], "after a destroy, up works again")
 }
 
-func TestACredentialThatLeavesTheConfigurationLeavesVaultAndThePolicy(t *testing.T) {
+func TestACredentialThatLeavesTheConfigurationLeavesVaultAndThePolicyAndCanBeBroughtBack(t *testing.T) {
 	l := newLab(t)
 	l.up("dev", sample())
 
-	_, changes := l.up("dev", payloads{"ml_api_key": sample()["ml_api_key"]})
-	require.Equal(t, map[string]int{"same": 15, "update": 1, "delete": 1}, changes, "the policy loses a path, the store a secret")
-	data, _ := l.read(storePath)
-	require.Nil(t, data)
+	renamed := payloads{"ml_api_key": sample()["ml_api_key"], "features": {"user": "ml", "password": canary + "-new"}}
+	_, changes := l.up("dev", renamed)
+	require.Equal(t, map[string]int{"same": 15, "create": 1, "update": 1, "delete": 1}, changes, "a renamed credential is a new one, a changed policy and a deleted one")
+	data, version := l.read("secret/data/mlvault/dev/features")
+	require.Equal(t, canary+"-new", data["password"], "the new name has the new value")
+	require.Equal(t, 1, version)
+	data, _ = l.read(storePath)
+	require.Nil(t, data, "the old name has none")
 	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev")
 	require.NoError(t, err)
 	require.NotContains(t, policy, "feature_store")
+	require.Contains(t, policy, "features")
+
+	_, err = l.Vault.Root().Logical().WriteWithContext(t.Context(), strings.Replace(storePath, "/data/", "/undelete/", 1), map[string]any{"versions": []int{1}})
+	require.NoError(t, err)
+	data, _ = l.read(storePath)
+	require.Equal(t, "ml", data["user"], "what was removed can be undeleted")
 }
 
 func TestDriftInVaultIsFoundByARefreshAndRepaired(t *testing.T) {
 	l := newLab(t)
-	dev, _ := l.up("dev", sample())
+	credentials := payloads{
+		"ml_api_key":    sample()["ml_api_key"],
+		"feature_store": {"user": "ml", "password": canary + "-password"},
+		"purged":        {"key": canary + "-purged"},
+		"unread":        {"port": 54321},
+	}
+	dev, _ := l.up("dev", credentials)
 	root := l.Vault.Root().Logical()
 
 	_, err := root.WriteWithContext(t.Context(), apiKeyPath, map[string]any{"data": map[string]any{"api_key": "tampered"}})
 	require.NoError(t, err)
 	_, err = root.DeleteWithContext(t.Context(), storePath)
+	require.NoError(t, err)
+	_, err = root.DeleteWithContext(t.Context(), "secret/metadata/mlvault/dev/purged")
+	require.NoError(t, err)
+	_, err = root.DeleteWithContext(t.Context(), "secret/data/mlvault/dev/unread")
 	require.NoError(t, err)
 
 	_, err = dev.Preview(t.Context(), optpreview.Refresh(), optpreview.ExpectNoChanges(), optpreview.SuppressProgress())
@@ -109,12 +129,17 @@ func TestDriftInVaultIsFoundByARefreshAndRepaired(t *testing.T) {
 
 	_, err = dev.Refresh(t.Context(), optrefresh.SuppressProgress())
 	require.NoError(t, err)
-	_, changes := l.up("dev", sample())
-	require.Equal(t, map[string]int{"same": 15, "update": 2}, changes)
+	_, changes := l.up("dev", credentials)
+	require.Equal(t, map[string]int{"same": 16, "update": 2, "create": 1}, changes)
 	data, _ := l.read(apiKeyPath)
-	require.Equal(t, canary+"-key", data["api_key"])
+	require.Equal(t, canary+"-key", data["api_key"], "an edit is corrected")
 	data, _ = l.read(storePath)
-	require.Equal(t, "ml", data["user"])
+	require.Equal(t, "ml", data["user"], "a deleted one is written again")
+	data, version := l.read("secret/data/mlvault/dev/purged")
+	require.Equal(t, canary+"-purged", data["key"], "and so is a purged one")
+	require.Equal(t, 1, version)
+	data, _ = l.read("secret/data/mlvault/dev/unread")
+	require.Nil(t, data, "the price of not reading: nobody notices here")
 }
 
 func TestAJobReadsItsCredentialsAndNothingPrintsAValue(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"google.golang.org/grpc"
 
 	"mlvault/sandbox/internal/arm"
@@ -30,6 +31,7 @@ type Options struct {
 	Root   string // the repository, with Pulumi.yaml
 	Dir    string // state of the sandbox; made when missing
 	Pulumi string // path of the CLI
+	Listen string // loopback host:port for Vault; empty: 127.0.0.1, and the port of the run before
 
 	// Vault changes how Vault is started, for tests that look into its requests.
 	Vault func(*vaultserver.Options)
@@ -46,7 +48,10 @@ type Sandbox struct {
 	proxy     *proxy
 	providers string   // PULUMI_DEBUG_PROVIDERS
 	pluginDir string   // of the genuine Vault plugin; empty: built in
+	issuerCA  string   // file with the CA of the issuer's certificate
 	closers   []func() // run in reverse order by Close
+
+	wrapCommand func(auto.PulumiCommand) auto.PulumiCommand // for tests that listen in on the CLI
 }
 
 // Open starts everything. What an earlier run left in Dir is there again.
@@ -60,7 +65,7 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	options := vaultserver.Options{Dir: s.path("vault"), LogFile: "vault.log"}
+	options := vaultserver.Options{Dir: s.path("vault"), Listen: opts.Listen, LogFile: "vault.log"}
 	if opts.Vault != nil {
 		opts.Vault(&options)
 	}
@@ -99,6 +104,7 @@ func (s *Sandbox) startIssuer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sandbox: issuer: %w", err)
 	}
+	s.issuerCA = s.Vault.CAFile()
 	options := issuer.Options{
 		TenantID: arm.TenantID,
 		Dir:      s.path("issuer"),

@@ -24,6 +24,7 @@ type Settings struct {
 	Stack       string
 	Credentials string                 // JSON: credential name -> object
 	Token       string                 // Vault token of the deployer; empty: a new one with the deployer's policy only
+	Address     string                 // of Vault; empty: the sandbox's own
 	Edit        func(pulumiconfig.Map) // for tests: changes what the stack's file says, before the secrets are added
 }
 
@@ -86,19 +87,44 @@ func (f *stackFile) put(key string, value pulumiconfig.Value) error {
 }
 
 // addCredentials gives each credential. Where every value is a text, each is a secret of its own, which is what the CLI
-// masks best; otherwise the payload is one secret text, which keeps numbers and nested values as they are.
-func (f *stackFile) addCredentials(credentials []config.Credential) {
+// can mask; otherwise the payload is one secret text, which keeps numbers as they are.
+func (f *stackFile) addCredentials(credentials []config.Credential) error {
 	for _, credential := range credentials {
 		key := fmt.Sprintf("credentials[%q]", credential.Name)
-		var texts map[string]string
-		if err := json.Unmarshal([]byte(credential.Payload.Reveal()), &texts); err != nil {
-			f.secrets[key] = credential.Payload.Reveal()
-			continue
+		var payload any
+		if err := json.Unmarshal([]byte(credential.Payload.Reveal()), &payload); err != nil {
+			return fmt.Errorf("credential %s: %w", credential.Name, err)
 		}
-		for name, text := range texts {
-			f.secrets[fmt.Sprintf("%s[%q]", key, name)] = text
+		values := map[string]string{}
+		if !texts(key, payload, values) {
+			values = map[string]string{key: credential.Payload.Reveal()}
 		}
+		maps.Copy(f.secrets, values)
 	}
+	return nil
+}
+
+// texts collects the texts of a value by their paths, and tells whether there is nothing else in it.
+func texts(path string, value any, found map[string]string) bool {
+	switch value := value.(type) {
+	case string:
+		found[path] = value
+	case map[string]any:
+		for name, member := range value {
+			if !texts(fmt.Sprintf("%s[%q]", path, name), member, found) {
+				return false
+			}
+		}
+	case []any:
+		for i, member := range value {
+			if !texts(fmt.Sprintf("%s[%d]", path, i), member, found) {
+				return false
+			}
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 // save encrypts the secrets as the CLI does and writes the file. The values go through no command line, where every

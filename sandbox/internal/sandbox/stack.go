@@ -48,7 +48,9 @@ func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, err
 		}
 	}
 	file.secrets["vaultAddress"], file.secrets["vaultToken"] = cfg.Address.Reveal(), token
-	file.addCredentials(cfg.Credentials)
+	if err := file.addCredentials(cfg.Credentials); err != nil {
+		return nil, err
+	}
 	if err := s.save(ctx, file); err != nil {
 		return nil, err
 	}
@@ -64,14 +66,14 @@ func (s *Sandbox) settle(file *stackFile, settings Settings) (*config.Config, er
 	if settings.Edit != nil {
 		settings.Edit(file.stack.Config)
 	}
-	ca, err := os.ReadFile(s.Vault.CAFile())
+	issuerCA, err := os.ReadFile(s.issuerCA)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	for key, value := range map[string]string{
 		"vault.caCertFile":     s.Vault.CAFile(),
 		"workload.issuer":      s.Issuer.URL(issuer.V1),
-		"workload.issuerCaPem": string(ca),
+		"workload.issuerCaPem": string(issuerCA),
 	} {
 		if err := file.set(key, value); err != nil {
 			return nil, err
@@ -84,6 +86,9 @@ func (s *Sandbox) settle(file *stackFile, settings Settings) (*config.Config, er
 			project + "vaultToken":   settings.Token,
 			project + "credentials":  settings.Credentials,
 		})
+	}
+	if settings.Address != "" {
+		return load(settings.Address)
 	}
 	// The name is good for every stack, but only one that needs it is led through the proxy.
 	cfg, err := load(NamedAddress)
@@ -155,6 +160,9 @@ func (s *Sandbox) pulumiCommand() (auto.PulumiCommand, error) {
 	command, err := auto.NewPulumiCommand(options)
 	if err != nil {
 		return nil, fmt.Errorf("pulumi CLI %s: %w", s.opts.Pulumi, err)
+	}
+	if s.wrapCommand != nil {
+		return s.wrapCommand(command), nil
 	}
 	return command, nil
 }

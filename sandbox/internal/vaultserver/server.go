@@ -109,16 +109,16 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	}
 	s.onStop(func(context.Context) error { return unlock() })
 
-	certificate, err := loadOrCreateTLS(opts.Dir, time.Now())
-	if err != nil {
-		return nil, fmt.Errorf("vault server: TLS files in %s: %w", opts.Dir, err)
-	}
 	listener, err := listen(ctx, opts.Dir, opts.Listen)
 	if err != nil {
 		return nil, err
 	}
 	s.onStop(func(context.Context) error { return ignoreClosed(listener.Close()) })
 	s.addr = "https://" + listener.Addr().String()
+	certificate, err := s.Certificate()
+	if err != nil {
+		return nil, fmt.Errorf("vault server: TLS files in %s: %w", opts.Dir, err)
+	}
 
 	logger, closeLog, err := openLog(opts.Dir, opts.LogFile)
 	if err != nil {
@@ -147,6 +147,12 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 
 // Addr is the address clients use, https://host:port.
 func (s *Server) Addr() string { return s.addr }
+
+// host is the IP address in Addr.
+func (s *Server) host() string {
+	host, _, _ := net.SplitHostPort(strings.TrimPrefix(s.addr, "https://")) // a listener's own address
+	return host
+}
 
 // CAFile is the path of the PEM file with the CA that signed the server's
 // certificate. The path stays the same when the CA is renewed.

@@ -34,8 +34,9 @@ const (
 
 // loadOrCreateTLS returns the server's certificate from dir. What is missing,
 // unreadable, or within renewBefore of its end at now is made anew: the
-// certificate alone if the CA still serves, else both.
-func loadOrCreateTLS(dir string, now time.Time) (tls.Certificate, error) {
+// certificate alone if the CA still serves, else both. It is good for host
+// besides the two names that every sandbox is reached by.
+func loadOrCreateTLS(dir, host string, now time.Time) (tls.Certificate, error) {
 	ca, err := loadPair(dir, caFile, caKeyFile)
 	if err != nil || now.Add(renewBefore).After(ca.Leaf.NotAfter) {
 		if ca, err = createCA(dir, now); err != nil {
@@ -43,18 +44,18 @@ func loadOrCreateTLS(dir string, now time.Time) (tls.Certificate, error) {
 		}
 	}
 	server, err := loadPair(dir, serverFile, serverKeyFile)
-	if err != nil || !serves(server.Leaf, ca.Leaf, now.Add(renewBefore)) {
-		return createServerCertificate(dir, ca, now)
+	if err != nil || !serves(server.Leaf, ca.Leaf, host, now.Add(renewBefore)) {
+		return createServerCertificate(dir, host, ca, now)
 	}
 	return server, nil
 }
 
 // serves reports whether a client that trusts ca would accept leaf at t, under
-// each name that the sandbox is reached by.
-func serves(leaf, ca *x509.Certificate, t time.Time) bool {
+// host and each name that every sandbox is reached by.
+func serves(leaf, ca *x509.Certificate, host string, t time.Time) bool {
 	roots := x509.NewCertPool()
 	roots.AddCert(ca)
-	for _, name := range []string{"127.0.0.1", "localhost", Name} {
+	for _, name := range []string{"127.0.0.1", "localhost", Name, host} {
 		if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name, CurrentTime: t}); err != nil {
 			return false
 		}
@@ -82,7 +83,7 @@ func createCA(dir string, now time.Time) (tls.Certificate, error) {
 	return createPair(dir, caFile, caKeyFile, template, nil, now)
 }
 
-func createServerCertificate(dir string, ca tls.Certificate, now time.Time) (tls.Certificate, error) {
+func createServerCertificate(dir, host string, ca tls.Certificate, now time.Time) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "mlvault sandbox Vault"},
 		NotAfter:    now.Add(serverLifetime),
@@ -90,6 +91,9 @@ func createServerCertificate(dir string, ca tls.Certificate, now time.Time) (tls
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    []string{"localhost", Name},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.IPAddresses = append(template.IPAddresses, ip)
 	}
 	return createPair(dir, serverFile, serverKeyFile, template, &ca, now)
 }

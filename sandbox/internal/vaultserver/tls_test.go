@@ -13,11 +13,11 @@ func TestCertificatesAreKeptUntilTheyNearTheirEnd(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	serial := func(at time.Time) (server, ca string) {
 		t.Helper()
-		pair, err := loadOrCreateTLS(dir, at)
+		pair, err := loadOrCreateTLS(dir, "127.0.0.2", at)
 		require.NoError(t, err)
 		issuer, err := loadPair(dir, caFile, caKeyFile)
 		require.NoError(t, err)
-		require.True(t, serves(pair.Leaf, issuer.Leaf, at), "what is returned must serve")
+		require.True(t, serves(pair.Leaf, issuer.Leaf, "127.0.0.2", at), "what is returned must serve")
 		return pair.Leaf.SerialNumber.String(), issuer.Leaf.SerialNumber.String()
 	}
 

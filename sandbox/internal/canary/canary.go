@@ -1,0 +1,162 @@
+// Package canary searches whatever a run leaves behind for secrets that stand nowhere else in the world: as they were
+// given, in base64 at each of its three alignments, in hexadecimal, escaped for URLs, JSON, HTML and Go, and in every
+// piece of eight bytes. Compressed files are searched inside too.
+package canary
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Piece is the length in bytes of the shortest part of a canary that counts as one.
+const Piece = 8
+
+// Hit is a canary that was found.
+type Hit struct {
+	Canary string // its name; never its text, because hits are printed
+	Form   string // for example base64, or a piece
+	Offset int    // in bytes, in the searched data or in what it unpacks to
+}
+
+// String is for a test's failure.
+func (h Hit) String() string { return fmt.Sprintf("%s (%s, at %d)", h.Canary, h.Form, h.Offset) }
+
+type pattern struct {
+	canary, form string
+	text         []byte
+}
+
+// Searcher finds canaries. It is made once, by New, and may be used at the same time by several callers.
+type Searcher struct {
+	canaries int
+	patterns map[uint64][]pattern // by the first Piece bytes
+	first    [1 << 16]bool        // by the first two, so that most places cost no look-up
+}
+
+// New makes a searcher for canaries: name -> text. A text shorter than Piece is an error, since it would be found by chance.
+func New(canaries map[string]string) (*Searcher, error) {
+	s := &Searcher{canaries: len(canaries), patterns: map[uint64][]pattern{}}
+	for _, name := range slices.Sorted(maps.Keys(canaries)) {
+		text := canaries[name]
+		if len(text) < Piece {
+			return nil, fmt.Errorf("canary %s has %d bytes; it needs at least %d", name, len(text), Piece)
+		}
+		for form, encoded := range forms(text) {
+			s.add(pattern{canary: name, form: form, text: []byte(encoded)})
+		}
+		for i := 0; i+Piece <= len(text); i++ {
+			s.add(pattern{canary: name, form: "a piece", text: []byte(text[i : i+Piece])})
+		}
+	}
+	return s, nil
+}
+
+// forms are the encodings of a text. One that equals another is found under either name.
+func forms(text string) map[string]string {
+	all := map[string]string{
+		"as it is":     text,
+		"hexadecimal":  hex.EncodeToString([]byte(text)),
+		"HEXADECIMAL":  strings.ToUpper(hex.EncodeToString([]byte(text))),
+		"URL query":    url.QueryEscape(text),
+		"URL path":     url.PathEscape(text),
+		"HTML":         html.EscapeString(text),
+		"Go":           trim(strconv.Quote(text)),
+		"Go, ASCII":    trim(strconv.QuoteToASCII(text)),
+		"JSON":         jsonText(text, false),
+		"JSON, HTML":   jsonText(text, true),
+		"JSON in JSON": jsonText(jsonText(text, false), false),
+	}
+	for shift := range 3 {
+		for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64 for URLs": base64.RawURLEncoding} {
+			all[fmt.Sprintf("%s, %d bytes in", name, shift)] = aligned(encoding, text, shift)
+		}
+	}
+	if number, err := strconv.ParseFloat(text, 64); err == nil {
+		all["a number with an exponent"] = strconv.FormatFloat(number, 'e', -1, 64)
+	}
+	for form, encoded := range all {
+		if len(encoded) < Piece {
+			delete(all, form)
+		}
+	}
+	return all
+}
+
+// aligned is what base64 makes of a text that begins so many bytes into a group of three, without the characters that
+// also depend on the text's neighbours.
+func aligned(encoding *base64.Encoding, text string, shift int) string {
+	encoded := encoding.EncodeToString(append(make([]byte, shift), text...))
+	begin := (shift*8 + 5) / 6
+	end := (shift + len(text)) * 8 / 6
+	return encoded[begin:end]
+}
+
+func jsonText(text string, escapeHTML bool) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(escapeHTML)
+	if err := e.Encode(text); err != nil {
+		return text
+	}
+	return trim(strings.TrimSuffix(b.String(), "\n"))
+}
+
+func trim(quoted string) string { return quoted[1 : len(quoted)-1] }
+
+func (s *Searcher) add(p pattern) {
+	key := binary.BigEndian.Uint64(p.text)
+	for _, known := range s.patterns[key] {
+		if known.canary == p.canary && bytes.Equal(known.text, p.text) {
+			return
+		}
+	}
+	s.patterns[key] = append(s.patterns[key], p)
+	s.first[key>>48] = true
+}
+
+// Canaries is how many are searched for.
+func (s *Searcher) Canaries() int { return s.canaries }
+
+// Search returns what is in data, and in what it unpacks to where it is compressed by gzip. Each canary is reported once
+// for each of its forms.
+func (s *Searcher) Search(data []byte) []Hit {
+	var hits []Hit
+	found := map[string]bool{}
+	for i := 0; i+Piece <= len(data); i++ {
+		if !s.first[binary.BigEndian.Uint16(data[i:])] {
+			continue
+		}
+		for _, p := range s.patterns[binary.BigEndian.Uint64(data[i:])] {
+			if id := p.canary + "/" + p.form; !found[id] && bytes.HasPrefix(data[i:], p.text) {
+				found[id] = true
+				hits = append(hits, Hit{Canary: p.canary, Form: p.form, Offset: i})
+			}
+		}
+	}
+	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
+		hits = append(hits, s.Search(unpacked(data))...)
+	}
+	return hits
+}
+
+// unpacked is as much of compressed data as can be read.
+func unpacked(data []byte) []byte {
+	reader, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil
+	}
+	content, _ := io.ReadAll(reader)
+	return content
+}
