@@ -53,8 +53,10 @@ func New(canaries map[string]string) (*Searcher, error) {
 		if len(text) < Piece {
 			return nil, fmt.Errorf("canary %s has %d bytes; it needs at least %d", name, len(text), Piece)
 		}
-		for form, encoded := range forms(text) {
-			s.add(pattern{canary: name, form: form, text: []byte(encoded)})
+		s.add(pattern{canary: name, form: "as it is", text: []byte(text)})
+		encoded := forms(text)
+		for _, form := range slices.Sorted(maps.Keys(encoded)) {
+			s.add(pattern{canary: name, form: form, text: []byte(encoded[form])})
 		}
 		for i := 0; i+Piece <= len(text); i++ {
 			s.add(pattern{canary: name, form: "a piece", text: []byte(text[i : i+Piece])})
@@ -63,10 +65,9 @@ func New(canaries map[string]string) (*Searcher, error) {
 	return s, nil
 }
 
-// forms are the encodings of a text. One that equals another is found under either name.
+// forms are the encodings of a text.
 func forms(text string) map[string]string {
 	all := map[string]string{
-		"as it is":     text,
 		"hexadecimal":  hex.EncodeToString([]byte(text)),
 		"HEXADECIMAL":  strings.ToUpper(hex.EncodeToString([]byte(text))),
 		"URL query":    url.QueryEscape(text),

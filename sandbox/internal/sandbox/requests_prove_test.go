@@ -1,0 +1,57 @@
+//go:build prove
+
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/stretchr/testify/require"
+)
+
+// What the CLI shows when it is asked to, in any way, is no leak of this program and not ours to mask. It is recorded
+// here, so that the documents name what there is: a surface that stops showing secrets fails this test too.
+func TestProofOfWhatTheCLIShowsOnRequest(t *testing.T) {
+	secrets := newSecrets(t, "shown")
+	p := newProof(t, secrets)
+	_, err := p.dev.Up(t.Context(), optup.SuppressProgress())
+	p.expect("up", err)
+
+	file := func(name string) string { return filepath.Join(p.temp, name) }
+	for _, request := range []struct {
+		name string
+		args []string
+		env  string
+	}{
+		{"preview --save-plan --show-secrets", []string{"--save-plan", file("plan.json"), "--show-secrets"}, ""},
+		{"preview --logtostderr", []string{"--logtostderr"}, ""},
+		{"preview -v=9", []string{"-v=9"}, ""},
+		{"preview with PULUMI_DEBUG_GRPC", nil, "PULUMI_DEBUG_GRPC=" + file("grpc.json")},
+		{"preview --tracing", []string{"--tracing", "file:" + file("tracing.trace")}, ""},
+		{"preview --otel-traces", []string{"--otel-traces", "file://" + file("otel.json")}, ""},
+	} {
+		t.Run(request.name, func(t *testing.T) {
+			require.NoError(t, os.RemoveAll(p.temp))
+			require.NoError(t, os.Mkdir(p.temp, 0o700))
+			p.ear.args, p.ear.env = request.args, []string{request.env}
+			_, err := p.dev.Preview(t.Context(), optpreview.SuppressProgress())
+			require.NoError(t, err)
+			var found []string
+			for _, sound := range p.ear.take() {
+				found = append(found, p.look("stdout", "stdout", sound.stdout)...)
+				found = append(found, p.look("stderr", "stderr", sound.stderr)...)
+			}
+			found = append(found, p.files("files", p.temp)...)
+			require.NotEmpty(t, found, "the CLI no longer shows secrets here: say so in docs/proofs.md")
+			t.Logf("%d hits, the first: %s", len(found), found[0])
+		})
+	}
+	for _, command := range [][]string{{"stack", "export", "--show-secrets"}, {"config", "--show-secrets"}} {
+		p.ear.take()
+		require.NoError(t, p.cli("", command...))
+		require.NotEmpty(t, p.look("stdout", "stdout", p.ear.take()[0].stdout), command)
+	}
+}

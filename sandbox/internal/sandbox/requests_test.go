@@ -1,0 +1,43 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// showing are the ways to make the CLI or the plugin show secrets; TestProofOfWhatTheCLIShowsOnRequest runs them.
+var showing = regexp.MustCompile(`--show-secrets|--logtostderr|--logflow|(?:^|\s)(?:-v|--verbose)[ =]?\d|(?:pulumi|up|preview|refresh|destroy)\b[^\n]*\s(?:-d|--debug)\b|` +
+	`PULUMI_DEBUG_|--tracing|--otel-traces|\bTF_LOG|TERRAFORM_VAULT_LOG|(?m:^\s*(?:debug|log-verbosity|show-secrets):)`)
+
+func TestTheRecipesAndTheWorkflowsNeverAskForSecrets(t *testing.T) {
+	files := []string{"Makefile", filepath.Join(".ci", "run")}
+	workflows, err := filepath.Glob(filepath.Join(repository(), ".github", "workflows", "*.y*ml"))
+	require.NoError(t, err)
+	for _, workflow := range workflows {
+		relative, err := filepath.Rel(repository(), workflow)
+		require.NoError(t, err)
+		files = append(files, relative)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(filepath.Join(repository(), file))
+		require.NoError(t, err)
+		require.Empty(t, showing.FindAllString(string(text), -1), file)
+	}
+}
+
+func TestEveryWayToAskForSecretsIsRecognised(t *testing.T) {
+	for _, line := range []string{
+		"pulumi stack output --show-secrets", "pulumi up --logtostderr", "pulumi up -v=9", "pulumi up -v 9", "pulumi preview --verbose=3",
+		"pulumi up --debug", "pulumi refresh --yes -d", "PULUMI_DEBUG_GRPC=x pulumi up", "pulumi up --tracing file:x", "pulumi up --otel-traces file://x",
+		"TF_LOG=DEBUG pulumi up", "  debug: true", "        log-verbosity: 9",
+	} {
+		require.Regexp(t, showing, line)
+	}
+	for _, line := range []string{"go test -v ./...", "pulumi preview --diff", "pulumi up --yes --stack dev", "mkdir -p x", "actions/checkout@v4"} {
+		require.NotRegexp(t, showing, line)
+	}
+}
