@@ -148,10 +148,10 @@ func (b *builder) mount() (pulumi.StringInput, error) {
 }
 
 func (b *builder) secret(mount pulumi.StringInput, credential Credential) error {
-	metadata := maps.Clone(b.args.Owner)
 	// With another address the metadata differs, and so the engine writes the secret there. A changed provider alone
 	// changes none of its resources: the run would be green and the new Vault empty.
-	metadata["vault"] = b.args.VaultID
+	metadata := map[string]string{"vault": b.args.VaultID}
+	maps.Copy(metadata, b.args.Owner)
 	_, err := kv.NewSecretV2(b.ctx, b.name+"-"+credential.Name, &kv.SecretV2Args{
 		Mount:             mount,
 		Name:              pulumi.String(b.args.Prefix + "/" + credential.Name),

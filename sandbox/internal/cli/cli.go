@@ -20,8 +20,8 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// Minimum is the oldest CLI on PATH that is taken: older ones lack options that the sandbox passes.
-const Minimum = "v3.200.0"
+// Minimum is the oldest CLI on PATH that is taken: Pulumi.yaml asks for it too.
+const Minimum = "v3.208.0"
 
 const (
 	module  = "github.com/pulumi/pulumi/pkg/v3"

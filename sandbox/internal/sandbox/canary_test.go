@@ -95,7 +95,7 @@ type proof struct {
 	dev      *Stack
 	temp     string
 	log      string // the event log of the last command
-	debug    int // lines of the plugin that held a payload before the CLI masked it
+	debug    int    // lines of the plugin that held a payload before the CLI masked it
 }
 
 // newProof configures the dev stack with the first secrets; the others are searched for too.
