@@ -31,7 +31,6 @@ func TestProofOfWhatTheCLIShowsOnRequest(t *testing.T) {
 		{"preview -v=9", []string{"-v=9"}, ""},
 		{"preview with PULUMI_DEBUG_GRPC", nil, "PULUMI_DEBUG_GRPC=" + file("grpc.json")},
 		{"preview --tracing", []string{"--tracing", "file:" + file("tracing.trace")}, ""},
-		{"preview --otel-traces", []string{"--otel-traces", "file://" + file("otel.json")}, ""},
 	} {
 		t.Run(request.name, func(t *testing.T) {
 			require.NoError(t, os.RemoveAll(p.temp))
