@@ -70,7 +70,7 @@ func (s *surfaces) look(kind, where string, content []byte) []string {
 	return hits
 }
 
-// files searches every file below a folder.
+// files searches every file below a folder, names included.
 func (s *surfaces) files(kind, folder string) (hits []string) {
 	s.t.Helper()
 	require.NoError(s.t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -81,7 +81,7 @@ func (s *surfaces) files(kind, folder string) (hits []string) {
 		if err != nil {
 			return err
 		}
-		hits = append(hits, s.look(kind, path, content)...)
+		hits = append(hits, s.look(kind, path, append([]byte(path+"\n"), content...))...)
 		return nil
 	}))
 	return hits
