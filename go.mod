@@ -128,6 +128,11 @@ require (
 )
 
 replace (
+	github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2 => ./sdks/containerregistry
+	github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2 => ./sdks/keyvault
 	github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2 => ./sdks/machinelearningservices
 	github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2 => ./sdks/managedidentity
+	github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2 => ./sdks/operationalinsights
+	github.com/pulumi/pulumi-azure-native-sdk/resources/v2 => ./sdks/resources
+	github.com/pulumi/pulumi-azure-native-sdk/storage/v2 => ./sdks/storage
 )

@@ -26,8 +26,13 @@ import (
 // modules has a row for each folder of sdks/. The name is also the module's name in the schema's tokens and in the
 // official import path: github.com/pulumi/pulumi-azure-native-sdk/NAME/v2.
 var modules = []string{
+	"containerregistry",
+	"keyvault",
 	"machinelearningservices",
 	"managedidentity",
+	"operationalinsights",
+	"resources",
+	"storage",
 }
 
 // handwritten are the files of a module's folder that the generator neither makes nor removes.
@@ -45,8 +50,16 @@ var errStale = errors.New("the SDKs are not what their schemas generate: run mak
 
 func main() {
 	check := flag.Bool("check", false, "write nothing; fail if a file would change")
+	deriving := flag.Bool("derive", false, "write the schemas that are read from the official modules, and end")
 	pulumi := flag.String("pulumi", "pulumi", "the Pulumi CLI")
 	flag.Parse()
+	if *deriving {
+		if err := deriveAll(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, "generate:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(context.Background(), *pulumi, *check, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
