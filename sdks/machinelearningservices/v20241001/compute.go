@@ -22,8 +22,6 @@ type Compute struct {
 	Location pulumi.StringPtrOutput `pulumi:"location"`
 	// Name of the resource.
 	Name pulumi.StringOutput `pulumi:"name"`
-	// The compute itself. Only AmlCompute has a type here; upstream's union has ten.
-	Properties pulumi.AnyOutput `pulumi:"properties"`
 	// SKU of the compute.
 	Sku SkuResponsePtrOutput `pulumi:"sku"`
 	// Who made and changed the resource, and when.
@@ -285,11 +283,6 @@ func (o ComputeOutput) Location() pulumi.StringPtrOutput {
 // Name of the resource.
 func (o ComputeOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v *Compute) pulumi.StringOutput { return v.Name }).(pulumi.StringOutput)
-}
-
-// The compute itself. Only AmlCompute has a type here; upstream's union has ten.
-func (o ComputeOutput) Properties() pulumi.AnyOutput {
-	return o.ApplyT(func(v *Compute) pulumi.AnyOutput { return v.Properties }).(pulumi.AnyOutput)
 }
 
 // SKU of the compute.
