@@ -59,18 +59,7 @@ func run(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(b.work)) }()
 
 	page := filepath.Join(b.root, "docs", "benchmarks.md")
-	for _, section := range []struct {
-		name    string
-		measure func(context.Context) (string, error)
-	}{
-		{"machine", b.machine},
-		{"build", b.build},
-		{"start", b.start},
-		{"runs", b.runs},
-		{"scale", b.scale},
-		{"job", b.job},
-		{"size", b.size},
-	} {
+	for _, section := range b.sections() {
 		if *only != "" && !strings.Contains(","+*only+",", ","+section.name+",") {
 			continue
 		}
@@ -88,6 +77,17 @@ func run(ctx context.Context, args []string) (err error) {
 		fmt.Fprintf(os.Stderr, "bench: %s took %.0f s\n", section.name, time.Since(started).Seconds())
 	}
 	return nil
+}
+
+type section struct {
+	name    string // of its marks in the page
+	measure func(context.Context) (string, error)
+}
+
+func (b *bench) sections() []section {
+	return []section{
+		{"machine", b.machine}, {"build", b.build}, {"start", b.start}, {"runs", b.runs}, {"scale", b.scale}, {"job", b.job}, {"size", b.size},
+	}
 }
 
 func numbers(text string) ([]int, error) {

@@ -69,6 +69,7 @@ func interleave(n int, measurements ...func() (usage, error)) ([]usage, error) {
 const (
 	realCLI  = "MLVAULT_BENCH_CLI"
 	usageLog = "MLVAULT_BENCH_LOG"
+	profile  = "MLVAULT_BENCH_PROFILE" // set by hand: each up writes PREFIX.<pid>.cpu and so on, for go tool pprof
 )
 
 type logged struct {
@@ -77,6 +78,9 @@ type logged struct {
 }
 
 func wrapCLI(args []string) int {
+	if prefix := os.Getenv(profile); prefix != "" && firstWord(args) == "up" {
+		args = append(args, "--profiling", prefix)
+	}
 	cmd := exec.CommandContext(context.Background(), os.Getenv(realCLI), args...) //nolint:gosec // G204,G702: the CLI that bench found.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	started := time.Now()

@@ -23,7 +23,7 @@ func (s *Sandbox) Empty(ctx context.Context) (auto.Stack, error) {
 	}
 	// The CLI asks for the settings that the project requires, whatever the program does with them.
 	file.path = s.path("work/Pulumi.empty.yaml")
-	file.secrets["vaultAddress"], file.secrets["credentials"] = "https://unused", "{}"
+	file.secrets["vaultAddress"], file.secrets["credentials.unused.key"] = "https://unused", "unused"
 	if err := s.save(ctx, file); err != nil {
 		return auto.Stack{}, fmt.Errorf("empty stack: %w", err)
 	}
