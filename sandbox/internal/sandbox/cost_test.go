@@ -1,0 +1,49 @@
+package sandbox
+
+import (
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/stretchr/testify/require"
+)
+
+// What a run asks of Vault and ARM is its cost on their side, whatever the machine.
+func TestARunThatChangesNothingAsksExactlyThis(t *testing.T) {
+	l := newLab(t)
+	dev, _ := l.up("dev", sample())
+
+	l.Vault.ResetRequests()
+	before := l.ARM.Requests()
+	_, changes := l.up("dev", sample())
+	require.NotContains(t, changes, "update")
+	require.Equal(t, map[string]int{
+		"GET sys/policies/acl/*": 1, "PUT sys/policies/acl/*": 1, "POST auth/token/lookup": 1, // the sandbox's own, for the deployer
+	}, l.Vault.Requests(), "an up with nothing to do asks Vault nothing")
+	require.Equal(t, before, l.ARM.Requests(), "nor ARM")
+
+	l.Vault.ResetRequests()
+	l.planned(dev)
+	require.Empty(t, l.Vault.Requests(), "neither does a preview")
+	require.Equal(t, before, l.ARM.Requests())
+
+	_, err := dev.Refresh(t.Context(), optrefresh.SuppressProgress())
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{
+		"GET auth/token/lookup-self": 1, "POST auth/token/create": 1, // once for the plugin
+		"GET */data/*": 2, "GET */metadata/*": 2, // for each credential
+		"GET sys/policies/acl/*": 1,
+		"GET sys/mounts/auth/*":  1, "GET sys/mounts/auth/*/tune": 1, "GET auth/*/config": 1,
+		"GET auth/*/role/*": 1,
+	}, l.Vault.Requests(), "a refresh reads each resource")
+	require.Equal(t, before["GET"]+8, l.ARM.Requests()["GET"], "once")
+	require.Equal(t, before["PUT"], l.ARM.Requests()["PUT"])
+}
+
+func TestAJobLogsInOnceHoweverManyCredentialsItReads(t *testing.T) {
+	l := newLab(t)
+	dev, _ := l.up("dev", sample())
+	l.Vault.ResetRequests()
+	_, _, err := dev.Job(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"POST auth/*/login": 1, "GET */data/*": 2}, l.Vault.Requests())
+}
