@@ -1,6 +1,7 @@
 // Command generate makes the slim SDKs under sdks/ from the schema beside each of them.
 //
 //	go run ./generate [-check] [-pulumi PATH]     in the sandbox folder
+//	go run ./generate -derive                     writes those schemas that an official module's source gives
 //
 // The files of the checkout are the generator's own, to the byte, so that a reviewer reads the schema and nothing else.
 // With -check it writes nothing and fails if a file differs, is missing or is not of the generator.
@@ -50,17 +51,16 @@ var errStale = errors.New("the SDKs are not what their schemas generate: run mak
 
 func main() {
 	check := flag.Bool("check", false, "write nothing; fail if a file would change")
-	deriving := flag.Bool("derive", false, "write the schemas that are read from the official modules, and end")
+	deriving := flag.Bool("derive", false, "only write the schemas that are read from official modules, which are downloaded")
 	pulumi := flag.String("pulumi", "pulumi", "the Pulumi CLI")
 	flag.Parse()
+	var err error
 	if *deriving {
-		if err := deriveAll(context.Background()); err != nil {
-			fmt.Fprintln(os.Stderr, "generate:", err)
-			os.Exit(1)
-		}
-		return
+		err = deriveAll(context.Background())
+	} else {
+		err = run(context.Background(), *pulumi, *check, os.Stdout)
 	}
-	if err := run(context.Background(), *pulumi, *check, os.Stdout); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
