@@ -86,7 +86,7 @@ type section struct {
 
 func (b *bench) sections() []section {
 	return []section{
-		{"machine", b.machine}, {"build", b.build}, {"start", b.start}, {"runs", b.runs}, {"scale", b.scale}, {"job", b.job}, {"size", b.size},
+		{"machine", b.machine}, {"build", b.build}, {"start", b.start}, {"runs", b.runs}, {"scale", b.scale}, {"settings", b.settings}, {"job", b.job}, {"size", b.size},
 	}
 }
 

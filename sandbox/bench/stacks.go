@@ -145,6 +145,56 @@ func (b *bench) scale(ctx context.Context) (string, error) {
 	return t.String(), nil
 }
 
+// settings measures what the environment of the CLI changes for many credentials.
+func (b *bench) settings(ctx context.Context) (string, error) {
+	const n = 200
+	var t table
+	t.head(fmt.Sprintf("up of %d credentials with", n), "CLI CPU s", "ratio", "wall s", "CLI peak, MB", "state, MB")
+	var base usage
+	for i, environment := range []string{"", "GOGC=400", "PULUMI_DIY_BACKEND_ZSTD=true", "GOGC=400 PULUMI_DIY_BACKEND_ZSTD=true"} {
+		taken, state, err := b.upWith(ctx, fmt.Sprintf("settings-%d", i), environment, n)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", environment, err)
+		}
+		if i == 0 {
+			base, environment = taken, "none"
+		}
+		t.row("`"+environment+"`", seconds(taken.CPU), ratio(taken.CPU, base.CPU), seconds(taken.Wall), megabytes(taken.RSS), megabytes(state))
+	}
+	return t.String(), nil
+}
+
+func (b *bench) upWith(ctx context.Context, name, environment string, n int) (taken usage, state int64, err error) {
+	for setting := range strings.FieldsSeq(environment) {
+		key, value, _ := strings.Cut(setting, "=")
+		if err := os.Setenv(key, value); err != nil {
+			return usage{}, 0, err
+		}
+		defer func() { err = errors.Join(err, os.Unsetenv(key)) }()
+	}
+	s, err := b.open(ctx, name)
+	if err != nil {
+		return usage{}, 0, err
+	}
+	defer s.Close()
+	if _, taken, err = b.deploy(ctx, s, credentials(n, 0)); err != nil {
+		return usage{}, 0, err
+	}
+	state, err = b.stateSize(name)
+	return taken, state, err
+}
+
+// stateSize is that of the dev stack's checkpoint in a sandbox.
+func (b *bench) stateSize(name string) (int64, error) {
+	for _, suffix := range []string{".json", ".json.zst", ".json.gz"} {
+		info, err := os.Stat(filepath.Join(b.path(name), "state", ".pulumi", "stacks", "mlvault", "dev"+suffix))
+		if err == nil {
+			return info.Size(), nil
+		}
+	}
+	return 0, errors.New("the stack has no checkpoint file")
+}
+
 func (b *bench) scaleRow(ctx context.Context, n int, t *table) error {
 	name := fmt.Sprintf("scale-%d", n)
 	s, err := b.open(ctx, name)
@@ -168,16 +218,12 @@ func (b *bench) scaleRow(ctx context.Context, n int, t *table) error {
 	if err != nil {
 		return err
 	}
-	checkpoints, err := filepath.Glob(filepath.Join(b.path(name), "state", ".pulumi", "stacks", "mlvault", "dev.json*"))
-	if err != nil || len(checkpoints) == 0 {
-		return errors.Join(errors.New("the stack has no checkpoint file"), err)
-	}
-	info, err := os.Stat(checkpoints[0])
+	state, err := b.stateSize(name)
 	if err != nil {
 		return err
 	}
 	t.row(fmt.Sprint(n), seconds(created.Wall), seconds(created.CPU), fmt.Sprintf("%.0f", created.CPU.Seconds()*1000/float64(n)), megabytes(created.RSS), seconds(floor),
-		seconds(again.Wall), seconds(again.CPU), seconds(changed.Wall), seconds(changed.CPU), megabytes(info.Size()))
+		seconds(again.Wall), seconds(again.CPU), seconds(changed.Wall), seconds(changed.CPU), megabytes(state))
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
@@ -46,4 +47,12 @@ func TestAJobLogsInOnceHoweverManyCredentialsItReads(t *testing.T) {
 	_, _, err := dev.Job(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{"POST auth/*/login": 1, "GET */data/*": 2}, l.Vault.Requests())
+}
+
+// A program that the language host starts gets its configuration in one environment variable, of at most 128 KiB on
+// Linux. An inline program of the Automation API, as here, gets it by gRPC.
+func TestAnInlineProgramTakesMoreConfigurationThanAProcessCan(t *testing.T) {
+	l := newLab(t)
+	large := payloads{"large": {"value": strings.Repeat("x", 200<<10)}}
+	require.Equal(t, map[string]int{"create": 16}, l.planned(l.configure("dev", large)))
 }
