@@ -48,6 +48,7 @@ func stackConfig(t *testing.T, stack string) map[string]string {
 		"mlvault:credentials":  fmt.Sprintf(`{"ml_api_key":{"api_key":%q},"feature_store":{"user":"ml","password":"x%s"}}`, payloadCanary, payloadCanary),
 	}
 	for key, value := range file.Config {
+		key = inNamespace(t, key)
 		if slices.Contains(secretKeys, key) {
 			continue // what a developer has encrypted for the real stack
 		}
@@ -62,6 +63,30 @@ func stackConfig(t *testing.T, stack string) map[string]string {
 		values[key] = string(encoded)
 	}
 	return values
+}
+
+// inNamespace is a settings file's key under the name that these tests give the project. A key without a namespace is
+// the project's own, and so is one with the project's name, which a copy made by `pulumi new` may have changed.
+func inNamespace(t *testing.T, key string) string {
+	t.Helper()
+	namespace, name, found := strings.Cut(key, ":")
+	if !found {
+		return "mlvault:" + key
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", "Pulumi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var project struct {
+		Name string `yaml:"name"`
+	}
+	if err := yaml.Unmarshal(text, &project); err != nil {
+		t.Fatal(err)
+	}
+	if namespace == project.Name {
+		return "mlvault:" + name
+	}
+	return key
 }
 
 func recorder() *pulumitest.Recorder {

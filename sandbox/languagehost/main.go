@@ -1,0 +1,170 @@
+// Command languagehost lets a Pulumi CLI that was built from source run Go programs: it is the part of
+// pulumi-language-go that `pulumi new`, `preview`, `up`, `refresh` and `destroy` need.
+//
+// The genuine language host comes with a released CLI and is a module of its own that a Go proxy need not serve. The
+// tests put this one beside the CLI that the sandbox builds, so that the commands of the documentation run as they are
+// written: the CLI compiles and runs main.go. Where the genuine one is on PATH, it is used instead.
+//
+// It reports no required plugins, because the sandbox attaches its own, and answers "unimplemented" to every other call.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/constant"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+type host struct {
+	pulumirpc.UnimplementedLanguageRuntimeServer
+
+	engine string // address of the engine, which starts a language host with it as the last argument
+}
+
+// GetPluginInfo has no version to tell: the CLI asks all the same, and takes an error for a broken plugin.
+func (host) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {
+	return &pulumirpc.PluginInfo{}, nil
+}
+
+func (host) GetRequiredPackages(context.Context, *pulumirpc.GetRequiredPackagesRequest) (*pulumirpc.GetRequiredPackagesResponse, error) {
+	return &pulumirpc.GetRequiredPackagesResponse{}, nil
+}
+
+func (host) RuntimeOptionsPrompts(context.Context, *pulumirpc.RuntimeOptionsRequest) (*pulumirpc.RuntimeOptionsResponse, error) {
+	return &pulumirpc.RuntimeOptionsResponse{}, nil
+}
+
+func (host) Template(context.Context, *pulumirpc.TemplateRequest) (*pulumirpc.TemplateResponse, error) {
+	return &pulumirpc.TemplateResponse{}, nil
+}
+
+// InstallDependencies is the last step of `pulumi new`, and the genuine host's command.
+func (host) InstallDependencies(req *pulumirpc.InstallDependenciesRequest, server pulumirpc.LanguageRuntime_InstallDependenciesServer) error {
+	closer, stdout, stderr, err := rpcutil.MakeInstallDependenciesStreams(server, req.GetIsTerminal())
+	if err != nil {
+		return fmt.Errorf("install dependencies: %w", err)
+	}
+	cmd := exec.CommandContext(server.Context(), "go", "mod", "tidy")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = req.GetInfo().GetProgramDirectory(), stdout, stderr
+	if err := cmd.Run(); err != nil {
+		return errors.Join(fmt.Errorf("go mod tidy in %s: %w", cmd.Dir, err), closer.Close())
+	}
+	return closer.Close()
+}
+
+// Run compiles and runs the program, as the options of `runtime` in Pulumi.yaml say: binary names an executable that is
+// there, buildTarget where to keep the compiled one.
+func (h host) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pulumirpc.RunResponse, error) {
+	options := req.GetInfo().GetOptions().AsMap()
+	program, _ := options["binary"].(string)
+	target, _ := options["buildTarget"].(string)
+	if program != "" && target != "" {
+		return nil, errors.New("runtime options binary and buildTarget exclude each other")
+	}
+	if program == "" {
+		built, remove, err := build(ctx, req.GetInfo().GetProgramDirectory(), target)
+		if err != nil {
+			return nil, err
+		}
+		defer remove()
+		program = built
+	}
+	environment, err := h.environment(req)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program) //nolint:gosec // G204: the project's own program.
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = req.GetPwd(), environment, os.Stdout, os.Stderr
+	err = cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return &pulumirpc.RunResponse{}, nil
+	case errors.As(err, &exit) && exit.ExitCode() == constant.ExitStatusLoggedError:
+		return &pulumirpc.RunResponse{Bail: true}, nil // the program has told the engine why
+	default:
+		return &pulumirpc.RunResponse{Error: fmt.Sprintf("program: %v", err)}, nil
+	}
+}
+
+// build compiles the program in folder to target, or to a file that remove deletes.
+func build(ctx context.Context, folder, target string) (program string, remove func(), err error) {
+	remove = func() {}
+	if target == "" {
+		temporary, err := os.MkdirTemp("", "pulumi-go-")
+		if err != nil {
+			return "", nil, fmt.Errorf("build the program: %w", err)
+		}
+		target, remove = filepath.Join(temporary, "program.exe"), func() { _ = os.RemoveAll(temporary) }
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(folder, target)
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", target)
+	cmd.Dir = folder
+	if said, err := cmd.CombinedOutput(); err != nil {
+		remove()
+		return "", nil, fmt.Errorf("go build in %s: %w\n%s", folder, err, said)
+	}
+	return target, remove, nil
+}
+
+// environment is the contract with package pulumi of the SDK, which reads these variables when the program starts.
+func (h host) environment(req *pulumirpc.RunRequest) ([]string, error) {
+	config, err := json.Marshal(req.GetConfig())
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	secretKeys, err := json.Marshal(req.GetConfigSecretKeys())
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return append(os.Environ(),
+		pulumi.EnvOrganization+"="+req.GetOrganization(),
+		pulumi.EnvProject+"="+req.GetProject(),
+		pulumi.EnvPulumiRootDirectory+"="+req.GetInfo().GetRootDirectory(),
+		pulumi.EnvStack+"="+req.GetStack(),
+		pulumi.EnvConfig+"="+string(config),
+		pulumi.EnvConfigSecretKeys+"="+string(secretKeys),
+		pulumi.EnvDryRun+"="+strconv.FormatBool(req.GetDryRun()),
+		pulumi.EnvParallel+"="+strconv.Itoa(int(req.GetParallel())),
+		pulumi.EnvMonitor+"="+req.GetMonitorAddress(),
+		pulumi.EnvEngine+"="+h.engine,
+	), nil
+}
+
+func main() {
+	if err := serve(); err != nil {
+		fmt.Fprintln(os.Stderr, "languagehost:", err)
+		os.Exit(1)
+	}
+}
+
+func serve() error {
+	if len(os.Args) < 2 {
+		return errors.New("the Pulumi CLI starts this, with the engine's address as its last argument")
+	}
+	handle, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{
+		Init: func(server *grpc.Server) error {
+			pulumirpc.RegisterLanguageRuntimeServer(server, host{engine: os.Args[len(os.Args)-1]})
+			return nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	// The CLI reads the port from the first line and ends the process when it is done.
+	_, _ = fmt.Println(handle.Port)
+	return <-handle.Done
+}
