@@ -180,9 +180,9 @@ func serveVault(ctx context.Context, s *sandbox.Sandbox, o options, out io.Write
   export VAULT_CACERT=%s
   export VAULT_TOKEN="$(cat %s)"   # the deployer's, made by make up; it has the deployer's policy only
 
-  vault kv get -mount=secret mlvault/%s/ml_api_key
-  curl --cacert "$VAULT_CACERT" -H "X-Vault-Token: $VAULT_TOKEN" "$VAULT_ADDR/v1/secret/data/mlvault/%s/ml_api_key"
-`, s.Vault.Addr(), s.Vault.CAFile(), s.DeployerTokenFile(o.stack), o.stack, o.stack)
+  vault kv get -mount=secret %[4]s/%[5]s/ml_api_key
+  curl --cacert "$VAULT_CACERT" -H "X-Vault-Token: $VAULT_TOKEN" "$VAULT_ADDR/v1/secret/data/%[4]s/%[5]s/ml_api_key"
+`, s.Vault.Addr(), s.Vault.CAFile(), s.DeployerTokenFile(o.stack), s.Project, o.stack)
 	file, err := jobEnvironment(ctx, s, o.stack)
 	switch {
 	case errors.Is(err, sandbox.ErrNoStack):

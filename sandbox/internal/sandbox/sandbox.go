@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"google.golang.org/grpc"
 
 	"mlvault/sandbox/internal/arm"
@@ -44,6 +45,9 @@ type Sandbox struct {
 	Issuer *issuer.Issuer
 	Plugin string // which Vault plugin is used, for people
 
+	// Project is the name in Pulumi.yaml: mlvault here, another in a copy that `pulumi new` made.
+	Project string
+
 	opts      Options
 	proxy     *proxy
 	providers string   // PULUMI_DEBUG_PROVIDERS
@@ -65,6 +69,11 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
+	project, err := workspace.LoadProject(filepath.Join(opts.Root, "Pulumi.yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("project Pulumi.yaml: %w", err)
+	}
+	s.Project = project.Name.String()
 	options := vaultserver.Options{Dir: s.path("vault"), Listen: opts.Listen, LogFile: "vault.log"}
 	if opts.Vault != nil {
 		opts.Vault(&options)

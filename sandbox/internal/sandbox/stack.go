@@ -279,5 +279,5 @@ func lifetime(token *api.Secret) time.Duration {
 
 // DeployerTokenFile is where the token of a stack's deployer is kept (0600). It is there after the first Configure.
 func (s *Sandbox) DeployerTokenFile(name string) string {
-	return s.path("deployer-mlvault-" + name + ".token")
+	return s.path("deployer-" + strings.ToLower(s.Project+"-"+name) + ".token")
 }
