@@ -132,9 +132,10 @@ func (term *terminal) settings(stack string) *stackFile {
 }
 
 // deployer is a Vault token as the documentation says to make one: with the printed policy of the stack's credentials.
+// The stack's own settings are dev's, so that there is a token for one that is yet to be made from a copy of them.
 func (term *terminal) deployer(stack, credentials string) string {
 	term.t.Helper()
-	cfg, err := term.settle(term.settings(stack), Settings{Stack: stack, Credentials: credentials})
+	cfg, err := term.settle(term.settings("dev"), Settings{Stack: stack, Credentials: credentials})
 	require.NoError(term.t, err)
 	token, err := term.deployerToken(term.t.Context(), cfg)
 	require.NoError(term.t, err)
