@@ -1,6 +1,6 @@
 # Thin recipes: each is one go command, which docs/operations.md lists for people without make. CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help up preview down vault preflight policy clean test prove fuzz check generate bench
+.PHONY: help up preview down vault preflight policy clean test prove fuzz check cross audit generate bench
 
 # make up STACK=prod CREDENTIALS=path.json
 STACK ?= dev
@@ -9,6 +9,9 @@ FLAGS = -stack "$(STACK)" $(if $(CREDENTIALS),-credentials "$(abspath $(CREDENTI
 
 # Tools, pinned. They are no dependency of a module: nothing of theirs reaches the program.
 GOLANGCI = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
+GITLEAKS = go run github.com/zricethezav/gitleaks/v8@v8.24.0
+GOVULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -72,10 +75,24 @@ check: ## build, vet, lint, tidy, generated code
 	go -C sandbox mod tidy -diff
 	go -C sandbox/generate/languagehost mod tidy -diff
 	go -C sandbox/generate/languagehost vet ./...
+	GOOS=windows go vet ./...
+	GOOS=darwin go vet ./...
+	$(ACTIONLINT)
 	$(GOLANGCI) run ./...
 	cd sandbox && $(GOLANGCI) run --config ../.golangci.yml ./...
 	go -C sandbox run ./bootstrap build
 	go -C sandbox run ./generate -check -pulumi "$(CURDIR)/.sandbox/bin/pulumi"
+
+cross: ## build everything for Windows and macOS; compiles Vault for each, which takes minutes
+	GOOS=windows go build ./...
+	GOOS=darwin go build ./...
+	GOOS=windows go -C sandbox build ./...
+	GOOS=darwin go -C sandbox build ./...
+
+audit: ## secrets in any commit, known vulnerabilities; the second asks vuln.go.dev
+	$(GITLEAKS) git --no-banner --redact --exit-code 1
+	$(GOVULNCHECK) ./...
+	$(GOVULNCHECK) -C sandbox ./...
 
 generate: ## the slim SDKs under sdks/, from their schemas
 	go -C sandbox run ./bootstrap build
