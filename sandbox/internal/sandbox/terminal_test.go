@@ -115,10 +115,13 @@ func copyRepository(t *testing.T, to string) {
 }
 
 // adapt gives the project's stack what only the sandbox needs: the CA of its Vault, and its issuer.
-func (term *terminal) adapt(stack string) {
+func (term *terminal) adapt(stack string, edits ...edit) {
 	term.t.Helper()
 	file := term.settings(stack)
-	settled, err := term.settle(file, Settings{Stack: stack, Credentials: `{"ml_api_key":{"api_key":"x"},"feature_store":{"user":"x"}}`})
+	for _, edit := range edits {
+		edit(file.stack.Config)
+	}
+	settled, err := term.settle(file, Settings{Stack: stack, Credentials: `{"ml_api_key":{"api_key":"x"}}`})
 	require.NoError(term.t, err)
 	require.Equal(term.t, stack, settled.Stack)
 	require.NoError(term.t, file.stack.Save(filepath.Join(term.dir, "Pulumi."+stack+".yaml")))
