@@ -30,7 +30,7 @@ func TestPulumiNewMakesAProjectThatPreviewsAndDeploys(t *testing.T) {
 	fresh.mustRun(`
 		pulumi config set --secret vaultAddress "$ADDRESS"
 		pulumi config set --secret vaultToken "$TOKEN"
-		pulumi config set --path --secret credentials.ml_api_key.api_key ` + canary + `
+		pulumi config set --path --secret credentials.ml_api_key.api_key `+canary+`
 		pulumi preview
 		pulumi up
 		pulumi preview --expect-no-changes`,

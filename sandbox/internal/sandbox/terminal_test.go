@@ -45,6 +45,7 @@ func openTerminal(t *testing.T, dir, state string) *terminal {
 		"PATH="+filepath.Dir(pulumiPath)+string(os.PathListSeparator)+os.Getenv("PATH"),
 		"PULUMI_HOME="+filepath.Join(state, "home"),
 		"PULUMI_SKIP_CONFIRMATIONS=true", // nobody answers the question after a preview
+		"ARM_USE_OIDC=true",              // a login to Azure that nobody tries: the sandbox has none
 		"VAULT_CACERT="+s.Vault.CAFile(),
 	)
 	for name, value := range settings {
