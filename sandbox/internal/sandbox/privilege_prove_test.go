@@ -30,7 +30,8 @@ func TestProveNoRightIsSpare(t *testing.T) {
 		p.restrict(reduced.policy)
 		red := ""
 		for i, phase := range phases {
-			if phase(t.Context()) != nil {
+			if err := phase(t.Context()); err != nil {
+				require.ErrorContains(t, err, "permission denied", "without %s", reduced.missing)
 				red = phaseNames[i]
 				break
 			}
