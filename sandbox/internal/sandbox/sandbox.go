@@ -34,7 +34,7 @@ type Options struct {
 	Pulumi string // path of the CLI
 	Listen string // loopback host:port for Vault; empty: 127.0.0.1, and the port of the run before
 
-	// Vault changes how Vault is started, for tests that look into its requests.
+	// Vault changes how Vault is started, for tests that need faults in it or look into its requests.
 	Vault func(*vaultserver.Options)
 }
 
@@ -74,11 +74,7 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 		return nil, fmt.Errorf("project Pulumi.yaml: %w", err)
 	}
 	s.Project = project.Name.String()
-	options := vaultserver.Options{Dir: s.path("vault"), Listen: opts.Listen, LogFile: "vault.log"}
-	if opts.Vault != nil {
-		opts.Vault(&options)
-	}
-	if s.Vault, err = vaultserver.Start(ctx, options); err != nil {
+	if err := s.startVault(ctx); err != nil {
 		return nil, err
 	}
 	s.onClose(func() { _ = s.Vault.Stop(context.WithoutCancel(ctx)) })
@@ -93,6 +89,16 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 	}
 	s.onClose(func() { _ = s.proxy.server.Close() })
 	return s, s.startProviders(ctx)
+}
+
+// startVault starts Vault, the first time or after a Stop, where the run before left it: same storage, same address.
+func (s *Sandbox) startVault(ctx context.Context) (err error) {
+	options := vaultserver.Options{Dir: s.path("vault"), Listen: s.opts.Listen, LogFile: "vault.log"}
+	if s.opts.Vault != nil {
+		s.opts.Vault(&options)
+	}
+	s.Vault, err = vaultserver.Start(ctx, options)
+	return err
 }
 
 // Close stops everything, in order: nobody answers a request that could no longer be stored.

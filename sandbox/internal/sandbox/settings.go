@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi/pkg/v3/secrets"
 	"github.com/pulumi/pulumi/pkg/v3/secrets/passphrase"
@@ -143,8 +144,13 @@ func (s *Sandbox) save(ctx context.Context, f *stackFile) error {
 			return err
 		}
 	}
-	if err := f.stack.Save(f.path); err != nil {
+	// Under another name first: a file that a killed process left half-written would lose the salt.
+	whole := strings.TrimSuffix(f.path, ".yaml") + ".new.yaml"
+	if err := f.stack.Save(whole); err != nil {
 		return fmt.Errorf("settings %s: %w", f.path, err)
+	}
+	if err := os.Rename(whole, f.path); err != nil {
+		return fmt.Errorf("settings: %w", err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -95,7 +96,7 @@ func (s *Sandbox) settle(file *stackFile, settings Settings) (*config.Config, er
 	if err != nil || !cfg.VaultHost().Empty() {
 		return cfg, err
 	}
-	return load(s.Vault.Addr())
+	return load(cmp.Or(settings.Address, s.Vault.Addr()))
 }
 
 // Named tells whether the stack knows Vault by its name, and goes to it through the sandbox's proxy.
@@ -219,7 +220,7 @@ func (s *Sandbox) once(name string, make func() (string, error)) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(path, []byte(made), 0o600); err != nil {
+	if err := writeFile(path, []byte(made)); err != nil {
 		return "", fmt.Errorf("sandbox: %w", err)
 	}
 	return made, nil

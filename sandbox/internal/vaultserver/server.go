@@ -41,6 +41,7 @@ import (
 	vaulthttp "github.com/hashicorp/vault/http"
 	"github.com/hashicorp/vault/internalshared/configutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/hashicorp/vault/sdk/physical"
 	"github.com/hashicorp/vault/sdk/physical/file"
 	"github.com/hashicorp/vault/vault"
 )
@@ -65,6 +66,9 @@ type Options struct {
 	// Wrap goes around Vault's HTTP handler, for tests that need faults. It is
 	// inside the request counter: an answered fault counts as a request.
 	Wrap func(next http.Handler) http.Handler
+
+	// WrapStorage goes around the storage on disk, for tests that need a full one.
+	WrapStorage func(storage physical.Backend) physical.Backend
 }
 
 // Server is a running Vault. Its methods are safe for concurrent use.
@@ -126,7 +130,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	}
 	s.onStop(func(context.Context) error { return closeLog() })
 
-	if s.core, err = newCore(opts.Dir, s.addr, logger); err != nil {
+	if s.core, err = newCore(opts, s.addr, logger); err != nil {
 		return nil, fmt.Errorf("vault server: core: %w", err)
 	}
 	s.onStop(func(context.Context) error { return s.core.Shutdown() })
@@ -248,10 +252,13 @@ func (s *Server) onStop(f func(context.Context) error) { s.closers = append(s.cl
 
 // newCore makes a sealed core over file storage, with the plugins the sandbox
 // uses and none of the dozens that the vault binary carries.
-func newCore(dir, addr string, logger hclog.Logger) (*vault.Core, error) {
-	storage, err := file.NewFileBackend(map[string]string{"path": filepath.Join(dir, "storage")}, logger)
+func newCore(opts Options, addr string, logger hclog.Logger) (*vault.Core, error) {
+	storage, err := file.NewFileBackend(map[string]string{"path": filepath.Join(opts.Dir, "storage")}, logger)
 	if err != nil {
 		return nil, err
+	}
+	if opts.WrapStorage != nil {
+		storage = opts.WrapStorage(storage)
 	}
 	return vault.NewCore(&vault.CoreConfig{
 		Physical:           storage,

@@ -1,0 +1,498 @@
+//go:build unix
+
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/stretchr/testify/require"
+
+	"mlvault/sandbox/internal/vaultserver"
+)
+
+// fate is what becomes of one request to Vault.
+type fate = func(w http.ResponseWriter, r *http.Request, vault http.Handler)
+
+// gate stands before Vault and does to requests what a fault does. The root token, which is the test's own, passes.
+type gate struct {
+	mu     sync.Mutex
+	root   string
+	writes int // of credentials since fail
+	rule   rule
+}
+
+// rule decides about a request. write counts the credentials' writes that have arrived, this one included if it is one.
+type rule = func(r *http.Request, write int, isWrite bool) fate
+
+// fail lets a rule act from now on; nil ends it.
+func (g *gate) fail(rule rule) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.rule, g.writes = rule, 0
+}
+
+func (g *gate) wrap(vault http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		isWrite := (r.Method == http.MethodPut || r.Method == http.MethodPost) && strings.HasPrefix(r.URL.Path, "/v1/secret/data/")
+		then := pass
+		g.mu.Lock()
+		if g.rule != nil && (g.root == "" || r.Header.Get("X-Vault-Token") != g.root) {
+			if isWrite {
+				g.writes++
+			}
+			if a := g.rule(r, g.writes, isWrite); a != nil {
+				then = a
+			}
+		}
+		g.mu.Unlock()
+		then(w, r, vault)
+	})
+}
+
+func pass(w http.ResponseWriter, r *http.Request, vault http.Handler) { vault.ServeHTTP(w, r) }
+
+// from is a rule for every request from the given write on.
+func from(write int, a fate) rule {
+	return func(_ *http.Request, now int, _ bool) fate {
+		if now < write {
+			return nil
+		}
+		return a
+	}
+}
+
+// at is a rule for one write alone; retries of it are other writes.
+func at(write int, a fate) rule {
+	return func(_ *http.Request, now int, isWrite bool) fate {
+		if !isWrite || now != write {
+			return nil
+		}
+		return a
+	}
+}
+
+// on is a rule for every request for one path, and its retries.
+func on(method, path string, a fate) rule {
+	return func(r *http.Request, _ int, _ bool) fate {
+		if r.URL.Path != path || (method != "" && r.Method != method) {
+			return nil
+		}
+		return a
+	}
+}
+
+// status answers as Vault does, without asking it.
+func status(code int, message string) fate {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(map[string]any{"errors": []string{message}})
+	}
+}
+
+// reset breaks the connection with a TCP reset before Vault hears of the request.
+func reset(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+	hijacker, can := w.(http.Hijacker)
+	if !can {
+		panic("the client speaks HTTP/2, which this fault does not know")
+	}
+	connection, _, err := hijacker.Hijack()
+	if err != nil {
+		return // it is broken already
+	}
+	raw := connection
+	if wrapped, isTLS := connection.(interface{ NetConn() net.Conn }); isTLS {
+		raw = wrapped.NetConn()
+	}
+	if tcp, isTCP := raw.(*net.TCPConn); isTCP {
+		_ = tcp.SetLinger(0)
+	}
+	_ = raw.Close()
+}
+
+// loseAnswer lets Vault do what it is asked and breaks the connection instead of answering.
+func loseAnswer(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+	vault.ServeHTTP(httptest.NewRecorder(), r)
+	reset(w, r, vault)
+}
+
+// first does something once, before the first request that it meets goes on to then.
+func first(do func(), then fate) fate {
+	var once sync.Once
+	return func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+		once.Do(do)
+		then(w, r, vault)
+	}
+}
+
+// faulty is a lab with a gate before its Vault.
+type faulty struct {
+	*lab
+	gate *gate
+}
+
+func newFaulty(t *testing.T, more ...func(*vaultserver.Options)) *faulty {
+	t.Helper()
+	return openFaulty(t, t.TempDir(), more...)
+}
+
+func openFaulty(t *testing.T, dir string, more ...func(*vaultserver.Options)) *faulty {
+	t.Helper()
+	f := &faulty{gate: &gate{}}
+	s, err := Open(t.Context(), Options{Root: repository(), Dir: dir, Pulumi: pulumiPath, Vault: func(o *vaultserver.Options) {
+		o.Wrap = f.gate.wrap
+		for _, change := range more {
+			change(o)
+		}
+	}})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	f.lab = &lab{Sandbox: s, t: t}
+	f.gate.root = s.Vault.Root().Token()
+	return f
+}
+
+// several are n credentials whose values are of one generation.
+func several(n int, generation string) payloads {
+	credentials := payloads{}
+	for i := range n {
+		name := fmt.Sprintf("key_%02d", i)
+		credentials[name] = map[string]any{"value": canary + "-" + generation + "-" + name, "user": "ml"}
+	}
+	return credentials
+}
+
+// tryUp runs up, which may fail, and returns the error with all output of the CLI in it.
+func (l *lab) tryUp(ctx context.Context, credentials payloads, edits ...edit) error {
+	l.t.Helper()
+	_, err := l.configure("dev", credentials, edits...).Up(ctx, optup.SuppressProgress())
+	return err
+}
+
+// cliPID is the process of the CLI that holds the stack, from its lock.
+func (l *lab) cliPID() int {
+	found, err := filepath.Glob(filepath.Join(l.path("state"), ".pulumi", "locks", "organization", "*", "dev", "*.json"))
+	if err != nil || len(found) != 1 {
+		return 0
+	}
+	text, err := os.ReadFile(found[0])
+	var held lock
+	if err != nil || json.Unmarshal(text, &held) != nil {
+		return 0
+	}
+	return held.PID
+}
+
+func (l *lab) killCLI() {
+	if pid := l.cliPID(); pid > 0 {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// history is what Vault holds: for each credential below the stack's prefix, the data of each version, nil where deleted.
+func history(t *testing.T, vault *api.Client) map[string][]map[string]any {
+	t.Helper()
+	found := map[string][]map[string]any{}
+	list, err := vault.Logical().ListWithContext(t.Context(), "secret/metadata/mlvault/dev")
+	require.NoError(t, err)
+	if list == nil {
+		return found
+	}
+	names, isList := list.Data["keys"].([]any)
+	require.True(t, isList)
+	for _, name := range names {
+		metadata, err := vault.Logical().ReadWithContext(t.Context(), fmt.Sprintf("secret/metadata/mlvault/dev/%s", name))
+		require.NoError(t, err)
+		versions, isMap := metadata.Data["versions"].(map[string]any)
+		require.True(t, isMap, "%s has versions", name)
+		for number := 1; number <= len(versions); number++ {
+			secret, err := vault.Logical().ReadWithDataWithContext(t.Context(), fmt.Sprintf("secret/data/mlvault/dev/%s", name),
+				map[string][]string{"version": {fmt.Sprint(number)}})
+			require.NoError(t, err)
+			var data map[string]any
+			if secret != nil {
+				data, _ = secret.Data["data"].(map[string]any)
+			}
+			found[fmt.Sprint(name)] = append(found[fmt.Sprint(name)], data)
+		}
+	}
+	return found
+}
+
+// verdict is what a fault cost.
+type verdict struct {
+	changes  map[string]int // of the up that repaired
+	versions int            // of all credentials together
+	extra    int            // of them more than an undisturbed run writes
+}
+
+// judge runs up, and nothing else, and holds what it left against the configuration. before is what the fault met, nil
+// for a new stack; other are payloads that a version may have besides.
+func (l *lab) judge(vault *api.Client, before, wanted payloads, edits []edit, other ...payloads) verdict {
+	t := l.t
+	t.Helper()
+	repaired, changes := l.up("dev", wanted, edits...)
+	v := verdict{changes: changes}
+
+	// What Vault has is the configuration, to the byte, in every version that ever was, and nothing beside it.
+	allowed := append([]payloads{before, wanted}, other...)
+	for name, versions := range history(t, vault) {
+		latest := versions[len(versions)-1]
+		want, configured := wanted[name]
+		if !configured {
+			require.Nil(t, latest, "%s is no longer configured, and lives", name)
+			continue
+		}
+		require.JSONEq(t, asJSON(t, want), asJSON(t, latest), "%s has what the configuration says", name)
+		undisturbed := 1
+		if was, existed := before[name]; existed && asJSON(t, was) != asJSON(t, want) {
+			undisturbed = 2
+		}
+		v.versions += len(versions)
+		v.extra += len(versions) - undisturbed
+		for number, data := range versions {
+			if data == nil {
+				continue // deleted by an earlier run, on purpose
+			}
+			whole := false
+			for _, generation := range allowed {
+				whole = whole || (generation[name] != nil && asJSON(t, generation[name]) == asJSON(t, data))
+			}
+			require.True(t, whole, "version %d of %s is neither the old value nor the new one", number+1, name)
+		}
+	}
+	for name := range wanted {
+		require.NotEmpty(t, history(t, vault)[name], "%s is lost", name)
+	}
+
+	again, err := repaired.Up(t.Context(), optup.SuppressProgress())
+	require.NoError(t, err)
+	require.Equal(t, []string{"same"}, slices.Collect(maps.Keys(*again.Summary.ResourceChanges)), "a further up has nothing to do")
+	require.Empty(t, l.pending(repaired), "the state has no operation in flight")
+	_, read, err := repaired.Job(t.Context())
+	require.NoError(t, err, "a job reads")
+	require.Len(t, strings.Split(read, "\n"), len(wanted), "all its credentials")
+	return v
+}
+
+func (l *lab) pending(stack *Stack) []apitype.OperationV2 {
+	l.t.Helper()
+	exported, err := stack.Export(l.t.Context())
+	require.NoError(l.t, err)
+	var deployment apitype.DeploymentV3
+	require.NoError(l.t, json.Unmarshal(exported.Deployment, &deployment))
+	return deployment.PendingOperations
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	encoded, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(encoded)
+}
+
+// requireExplained holds a failed run's output against what it must and must not say.
+func (l *lab) requireExplained(err error, cause string) {
+	l.t.Helper()
+	require.Error(l.t, err)
+	token, readErr := os.ReadFile(l.DeployerTokenFile("dev"))
+	require.NoError(l.t, readErr)
+	requireNoCanary(l.t, "the output of the failed run", []byte(err.Error()), string(token))
+	require.Contains(l.t, Explain(err), cause, "the run's output was:\n%v", err)
+}
+
+func TestVaultThatIsSealedInTheMiddleIsRepairedByTheNextUpAlone(t *testing.T) {
+	f := newFaulty(t)
+	old, wanted := several(4, "old"), several(4, "new")
+	f.up("dev", old)
+
+	f.gate.fail(from(2, first(func() { require.NoError(t, f.Vault.Seal()) }, pass)))
+	f.requireExplained(f.tryUp(t.Context(), wanted), "unseal it")
+	f.gate.fail(nil)
+	require.NoError(t, f.Vault.Unseal(t.Context()))
+
+	v := f.judge(f.Vault.Root(), old, wanted, nil)
+	require.Zero(t, v.extra)
+}
+
+func TestALostAnswerLosesNoValueEvenWhenTheConfigurationGoesBack(t *testing.T) {
+	f := newFaulty(t)
+	old, wanted := several(2, "old"), several(2, "new")
+	f.up("dev", old)
+
+	f.gate.fail(on(http.MethodPut, "/v1/secret/data/mlvault/dev/key_00", loseAnswer))
+	f.requireExplained(f.tryUp(t.Context(), wanted), "may have been done")
+	f.gate.fail(nil)
+
+	// Vault has the new value and the state has the old one. That the old one is configured again is no reason to
+	// write, as far as the state goes.
+	v := f.judge(f.Vault.Root(), old, old, nil, wanted)
+	require.NotZero(t, v.extra)
+	require.Len(t, history(t, f.Vault.Root())["key_00"], 5, "the old value, the new one three times, since the client asks twice more, and the old one")
+}
+
+func TestAKilledCLIIsRepairedByTheNextUpAlone(t *testing.T) {
+	f := newFaulty(t)
+	wanted := several(4, "new")
+	f.gate.fail(at(2, first(f.killCLI, pass)))
+	f.requireExplained(f.tryUp(t.Context(), wanted), "was killed")
+	require.NotZero(t, f.cliPID(), "the CLI left its lock")
+	f.gate.fail(nil)
+
+	v := f.judge(f.Vault.Root(), nil, wanted, nil)
+	require.LessOrEqual(t, v.extra, len(wanted), "what was in flight is written once more at most, with the same value")
+}
+
+func TestAKilledSandboxIsRepairedByTheNextUpAlone(t *testing.T) {
+	dir := t.TempDir()
+	wanted := several(4, "new")
+	child := startChild(t, "up", childUp{Dir: dir, Credentials: wanted, KillAt: 2, Delivered: true})
+	require.Error(t, child.Wait())
+
+	f := openFaulty(t, dir)
+	v := f.judge(f.Vault.Root(), nil, wanted, nil)
+	require.LessOrEqual(t, v.extra, len(wanted), "what was in flight is written once more at most, with the same value")
+}
+
+func TestTwoUpsAtOnceOneWaitsAndNeitherIsHarmed(t *testing.T) {
+	f := newFaulty(t)
+	wanted := several(2, "new")
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	f.gate.fail(at(1, func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+		close(inside)
+		<-goOn
+		vault.ServeHTTP(w, r)
+	}))
+	configured := f.configure("dev", wanted)
+	done := make(chan error, 1)
+	go func() {
+		_, err := configured.Up(t.Context(), optup.SuppressProgress())
+		done <- err
+	}()
+	<-inside
+
+	_, err := Open(t.Context(), f.opts)
+	require.ErrorAs(t, err, new(*vaultserver.InUseError), "a second make up finds the sandbox taken")
+	require.Contains(t, Explain(err), "wait for it")
+	_, err = configured.Stack.Up(t.Context(), optup.SuppressProgress())
+	require.True(t, auto.IsConcurrentUpdateError(err), "a second CLI finds the stack locked")
+	require.Contains(t, Explain(err), "wait for it")
+	held, living, err := locks(filepath.Join(f.path("state"), ".pulumi", "locks", "organization", "mlvault", "dev"))
+	require.NoError(t, err)
+	require.Equal(t, [2]int{1, 1}, [2]int{held, living}, "the lock of a living process is none to remove")
+
+	close(goOn)
+	require.NoError(t, <-done)
+	f.gate.fail(nil)
+	v := f.judge(f.Vault.Root(), nil, wanted, nil)
+	require.Zero(t, v.extra)
+}
+
+func TestEachCauseIsOneSentenceThatSaysWhatToDo(t *testing.T) {
+	for _, cause := range causes {
+		require.Regexp(t, `: |[.,;] `, cause.sentence)
+		require.Regexp(t, regexp.MustCompile(`run up again|make policy|docs/operations`), cause.sentence)
+	}
+	require.Empty(t, Explain(fmt.Errorf("something else")))
+}
+
+// A child is this test binary again, in a process of its own that can be killed.
+
+// childRole names what a child does, childSpec says with what, as JSON.
+const childRole, childSpec = "MLVAULT_TEST_ROLE", "MLVAULT_TEST_SPEC"
+
+var roles = map[string]func(ctx context.Context, spec []byte) error{"up": upAndDie}
+
+// In a child the role is all that runs.
+func init() {
+	if role := os.Getenv(childRole); role != "" {
+		os.Exit(runRole(role))
+	}
+}
+
+func runRole(role string) int {
+	pulumiPath = os.Getenv("MLVAULT_TEST_PULUMI")
+	if err := roles[role](context.Background(), []byte(os.Getenv(childSpec))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func startChild(t *testing.T, role string, spec any) *exec.Cmd {
+	t.Helper()
+	executable, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(executable) // not of the test's context: only its parent's Kill ends it
+	cmd.Env = append(os.Environ(), childRole+"="+role, childSpec+"="+asJSON(t, spec), "MLVAULT_TEST_PULUMI="+pulumiPath)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	return cmd
+}
+
+// childUp is an up in a process of its own, which dies at a write of a credential.
+type childUp struct {
+	Dir         string
+	Credentials payloads
+	KillAt      int  // which write; 0: it lives
+	Delivered   bool // Vault has taken the write
+	Group       bool // the CLI dies with it
+}
+
+func upAndDie(ctx context.Context, text []byte) error {
+	var spec childUp
+	if err := json.Unmarshal(text, &spec); err != nil {
+		return err
+	}
+	g := &gate{}
+	if spec.KillAt > 0 {
+		g.fail(at(spec.KillAt, func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
+			if spec.Delivered {
+				vault.ServeHTTP(w, r)
+			}
+			victim := os.Getpid()
+			if spec.Group {
+				victim = -victim
+			}
+			_ = syscall.Kill(victim, syscall.SIGKILL)
+			time.Sleep(time.Minute)
+		}))
+	}
+	s, err := Open(ctx, Options{Root: repository(), Dir: spec.Dir, Pulumi: pulumiPath, Vault: func(o *vaultserver.Options) { o.Wrap = g.wrap }})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	credentials, err := json.Marshal(spec.Credentials)
+	if err != nil {
+		return err
+	}
+	configured, err := s.Configure(ctx, Settings{Stack: "dev", Credentials: string(credentials)})
+	if err != nil {
+		return err
+	}
+	_, err = configured.Up(ctx, optup.SuppressProgress())
+	return err
+}
