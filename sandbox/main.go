@@ -73,6 +73,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	forgetEnvironment()
 	s, err := sandbox.Open(ctx, sandbox.Options{Root: o.root, Dir: filepath.Join(o.root, ".sandbox"), Pulumi: o.pulumi})
 	if err != nil {
+		if why := sandbox.Explain(err); why != "" {
+			return errors.New(why)
+		}
 		return err
 	}
 	defer s.Close()
@@ -248,8 +251,8 @@ func reported(command string, err error) error {
 	if problems, refused := config.AsProblems(err); refused {
 		return problems
 	}
-	if auto.IsConcurrentUpdateError(err) {
-		return errors.New("the stack is locked by another run; wait for it, or if it was killed: pulumi cancel, or make clean to start anew")
+	if why := sandbox.Explain(err); why != "" {
+		return fmt.Errorf("%s: %s", command, why)
 	}
 	if fix := sandbox.Explain(err); fix != "" {
 		return fmt.Errorf("%s: %s", command, fix)

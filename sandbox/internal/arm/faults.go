@@ -10,6 +10,7 @@ import (
 type Fault struct {
 	Type   string // ARM type such as "Microsoft.KeyVault/vaults"; "" matches every type
 	Method string // GET, PUT or DELETE; "" matches every method
+	Skip   int    // how many matching requests pass before it
 	Times  int    // how many requests meet it; less than one counts as one
 
 	// Status, Code and Message make the answer: 429, 409, 500. Status 0 lets the request through after Latency, which is
@@ -42,6 +43,10 @@ func (f *faults) next(armType, method string) (Fault, bool) {
 		if fault.Times == 0 ||
 			(fault.Type != "" && !strings.EqualFold(fault.Type, armType)) ||
 			(fault.Method != "" && !strings.EqualFold(fault.Method, method)) {
+			continue
+		}
+		if fault.Skip > 0 {
+			fault.Skip--
 			continue
 		}
 		fault.Times--

@@ -49,7 +49,8 @@ func absolute(path string) string {
 // lab is a sandbox of a test's own.
 type lab struct {
 	*Sandbox
-	t *testing.T
+	t      *testing.T
+	settle func(*Settings) // what every configure of the test changes; nil: nothing
 }
 
 // newLab starts a sandbox that ends with the test.
@@ -94,11 +95,15 @@ func with(t *testing.T, key, value string) edit {
 
 func (l *lab) configure(stack string, credentials payloads, edits ...edit) *Stack {
 	l.t.Helper()
-	configured, err := l.Configure(l.t.Context(), Settings{Stack: stack, Credentials: credentials.json(l.t), Edit: func(m pulumiconfig.Map) {
+	settings := Settings{Stack: stack, Credentials: credentials.json(l.t), Edit: func(m pulumiconfig.Map) {
 		for _, edit := range edits {
 			edit(m)
 		}
-	}})
+	}}
+	if l.settle != nil {
+		l.settle(&settings)
+	}
+	configured, err := l.Configure(l.t.Context(), settings)
 	require.NoError(l.t, err)
 	return configured
 }

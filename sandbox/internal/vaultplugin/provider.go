@@ -16,7 +16,6 @@
 //   - a write whose second step fails gets into the state;
 //   - a KV v1 engine is an error when a secret is read back, not a success;
 //   - a Mount's changed path replaces the mount;
-//   - a failed write that Vault answered leaves the state as it was;
 //   - the child token is revoked by Close instead of living out its TTL.
 package vaultplugin
 
@@ -417,7 +416,9 @@ func (c call) vault(ctx context.Context, about ...bag) (*api.Client, []string, e
 // write makes (old nil) or updates the object, reads it back and returns its
 // outputs. If Vault took a write and a later step failed, the error carries the
 // outputs as far as known: the engine then keeps the resource and repairs it in
-// the next update, where a plain error would orphan the object.
+// the next update, where a plain error would orphan the object. A failed update
+// does so always, as the genuine plugin's: whether Vault took it may be unknown,
+// and the next update writes again even if nothing in the program changed.
 func (c call) write(ctx context.Context, id string, old *bag, now bag) (*structpb.Struct, error) {
 	about := []bag{now}
 	var oldValues values
@@ -426,11 +427,14 @@ func (c call) write(ctx context.Context, id string, old *bag, now bag) (*structp
 	}
 	vault, words, err := c.vault(ctx, about...)
 	if err != nil {
+		if old != nil {
+			return nil, c.unfinished(id, status.Convert(err).Message(), now, about)
+		}
 		return nil, err
 	}
 
 	err = c.kind.write(ctx, vault, id, oldValues, now.values)
-	if err != nil && !errors.Is(err, errHalfDone) {
+	if err != nil && old == nil && !errors.Is(err, errHalfDone) {
 		return nil, c.fail(id, "write", err, words)
 	}
 	var live values
@@ -441,21 +445,24 @@ func (c call) write(ctx context.Context, id string, old *bag, now bag) (*structp
 		}
 	}
 	if err != nil {
-		outputs, sendErr := c.send(now.values, about...)
-		if sendErr != nil {
-			return nil, sendErr
-		}
-		failed := status.New(codes.Unknown, c.message(id, "write", err, words))
-		detailed, detailErr := failed.WithDetails(&pulumirpc.ErrorResourceInitFailed{
-			Id: id, Properties: outputs, Reasons: []string{c.message(id, "write", err, words)},
-		})
-		if detailErr != nil {
-			return nil, failed.Err()
-		}
-		return nil, detailed.Err()
+		return nil, c.unfinished(id, c.message(id, "write", err, words), now, about)
 	}
 	keepNamespace(live, now.values)
 	return c.send(live, about...)
+}
+
+// unfinished is the error that keeps the resource in the state, to be repaired.
+func (c call) unfinished(id, message string, now bag, about []bag) error {
+	outputs, err := c.send(now.values, about...)
+	if err != nil {
+		return err
+	}
+	failed := status.New(codes.Unknown, message)
+	detailed, err := failed.WithDetails(&pulumirpc.ErrorResourceInitFailed{Id: id, Properties: outputs, Reasons: []string{message}})
+	if err != nil {
+		return failed.Err()
+	}
+	return detailed.Err()
 }
 
 // preview returns the outputs that are known before anything is written.

@@ -186,6 +186,19 @@ func TestAFailureAfterTheWriteKeepsTheSecretInTheState(t *testing.T) {
 		require.ErrorContains(t, err, "write the metadata")
 		require.True(t, state.initFailed)
 	})
+	t.Run("an update that fails is repaired by the next one, changed or not", func(t *testing.T) {
+		before := object{"mount": "secret", "name": "ml/kept", "dataJson": payload(canary)}
+		state := e.mustCreate(secretType, before)
+		repair := failing(t, http.MethodPut, "/data/ml/kept", http.StatusForbidden)
+		changed := object{"mount": "secret", "name": "ml/kept", "dataJson": payload(canary + "2")}
+		state, err := e.update(state, changed)
+		require.ErrorContains(t, err, "Vault answered 403 to PUT secret/data/ml/kept")
+		require.NotContains(t, err.Error(), canary)
+		require.True(t, state.initFailed, "the engine updates it again even if the program goes back to what it said before")
+		e.requireMasked(state.outputs)
+		repair()
+		require.Subset(t, e.out(e.mustUpdate(state, before), "metadata"), object{"version": "2"})
+	})
 	t.Run("a refused write leaves nothing behind", func(t *testing.T) {
 		failing(t, http.MethodPut, "/data/ml/none", http.StatusForbidden)
 		state, err := e.create(secretType, object{"mount": "secret", "name": "ml/none", "dataJson": payload(canary)})

@@ -260,9 +260,15 @@ func newCore(opts Options, addr string, logger hclog.Logger) (*vault.Core, error
 	if opts.WrapStorage != nil {
 		storage = opts.WrapStorage(storage)
 	}
-	return vault.NewCore(&vault.CoreConfig{
+	return vault.NewCore(CoreConfig("file", storage, addr, logger))
+}
+
+// CoreConfig is the configuration of a Vault with the sandbox's plugins, for
+// tests that run it on a storage of another type.
+func CoreConfig(storageType string, storage physical.Backend, addr string, logger hclog.Logger) *vault.CoreConfig {
+	return &vault.CoreConfig{
 		Physical:           storage,
-		StorageType:        "file",
+		StorageType:        storageType,
 		LogicalBackends:    map[string]logical.Factory{"kv": kv.Factory},
 		CredentialBackends: map[string]logical.Factory{"jwt": jwtauth.Factory, "approle": approle.Factory},
 		BuiltinRegistry:    registry{},
@@ -271,7 +277,7 @@ func newCore(opts Options, addr string, logger hclog.Logger) (*vault.Core, error
 		Logger:             logger,
 		// mlock needs a capability or a ulimit that laptops and CI don't give.
 		DisableMlock: true,
-	})
+	}
 }
 
 // open brings the core from whatever its storage holds to unsealed.

@@ -1,0 +1,402 @@
+//go:build prove && unix
+
+package sandbox
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/api"
+	vaulthttp "github.com/hashicorp/vault/http"
+	"github.com/hashicorp/vault/internalshared/configutil"
+	"github.com/hashicorp/vault/physical/raft"
+	"github.com/hashicorp/vault/sdk/physical"
+	"github.com/hashicorp/vault/vault"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/stretchr/testify/require"
+
+	"mlvault/internal/stack"
+	"mlvault/sandbox/internal/vaultserver"
+)
+
+// TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone runs the program on three Vault processes with raft storage, and
+// kills the one that leads.
+func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
+	const credentials = 24
+	c := newCluster(t)
+	var records []record
+	for i, x := range []struct {
+		name, how string
+		direct    bool
+		strike    func()
+	}{
+		{"raft leader killed, through a load balancer", "SIGKILL to the leader's process at half of the writes; vaultAddress is a proxy that goes to the node whose sys/health says 200", false, c.killLeader},
+		{"raft leader killed, through a follower", "SIGKILL to the leader's process when Vault holds half of the credentials; vaultAddress is a follower", true, c.killLeader},
+		{"raft leader steps down", "sys/step-down at half of the writes, through the load balancer", false, c.stepDown},
+	} {
+		prefix := fmt.Sprintf("raft%d-", i)
+		generation := func(name string) payloads {
+			all := payloads{}
+			for key, data := range several(credentials, prefix+name) {
+				all[key] = data
+			}
+			return all
+		}
+		for _, p := range []phase{create, change} {
+			t.Run(x.name+", "+string(p), func(t *testing.T) {
+				c.t, c.lab.t = t, t
+				before, wanted := payloads(nil), generation("new")
+				if p == create {
+					c.reset()
+				} else {
+					before = generation("new")
+					wanted = generation("newer")
+				}
+				c.address = c.balancer
+				if x.direct {
+					c.address = c.follower()
+				}
+				configured := c.configure("dev", wanted)
+				if x.direct {
+					go c.when(credentials/2, p, x.strike)
+				} else {
+					c.gate.fail(at(credentials/2, first(x.strike, pass)))
+				}
+				_, err := configured.Up(t.Context(), optup.SuppressProgress())
+				c.gate.fail(nil)
+				r := record{fault: fault{name: x.name, how: x.how}, phase: p, err: err}
+				if err != nil {
+					c.requireExplained(err, "run up again")
+					r.sentence = Explain(err)
+				}
+				c.awaitActive()
+				r.v = c.judge(c.root(), before, wanted, nil)
+				require.LessOrEqual(t, r.v.extra, 3*2*inFlight)
+				records = append(records, r)
+				c.revive()
+			})
+		}
+	}
+	if !t.Failed() {
+		publish(t, "raft", table(records))
+	}
+}
+
+// cluster is three Vault processes, a load balancer before them and a lab whose stacks use it.
+type cluster struct {
+	*lab
+	owner    *testing.T // the nodes end with it, not with a subtest
+	gate     *gate
+	nodes    []*node
+	keys     *api.InitResponse
+	balancer string // address
+	address  string // what the program is given
+	active   atomic.Pointer[node]
+	http     *http.Client
+}
+
+// node is a Vault process.
+type node struct {
+	ID, Dir, API, Cluster, Cert, Key string
+	process                          *exec.Cmd
+}
+
+var _ = func() bool { roles["raft-node"] = serveNode; return true }()
+
+// serveNode is a Vault server as an operator runs it, in a process of its own: raft storage, TLS, a cluster port.
+func serveNode(_ context.Context, spec []byte) error {
+	var n node
+	if err := json.Unmarshal(spec, &n); err != nil {
+		return err
+	}
+	logFile, err := os.OpenFile(filepath.Join(n.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	logger := hclog.New(&hclog.LoggerOptions{Name: n.ID, Level: hclog.Warn, Output: logFile})
+	storage, err := raft.NewRaftBackend(map[string]string{"path": n.Dir, "node_id": n.ID}, logger)
+	if err != nil {
+		return err
+	}
+	config := vaultserver.CoreConfig("raft", storage, n.API, logger)
+	config.HAPhysical = storage.(physical.HABackend) //nolint:forcetypeassert // raft's is both.
+	config.ClusterAddr = n.Cluster
+	core, err := vault.NewCore(config)
+	if err != nil {
+		return err
+	}
+	listen, err := net.ResolveTCPAddr("tcp", strings.TrimPrefix(n.Cluster, "https://"))
+	if err != nil {
+		return err
+	}
+	handler := vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core, ListenerConfig: &configutil.Listener{}})
+	core.SetClusterListenerAddrs([]*net.TCPAddr{listen})
+	core.SetClusterHandler(handler)
+	server := &http.Server{Addr: strings.TrimPrefix(n.API, "https://"), Handler: handler, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: logger.StandardLogger(&hclog.StandardLoggerOptions{})}
+	return server.ListenAndServeTLS(n.Cert, n.Key)
+}
+
+// newCluster starts three nodes, lets two join the first, and mounts what the program expects.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{lab: newLab(t), owner: t, gate: &gate{}}
+	folder := filepath.Dir(c.Vault.CAFile())
+	pool, ca := x509.NewCertPool(), readFile(t, c.Vault.CAFile())
+	require.True(t, pool.AppendCertsFromPEM([]byte(ca)))
+	c.http = &http.Client{Timeout: time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}}
+
+	for i := range 3 {
+		n := &node{ID: fmt.Sprintf("node-%d", i), Dir: t.TempDir(), API: freeAddress(t), Cluster: freeAddress(t),
+			Cert: filepath.Join(folder, "server.pem"), Key: filepath.Join(folder, "server-key.pem")}
+		c.nodes = append(c.nodes, n)
+		c.startNode(n)
+	}
+	var err error
+	c.keys, err = c.client(c.nodes[0].API).Sys().InitWithContext(t.Context(), &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
+	require.NoError(t, err)
+	for i, n := range c.nodes {
+		if i > 0 {
+			joined, err := c.client(n.API).Sys().RaftJoinWithContext(t.Context(), &api.RaftJoinRequest{LeaderAPIAddr: c.nodes[0].API, LeaderCACert: ca})
+			require.NoError(t, err)
+			require.True(t, joined.Joined)
+		}
+		c.unseal(n)
+		if i == 0 {
+			c.awaitHealth(n, http.StatusOK)
+		}
+	}
+	for _, n := range c.nodes[1:] {
+		c.awaitHealth(n, http.StatusTooManyRequests) // 429: an unsealed standby
+	}
+	c.balance()
+	c.awaitActive()
+	require.Eventually(t, func() bool { return c.voters() == len(c.nodes) }, time.Minute, 200*time.Millisecond,
+		"autopilot gives each node its vote; without, two nodes are no quorum")
+	c.gate.root = c.keys.RootToken
+	require.NoError(t, c.root().Sys().MountWithContext(t.Context(), "secret", &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
+	c.settle = c.useCluster
+	return c
+}
+
+func (c *cluster) voters() (count int) {
+	configuration, err := c.root().Logical().ReadWithContext(c.t.Context(), "sys/storage/raft/configuration")
+	if err != nil || configuration == nil {
+		return 0
+	}
+	config, _ := configuration.Data["config"].(map[string]any)
+	servers, _ := config["servers"].([]any)
+	for _, server := range servers {
+		if s, _ := server.(map[string]any); s["voter"] == true {
+			count++
+		}
+	}
+	return count
+}
+
+// useCluster gives a configuration the cluster's address, and a deployer's token of the cluster with its policy only.
+func (c *cluster) useCluster(settings *Settings) {
+	own := *settings
+	configured, err := c.Configure(c.t.Context(), own)
+	require.NoError(c.t, err)
+	require.NoError(c.t, c.root().Sys().PutPolicyWithContext(c.t.Context(), "deployer", stack.DeployerPolicy(configured.Config)))
+	token, err := c.root().Auth().Token().CreateOrphanWithContext(c.t.Context(), &api.TokenCreateRequest{Policies: []string{"deployer"}, NoDefaultPolicy: true, TTL: "1h"})
+	require.NoError(c.t, err)
+	settings.Address, settings.Token = c.address, token.Auth.ClientToken
+}
+
+func (c *cluster) startNode(n *node) {
+	n.process = startChild(c.owner, "raft-node", n)
+	require.Eventually(c.t, func() bool { return c.health(n) != 0 }, time.Minute, 50*time.Millisecond, "%s listens", n.ID)
+}
+
+// health is the status of sys/health: 200 active, 429 standby, 503 sealed, 501 not initialised, 0 no answer.
+func (c *cluster) health(n *node) int {
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, n.API+"/v1/sys/health", nil)
+	if err != nil {
+		return 0
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return 0
+	}
+	_ = response.Body.Close()
+	return response.StatusCode
+}
+
+func (c *cluster) awaitHealth(n *node, status int) {
+	require.Eventually(c.t, func() bool { return c.health(n) == status }, time.Minute, 50*time.Millisecond, "%s answers %d", n.ID, status)
+}
+
+func (c *cluster) unseal(n *node) {
+	_, err := c.client(n.API).Sys().UnsealWithContext(c.t.Context(), c.keys.KeysB64[0])
+	require.NoError(c.t, err)
+}
+
+// balance serves the load balancer: it asks each node for its health five times a second and sends every request to the
+// active one.
+func (c *cluster) balance() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(c.t, err)
+	certificate, err := c.Vault.Certificate()
+	require.NoError(c.t, err)
+	transport := &http.Transport{TLSClientConfig: c.http.Transport.(*http.Transport).TLSClientConfig.Clone()} //nolint:forcetypeassert // made above.
+	proxy := &httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			if to, err := url.Parse(c.active.Load().API); err == nil {
+				r.SetURL(to)
+			}
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c.active.Load() == nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	})
+	server := &http.Server{Handler: c.gate.wrap(handler), TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.ServeTLS(listener, "", "") }()
+	c.balancer = "https://" + listener.Addr().String()
+	stop := make(chan struct{})
+	go func() {
+		for {
+			c.active.Store(c.leader())
+			select {
+			case <-stop:
+				return
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	}()
+	c.t.Cleanup(func() { close(stop); _ = server.Close() })
+}
+
+func (c *cluster) leader() *node {
+	for _, n := range c.nodes {
+		if c.health(n) == http.StatusOK {
+			return n
+		}
+	}
+	return nil
+}
+
+func (c *cluster) follower() string {
+	for _, n := range c.nodes {
+		if c.health(n) == http.StatusTooManyRequests {
+			return n.API
+		}
+	}
+	c.t.Fatal("no node is a standby")
+	return ""
+}
+
+func (c *cluster) awaitActive() {
+	require.Eventually(c.t, func() bool { return c.active.Load() != nil && c.health(c.active.Load()) == http.StatusOK }, time.Minute, 50*time.Millisecond, "a node leads")
+}
+
+func (c *cluster) killLeader() {
+	if n := c.leader(); n != nil {
+		_ = n.process.Process.Signal(syscall.SIGKILL)
+		_ = n.process.Wait()
+	}
+}
+
+func (c *cluster) stepDown() { _ = c.root().Sys().StepDown() }
+
+// revive starts the nodes that were killed, on the storage that they had.
+func (c *cluster) revive() {
+	for _, n := range c.nodes {
+		if c.health(n) == 0 {
+			c.startNode(n)
+			c.unseal(n)
+			c.awaitHealth(n, http.StatusTooManyRequests)
+		}
+	}
+}
+
+// when strikes once Vault holds that many credentials of the run.
+func (c *cluster) when(writes int, p phase, strike func()) {
+	vault := c.root()
+	for range 600 {
+		held := 0
+		if list, err := vault.Logical().List("secret/metadata/mlvault/dev"); err == nil && list != nil {
+			names, _ := list.Data["keys"].([]any)
+			for _, name := range names {
+				metadata, err := vault.Logical().Read(fmt.Sprintf("secret/metadata/mlvault/dev/%s", name))
+				if err != nil || metadata == nil {
+					continue
+				}
+				if current, _ := metadata.Data["current_version"].(json.Number); p == create || current.String() != "1" {
+					held++
+				}
+			}
+		}
+		if held >= writes {
+			strike()
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// reset destroys the stack of the run before, and purges what it left in Vault, so that versions count from one.
+func (c *cluster) reset() {
+	c.address = c.balancer
+	if selected, err := c.Select(c.t.Context(), "dev"); err == nil && !errors.Is(selected.Exists(c.t.Context()), ErrNoStack) {
+		c.destroy(selected)
+	}
+	for name := range history(c.t, c.root()) {
+		_, err := c.root().Logical().DeleteWithContext(c.t.Context(), "secret/metadata/mlvault/dev/"+name)
+		require.NoError(c.t, err)
+	}
+}
+
+// root is a client with the root token, through the load balancer.
+func (c *cluster) root() *api.Client {
+	client := c.client(c.balancer)
+	client.SetToken(c.keys.RootToken)
+	client.SetMaxRetries(5)
+	return client
+}
+
+func (c *cluster) client(address string) *api.Client {
+	client, err := api.NewClient(&api.Config{Address: address, HttpClient: &http.Client{Transport: c.http.Transport}, Timeout: time.Minute, MaxRetries: 5})
+	require.NoError(c.t, err)
+	client.ClearNamespace()
+	return client
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	return "https://" + listener.Addr().String()
+}
