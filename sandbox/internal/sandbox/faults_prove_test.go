@@ -26,7 +26,11 @@ func TestProveEveryFaultIsRepairedByTheNextUpAlone(t *testing.T) {
 			phases = []phase{change}
 		}
 		for _, p := range phases {
-			t.Run(x.name+", "+string(p), func(t *testing.T) { records = append(records, x.run(t, p, credentials)) })
+			t.Run(x.name+", "+string(p), func(t *testing.T) {
+				r := x.run(t, p, credentials)
+				t.Log("\n" + line(r))
+				records = append(records, r)
+			})
 		}
 	}
 	if t.Failed() {
@@ -58,18 +62,37 @@ func TestProveTheWayBackWithoutTheSandbox(t *testing.T) {
 	t.Logf("%d versions, %d of them extra, %d documents in Azure that the state does not know", v.versions, v.extra, v.leftover)
 }
 
+// TestProveAPlainUpCanBeGreenOverAWrongVault is why the next run looks first. It is also the planted fault that shows that
+// these proofs can fail: without what Stack.Up does, the judge finds flaws.
+func TestProveAPlainUpCanBeGreenOverAWrongVault(t *testing.T) {
+	for _, name := range []string{"CLI killed, then the configuration goes back", "answers to deletions lost, then the credentials come back"} {
+		t.Run(name, func(t *testing.T) {
+			s := find(t, name).strike(t, change, 8)
+			configured := s.configure("dev", s.next, s.edits...)
+			require.NoError(t, configured.Cancel(t.Context()))
+			_, err := configured.Stack.Up(t.Context(), optup.SuppressProgress())
+			require.NoError(t, err, "the plain up is green")
+			found := flaws(history(t, s.Vault.Root()), s.next, s.before, s.wanted, several(8, "new"))
+			require.NotEmpty(t, found)
+			t.Logf("a plain up succeeded, and: %q", found)
+
+			s.judge(s.Vault.Root(), s.before, s.next, s.edits, s.wanted)
+		})
+	}
+}
+
 func table(records []record) string {
 	var b strings.Builder
 	b.WriteString("| fault | injected how | the run | it ended | the next `make up` | KV versions | of them extra | left over in Azure |\n|---|---|---|---|---|---|---|---|\n")
 	for _, r := range records {
-		ended := "succeeded"
-		if r.sentence != "" {
-			ended = r.sentence
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %d | %d | %d |\n",
-			r.fault.name, r.fault.how, r.phase, ended, cmp.Or(strings.Join(repairs(r.v.changes), ", "), "no changes"), r.v.versions, r.v.extra, r.v.leftover)
+		b.WriteString(line(r))
 	}
 	return b.String()
+}
+
+func line(r record) string {
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %d | %d | %d |\n", r.fault.name, r.fault.how, r.phase, cmp.Or(r.sentence, "succeeded"),
+		cmp.Or(strings.Join(repairs(r.v.changes), ", "), "no changes"), r.v.versions, r.v.extra, r.v.leftover)
 }
 
 // repairs are the changes that the next up made.

@@ -334,28 +334,28 @@ func (c *cluster) revive() {
 	}
 }
 
-// when strikes once Vault holds that many credentials of the run.
+// when strikes once Vault holds that many credentials of the run. The engine takes them in the order of their names, so a
+// change has come that far when the one at that place has a second version.
 func (c *cluster) when(writes int, p phase, strike func()) {
 	vault := c.root()
-	for range 600 {
-		held := 0
-		if list, err := vault.Logical().List("secret/metadata/mlvault/dev"); err == nil && list != nil {
-			names, _ := list.Data["keys"].([]any)
-			for _, name := range names {
-				metadata, err := vault.Logical().Read(fmt.Sprintf("secret/metadata/mlvault/dev/%s", name))
-				if err != nil || metadata == nil {
-					continue
-				}
-				if current, _ := metadata.Data["current_version"].(json.Number); p == create || current.String() != "1" {
-					held++
-				}
+	for range 3000 {
+		time.Sleep(10 * time.Millisecond)
+		if p == create {
+			list, err := vault.Logical().List("secret/metadata/mlvault/dev")
+			if err != nil || list == nil {
+				continue
+			}
+			if names, _ := list.Data["keys"].([]any); len(names) < writes {
+				continue
+			}
+		} else {
+			metadata, err := vault.Logical().Read(fmt.Sprintf("secret/metadata/mlvault/dev/key_%02d", writes-1))
+			if err != nil || metadata == nil || fmt.Sprint(metadata.Data["current_version"]) == "1" {
+				continue
 			}
 		}
-		if held >= writes {
-			strike()
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
+		strike()
+		return
 	}
 }
 

@@ -5,9 +5,11 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -52,6 +54,7 @@ type fault struct {
 	heal    func(f *faulty)                        // undoes what outlives the run; nil: nothing does
 	start   func(f *faulty, c payloads, write int) // instead of provoke and a run in this process
 	token   time.Duration                          // lifetime of the deployer's token; 0: long
+	asks    func(before, wanted payloads) payloads // what the run under the fault has configured; nil: wanted
 	next    func(before, wanted payloads) payloads // what the next up has configured; nil: the same
 	ends    outcome
 	cause   string // in the sentence that explains the failure
@@ -70,67 +73,82 @@ type record struct {
 	v        verdict
 }
 
+// struck is a stack after the fault, healed and not repaired.
+type struck struct {
+	*faulty
+	record
+
+	before, wanted, next payloads // what the fault met, what its run had configured, what the next up has
+	edits                []edit
+}
+
 // run meets a stack of n credentials with the fault, halfway, and lets the next up alone repair it.
 func (x fault) run(t *testing.T, p phase, n int) record {
+	t.Helper()
+	s := x.strike(t, p, n)
+	s.v = s.judge(s.Vault.Root(), s.before, s.next, s.edits, s.wanted)
+	if x.next == nil {
+		require.LessOrEqual(t, s.v.extra, x.extra*inFlight, "versions written beside those of an undisturbed run")
+	}
+	return s.record
+}
+
+func (x fault) strike(t *testing.T, p phase, n int) struck {
 	t.Helper()
 	var disk full
 	f := newFaulty(t, func(o *vaultserver.Options) { o.WrapStorage = disk.wrap })
 	f.disk = &disk
-	var before payloads
-	wanted := several(n, "new")
+	s := struck{faulty: f, record: record{fault: x, phase: p}, wanted: several(n, "new")}
 	if p == change {
-		before = several(n, "old")
-		f.up("dev", before)
+		s.before = several(n, "old")
+		f.up("dev", s.before)
 	}
-	edits := []edit{with(t, "azure.tags.generation", string(p))} // so that a change is one in Azure too
-
-	r := record{fault: x, phase: p}
+	if x.asks != nil {
+		s.wanted = x.asks(s.before, s.wanted)
+	}
+	s.next = s.wanted
+	if x.next != nil {
+		s.next = x.next(s.before, s.wanted)
+	}
+	s.edits = []edit{with(t, "azure.tags.generation", string(p))} // so that a change is one in Azure too
 	if x.start != nil {
 		dir := f.opts.Dir
 		f.Close()
-		x.start(f, wanted, n/2)
-		f = openFaulty(t, dir)
-		r.sentence = "no output: the process is gone"
-	} else {
-		settings := Settings{Stack: "dev", Credentials: wanted.json(t), Edit: edits[0]}
-		configured, err := f.Configure(t.Context(), settings)
-		require.NoError(t, err)
-		if x.token > 0 {
-			settings.Token = f.shortToken(x.token)
-			configured, err = f.Configure(t.Context(), settings)
-			require.NoError(t, err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		f.cancel = cancel
-		x.provoke(f, configured, n/2)
-		_, r.err = configured.Up(ctx, optup.SuppressProgress(), optup.Parallel(inFlight))
-		f.gate.fail(nil)
-		if x.heal != nil {
-			x.heal(f)
-		}
-		switch {
-		case x.ends == rides:
-			require.NoError(t, r.err)
-		case x.ends == fails:
-			require.Error(t, r.err)
-		}
-		if r.err != nil {
-			f.requireExplained(r.err, x.cause)
-			r.sentence = Explain(r.err)
-		}
+		x.start(f, s.wanted, n/2)
+		s.faulty = openFaulty(t, dir)
+		s.sentence = "the process is gone, and said nothing"
+		return s
 	}
 
-	next := wanted
-	if x.next != nil {
-		next = x.next(before, wanted)
+	settings := Settings{Stack: "dev", Credentials: s.wanted.json(t), Edit: s.edits[0]}
+	configured, err := f.Configure(t.Context(), settings)
+	require.NoError(t, err)
+	if x.token > 0 {
+		settings.Token = f.shortToken(x.token)
+		configured, err = f.Configure(t.Context(), settings)
+		require.NoError(t, err)
 	}
-	r.v = f.judge(f.Vault.Root(), before, next, edits, wanted)
-	allowed := x.extra * inFlight
-	if x.next == nil {
-		require.LessOrEqual(t, r.v.extra, allowed, "versions written beside those of an undisturbed run")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f.cancel = cancel
+	x.provoke(f, configured, n/2)
+	_, s.err = configured.Up(ctx, optup.SuppressProgress(), optup.Parallel(inFlight))
+	f.gate.fail(nil)
+	if x.heal != nil {
+		x.heal(f)
 	}
-	return r
+	switch x.ends {
+	case rides:
+		require.NoError(t, s.err)
+	case fails:
+		require.Error(t, s.err)
+	case either:
+	}
+	if s.err != nil {
+		f.requireExplained(s.err, x.cause)
+		s.sentence = Explain(s.err)
+	}
+	return s
 }
 
 // shortToken is a deployer's token with its policy that lives for a moment.
@@ -153,6 +171,17 @@ func (f *faulty) stopVault() {
 }
 
 func (f *faulty) restartVault() { require.NoError(f.t, f.startVault(f.t.Context())) }
+
+// back is the configuration as it was, and half is half of one.
+func back(before, _ payloads) payloads { return before }
+
+func half(all payloads) payloads {
+	some := payloads{}
+	for _, name := range slices.Sorted(maps.Keys(all))[:len(all)/2] {
+		some[name] = all[name]
+	}
+	return some
+}
 
 func find(t *testing.T, name string) fault {
 	t.Helper()
@@ -289,7 +318,7 @@ func faults() []fault {
 					return nil
 				}
 			}),
-			next: func(before, _ payloads) payloads { return before }},
+			next: back},
 		{name: "answer to enabling the auth backend lost", how: "Vault enables it and no answer arrives", phases: []phase{create}, ends: fails, cause: "run up again|docs/operations",
 			provoke: gated(func(int) rule { return on(http.MethodPost, authMount, loseAnswer) })},
 		{name: "full disk", phases: both, how: "Vault's storage answers ENOSPC from half of the writes on", ends: fails, cause: "disk is full", extra: 1,
@@ -330,15 +359,20 @@ func faults() []fault {
 			}},
 		{name: "CLI killed, then a credential leaves the configuration", how: "SIGKILL when a write arrives at Vault, which does it; the next up has half of the credentials", phases: []phase{create}, ends: fails, cause: "was killed",
 			provoke: killed(pass),
-			next: func(_, wanted payloads) payloads {
-				half := payloads{}
-				for name, data := range wanted {
-					if len(half) < len(wanted)/2 {
-						half[name] = data
+			next:    func(_, wanted payloads) payloads { return half(wanted) }},
+		{name: "CLI killed, then the configuration goes back", how: "SIGKILL when a write arrives at Vault, which does it; the next up has the old values configured", ends: fails, cause: "was killed",
+			provoke: killed(pass), next: back},
+		{name: "answers to deletions lost, then the credentials come back", how: "half of the credentials leave the configuration, Vault deletes them and no answer arrives; the next up has them all again", ends: fails, cause: "may have been done",
+			asks: func(before, _ payloads) payloads { return half(before) },
+			provoke: gated(func(int) rule {
+				return func(r *http.Request, _ int, _ bool) fate {
+					if r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, "/v1/secret/data/") {
+						return loseAnswer
 					}
+					return nil
 				}
-				return half
-			}},
+			}),
+			next: back},
 		{name: "make up killed, its CLI left over", phases: []phase{create}, how: "SIGKILL to the process with program, plugin and Vault when a write has been done", start: child(true, false), extra: 1},
 		{name: "make up and CLI killed", phases: []phase{create}, how: "SIGKILL to the process group when a write has been done", start: child(true, true), extra: 1},
 		{name: "two ups at once", how: "a second CLI and a second make up start when a write of the first arrives", ends: rides, provoke: twoUps},

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -96,7 +95,7 @@ func (s *Sandbox) settle(file *stackFile, settings Settings) (*config.Config, er
 	if err != nil || !cfg.VaultHost().Empty() {
 		return cfg, err
 	}
-	return load(cmp.Or(settings.Address, s.Vault.Addr()))
+	return load(s.Vault.Addr())
 }
 
 // Named tells whether the stack knows Vault by its name, and goes to it through the sandbox's proxy.
