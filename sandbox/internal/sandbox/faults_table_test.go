@@ -341,6 +341,8 @@ func faults() []fault {
 			provoke: azure(arm.Fault{Type: armStorage, Method: "PUT", Status: 409, Code: "StorageAccountOperationInProgress", Message: "An operation is in progress on this account"})},
 		{name: "ARM 500 in the middle", phases: both, how: "each PUT of the ML workspace is answered 500", ends: fails, cause: "Azure failed inside", extra: 1,
 			provoke: azure(arm.Fault{Type: armWorkspace, Method: "PUT", Times: 4, Status: 500, Code: "InternalServerError", Message: "internal"})},
+		{name: "ARM 500 after the work was done", how: "the storage account is created, and four times the GET that follows is answered 500", phases: []phase{create}, ends: fails, cause: "Azure failed inside", extra: 1,
+			provoke: azure(arm.Fault{Type: armStorage, Method: "GET", Skip: 1, Times: 4, Status: 500, Code: "InternalServerError", Message: "internal"})},
 		{name: "CLI killed, the write not delivered", how: "SIGKILL when a write arrives at Vault, which never sees it", ends: fails, cause: "was killed", extra: 1,
 			provoke: killed(reset)},
 		{name: "CLI killed, the write delivered", phases: both, how: "SIGKILL when a write arrives at Vault, which does it", ends: fails, cause: "was killed", extra: 1,
