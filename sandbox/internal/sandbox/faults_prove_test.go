@@ -91,7 +91,11 @@ func table(records []record) string {
 }
 
 func line(r record) string {
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %d | %d | %d |\n", r.fault.name, r.fault.how, r.phase, cmp.Or(r.sentence, "succeeded"),
+	ended := "succeeded"
+	if r.sentence != "" {
+		ended = "failed: " + r.sentence
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %d | %d | %d |\n", r.fault.name, r.fault.how, r.phase, ended,
 		cmp.Or(strings.Join(repairs(r.v.changes), ", "), "no changes"), r.v.versions, r.v.extra, r.v.leftover)
 }
 

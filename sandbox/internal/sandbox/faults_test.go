@@ -474,6 +474,6 @@ func upAndDie(ctx context.Context, text []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = configured.Up(ctx, optup.SuppressProgress())
+	_, err = configured.Up(ctx, optup.SuppressProgress(), optup.Parallel(inFlight))
 	return err
 }
