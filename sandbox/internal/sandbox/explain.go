@@ -48,7 +48,7 @@ var causes = []struct {
 		"this Vault has no auth method at the stack's path. After a change of vaultAddress that is expected: " +
 			"the new Vault has the credentials and the policy by now, and `pulumi up --refresh --run-program` adds the auth method and the role"},
 	{regexp.MustCompile(`Vault is sealed`),
-		"Vault is sealed: unseal it (vault operator unseal), then run up again"},
+		"Vault is sealed: have it unsealed (vault operator unseal), then run up again"},
 	{regexp.MustCompile(`active cluster node not found|Vault is in standby|Code: 47[23]|answered 47[23]`),
 		"no active Vault answers: wait until one is (vault status), then run up again"},
 	{regexp.MustCompile(`invalid token`),

@@ -266,9 +266,9 @@ func faults() []fault {
 			provoke: func(f *faulty, _ *Stack, _ int) { f.stopVault() }, heal: (*faulty).restartVault},
 		{name: "Vault down in the middle", phases: both, how: "Vault stopped at half of the writes, connections cut", ends: fails, cause: "Vault is not there", extra: 1,
 			provoke: func(f *faulty, _ *Stack, write int) { f.gate.fail(at(write, first(f.stopVault, reset))) }, heal: (*faulty).restartVault},
-		{name: "sealed before", how: "sys/seal before the run", ends: fails, cause: "unseal it",
+		{name: "sealed before", how: "sys/seal before the run", ends: fails, cause: "have it unsealed",
 			provoke: func(f *faulty, _ *Stack, _ int) { require.NoError(f.t, f.Vault.Seal()) }, heal: unseal},
-		{name: "sealed in the middle", phases: both, how: "sys/seal at half of the writes", ends: fails, cause: "unseal it", extra: 1,
+		{name: "sealed in the middle", phases: both, how: "sys/seal at half of the writes", ends: fails, cause: "have it unsealed", extra: 1,
 			provoke: func(f *faulty, _ *Stack, write int) {
 				f.gate.fail(at(write, first(func() { _ = f.Vault.Seal() }, pass)))
 			}, heal: unseal},
@@ -325,11 +325,11 @@ func faults() []fault {
 			provoke: func(f *faulty, _ *Stack, write int) {
 				f.gate.fail(at(write, first(func() { f.disk.now.Store(true) }, pass)))
 			}, heal: func(f *faulty) { f.disk.now.Store(false) }},
-		{name: "token revoked in the middle", how: "auth/token/revoke at half of the writes", ends: fails, cause: "Set a new one", token: time.Hour, extra: 1,
+		{name: "token revoked in the middle", how: "auth/token/revoke at half of the writes", ends: fails, cause: "Set a new one|set it with", token: time.Hour, extra: 1,
 			provoke: func(f *faulty, _ *Stack, write int) {
 				f.gate.fail(at(write, first(func() { _ = f.Vault.Root().Auth().Token().RevokeTree(f.token) }, pass)))
 			}},
-		{name: "token expires in the middle", phases: both, how: "a token of 20 s, and a write that waits until it is dead", ends: fails, cause: "Set a new one", token: 20 * time.Second, extra: 1,
+		{name: "token expires in the middle", phases: both, how: "a token of 20 s, and a write that waits until it is dead", ends: fails, cause: "Set a new one|set it with", token: 20 * time.Second, extra: 1,
 			provoke: func(f *faulty, _ *Stack, write int) {
 				f.gate.fail(from(write, first(func() { f.awaitDeath() }, pass)))
 			}},

@@ -391,8 +391,8 @@ func TestOfTwoUpsAtOnceOneIsRefusedAndNeitherIsHarmed(t *testing.T) {
 
 func TestEachCauseIsOneSentenceThatSaysWhatToDo(t *testing.T) {
 	for _, cause := range causes {
-		require.Regexp(t, `: |[.,;] `, cause.sentence)
-		require.Regexp(t, regexp.MustCompile(`run up again|make policy|docs/operations`), cause.sentence)
+		require.Regexp(t, `: |[.,;] `, cause.sentence, "a cause, and what to do")
+		require.Regexp(t, regexp.MustCompile(`run up again|run the command again|up --refresh|make policy|docs/operations`), cause.sentence)
 	}
 	require.Empty(t, Explain(fmt.Errorf("something else")))
 }

@@ -101,11 +101,7 @@ type lock struct {
 // and the cancel: this process holds the sandbox (see vaultserver), and in it one run of a stack at a time. A lock whose
 // process lives, or is of another machine, stays, and the CLI will say whose it is.
 func (s *Stack) unlock(ctx context.Context) error {
-	project, err := s.Workspace().ProjectSettings(ctx)
-	if err != nil {
-		return err
-	}
-	folder := filepath.Join(s.sandbox.path("state"), ".pulumi", "locks", "organization", project.Name.String(), s.Name())
+	folder := filepath.Join(s.sandbox.path("state"), ".pulumi", "locks", "organization", s.sandbox.Project, s.Name())
 	deadline := time.Now().Add(patience)
 	for {
 		held, living, err := locks(folder)
