@@ -192,7 +192,7 @@ func newCluster(t *testing.T) *cluster {
 		"autopilot gives each node its vote; without, two nodes are no quorum")
 	c.gate.root = c.keys.RootToken
 	require.NoError(t, c.root().Sys().MountWithContext(t.Context(), "secret", &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
-	c.settle = c.useCluster
+	c.adjust = c.useCluster
 	return c
 }
 

@@ -50,7 +50,7 @@ func absolute(path string) string {
 type lab struct {
 	*Sandbox
 	t      *testing.T
-	settle func(*Settings) // what every configure of the test changes; nil: nothing
+	adjust func(*Settings) // what every configure of the test changes; nil: nothing
 }
 
 // newLab starts a sandbox that ends with the test.
@@ -100,8 +100,8 @@ func (l *lab) configure(stack string, credentials payloads, edits ...edit) *Stac
 			edit(m)
 		}
 	}}
-	if l.settle != nil {
-		l.settle(&settings)
+	if l.adjust != nil {
+		l.adjust(&settings)
 	}
 	configured, err := l.Configure(l.t.Context(), settings)
 	require.NoError(l.t, err)
