@@ -79,8 +79,8 @@ func DeployerPolicy(args Args) string {
 		DeployerGrants(args))
 }
 
-// PolicyText is grants in Vault's HCL, below a title of one or more lines. Paths need no escaping: package config refuses everything that HCL or a wildcard
-// would read otherwise than it is written.
+// PolicyText is grants in Vault's HCL, below a title of one or more lines. Paths need no escaping: package config refuses
+// everything that HCL or a wildcard would read otherwise than it is written.
 func PolicyText(title string, grants []Grant) string {
 	var p strings.Builder
 	fmt.Fprintf(&p, "# %s\n", strings.ReplaceAll(title, "\n", "\n# "))

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/stack"
+	"mlvault/sandbox/internal/vaultserver"
 )
 
 // secretsOf are credentials in every shape, made of canaries, and the canaries by name.
@@ -103,7 +104,8 @@ func newProof(t *testing.T, secrets ...secretsOf) *proof {
 	t.Setenv("TMPDIR", temp)
 	dir, phrase, token, weak, dead := t.TempDir(), rand.Text(), rand.Text(), rand.Text(), rand.Text()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "passphrase"), []byte(phrase), 0o600))
-	s, err := Open(t.Context(), Options{Root: repository(), Dir: dir, Pulumi: pulumiPath, Listen: loopback(t)})
+	listen := loopback(t)
+	s, err := Open(t.Context(), Options{Root: repository(), Dir: dir, Pulumi: pulumiPath, Vault: func(o *vaultserver.Options) { o.Listen = listen }})
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// showing are the ways to make the CLI or the plugin show secrets; TestProofOfWhatTheCLIShowsOnRequest runs them.
+// showing are the ways to make the CLI or the plugin show secrets; TestProveWhatTheCLIShowsOnRequest runs them.
 var showing = regexp.MustCompile(`--show-secrets|--logtostderr|--logflow|(?:^|\s)(?:-v|--verbose)[ =]?\d|(?:pulumi|up|preview|refresh|destroy)\b[^\n]*\s(?:-d|--debug)\b|` +
 	`PULUMI_DEBUG_|--tracing|--otel-traces|\bTF_LOG|TERRAFORM_VAULT_LOG|(?m:^\s*(?:debug|log-verbosity|show-secrets):)`)
 

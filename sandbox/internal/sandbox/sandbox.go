@@ -32,7 +32,6 @@ type Options struct {
 	Root   string // the repository, with Pulumi.yaml
 	Dir    string // state of the sandbox; made when missing
 	Pulumi string // path of the CLI
-	Listen string // loopback host:port for Vault; empty: 127.0.0.1, and the port of the run before
 
 	// Vault changes how Vault is started, for tests that need faults in it or look into its requests.
 	Vault func(*vaultserver.Options)
@@ -93,7 +92,7 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 
 // startVault starts Vault, the first time or after a Stop, where the run before left it: same storage, same address.
 func (s *Sandbox) startVault(ctx context.Context) (err error) {
-	options := vaultserver.Options{Dir: s.path("vault"), Listen: s.opts.Listen, LogFile: "vault.log"}
+	options := vaultserver.Options{Dir: s.path("vault"), LogFile: "vault.log"}
 	if s.opts.Vault != nil {
 		s.opts.Vault(&options)
 	}
