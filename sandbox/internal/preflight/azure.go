@@ -7,12 +7,27 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mlvault/internal/config"
 )
 
-// providers are Azure's resource providers of what the program makes.
-var providers = []string{
-	"Microsoft.Insights", "Microsoft.KeyVault", "Microsoft.MachineLearningServices", "Microsoft.ManagedIdentity",
-	"Microsoft.OperationalInsights", "Microsoft.Storage",
+// providers are Azure's resource providers of what the program makes. What is brought along exists, and so its provider is
+// registered where it is.
+func providers(azure config.Azure) []string {
+	names := []string{"Microsoft.MachineLearningServices", "Microsoft.ManagedIdentity"}
+	for name, makes := range map[string]bool{
+		"Microsoft.Storage":             azure.StorageAccountID == "",
+		"Microsoft.KeyVault":            azure.KeyVaultID == "",
+		"Microsoft.Insights":            azure.ApplicationInsightsID == "" || azure.Diagnostics,
+		"Microsoft.OperationalInsights": azure.LogAnalyticsWorkspaceID == "" && (azure.ApplicationInsightsID == "" || azure.Diagnostics),
+		"Microsoft.ContainerRegistry":   azure.CreateContainerRegistry,
+	} {
+		if makes {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // azure tells what can be known without asking Azure itself: whether there is a login that the Azure provider takes, and
@@ -38,7 +53,7 @@ func (c *checker) azure(ctx context.Context) {
 		c.unseen("registrations of Azure's resource providers: `az provider list` gave none")
 		return
 	}
-	for _, provider := range providers {
+	for _, provider := range providers(c.cfg.Azure) {
 		if !slices.ContainsFunc(registered, func(name string) bool { return strings.EqualFold(name, provider) }) {
 			c.problem("Azure: the resource provider %s is not registered in the subscription; `az provider register --namespace %s`", provider, provider)
 		}

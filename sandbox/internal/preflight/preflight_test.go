@@ -241,6 +241,14 @@ var rows = []row{
 	{"a provider that is not registered", "Azure: the resource provider Microsoft.Storage is not registered", "", func(a *attempt) {
 		azureCLI(a.t, azureScript("Microsoft.Insights microsoft.keyvault Microsoft.MachineLearningServices Microsoft.ManagedIdentity Microsoft.OperationalInsights"))
 	}},
+	{"a registry to make, whose provider is not registered", "Azure: the resource provider Microsoft.ContainerRegistry is not registered", "", func(a *attempt) {
+		a.settings["azure"] = map[string]any{"createContainerRegistry": true}
+		azureCLI(a.t, azureScript("microsoft.insights Microsoft.KeyVault Microsoft.MachineLearningServices Microsoft.ManagedIdentity Microsoft.OperationalInsights Microsoft.Storage"))
+	}},
+	{"a storage account of others, whose provider is not registered here", "", "", func(a *attempt) {
+		a.settings["azure"] = map[string]any{"storageAccountId": "/subscriptions/5a9db0c5-0000-4000-8000-000000000009/resourceGroups/data/providers/Microsoft.Storage/storageAccounts/mlstore"}
+		azureCLI(a.t, azureScript("microsoft.insights Microsoft.KeyVault Microsoft.MachineLearningServices Microsoft.ManagedIdentity Microsoft.OperationalInsights"))
+	}},
 	{"an Azure CLI with all it takes", "", "", func(a *attempt) {
 		azureCLI(a.t, azureScript("microsoft.insights Microsoft.KeyVault Microsoft.MachineLearningServices Microsoft.ManagedIdentity Microsoft.OperationalInsights Microsoft.Storage"))
 	}},
