@@ -160,7 +160,7 @@ func TestAJobThatIsNotTheDeployersIsRefusedAndItsTokenNotPrinted(t *testing.T) {
 		require.Empty(t, exported, name)
 		require.Equal(t, 1, strings.Count(logged, "\n"), "%s: one sentence, no stack trace:\n%s", name, logged)
 	}
-	_, exported, err := good.step("python3 .ci/vault_token.py login")
-	require.NoError(t, err, "the deployer's own job gets in")
+	logged, exported, err := good.step("python3 .ci/vault_token.py login")
+	require.NoError(t, err, "the deployer's own job gets in:\n%s", logged)
 	require.Contains(t, exported, "VAULT_TOKEN=")
 }
