@@ -22,9 +22,9 @@ func TestWithTheRecommendedSettingsAKilledRunLosesNothing(t *testing.T) {
 	t.Setenv("PULUMI_DIY_BACKEND_ZSTD", "true")
 	t.Setenv("GOGC", "400")
 	pids := filepath.Join(t.TempDir(), "pid")
-	real := pulumiPath
-	pulumiPath = notingItsPID(t, real, pids)
-	t.Cleanup(func() { pulumiPath = real })
+	original := pulumiPath
+	pulumiPath = notingItsPID(t, original, pids)
+	t.Cleanup(func() { pulumiPath = original })
 	l := newLab(t)
 
 	const credentials = 40
