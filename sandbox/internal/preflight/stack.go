@@ -39,7 +39,7 @@ type Resource struct {
 const (
 	typeMount   = "vault:index/mount:Mount"
 	typeBackend = "vault:jwt/authBackend:AuthBackend"
-	typeSecret  = "vault:kv/secretV2:SecretV2"
+	typeSecret  = "vault:kv/secretV2:SecretV2" //nolint:gosec // G101: a type, no credential.
 )
 
 // has tells whether the state knows a resource.

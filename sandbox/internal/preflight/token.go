@@ -110,9 +110,7 @@ func (c *checker) rights(ctx context.Context) {
 	}
 	c.may = map[string][]string{}
 	for _, path := range paths {
-		for _, capability := range list(answer.Data[path]) {
-			c.may[path] = append(c.may[path], capability)
-		}
+		c.may[path] = list(answer.Data[path])
 	}
 	lacking := 0
 	for _, grant := range grants {
