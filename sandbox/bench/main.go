@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", section.name, err)
 		}
-		fmt.Printf("\n%s\n", table)
+		fmt.Fprintf(os.Stdout, "\n%s\n", table)
 		// Written section by section: an interrupted run has not been for nothing.
 		if err := replaceSection(page, section.name, table); err != nil {
 			return err
