@@ -31,7 +31,7 @@ func TestARunThatChangesNothingAsksExactlyThis(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{
 		"GET auth/token/lookup-self": 1, "POST auth/token/create": 1, // once for the plugin
-		"GET */data/*": 2, "GET */metadata/*": 2, // for each credential
+		"GET */data/*": 1, "GET */metadata/*": 1, // ml_api_key; what the CLI could not mask is not read back
 		"GET sys/policies/acl/*": 1,
 		"GET sys/mounts/auth/*":  1, "GET sys/mounts/auth/*/tune": 1, "GET auth/*/config": 1,
 		"GET auth/*/role/*": 1,
