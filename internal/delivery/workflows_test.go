@@ -163,6 +163,7 @@ func eventsOf(on yaml.Node) (events []string) {
 		for i := 0; i < len(on.Content); i += 2 {
 			events = append(events, on.Content[i].Value)
 		}
+	default: // no event: the caller finds none
 	}
 	return events
 }

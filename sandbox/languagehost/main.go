@@ -165,6 +165,6 @@ func serve() error {
 		return err
 	}
 	// The CLI reads the port from the first line and ends the process when it is done.
-	_, _ = fmt.Println(handle.Port)
+	fmt.Fprintln(os.Stdout, handle.Port)
 	return <-handle.Done
 }

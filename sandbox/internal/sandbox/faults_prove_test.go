@@ -53,7 +53,7 @@ func TestProveTheWayBackWithoutTheSandbox(t *testing.T) {
 	_, err = configured.Stack.Up(t.Context(), optup.Refresh(), optup.SuppressProgress())
 	require.NoError(t, err)
 	t.Logf("after the up %d creations are pending", len(f.deployment(configured).PendingOperations))
-	_, err = configured.Stack.Refresh(t.Context(), optrefresh.ClearPendingCreates(), optrefresh.SuppressProgress())
+	_, err = configured.Refresh(t.Context(), optrefresh.ClearPendingCreates(), optrefresh.SuppressProgress())
 	require.NoError(t, err)
 	require.Empty(t, f.deployment(configured).PendingOperations)
 

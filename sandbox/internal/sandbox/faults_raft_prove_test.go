@@ -61,7 +61,7 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 		}
 		for _, p := range []phase{create, change} {
 			t.Run(x.name+", "+string(p), func(t *testing.T) {
-				c.t, c.lab.t = t, t
+				c.t = t
 				before, wanted := payloads(nil), generation("new")
 				if p == create {
 					c.reset()

@@ -188,13 +188,6 @@ func several(n int, generation string) payloads {
 	return credentials
 }
 
-// tryUp runs up, which may fail, and returns the error with all output of the CLI in it.
-func (l *lab) tryUp(ctx context.Context, credentials payloads, edits ...edit) error {
-	l.t.Helper()
-	_, err := l.configure("dev", credentials, edits...).Up(ctx, optup.SuppressProgress())
-	return err
-}
-
 // cliPID is the process of the CLI that holds the stack, from its lock.
 func (l *lab) cliPID() int {
 	found, err := filepath.Glob(filepath.Join(l.path("state"), ".pulumi", "locks", "organization", "*", "dev", "*.json"))

@@ -88,26 +88,31 @@ func (w *statusWriter) WriteHeader(status int) {
 
 // combination is a set of settings that changes what the deployer needs.
 type combination struct {
-	name  string
-	edits func(t *testing.T) []edit
+	name     string
+	settings map[string]string
 }
 
 // combinations is what the deployer's policy depends on: nothing, each setting alone, and all of them together.
 var combinations = []combination{
-	{"default", func(*testing.T) []edit { return nil }},
-	{"createMount", func(t *testing.T) []edit {
-		return []edit{with(t, "vault.createMount", "true"), with(t, "vault.mount", "made")}
+	{"default", nil},
+	{"createMount", map[string]string{"vault.createMount": "true", "vault.mount": "made"}},
+	{"createAuthBackend=false", map[string]string{"workload.createAuthBackend": "false"}},
+	{"disableRead", map[string]string{"vault.disableRead": "true"}},
+	{"deleteOnDestroy", map[string]string{"vault.deleteOnDestroy": "true"}},
+	{"skipChildToken", map[string]string{"vault.skipChildToken": "true"}},
+	{"all", map[string]string{
+		"vault.createMount": "true", "vault.mount": "made", "workload.createAuthBackend": "false",
+		"vault.disableRead": "true", "vault.deleteOnDestroy": "true", "vault.skipChildToken": "true",
 	}},
-	{"createAuthBackend=false", func(t *testing.T) []edit { return []edit{with(t, "workload.createAuthBackend", "false")} }},
-	{"disableRead", func(t *testing.T) []edit { return []edit{with(t, "vault.disableRead", "true")} }},
-	{"deleteOnDestroy", func(t *testing.T) []edit { return []edit{with(t, "vault.deleteOnDestroy", "true")} }},
-	{"skipChildToken", func(t *testing.T) []edit { return []edit{with(t, "vault.skipChildToken", "true")} }},
-	{"all", func(t *testing.T) []edit {
-		return []edit{
-			with(t, "vault.createMount", "true"), with(t, "vault.mount", "made"), with(t, "workload.createAuthBackend", "false"),
-			with(t, "vault.disableRead", "true"), with(t, "vault.deleteOnDestroy", "true"), with(t, "vault.skipChildToken", "true"),
-		}
-	}},
+}
+
+func (c combination) edits(t *testing.T) []edit {
+	t.Helper()
+	var edits []edit
+	for key, value := range c.settings {
+		edits = append(edits, with(t, key, value))
+	}
+	return edits
 }
 
 // deployer is a token of a policy, which restrict changes while it lives. It has no other policy, not even default.
