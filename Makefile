@@ -100,5 +100,5 @@ generate: ## the slim SDKs under sdks/, from their schemas
 	go -C sandbox run ./generate -pulumi "$(CURDIR)/.sandbox/bin/pulumi"
 
 # make bench SIZES=1,10,100 leaves the long one out
-bench: ## measure against floors, about 20 minutes, and write the tables of docs/benchmarks.md
+bench: ## measure against floors, about 11 minutes, and write the tables of docs/benchmarks.md
 	go -C sandbox run ./bench $(if $(SIZES),-sizes "$(SIZES)") $(if $(ONLY),-only "$(ONLY)")

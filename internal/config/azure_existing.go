@@ -20,7 +20,7 @@ const (
 func (a *Azure) validateExisting(c *collector) {
 	if group := a.ExistingResourceGroup; group != "" {
 		const key = "azure.existingResourceGroup"
-		if !groupRule.pattern.MatchString(group) {
+		if !groupRule.valid(group) {
 			c.addf(key, "%s is not a resource group's name: %s", c.show(key, group), groupRule.text)
 		}
 		onlyOne(c, "azure.names.resourceGroup", a.Names.ResourceGroup != "", key)
@@ -91,7 +91,7 @@ func checkID(c *collector, key string, id *string, armType string) string {
 func parseID(id, armType string) (canonical, name, found string) {
 	parts := strings.Split(id, "/")
 	if len(parts) != 9 || parts[0] != "" || !strings.EqualFold(parts[1], "subscriptions") || !guid.MatchString(strings.ToLower(parts[2])) ||
-		!strings.EqualFold(parts[3], "resourceGroups") || !groupRule.pattern.MatchString(parts[4]) ||
+		!strings.EqualFold(parts[3], "resourceGroups") || !groupRule.valid(parts[4]) ||
 		!strings.EqualFold(parts[5], "providers") || parts[8] == "" || strings.ContainsFunc(parts[8], notInName) {
 		return "", "", ""
 	}

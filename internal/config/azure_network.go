@@ -56,13 +56,19 @@ func (cfg *Config) VaultHost() Secret {
 }
 
 var (
-	hostName   = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+	hostName   = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
 	serviceTag = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)*$`)
 	portRanges = regexp.MustCompile(`^\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*$`)
 	subGroup   = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 	// ruleName is the parameter ruleName of workspaceRP.json 2024-10-01.
-	ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,32}$`)
+	ruleName = nameRule{3, 33, regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`), "3 to 33 letters, digits, - _, starting with a letter or digit"}
 )
+
+// fullyQualified tells whether a host is a name that DNS can hold: two labels or more, of 63 characters at most each.
+func fullyQualified(host string) bool {
+	tooLong := func(label string) bool { return len(label) > 63 }
+	return hostName.MatchString(host) && !slices.ContainsFunc(strings.Split(host, "."), tooLong)
+}
 
 func (cfg *Config) validateNetwork(c *collector) {
 	const key = "azure.managedNetwork"
@@ -93,8 +99,8 @@ func (cfg *Config) validateNetwork(c *collector) {
 			c.addf(key+".fqdn", "is Vault's host, which has its rule already and is a secret; remove it")
 		}
 		switch folded := strings.ToLower(rule.Name); {
-		case !ruleName.MatchString(rule.Name):
-			c.addf(key+".name", "%s is not a name that Azure takes: 3 to 33 letters, digits, - _, starting with a letter or digit", c.show(key, rule.Name))
+		case !ruleName.valid(rule.Name):
+			c.addf(key+".name", "%s is not a name that Azure takes: %s", c.show(key, rule.Name), ruleName.text)
 		case seen[folded] && folded == vaultRule:
 			c.addf(key+".name", "%q is the rule that the program makes; choose another name", vaultRule)
 		case seen[folded]:
@@ -117,7 +123,7 @@ func (cfg *Config) validateVaultRule(c *collector) {
 	switch port := u.Port(); {
 	case net.ParseIP(u.Hostname()) != nil:
 		c.addf(key, "is an IP address, and %s, whose rules for hosts take names only; give Vault a DNS name", mode)
-	case !hostName.MatchString(u.Hostname()):
+	case !fullyQualified(u.Hostname()):
 		c.addf(key, "has no fully qualified host name, and %s, whose rules for hosts take nothing else", mode)
 	case port != "" && port != "443" && port != "80":
 		c.addf(key, "has another port than 443 or 80, and %s, whose rules for hosts open those two only; "+
@@ -160,7 +166,7 @@ func (r *OutboundRule) validate(c *collector, key, mode string) {
 	case mode == networkInternet:
 		c.addf(key, "opens nothing: %s lets all out already, and takes rules for private endpoints only", networkInternet)
 	case r.FQDN != "":
-		if !hostName.MatchString(strings.TrimPrefix(r.FQDN, "*.")) {
+		if !fullyQualified(strings.TrimPrefix(r.FQDN, "*.")) {
 			c.addf(key+".fqdn", "%s is not a host name, or *. and a domain; it has no scheme, port or path", c.show(key, r.FQDN))
 		}
 	default:

@@ -255,6 +255,8 @@ var refusals = []struct {
 	{"a rule to two places", rule(`"name":"pypi","fqdn":"pypi.org","serviceTag":"AzureMonitor","portRanges":"443"`), "outboundRules[0]: needs one of"},
 	{"a rule to a URL", rule(`"name":"pypi","fqdn":"https://pypi.org"`), "outboundRules[0].fqdn: "},
 	{"a rule to an address", rule(`"name":"pypi","fqdn":"10.0.0.1"`), "outboundRules[0].fqdn: "},
+	{"a rule of 34", rule(`"name":"` + strings.Repeat("r", 34) + `","fqdn":"pypi.org"`), "outboundRules[0].name: "},
+	{"a rule to a label of 64", rule(`"name":"pypi","fqdn":"` + strings.Repeat("a", 64) + `.org"`), "outboundRules[0].fqdn: "},
 	{"a rule to everything", rule(`"name":"all","fqdn":"*"`), "outboundRules[0].fqdn: "},
 	{"a rule to Vault", rule(`"name":"mine","fqdn":"VAULT.example.com"`), "outboundRules[0].fqdn: is Vault's host"},
 	{"a host with a port range", rule(`"name":"pypi","fqdn":"pypi.org","portRanges":"443"`), "outboundRules[0]: has protocol or portRanges"},
@@ -358,6 +360,27 @@ func TestEachRefusalNamesItsKeyAndQuotesNoSecret(t *testing.T) {
 				t.Errorf("want this one problem, got %v", err)
 			}
 		})
+	}
+}
+
+func TestAzuresLengthsOfNamesHoldAtBothEnds(t *testing.T) {
+	for field, length := range map[string][2]int{
+		"resourceGroup": {1, 90}, "jobIdentity": {3, 128}, "storageAccount": {3, 24}, "keyVault": {3, 24}, "logAnalytics": {4, 63},
+		"applicationInsights": {1, 255}, "containerRegistry": {5, 50}, "workspace": {3, 33}, "computeCluster": {3, 32},
+	} {
+		refused := func(length int) bool {
+			values := valid()
+			values["mlvault:azure"] = fmt.Sprintf(`{"createContainerRegistry":true,"names":{%q:%q}}`, field, strings.Repeat("a", length))
+			_, err := From(plainFake{values})
+			return err != nil
+		}
+		shortest, longest := length[0], length[1]
+		if refused(shortest) || refused(longest) {
+			t.Errorf("%s: a name of %d or of %d characters is refused", field, shortest, longest)
+		}
+		if shortest > 1 && !refused(shortest-1) || !refused(longest+1) { // an empty name is none
+			t.Errorf("%s: a name shorter than %d or longer than %d characters is taken", field, shortest, longest)
+		}
 	}
 }
 
