@@ -8,7 +8,7 @@ import (
 
 // The Vault plugin logs every secret that it reads, whole and in Go's syntax (%#v), and `--json`, `--debug` and the event
 // log show the line. The CLI replaces in it what equals a configuration secret, as it was set or as JSON writes it
-// (CreateFilter in pulumi/sdk/v3/go/common/util/logging). So a credential may be read back only if each of its values is
+// (AddGlobalSecretFilter in pulumi/sdk/v3/go/common/util/logging). So a credential may be read back only if each of its values is
 // certain to be replaced there; [Credential.Masked] says which are.
 
 // minMasked is the length of the shortest text that the CLI replaces. Nothing shorter is kept from any output.
