@@ -9,6 +9,7 @@ replace (
 	github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2 => ../sdks/machinelearningservices
 	github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2 => ../sdks/managedidentity
 	mlvault => ../
+	mlvault/preflight => ../preflight
 )
 
 tool github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
@@ -46,6 +47,7 @@ require (
 	google.golang.org/protobuf v1.36.12
 	gopkg.in/yaml.v3 v3.0.1
 	mlvault v0.0.0-00010101000000-000000000000
+	mlvault/preflight v0.0.0-00010101000000-000000000000
 )
 
 require (

@@ -1,9 +1,9 @@
-// Package preflight tells before an up whether it would work: preview asks Vault nothing, so that a dead token, a sealed
+// Package check tells before an up whether it would work: preview asks Vault nothing, so that a dead token, a sealed
 // Vault or a missing mount shows only when half of Azure is built.
 //
 // It reads a real stack's configuration by the program's own loader and asks a real Vault as the deployer would, with
 // requests that change nothing. It imports Vault's API client and Pulumi's Automation API, and nothing of the sandbox.
-package preflight
+package check
 
 import (
 	"context"

@@ -1,19 +1,17 @@
-package preflight
+package preflight_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/config"
+	"mlvault/preflight/check"
 	"mlvault/sandbox/internal/cli"
 )
 
@@ -23,32 +21,27 @@ const (
 )
 
 // project is this repository's, in a folder of its own, with a backend in files and the real CLI.
-func project(t *testing.T) CLI {
+func project(t *testing.T) check.CLI {
 	t.Helper()
 	repository, err := filepath.Abs("../../..")
 	require.NoError(t, err)
 	builder := cli.Builder{Module: filepath.Join(repository, "sandbox"), Bin: filepath.Join(repository, ".sandbox", "bin"), Log: os.Stderr}
 	found, err := builder.Find(t.Context())
 	require.NoError(t, err)
-	options := &auto.PulumiCommandOptions{}
-	if bin := filepath.Dir(found.Path); filepath.Base(bin) == "bin" {
-		options.Root = filepath.Dir(bin)
-	}
-	command, err := auto.NewPulumiCommand(options)
-	require.NoError(t, err)
 	root, state := t.TempDir(), t.TempDir()
 	text, err := os.ReadFile(filepath.Join(repository, "Pulumi.yaml"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(root, "Pulumi.yaml"), text, 0o600))
-	return CLI{Command: command, Root: root, Environment: []string{
+	return check.CLI{Path: found.Path, Root: root, Environment: []string{
 		"PULUMI_BACKEND_URL=file://" + filepath.ToSlash(state), "PULUMI_CONFIG_PASSPHRASE=x", "PULUMI_HOME=" + t.TempDir(),
 	}}
 }
 
-func (c CLI) must(t *testing.T, args ...string) {
+func must(t *testing.T, c check.CLI, args ...string) []byte {
 	t.Helper()
-	_, said, _, err := c.Command.Run(t.Context(), c.Root, nil, nil, nil, c.Environment, args...)
-	require.NoError(t, err, said)
+	out, err := c.Run(t.Context(), nil, args...)
+	require.NoError(t, err)
+	return out
 }
 
 func TestARealStackIsReadAsTheProgramReadsIt(t *testing.T) {
@@ -56,13 +49,13 @@ func TestARealStackIsReadAsTheProgramReadsIt(t *testing.T) {
 	_, err := c.Load(t.Context(), "dev")
 	require.ErrorContains(t, err, "no stack named 'dev' found")
 
-	c.must(t, "stack", "init", "dev")
+	must(t, c, "stack", "init", "dev")
 	_, err = c.Load(t.Context(), "dev")
 	var problems config.Problems
 	require.True(t, errors.As(err, &problems), "%v", err)
 	require.ErrorContains(t, err, "credentials: is missing")
 
-	c.must(t, "config", "set-all", "--stack", "dev", "--path", "--secret", "vaultAddress="+addressCanary, "--secret", "vaultToken="+tokenCanary,
+	must(t, c, "config", "set-all", "--stack", "dev", "--path", "--secret", "vaultAddress="+addressCanary, "--secret", "vaultToken="+tokenCanary,
 		"--secret", "credentials.ml_api_key.api_key="+payloadCanary, "--secret", `credentials.store={"port":5432,"password":"`+payloadCanary+`"}`,
 		"--plaintext", "workload.audience=api://x", "--plaintext", "azure-native:location=westeurope", "--plaintext", "vault.mount=kv")
 	s, err := c.Load(t.Context(), "dev")
@@ -78,7 +71,7 @@ func TestARealStackIsReadAsTheProgramReadsIt(t *testing.T) {
 	require.NotContains(t, s.Policy(), "canary")
 	require.Contains(t, s.Policy(), `path "kv/data/mlvault/dev/ml_api_key" {`)
 
-	c.must(t, "config", "rm", "--stack", "dev", "vaultToken")
+	must(t, c, "config", "rm", "--stack", "dev", "vaultToken")
 	t.Setenv("VAULT_TOKEN", tokenCanary+"-of-the-shell")
 	t.Setenv("VAULT_NAMESPACE", "elsewhere")
 	s, err = c.Load(t.Context(), "dev")
@@ -87,7 +80,7 @@ func TestARealStackIsReadAsTheProgramReadsIt(t *testing.T) {
 	require.Equal(t, "VAULT_TOKEN", s.TokenFrom)
 	require.Equal(t, []string{"VAULT_NAMESPACE"}, s.Environment)
 
-	c.must(t, "config", "set", "--stack", "dev", "vaultToken", tokenCanary, "--plaintext")
+	must(t, c, "config", "set", "--stack", "dev", "vaultToken", tokenCanary, "--plaintext")
 	_, err = c.Load(t.Context(), "dev")
 	require.ErrorContains(t, err, "vaultToken: is in plain text")
 	require.NotContains(t, err.Error(), "canary")
@@ -95,16 +88,14 @@ func TestARealStackIsReadAsTheProgramReadsIt(t *testing.T) {
 
 func TestWhatTheStateSaysIsTheStacksOwnAndWhatLeavesItNeedsARight(t *testing.T) {
 	c := project(t)
-	c.must(t, "stack", "init", "dev")
-	c.must(t, "config", "set-all", "--stack", "dev", "--path", "--secret", "vaultAddress="+addressCanary, "--secret", "credentials.stays.k=v",
+	must(t, c, "stack", "init", "dev")
+	must(t, c, "config", "set-all", "--stack", "dev", "--path", "--secret", "vaultAddress="+addressCanary, "--secret", "credentials.stays.k=v",
 		"--plaintext", "workload.audience=api://x", "--plaintext", "azure-native:location=westeurope")
-	out, said, _, err := c.Command.Run(t.Context(), c.Root, nil, nil, nil, c.Environment, "stack", "export", "--stack", "dev")
-	require.NoError(t, err, said)
 	var state map[string]any
-	require.NoError(t, json.Unmarshal([]byte(out), &state))
+	require.NoError(t, c.JSON(t.Context(), &state, "stack", "export", "--stack", "dev"))
 	secret := func(name string, purges bool) map[string]any {
 		return map[string]any{
-			"urn": "urn:pulumi:dev::mlvault::vault:kv/secretV2:SecretV2::" + name, "type": typeSecret, "custom": true, "id": "secret/data/mlvault/dev/" + name,
+			"urn": "urn:pulumi:dev::mlvault::vault:kv/secretV2:SecretV2::" + name, "type": check.TypeSecret, "custom": true, "id": "secret/data/mlvault/dev/" + name,
 			"outputs": map[string]any{"deleteAllVersions": purges},
 		}
 	}
@@ -115,35 +106,15 @@ func TestWhatTheStateSaysIsTheStacksOwnAndWhatLeavesItNeedsARight(t *testing.T) 
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "state.json")
 	require.NoError(t, os.WriteFile(file, edited, 0o600))
-	c.must(t, "stack", "import", "--stack", "dev", "--file", file)
+	must(t, c, "stack", "import", "--stack", "dev", "--file", file)
 
 	s, err := c.Load(t.Context(), "dev")
 	require.NoError(t, err)
-	require.True(t, s.has(typeSecret, "secret/data/mlvault/dev/stays"))
-	require.False(t, s.has(typeSecret, "secret/data/mlvault/dev/other"))
+	require.True(t, s.Has(check.TypeSecret, "secret/data/mlvault/dev/stays"))
+	require.False(t, s.Has(check.TypeSecret, "secret/data/mlvault/dev/other"))
 	_, leaving, found := strings.Cut(s.Policy(), "# These left the configuration.")
 	require.True(t, found)
 	require.Contains(t, leaving, "path \"secret/data/mlvault/dev/gone\" {\n  capabilities = [\"delete\"]\n}")
 	require.Contains(t, leaving, "path \"secret/metadata/mlvault/dev/purged\" {\n  capabilities = [\"delete\"]\n}")
 	require.NotContains(t, leaving, "stays")
-}
-
-// The CLI's standard output has the values in the clear, and the Automation API's own errors quote it.
-func TestAnAnswerOfTheCLIIsNeverQuoted(t *testing.T) {
-	c := CLI{Command: saying{out: payloadCanary}}
-	require.NotContains(t, c.json(t.Context(), new(any), "config").Error(), "canary")
-	c = CLI{Command: saying{out: payloadCanary, err: errors.New("exit status 1: " + payloadCanary)}}
-	require.NotContains(t, c.json(t.Context(), new(any), "config").Error(), "canary")
-}
-
-// saying is a CLI with one answer.
-type saying struct {
-	auto.PulumiCommand
-
-	out string
-	err error
-}
-
-func (s saying) Run(context.Context, string, io.Reader, []io.Writer, []io.Writer, []string, ...string) (string, string, int, error) {
-	return s.out, "error: something", 1, s.err
 }

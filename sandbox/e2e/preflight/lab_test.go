@@ -1,4 +1,5 @@
-package preflight
+// Package preflight_test holds the preflight to a real Vault, a real issuer and the real CLI.
+package preflight_test
 
 import (
 	"context"
@@ -30,6 +31,7 @@ import (
 
 	"mlvault/internal/config"
 	"mlvault/internal/stack"
+	"mlvault/preflight/check"
 	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/vaultserver"
 )
@@ -86,7 +88,7 @@ type attempt struct {
 	settings settings
 	address  string
 	token    string
-	stack    Stack
+	stack    check.Stack
 }
 
 // attempt is right in everything. The token has the deployer's policy and the default one, as Vault gives it.
@@ -106,12 +108,12 @@ func (l *lab) attempt(t *testing.T) *attempt {
 // config is the settings as the program reads them.
 func (a *attempt) config() *config.Config {
 	a.t.Helper()
-	src := source{project: "mlvault", stack: "dev", texts: map[string]string{"azure-native:location": "westeurope", "mlvault:vaultAddress": a.address},
-		secret: map[string]bool{"mlvault:vaultAddress": true, "mlvault:credentials": true}}
+	src := check.Source{In: "mlvault", Of: "dev", Texts: map[string]string{"azure-native:location": "westeurope", "mlvault:vaultAddress": a.address},
+		Secrets: map[string]bool{"mlvault:vaultAddress": true, "mlvault:credentials": true}}
 	for section, fields := range a.settings {
 		text, err := json.Marshal(fields)
 		require.NoError(a.t, err)
-		src.texts["mlvault:"+section] = string(text)
+		src.Texts["mlvault:"+section] = string(text)
 	}
 	cfg, err := config.From(src)
 	require.NoError(a.t, err)
@@ -119,7 +121,7 @@ func (a *attempt) config() *config.Config {
 }
 
 // check runs the preflight and looks for what must never be in its report.
-func (a *attempt) check() Report {
+func (a *attempt) check() check.Report {
 	a.t.Helper()
 	a.stack.Config = a.config()
 	if a.token == "" {
@@ -129,7 +131,7 @@ func (a *attempt) check() Report {
 		a.stack.Token = config.NewSecret(a.token)
 	}
 	a.stack.TokenFrom = "vaultToken"
-	report := Check(a.t.Context(), a.stack)
+	report := check.Check(a.t.Context(), a.stack)
 	address, err := url.Parse(a.address)
 	require.NoError(a.t, err)
 	for _, texts := range [][]string{report.Problems, report.Warnings, report.Unseen, report.Passed} {

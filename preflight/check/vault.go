@@ -1,4 +1,4 @@
-package preflight
+package check
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// patience is for one answer.
-var patience = 10 * time.Second
+// Patience is how long one answer may take.
+var Patience = 10 * time.Second
 
 // certificateLife is the rest of a certificate's life below which it is worth a warning.
 const certificateLife = 14 * 24 * time.Hour
@@ -96,7 +96,7 @@ func (c *checker) newClient() (*client, bool) {
 	created, err := api.NewClient(&api.Config{
 		Address:    c.cfg.Address.Reveal(),
 		HttpClient: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: settings}},
-		Timeout:    patience,
+		Timeout:    Patience,
 		MaxRetries: 0,
 	})
 	if err != nil {
@@ -139,7 +139,7 @@ func (c *checker) unreachable(err error) string {
 	case errors.As(err, &answer):
 		return fmt.Sprintf("what answers there is not Vault (status %d); give scheme, host and port of its API", answer.StatusCode)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Sprintf("no answer within %s; check the network, the firewall and the VPN", patience)
+		return fmt.Sprintf("no answer within %s; check the network, the firewall and the VPN", Patience)
 	case isJSONError(err):
 		return "what answers there is not Vault; give scheme, host and port of its API"
 	}

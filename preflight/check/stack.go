@@ -1,16 +1,20 @@
-package preflight
+package check
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"gopkg.in/yaml.v3"
 
 	"mlvault/internal/config"
 	"mlvault/internal/credentials"
@@ -36,14 +40,15 @@ type Resource struct {
 	Purges bool // deleteAllVersions of a secret
 }
 
+// Pulumi's types of what a stack has in Vault.
 const (
-	typeMount   = "vault:index/mount:Mount"
-	typeBackend = "vault:jwt/authBackend:AuthBackend"
-	typeSecret  = "vault:kv/secretV2:SecretV2" //nolint:gosec // G101: a type, no credential.
+	TypeMount   = "vault:index/mount:Mount"
+	TypeBackend = "vault:jwt/authBackend:AuthBackend"
+	TypeSecret  = "vault:kv/secretV2:SecretV2" //nolint:gosec // G101: a type, no credential.
 )
 
-// has tells whether the state knows a resource.
-func (s Stack) has(kind, id string) bool {
+// Has tells whether the state knows a resource.
+func (s Stack) Has(kind, id string) bool {
 	return slices.ContainsFunc(s.Resources, func(r Resource) bool { return r.Type == kind && r.ID == id })
 }
 
@@ -56,7 +61,7 @@ func (s Stack) Leaving() []credentials.Grant {
 	}
 	var grants []credentials.Grant
 	for _, resource := range s.Resources {
-		if resource.Type != typeSecret || stays[resource.ID] {
+		if resource.Type != TypeSecret || stays[resource.ID] {
 			continue
 		}
 		path := resource.ID
@@ -79,35 +84,52 @@ func (s Stack) Policy() string {
 
 // CLI is the Pulumi CLI in a project's folder.
 type CLI struct {
-	Command     auto.PulumiCommand
+	Path        string // of the command; empty: pulumi on PATH
 	Root        string
 	Environment []string // beside the process's own: NAME=value
+}
+
+// project is the name in Pulumi.yaml, which is the namespace of the configuration.
+func (c CLI) project() (string, error) {
+	for _, name := range []string{"Pulumi.yaml", "Pulumi.yml", "Pulumi.json"} {
+		text, err := os.ReadFile(filepath.Join(c.Root, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		var project struct{ Name string }
+		if err == nil {
+			err = yaml.Unmarshal(text, &project)
+		}
+		if err == nil && project.Name == "" {
+			err = errors.New("it has no name")
+		}
+		if err != nil {
+			return "", fmt.Errorf("%s in %s: %w", name, c.Root, err)
+		}
+		return project.Name, nil
+	}
+	return "", fmt.Errorf("there is no Pulumi.yaml in %s: name the project's folder with -root", c.Root)
 }
 
 // Load reads a stack's configuration through the program's own loader. A configuration that it refuses is
 // a [config.Problems]; no error quotes a value.
 func (c CLI) Load(ctx context.Context, name string) (Stack, error) {
-	project, err := auto.NewLocalWorkspace(ctx, auto.WorkDir(c.Root), auto.Pulumi(c.Command))
+	project, err := c.project()
 	if err != nil {
-		return Stack{}, fmt.Errorf("project in %s: %w", c.Root, err)
-	}
-	settings, err := project.ProjectSettings(ctx)
-	if err != nil {
-		return Stack{}, fmt.Errorf("project in %s: %w", c.Root, err)
+		return Stack{}, err
 	}
 	var values map[string]struct {
 		Value  string
 		Secret bool
 	}
-	if err := c.json(ctx, &values, "config", "--show-secrets", "--json", "--stack", name); err != nil {
+	if err := c.JSON(ctx, &values, "config", "--show-secrets", "--json", "--stack", name); err != nil {
 		return Stack{}, fmt.Errorf("configuration of stack %s: %w", name, err)
 	}
-	src, texts := source{project: string(settings.Name), stack: name, secret: map[string]bool{}}, map[string]string{}
+	texts, secrets := map[string]string{}, map[string]bool{}
 	for key, value := range values {
-		texts[key], src.secret[key] = value.Value, value.Secret
+		texts[key], secrets[key] = value.Value, value.Secret
 	}
-	src.texts = texts
-	cfg, err := config.From(src)
+	cfg, err := config.From(Source{In: project, Of: name, Texts: texts, Secrets: secrets})
 	if err != nil {
 		return Stack{}, err
 	}
@@ -166,7 +188,7 @@ func (c CLI) resources(ctx context.Context, name string) ([]Resource, error) {
 			}
 		}
 	}
-	if err := c.json(ctx, &export, "stack", "export", "--stack", name); err != nil { // without --show-secrets: ciphertext
+	if err := c.JSON(ctx, &export, "stack", "export", "--stack", name); err != nil { // without --show-secrets: ciphertext
 		return nil, err
 	}
 	var resources []Resource
@@ -178,29 +200,51 @@ func (c CLI) resources(ctx context.Context, name string) ([]Resource, error) {
 	return resources, nil
 }
 
-// json runs the CLI and reads its answer. Its standard output may hold secrets, so no error quotes it, which the errors
-// of the Automation API's own methods do.
-func (c CLI) json(ctx context.Context, into any, args ...string) error {
-	environment := append([]string{"PULUMI_SKIP_UPDATE_CHECK=true"}, c.Environment...)
-	out, said, _, err := c.Command.Run(ctx, c.Root, nil, nil, nil, environment, args...)
+// Run runs the CLI. Its standard output may hold secrets, so no error quotes it.
+func (c CLI) Run(ctx context.Context, input io.Reader, args ...string) ([]byte, error) {
+	path := c.Path
+	if path == "" {
+		path = "pulumi"
+	}
+	var said bytes.Buffer
+	cmd := exec.CommandContext(ctx, path, append(args, "--non-interactive")...) //nolint:gosec // G204: the Pulumi CLI that the caller chose.
+	cmd.Dir, cmd.Stdin, cmd.Stderr = c.Root, input, &said
+	cmd.Env = append(append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true"), c.Environment...)
+	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, errors.New("there is no Pulumi CLI on PATH. Install it: https://www.pulumi.com/docs/install/")
+	}
 	if err != nil {
-		said = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(said), "error:"))
-		return fmt.Errorf("`pulumi %s` says: %s", strings.Join(args[:1], " "), said)
+		text := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(said.String()), "error:"))
+		return nil, fmt.Errorf("`pulumi %s` failed: %s", args[0], text)
 	}
-	if json.Unmarshal([]byte(out), into) != nil {
-		return fmt.Errorf("`pulumi %s` gave something else than JSON", strings.Join(args[:1], " "))
-	}
-	return nil
+	return out, nil
 }
 
-// source is a configuration as [config.From] reads it.
-type source struct {
-	project, stack string
-	texts          map[string]string
-	secret         map[string]bool
+// JSON runs the CLI and reads its answer.
+func (c CLI) JSON(ctx context.Context, into any, args ...string) error {
+	out, err := c.Run(ctx, nil, args...)
+	if err == nil && json.Unmarshal(out, into) != nil {
+		err = fmt.Errorf("`pulumi %s` did not print JSON. Check that `pulumi version` is 3.208.0 or newer", args[0])
+	}
+	return err
 }
 
-func (s source) GetConfig(key string) (string, bool) { text, set := s.texts[key]; return text, set }
-func (s source) IsConfigSecret(key string) bool      { return s.secret[key] }
-func (s source) Project() string                     { return s.project }
-func (s source) Stack() string                       { return s.stack }
+// Source is a configuration as [config.From] reads it.
+type Source struct {
+	In, Of  string            // project, stack
+	Texts   map[string]string // by key with its namespace
+	Secrets map[string]bool   // whether any part of a key is encrypted
+}
+
+// GetConfig is what `pulumi config` shows.
+func (s Source) GetConfig(key string) (string, bool) { text, set := s.Texts[key]; return text, set }
+
+// IsConfigSecret tells whether any part of a key is encrypted.
+func (s Source) IsConfigSecret(key string) bool { return s.Secrets[key] }
+
+// Project is the namespace of the keys.
+func (s Source) Project() string { return s.In }
+
+// Stack is the stack's name.
+func (s Source) Stack() string { return s.Of }

@@ -1,4 +1,4 @@
-package preflight
+package check
 
 import (
 	"context"
@@ -33,7 +33,7 @@ func (c *checker) issuer(ctx context.Context) {
 		c.unseen("the issuer's document: this machine's CAs cannot be read")
 		return
 	}
-	client := http.Client{Timeout: patience, Transport: &http.Transport{
+	client := http.Client{Timeout: Patience, Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", nil)

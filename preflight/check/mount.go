@@ -1,4 +1,4 @@
-package preflight
+package check
 
 import (
 	"context"
@@ -32,7 +32,7 @@ func (c *checker) mounted(ctx context.Context, path string, sight bool) (kind, v
 func (c *checker) mount(ctx context.Context) bool {
 	v := c.cfg.Vault
 	kind, version, known := c.mounted(ctx, v.Mount, c.sees(stack.DeployerGrants(c.cfg)[0].Path)) // the first credential
-	ours := c.stack.has(typeMount, v.Mount)
+	ours := c.stack.Has(TypeMount, v.Mount)
 	switch {
 	case !known:
 		c.unseen("mount %s: the token has no right that can be seen below it", v.Mount)
@@ -98,7 +98,7 @@ func (c *checker) secrets(ctx context.Context) {
 		}
 		labels, _ := answer.Data["custom_metadata"].(map[string]any)
 		ours := labels["project"] == owner["project"] && labels["stack"] == owner["stack"]
-		if !ours && !c.stack.has(typeSecret, at("data")) {
+		if !ours && !c.stack.Has(TypeSecret, at("data")) {
 			c.problem("credentials.%s: somebody else's secret is at %s, and an up would overwrite it; choose another name or vault.prefix, or give it "+
 				"to this stack: `vault kv metadata patch -mount=%s -custom-metadata=project=%s -custom-metadata=stack=%s %s/%s`",
 				credential.Name, at("data"), c.cfg.Vault.Mount, c.cfg.Project, c.cfg.Stack, c.cfg.Vault.Prefix, credential.Name)
@@ -123,7 +123,7 @@ func (c *checker) authBackend(ctx context.Context) {
 	switch {
 	case !known:
 		c.unseen("auth backend %s: the token has no right that can be seen below it", path)
-	case create && kind != "" && !c.stack.has(typeBackend, path):
+	case create && kind != "" && !c.stack.Has(TypeBackend, path):
 		c.problem("workload.authPath: auth/%s is taken, and not by this stack's state; choose another path, set workload.createAuthBackend to false if it is "+
 			"meant to be used, or if a failed up left it behind: `vault auth disable %s`", path, path)
 	case !create && kind == "":

@@ -1,0 +1,38 @@
+package check
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"mlvault/internal/config"
+)
+
+func TestAReportMasksWhatAnAnswerQuotes(t *testing.T) {
+	c := &checker{stack: Stack{Token: config.NewSecret("hvs.token-canary")}, cfg: &config.Config{
+		Address: config.NewSecret("https://host-canary.example.com:8200"), Credentials: []config.Credential{{Payload: config.NewSecret(`{"k":"payload-canary"}`)}},
+	}}
+	text := `Get "https://host-canary.example.com:8200/v1/x": dial host-canary.example.com:8200: lookup host-canary.example.com: hvs.token-canary {"k":"payload-canary"}`
+	c.problem("%s", text)
+	c.warning("%s", text)
+	c.unseen("%s", text)
+	c.passed("%s", text)
+	report := c.masked()
+	for _, texts := range [][]string{report.Problems, report.Warnings, report.Unseen, report.Passed} {
+		require.NotContains(t, texts[0], "canary")
+		require.Contains(t, texts[0], "[secret]")
+	}
+}
+
+// The CLI's standard output has the values in the clear.
+func TestAnAnswerOfTheCLIIsNeverQuoted(t *testing.T) {
+	for script, said := range map[string]string{"echo canary": "did not print JSON", "echo canary; echo error: something >&2; exit 1": "`pulumi config` failed: something"} {
+		path := filepath.Join(t.TempDir(), "pulumi")
+		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700))
+		err := CLI{Path: path, Root: t.TempDir()}.JSON(t.Context(), new(any), "config")
+		require.ErrorContains(t, err, said)
+		require.NotContains(t, err.Error(), "canary")
+	}
+}

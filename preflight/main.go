@@ -1,0 +1,104 @@
+// Command preflight looks after a real stack: it tells whether `pulumi up` would succeed, and prints the policy that the
+// deployer's Vault token needs. It works on the stack through the Pulumi CLI on PATH, as its user is logged in.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"mlvault/internal/config"
+	"mlvault/preflight/check"
+)
+
+const usage = `usage: preflight <command> [-stack dev] [-root ..]
+
+  check    tell whether ` + "`pulumi up`" + ` would succeed; changes nothing. Exit code 1: there is a problem
+  policy   print the least Vault policy for the token that deploys the stack
+
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1) //nolint:gocritic // exitAfterDefer: the process ends, and with it the handler.
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("preflight", flag.ContinueOnError)
+	name := flags.String("stack", "dev", "the stack's `name`, as `pulumi stack select` takes it")
+	root := flags.String("root", "..", "the `folder` of Pulumi.yaml")
+	flags.Usage = func() { fmt.Fprintf(out, usage); flags.SetOutput(out); flags.PrintDefaults() }
+	commands := map[string]func(context.Context, check.CLI, string, io.Writer) error{"check": preflight, "policy": policy}
+	command := commands[append(args, "")[0]]
+	if command == nil {
+		flags.Usage()
+		if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+			return flag.ErrHelp
+		}
+		return fmt.Errorf("there is no command %q", args[0])
+	}
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	folder, err := filepath.Abs(*root)
+	if err != nil {
+		return fmt.Errorf("-root %s: %w", *root, err)
+	}
+	return command(ctx, check.CLI{Root: folder}, *name, out)
+}
+
+func policy(ctx context.Context, cli check.CLI, name string, out io.Writer) error {
+	stack, err := load(ctx, cli, name)
+	if err == nil {
+		_, err = io.WriteString(out, stack.Policy())
+	}
+	return err
+}
+
+func preflight(ctx context.Context, cli check.CLI, name string, out io.Writer) error {
+	stack, err := load(ctx, cli, name)
+	if err != nil {
+		return err
+	}
+	forgetVault()
+	fmt.Fprintf(out, "Preflight of stack %s\n", name)
+	report := check.Check(ctx, stack)
+	report.Print(out)
+	if !report.Ready() {
+		return fmt.Errorf("`pulumi up` would fail: %d to mend. Nothing was changed", len(report.Problems))
+	}
+	fmt.Fprintln(out, "No problem found. `pulumi up` should succeed. Nothing was changed.")
+	return nil
+}
+
+// load reports a configuration that the program refuses in the program's own words.
+func load(ctx context.Context, cli check.CLI, name string) (check.Stack, error) {
+	stack, err := cli.Load(ctx, name)
+	if problems, refused := config.AsProblems(err); refused {
+		return check.Stack{}, problems
+	}
+	return stack, err
+}
+
+// forgetVault keeps VAULT_* of the shell out of the checks: the report names those that reach the plugin, and the
+// configuration has the rest. The CLI has run before, since a secrets provider may need them.
+func forgetVault() {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "VAULT_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+}

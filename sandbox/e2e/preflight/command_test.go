@@ -1,0 +1,72 @@
+package preflight_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mlvault/sandbox/internal/vaultserver"
+)
+
+func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
+	c := project(t)
+	t.Setenv("PATH", filepath.Dir(c.Path)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	binary := filepath.Join(t.TempDir(), "preflight")
+	built, err := exec.CommandContext(t.Context(), "go", "build", "-C", "../../../preflight", "-o", binary, ".").CombinedOutput()
+	require.NoError(t, err, "%s", built)
+	t.Setenv("ARM_USE_MSI", "true")
+	t.Setenv("VAULT_TOKEN", "")
+
+	vault, err := vaultserver.Start(t.Context(), vaultserver.Options{Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = vault.Stop(context.WithoutCancel(t.Context())) })
+
+	preflight := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), binary, append(args, "-root", c.Root, "-stack", "dev")...)
+		cmd.Env = append(os.Environ(), c.Environment...)
+		said, err := cmd.CombinedOutput()
+		out := string(said)
+		for _, secret := range []string{vault.Addr(), strings.TrimPrefix(vault.Addr(), "https://"), payloadCanary, vault.Root().Token()} {
+			require.NotContains(t, out, secret)
+		}
+		return out, err
+	}
+
+	out, err := preflight("check")
+	require.Error(t, err)
+	require.Contains(t, out, "no stack named 'dev' found")
+	must(t, c, "stack", "init", "dev")
+	must(t, c, "config", "set-all", "--path", "--secret", "vaultAddress="+vault.Addr(), "--secret", "credentials.ml_api_key.api_key="+payloadCanary,
+		"--plaintext", "vault.caCertFile="+vault.CAFile(), "--plaintext", "workload.audience=api://x", "--plaintext", "azure-native:location=westeurope",
+		"--plaintext", "workload.authPath=jwt*")
+	out, err = preflight("check")
+	require.Error(t, err)
+	require.Contains(t, out, "workload.authPath: ")
+	must(t, c, "config", "set", "--path", "workload.authPath", "jwt-ours")
+
+	policy, err := preflight("policy")
+	require.NoError(t, err)
+	require.Contains(t, policy, `path "secret/data/mlvault/dev/ml_api_key" {`)
+	token, err := vault.Token(t.Context(), "deployer", policy+`path "sys/capabilities-self" { capabilities = ["update"] }`, time.Hour)
+	require.NoError(t, err)
+
+	t.Setenv("VAULT_TOKEN", token)
+	out, err = preflight("check")
+	require.NoError(t, err)
+	require.Contains(t, out, "ok        rights: all that the deployer's policy names")
+	require.Contains(t, out, "No problem found. `pulumi up` should succeed.")
+	t.Log(out)
+
+	require.NoError(t, vault.Seal())
+	out, err = preflight("check")
+	require.Error(t, err)
+	require.Contains(t, out, "error: `pulumi up` would fail: 1 to mend. Nothing was changed")
+	require.Contains(t, out, "problem   Vault is sealed")
+	t.Log(out)
+}
