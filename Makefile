@@ -1,17 +1,24 @@
-# Thin recipes: each is one go command, which docs/operations.md lists for people without make. CI calls the same ones.
+# Thin recipes: each is one go command. CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help up preview down vault preflight policy clean test prove fuzz check cross audit generate bench
+.PHONY: help up preview down vault preflight policy build clean test prove fuzz check cross audit generate bench
+
+# One build cache for every clone, and for Pulumi's language host, which builds with it.
+export GOFLAGS += -trimpath
 
 # make up STACK=prod CREDENTIALS=path.json
 STACK ?= dev
 SANDBOX = go -C sandbox run ./bootstrap
 FLAGS = -stack "$(STACK)" $(if $(CREDENTIALS),-credentials "$(abspath $(CREDENTIALS))")
 
+# Every module but the slim SDKs, and a command in each of them: $(call each,go -C,vet ./...)
+MODULES = $(dir $(wildcard go.mod */go.mod sandbox/*/go.mod sandbox/generate/*/go.mod tools/*/go.mod))
+each = $(foreach module,$(MODULES),$(1) $(module) $(2) &&) true
+
 # Tools, pinned. They are no dependency of a module: nothing of theirs reaches the program.
-GOLANGCI = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
 ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 GITLEAKS = go run github.com/zricethezav/gitleaks/v8@v8.24.0
-GOVULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.1.4
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -34,20 +41,20 @@ preflight: ## would pulumi up of the real stack work? Asks its Vault, changes no
 policy: ## the least Vault policy for the token that deploys the real stack
 	@go -C preflight run . policy -stack "$(STACK)"
 
+build: ## compile the program exactly as Pulumi's language host does, so that the next preview compiles nothing
+	go build -trimpath -buildvcs=false -ldflags "-w -s" -o /dev/null .
+
 clean: ## forget the sandbox: its Vault, its state and the built commands
 	@$(SANDBOX) clean
 
 test: ## every test of every module
-	go test ./...
-	go -C preflight test ./...
-	go -C sdks/machinelearningservices build ./...
-	go -C sdks/managedidentity build ./...
-	go -C sandbox run ./bootstrap build
-	go -C sandbox test -timeout 30m ./...
+	$(SANDBOX) build
+	$(foreach sdk,$(dir $(wildcard sdks/*/go.mod)),go -C $(sdk) build ./... &&) true
+	$(call each,go -C,test -timeout 30m ./...)
 	python3 -m unittest discover -s job
 
 prove: ## the proofs that take long, and the table of surfaces searched for secrets
-	go -C sandbox run ./bootstrap build
+	$(SANDBOX) build
 	go -C sandbox test -tags prove -v -timeout 60m -run '^TestProve|^TestNoSurface|^TestAPlanted' ./...
 
 # Of each target; 1000000x is a million inputs. The last one runs without the fuzzer's counters, which would compile Vault
@@ -65,37 +72,24 @@ fuzz: ## bad input: FUZZTIME inputs (1000000x) or that long (30s) for each fuzz 
 
 check: ## build, vet, lint, tidy, generated code
 	go build ./...
-	go vet ./...
-	go mod tidy -diff
-	go -C preflight vet ./...
-	go -C preflight mod tidy -diff
-	go -C sandbox vet -tags prove ./...
-	go -C sandbox mod tidy -diff
-	go -C sandbox/generate/languagehost mod tidy -diff
-	go -C sandbox/generate/languagehost vet ./...
+	$(call each,go -C,vet -tags prove ./...)
+	$(call each,go -C,mod tidy -diff)
 	GOOS=windows go vet ./...
 	GOOS=darwin go vet ./...
 	$(ACTIONLINT)
-	$(GOLANGCI) run ./...
-	cd preflight && $(GOLANGCI) run --config ../.golangci.yml ./...
-	cd sandbox && $(GOLANGCI) run --build-tags prove --config ../.golangci.yml ./...
-	go -C sandbox run ./bootstrap build
+	$(call each,go -C,run $(GOLANGCI) run --build-tags prove --config "$(CURDIR)/.golangci.yml" ./...)
+	$(SANDBOX) build
 	go -C sandbox run ./generate -check -pulumi "$(CURDIR)/.sandbox/bin/pulumi"
 
-cross: ## build everything for Windows and macOS; compiles Vault for each, which takes minutes
-	GOOS=windows go build ./...
-	GOOS=darwin go build ./...
-	GOOS=windows go -C sandbox build ./...
-	GOOS=darwin go -C sandbox build ./...
+cross: ## build every module for Windows and macOS; compiles Vault for each, which takes minutes
+	$(foreach os,windows darwin,(export GOOS=$(os) && $(call each,go -C,build ./...)) &&) true
 
 audit: ## secrets in any commit, known vulnerabilities; the second asks vuln.go.dev
 	$(GITLEAKS) git --no-banner --redact --exit-code 1
-	$(GOVULNCHECK) ./...
-	$(GOVULNCHECK) -C preflight ./...
-	$(GOVULNCHECK) -C sandbox ./...
+	$(call each,go -C,run $(GOVULNCHECK) ./...)
 
 generate: ## the slim SDKs under sdks/, from their schemas
-	go -C sandbox run ./bootstrap build
+	$(SANDBOX) build
 	go -C sandbox run ./generate -derive
 	go -C sandbox run ./generate -pulumi "$(CURDIR)/.sandbox/bin/pulumi"
 

@@ -1,18 +1,19 @@
-"""Gets a short-lived Vault token for a GitHub Actions job from the job's own OIDC token, and gives it back.
+"""Gets a short-lived Vault token for a GitHub Actions job from the job's own OIDC token, and revokes it.
 
     python3 .ci/vault_token.py login     exports VAULT_TOKEN to the steps that follow, masked in the log
     python3 .ci/vault_token.py logout    revokes it
 
 Nothing is stored: GitHub signs who the job is (repository, environment, branch), and a role in Vault says what that
-job may do. The standard library only. A token is never an argument of a process, where every other could read it, and
-never printed but for the line that tells the runner to mask it.
+job may do. A token is never an argument of a process, and only the line that masks it prints it.
 
-Environment: VAULT_ADDR, VAULT_ROLE, VAULT_AUTH_PATH (jwt-github), VAULT_AUDIENCE (VAULT_ADDR), VAULT_NAMESPACE, VAULT_CACERT
-(a PEM file); ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN and GITHUB_ENV are the runner's, with `permissions: id-token: write`.
+Environment: VAULT_ADDR, VAULT_ROLE, VAULT_AUTH_PATH (jwt-github), VAULT_AUDIENCE (VAULT_ADDR), VAULT_NAMESPACE,
+VAULT_CACERT (a PEM file). ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN and GITHUB_ENV are the runner's.
 """
 
+import http.client
 import json
 import os
+import re
 import ssl
 import sys
 import urllib.error
@@ -20,68 +21,83 @@ import urllib.parse
 import urllib.request
 from typing import Any, Dict, Optional
 
-TIMEOUT_SECONDS = 30
-
 
 class Refused(Exception):
     """What went wrong and what to do, in one sentence without a secret."""
 
 
-def setting(name: str, default: Optional[str] = None) -> str:
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the token to another address."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def setting(name: str, default: str = "") -> str:
     value = os.environ.get(name) or default
     if not value:
         raise Refused(f"{name} is not set")
     return value
 
 
-def send(request: urllib.request.Request, what: str) -> Dict[str, Any]:
-    context = ssl.create_default_context(cafile=os.environ.get("VAULT_CACERT") or None)
+def send(url: str, what: str, headers: Dict[str, str], body: Optional[Dict[str, str]] = None, expected: int = 200) -> bytes:
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context) as answer:
-            text = answer.read()
+        context = ssl.create_default_context(cafile=os.environ.get("VAULT_CACERT") or None)
+    except OSError:
+        raise Refused("VAULT_CACERT names no readable PEM file") from None
+    try:
+        request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)
+        opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=context))
+        with opener.open(request, timeout=30) as answer:
+            status, text = answer.status, answer.read(1 << 20)
     except urllib.error.HTTPError as error:
-        # The body may quote what was sent, so only the status is told.
-        raise Refused(f"{what}: HTTP {error.code}") from None
-    except (urllib.error.URLError, OSError) as error:
-        raise Refused(f"{what}: {getattr(error, 'reason', error)}") from None
+        # Without the body, which may quote what was sent.
+        hint = ": a redirect, which is not followed with a token" if 300 <= error.code < 400 else ""
+        raise Refused(f"{what}: HTTP {error.code}{hint}") from None
+    except (ValueError, http.client.InvalidURL):
+        # Without the message, which quotes a header.
+        raise Refused(f"{what}: a setting holds a character that HTTP does not allow") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise Refused(f"{what}: {getattr(error, 'reason', '') or type(error).__name__}") from None
+    if status != expected:
+        raise Refused(f"{what}: HTTP {status} instead of {expected}, so this is not Vault's or GitHub's answer")
+    return text
+
+
+def member(text: bytes, what: str, *names: str) -> str:
+    """The text below names in a JSON answer."""
     try:
-        return json.loads(text) if text else {}
-    except ValueError:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
         raise Refused(f"{what}: the answer is not JSON") from None
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    # A line break would set more variables in GITHUB_ENV, or begin a command in the log.
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
+        raise Refused(f"{what}: the answer has no usable {'.'.join(names)}")
+    return value
 
 
-def vault(path: str, body: Dict[str, str], token: str = "", what: str = "") -> Dict[str, Any]:
+def vault(path: str, body: Dict[str, str], what: str, headers: Dict[str, str], expected: int = 200) -> bytes:
     address = setting("VAULT_ADDR").rstrip("/")
-    host = urllib.parse.urlsplit(address)
-    if host.scheme != "https" and host.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise Refused("VAULT_ADDR is not https: the token would cross the network in the clear")
-    headers = {"Content-Type": "application/json", "X-Vault-Request": "true"}
-    if token:
-        headers["X-Vault-Token"] = token
+    if not re.match(r"https://|http://(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?$", address):
+        raise Refused("VAULT_ADDR does not begin with https://, so the token would cross the network in the clear")
+    headers = {"Content-Type": "application/json", "X-Vault-Request": "true", **headers}
     if os.environ.get("VAULT_NAMESPACE"):
         headers["X-Vault-Namespace"] = os.environ["VAULT_NAMESPACE"]
-    return send(urllib.request.Request(f"{address}/v1/{path}", json.dumps(body).encode(), headers, method="POST"), what)
-
-
-def job_token(audience: str) -> str:
-    hint = "; give the job `permissions: id-token: write`"
-    if not os.environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"):
-        raise Refused("this is no job that may ask for an OIDC token" + hint)
-    url = os.environ["ACTIONS_ID_TOKEN_REQUEST_URL"] + "&audience=" + urllib.parse.quote(audience, safe="")
-    bearer = {"Authorization": "Bearer " + setting("ACTIONS_ID_TOKEN_REQUEST_TOKEN")}
-    token = send(urllib.request.Request(url, headers=bearer), "GitHub's OIDC token").get("value")
-    if not token:
-        raise Refused("GitHub's OIDC token: the answer holds none" + hint)
-    return str(token)
+    return send(f"{address}/v1/{path}", what, headers, body, expected)
 
 
 def login() -> None:
     role, path = setting("VAULT_ROLE"), setting("VAULT_AUTH_PATH", "jwt-github").strip("/")
-    signed = job_token(setting("VAULT_AUDIENCE", setting("VAULT_ADDR")))
+    if not os.environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"):
+        raise Refused("this job may not ask GitHub for an OIDC token; give it `permissions: id-token: write`")
+    audience = urllib.parse.quote(setting("VAULT_AUDIENCE", setting("VAULT_ADDR")), safe="")
+    bearer = {"Authorization": "Bearer " + setting("ACTIONS_ID_TOKEN_REQUEST_TOKEN")}
+    what = "GitHub's OIDC token"
+    signed = member(send(f"{os.environ['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience={audience}", what, bearer), what, "value")
     what = f"login to Vault at auth/{path} as {role} (400 or 403: the role does not admit this repository, environment or audience)"
-    token = vault(f"auth/{path}/login", {"role": role, "jwt": signed}, what=what).get("auth", {}).get("client_token")
-    if not token:
-        raise Refused(what + ": the answer holds no token")
+    token = member(vault(f"auth/{path}/login", {"role": role, "jwt": signed}, what, {}), what, "auth", "client_token")
     # Masked before anything else can print it.
     print(f"::add-mask::{token}", flush=True)
     with open(setting("GITHUB_ENV"), "a", encoding="utf-8") as file:
@@ -90,25 +106,17 @@ def login() -> None:
 
 
 def logout() -> None:
-    if not os.environ.get("VAULT_TOKEN"):
-        print("there is no Vault token to revoke")
-        return
-    vault("auth/token/revoke-self", {}, token=os.environ["VAULT_TOKEN"], what="revoke the Vault token")
-    print("revoked the Vault token")
-
-
-def main() -> int:
-    commands = {"login": login, "logout": logout}
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
-        print("usage: vault_token.py login|logout", file=sys.stderr)
-        return 2
-    try:
-        commands[sys.argv[1]]()
-    except Refused as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 1
-    return 0
+    if os.environ.get("VAULT_TOKEN"):
+        token = {"X-Vault-Token": os.environ["VAULT_TOKEN"]}
+        vault("auth/token/revoke-self", {}, "revoke the Vault token (403: it has expired)", token, 204)
+        print("revoked the Vault token")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands = {"login": login, "logout": logout}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        sys.exit("usage: vault_token.py login|logout")
+    try:
+        commands[sys.argv[1]]()
+    except (Refused, OSError) as refusal:
+        sys.exit(f"error: {refusal}")
