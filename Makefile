@@ -49,7 +49,6 @@ clean: ## forget the sandbox: its Vault, its state and the built commands
 
 test: ## every test of every module
 	$(SANDBOX) build
-	$(foreach sdk,$(dir $(wildcard sdks/*/go.mod)),go -C $(sdk) build ./... &&) true
 	$(call each,go -C,test -timeout 30m ./...)
 	python3 -m unittest discover -s job
 
@@ -78,8 +77,7 @@ check: ## build, vet, lint, tidy, generated code
 	GOOS=darwin go vet ./...
 	$(ACTIONLINT)
 	$(call each,go -C,run $(GOLANGCI) run --build-tags prove --config "$(CURDIR)/.golangci.yml" ./...)
-	$(SANDBOX) build
-	go -C sandbox run ./generate -check -pulumi "$(CURDIR)/.sandbox/bin/pulumi"
+	go -C tools run ./sdkgen -check
 
 cross: ## build every module for Windows and macOS; compiles Vault for each, which takes minutes
 	$(foreach os,windows darwin,(export GOOS=$(os) && $(call each,go -C,build ./...)) &&) true
@@ -89,9 +87,7 @@ audit: ## secrets in any commit, known vulnerabilities; the second asks vuln.go.
 	$(call each,go -C,run $(GOVULNCHECK) ./...)
 
 generate: ## the slim SDKs under sdks/, from their schemas
-	$(SANDBOX) build
-	go -C sandbox run ./generate -derive
-	go -C sandbox run ./generate -pulumi "$(CURDIR)/.sandbox/bin/pulumi"
+	go -C tools run ./sdkgen
 
 # make bench SIZES=1,10,100 leaves the long one out
 bench: ## measure against floors, about 11 minutes, and write the tables of docs/benchmarks.md

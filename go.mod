@@ -132,4 +132,5 @@ require (
 replace (
 	github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2 => ./sdks/machinelearningservices
 	github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2 => ./sdks/managedidentity
+	github.com/pulumi/pulumi-azure-native-sdk/network/v2 => ./sdks/network
 )

@@ -5,6 +5,7 @@ go 1.26.6
 replace (
 	github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2 => ../sdks/machinelearningservices
 	github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2 => ../sdks/managedidentity
+	github.com/pulumi/pulumi-azure-native-sdk/network/v2 => ../sdks/network
 	mlvault => ../
 )
 

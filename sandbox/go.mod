@@ -8,6 +8,7 @@ replace (
 	github.com/hashicorp/go-discover => ./stubs/go-discover
 	github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2 => ../sdks/machinelearningservices
 	github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2 => ../sdks/managedidentity
+	github.com/pulumi/pulumi-azure-native-sdk/network/v2 => ../sdks/network
 	mlvault => ../
 	mlvault/preflight => ../preflight
 )

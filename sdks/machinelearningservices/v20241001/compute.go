@@ -12,24 +12,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// A compute of a workspace.
 type Compute struct {
 	pulumi.CustomResourceState
 
-	// Managed identities of the compute.
-	Identity ManagedServiceIdentityResponsePtrOutput `pulumi:"identity"`
-	// Location of the compute.
-	Location pulumi.StringPtrOutput `pulumi:"location"`
-	// Name of the resource.
 	Name pulumi.StringOutput `pulumi:"name"`
-	// SKU of the compute.
-	Sku SkuResponsePtrOutput `pulumi:"sku"`
-	// Who made and changed the resource, and when.
-	SystemData SystemDataResponseOutput `pulumi:"systemData"`
-	// Tags of the compute.
-	Tags pulumi.StringMapOutput `pulumi:"tags"`
-	// ARM type of the resource.
-	Type pulumi.StringOutput `pulumi:"type"`
 }
 
 // NewCompute registers a new resource with the given unique name, arguments, and options.
@@ -194,43 +180,31 @@ func (ComputeState) ElementType() reflect.Type {
 	return reflect.TypeOf((*computeState)(nil)).Elem()
 }
 
+// ComputeExists checks whether an existing Compute resource with the given ID exists.
+func ComputeExists(ctx *pulumi.Context,
+	id pulumi.StringInput, state *ComputeState, opts ...pulumi.ResourceOption) pulumi.BoolOutput {
+	return ctx.ExistsResource("azure-native:machinelearningservices/v20241001:Compute", id, state, "", opts...)
+}
+
 type computeArgs struct {
-	// Name of the compute.
-	ComputeName *string `pulumi:"computeName"`
-	// Managed identities of the compute.
-	Identity *ManagedServiceIdentity `pulumi:"identity"`
-	// Location of the compute.
-	Location *string `pulumi:"location"`
-	// The compute itself. Only AmlCompute has a type here; upstream's union has ten.
-	Properties interface{} `pulumi:"properties"`
-	// Name of the resource group; case does not matter.
-	ResourceGroupName string `pulumi:"resourceGroupName"`
-	// SKU of the compute.
-	Sku *Sku `pulumi:"sku"`
-	// Tags of the compute.
-	Tags map[string]string `pulumi:"tags"`
-	// Name of the workspace.
-	WorkspaceName string `pulumi:"workspaceName"`
+	ComputeName       *string                 `pulumi:"computeName"`
+	Identity          *ManagedServiceIdentity `pulumi:"identity"`
+	Location          *string                 `pulumi:"location"`
+	Properties        interface{}             `pulumi:"properties"`
+	ResourceGroupName string                  `pulumi:"resourceGroupName"`
+	Tags              map[string]string       `pulumi:"tags"`
+	WorkspaceName     string                  `pulumi:"workspaceName"`
 }
 
 // The set of arguments for constructing a Compute resource.
 type ComputeArgs struct {
-	// Name of the compute.
-	ComputeName pulumi.StringPtrInput
-	// Managed identities of the compute.
-	Identity ManagedServiceIdentityPtrInput
-	// Location of the compute.
-	Location pulumi.StringPtrInput
-	// The compute itself. Only AmlCompute has a type here; upstream's union has ten.
-	Properties pulumi.Input
-	// Name of the resource group; case does not matter.
+	ComputeName       pulumi.StringPtrInput
+	Identity          ManagedServiceIdentityPtrInput
+	Location          pulumi.StringPtrInput
+	Properties        pulumi.Input
 	ResourceGroupName pulumi.StringInput
-	// SKU of the compute.
-	Sku SkuPtrInput
-	// Tags of the compute.
-	Tags pulumi.StringMapInput
-	// Name of the workspace.
-	WorkspaceName pulumi.StringInput
+	Tags              pulumi.StringMapInput
+	WorkspaceName     pulumi.StringInput
 }
 
 func (ComputeArgs) ElementType() reflect.Type {
@@ -270,39 +244,8 @@ func (o ComputeOutput) ToComputeOutputWithContext(ctx context.Context) ComputeOu
 	return o
 }
 
-// Managed identities of the compute.
-func (o ComputeOutput) Identity() ManagedServiceIdentityResponsePtrOutput {
-	return o.ApplyT(func(v *Compute) ManagedServiceIdentityResponsePtrOutput { return v.Identity }).(ManagedServiceIdentityResponsePtrOutput)
-}
-
-// Location of the compute.
-func (o ComputeOutput) Location() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Compute) pulumi.StringPtrOutput { return v.Location }).(pulumi.StringPtrOutput)
-}
-
-// Name of the resource.
 func (o ComputeOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v *Compute) pulumi.StringOutput { return v.Name }).(pulumi.StringOutput)
-}
-
-// SKU of the compute.
-func (o ComputeOutput) Sku() SkuResponsePtrOutput {
-	return o.ApplyT(func(v *Compute) SkuResponsePtrOutput { return v.Sku }).(SkuResponsePtrOutput)
-}
-
-// Who made and changed the resource, and when.
-func (o ComputeOutput) SystemData() SystemDataResponseOutput {
-	return o.ApplyT(func(v *Compute) SystemDataResponseOutput { return v.SystemData }).(SystemDataResponseOutput)
-}
-
-// Tags of the compute.
-func (o ComputeOutput) Tags() pulumi.StringMapOutput {
-	return o.ApplyT(func(v *Compute) pulumi.StringMapOutput { return v.Tags }).(pulumi.StringMapOutput)
-}
-
-// ARM type of the resource.
-func (o ComputeOutput) Type() pulumi.StringOutput {
-	return o.ApplyT(func(v *Compute) pulumi.StringOutput { return v.Type }).(pulumi.StringOutput)
 }
 
 func init() {

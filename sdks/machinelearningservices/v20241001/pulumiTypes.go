@@ -13,20 +13,10 @@ import (
 
 var _ = utilities.GetEnvOrDefault
 
-// A cluster of nodes that Azure ML runs.
 type AmlCompute struct {
-	// Location of the nodes.
-	ComputeLocation *string `pulumi:"computeLocation"`
-	// The kind of compute.
-	ComputeType string `pulumi:"computeType"`
-	// Description of the compute.
-	Description *string `pulumi:"description"`
-	// Refuse local users, so that only Entra and managed identities log in.
-	DisableLocalAuth *bool `pulumi:"disableLocalAuth"`
-	// The cluster's own properties.
-	Properties *AmlComputeProperties `pulumi:"properties"`
-	// ARM id of the underlying compute.
-	ResourceId *string `pulumi:"resourceId"`
+	ComputeType      string                `pulumi:"computeType"`
+	DisableLocalAuth *bool                 `pulumi:"disableLocalAuth"`
+	Properties       *AmlComputeProperties `pulumi:"properties"`
 }
 
 // Defaults sets the appropriate defaults for AmlCompute
@@ -51,20 +41,10 @@ type AmlComputeInput interface {
 	ToAmlComputeOutputWithContext(context.Context) AmlComputeOutput
 }
 
-// A cluster of nodes that Azure ML runs.
 type AmlComputeArgs struct {
-	// Location of the nodes.
-	ComputeLocation pulumi.StringPtrInput `pulumi:"computeLocation"`
-	// The kind of compute.
-	ComputeType pulumi.StringInput `pulumi:"computeType"`
-	// Description of the compute.
-	Description pulumi.StringPtrInput `pulumi:"description"`
-	// Refuse local users, so that only Entra and managed identities log in.
-	DisableLocalAuth pulumi.BoolPtrInput `pulumi:"disableLocalAuth"`
-	// The cluster's own properties.
-	Properties AmlComputePropertiesPtrInput `pulumi:"properties"`
-	// ARM id of the underlying compute.
-	ResourceId pulumi.StringPtrInput `pulumi:"resourceId"`
+	ComputeType      pulumi.StringInput           `pulumi:"computeType"`
+	DisableLocalAuth pulumi.BoolPtrInput          `pulumi:"disableLocalAuth"`
+	Properties       AmlComputePropertiesPtrInput `pulumi:"properties"`
 }
 
 // Defaults sets the appropriate defaults for AmlComputeArgs
@@ -129,7 +109,6 @@ func (i *amlComputePtrType) ToAmlComputePtrOutputWithContext(ctx context.Context
 	return pulumi.ToOutputWithContext(ctx, i).(AmlComputePtrOutput)
 }
 
-// A cluster of nodes that Azure ML runs.
 type AmlComputeOutput struct{ *pulumi.OutputState }
 
 func (AmlComputeOutput) ElementType() reflect.Type {
@@ -154,34 +133,16 @@ func (o AmlComputeOutput) ToAmlComputePtrOutputWithContext(ctx context.Context) 
 	}).(AmlComputePtrOutput)
 }
 
-// Location of the nodes.
-func (o AmlComputeOutput) ComputeLocation() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v AmlCompute) *string { return v.ComputeLocation }).(pulumi.StringPtrOutput)
-}
-
-// The kind of compute.
 func (o AmlComputeOutput) ComputeType() pulumi.StringOutput {
 	return o.ApplyT(func(v AmlCompute) string { return v.ComputeType }).(pulumi.StringOutput)
 }
 
-// Description of the compute.
-func (o AmlComputeOutput) Description() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v AmlCompute) *string { return v.Description }).(pulumi.StringPtrOutput)
-}
-
-// Refuse local users, so that only Entra and managed identities log in.
 func (o AmlComputeOutput) DisableLocalAuth() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v AmlCompute) *bool { return v.DisableLocalAuth }).(pulumi.BoolPtrOutput)
 }
 
-// The cluster's own properties.
 func (o AmlComputeOutput) Properties() AmlComputePropertiesPtrOutput {
 	return o.ApplyT(func(v AmlCompute) *AmlComputeProperties { return v.Properties }).(AmlComputePropertiesPtrOutput)
-}
-
-// ARM id of the underlying compute.
-func (o AmlComputeOutput) ResourceId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v AmlCompute) *string { return v.ResourceId }).(pulumi.StringPtrOutput)
 }
 
 type AmlComputePtrOutput struct{ *pulumi.OutputState }
@@ -208,17 +169,6 @@ func (o AmlComputePtrOutput) Elem() AmlComputeOutput {
 	}).(AmlComputeOutput)
 }
 
-// Location of the nodes.
-func (o AmlComputePtrOutput) ComputeLocation() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *AmlCompute) *string {
-		if v == nil {
-			return nil
-		}
-		return v.ComputeLocation
-	}).(pulumi.StringPtrOutput)
-}
-
-// The kind of compute.
 func (o AmlComputePtrOutput) ComputeType() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AmlCompute) *string {
 		if v == nil {
@@ -228,17 +178,6 @@ func (o AmlComputePtrOutput) ComputeType() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Description of the compute.
-func (o AmlComputePtrOutput) Description() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *AmlCompute) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Description
-	}).(pulumi.StringPtrOutput)
-}
-
-// Refuse local users, so that only Entra and managed identities log in.
 func (o AmlComputePtrOutput) DisableLocalAuth() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *AmlCompute) *bool {
 		if v == nil {
@@ -248,7 +187,6 @@ func (o AmlComputePtrOutput) DisableLocalAuth() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// The cluster's own properties.
 func (o AmlComputePtrOutput) Properties() AmlComputePropertiesPtrOutput {
 	return o.ApplyT(func(v *AmlCompute) *AmlComputeProperties {
 		if v == nil {
@@ -258,38 +196,13 @@ func (o AmlComputePtrOutput) Properties() AmlComputePropertiesPtrOutput {
 	}).(AmlComputePropertiesPtrOutput)
 }
 
-// ARM id of the underlying compute.
-func (o AmlComputePtrOutput) ResourceId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *AmlCompute) *string {
-		if v == nil {
-			return nil
-		}
-		return v.ResourceId
-	}).(pulumi.StringPtrOutput)
-}
-
-// Properties of an AmlCompute cluster.
 type AmlComputeProperties struct {
-	// Give the nodes public addresses; false gives them a private endpoint only.
-	EnableNodePublicIp *bool `pulumi:"enableNodePublicIp"`
-	// Whether the network is isolated.
-	IsolatedNetwork *bool `pulumi:"isolatedNetwork"`
-	// Operating system of the nodes.
-	OsType *string `pulumi:"osType"`
-	// State of the public SSH port. NotSpecified closes it when there is a VNet and opens it otherwise.
-	RemoteLoginPortPublicAccess *string `pulumi:"remoteLoginPortPublicAccess"`
-	// Bounds of the scaling.
-	ScaleSettings *ScaleSettings `pulumi:"scaleSettings"`
-	// Subnet that the nodes belong to.
-	Subnet *ResourceId `pulumi:"subnet"`
-	// Administrator account made on each node.
-	UserAccountCredentials *UserAccountCredentials `pulumi:"userAccountCredentials"`
-	// Image of the nodes; Windows only.
-	VirtualMachineImage *VirtualMachineImage `pulumi:"virtualMachineImage"`
-	// Dedicated or low priority.
-	VmPriority *string `pulumi:"vmPriority"`
-	// Size of the nodes.
-	VmSize *string `pulumi:"vmSize"`
+	EnableNodePublicIp          *bool          `pulumi:"enableNodePublicIp"`
+	OsType                      *string        `pulumi:"osType"`
+	RemoteLoginPortPublicAccess *string        `pulumi:"remoteLoginPortPublicAccess"`
+	ScaleSettings               *ScaleSettings `pulumi:"scaleSettings"`
+	Subnet                      *ResourceId    `pulumi:"subnet"`
+	VmSize                      *string        `pulumi:"vmSize"`
 }
 
 // Defaults sets the appropriate defaults for AmlComputeProperties
@@ -326,28 +239,13 @@ type AmlComputePropertiesInput interface {
 	ToAmlComputePropertiesOutputWithContext(context.Context) AmlComputePropertiesOutput
 }
 
-// Properties of an AmlCompute cluster.
 type AmlComputePropertiesArgs struct {
-	// Give the nodes public addresses; false gives them a private endpoint only.
-	EnableNodePublicIp pulumi.BoolPtrInput `pulumi:"enableNodePublicIp"`
-	// Whether the network is isolated.
-	IsolatedNetwork pulumi.BoolPtrInput `pulumi:"isolatedNetwork"`
-	// Operating system of the nodes.
-	OsType pulumi.StringPtrInput `pulumi:"osType"`
-	// State of the public SSH port. NotSpecified closes it when there is a VNet and opens it otherwise.
+	EnableNodePublicIp          pulumi.BoolPtrInput   `pulumi:"enableNodePublicIp"`
+	OsType                      pulumi.StringPtrInput `pulumi:"osType"`
 	RemoteLoginPortPublicAccess pulumi.StringPtrInput `pulumi:"remoteLoginPortPublicAccess"`
-	// Bounds of the scaling.
-	ScaleSettings ScaleSettingsPtrInput `pulumi:"scaleSettings"`
-	// Subnet that the nodes belong to.
-	Subnet ResourceIdPtrInput `pulumi:"subnet"`
-	// Administrator account made on each node.
-	UserAccountCredentials UserAccountCredentialsPtrInput `pulumi:"userAccountCredentials"`
-	// Image of the nodes; Windows only.
-	VirtualMachineImage VirtualMachineImagePtrInput `pulumi:"virtualMachineImage"`
-	// Dedicated or low priority.
-	VmPriority pulumi.StringPtrInput `pulumi:"vmPriority"`
-	// Size of the nodes.
-	VmSize pulumi.StringPtrInput `pulumi:"vmSize"`
+	ScaleSettings               ScaleSettingsPtrInput `pulumi:"scaleSettings"`
+	Subnet                      ResourceIdPtrInput    `pulumi:"subnet"`
+	VmSize                      pulumi.StringPtrInput `pulumi:"vmSize"`
 }
 
 // Defaults sets the appropriate defaults for AmlComputePropertiesArgs
@@ -421,7 +319,6 @@ func (i *amlComputePropertiesPtrType) ToAmlComputePropertiesPtrOutputWithContext
 	return pulumi.ToOutputWithContext(ctx, i).(AmlComputePropertiesPtrOutput)
 }
 
-// Properties of an AmlCompute cluster.
 type AmlComputePropertiesOutput struct{ *pulumi.OutputState }
 
 func (AmlComputePropertiesOutput) ElementType() reflect.Type {
@@ -446,52 +343,26 @@ func (o AmlComputePropertiesOutput) ToAmlComputePropertiesPtrOutputWithContext(c
 	}).(AmlComputePropertiesPtrOutput)
 }
 
-// Give the nodes public addresses; false gives them a private endpoint only.
 func (o AmlComputePropertiesOutput) EnableNodePublicIp() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v AmlComputeProperties) *bool { return v.EnableNodePublicIp }).(pulumi.BoolPtrOutput)
 }
 
-// Whether the network is isolated.
-func (o AmlComputePropertiesOutput) IsolatedNetwork() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v AmlComputeProperties) *bool { return v.IsolatedNetwork }).(pulumi.BoolPtrOutput)
-}
-
-// Operating system of the nodes.
 func (o AmlComputePropertiesOutput) OsType() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v AmlComputeProperties) *string { return v.OsType }).(pulumi.StringPtrOutput)
 }
 
-// State of the public SSH port. NotSpecified closes it when there is a VNet and opens it otherwise.
 func (o AmlComputePropertiesOutput) RemoteLoginPortPublicAccess() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v AmlComputeProperties) *string { return v.RemoteLoginPortPublicAccess }).(pulumi.StringPtrOutput)
 }
 
-// Bounds of the scaling.
 func (o AmlComputePropertiesOutput) ScaleSettings() ScaleSettingsPtrOutput {
 	return o.ApplyT(func(v AmlComputeProperties) *ScaleSettings { return v.ScaleSettings }).(ScaleSettingsPtrOutput)
 }
 
-// Subnet that the nodes belong to.
 func (o AmlComputePropertiesOutput) Subnet() ResourceIdPtrOutput {
 	return o.ApplyT(func(v AmlComputeProperties) *ResourceId { return v.Subnet }).(ResourceIdPtrOutput)
 }
 
-// Administrator account made on each node.
-func (o AmlComputePropertiesOutput) UserAccountCredentials() UserAccountCredentialsPtrOutput {
-	return o.ApplyT(func(v AmlComputeProperties) *UserAccountCredentials { return v.UserAccountCredentials }).(UserAccountCredentialsPtrOutput)
-}
-
-// Image of the nodes; Windows only.
-func (o AmlComputePropertiesOutput) VirtualMachineImage() VirtualMachineImagePtrOutput {
-	return o.ApplyT(func(v AmlComputeProperties) *VirtualMachineImage { return v.VirtualMachineImage }).(VirtualMachineImagePtrOutput)
-}
-
-// Dedicated or low priority.
-func (o AmlComputePropertiesOutput) VmPriority() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v AmlComputeProperties) *string { return v.VmPriority }).(pulumi.StringPtrOutput)
-}
-
-// Size of the nodes.
 func (o AmlComputePropertiesOutput) VmSize() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v AmlComputeProperties) *string { return v.VmSize }).(pulumi.StringPtrOutput)
 }
@@ -520,7 +391,6 @@ func (o AmlComputePropertiesPtrOutput) Elem() AmlComputePropertiesOutput {
 	}).(AmlComputePropertiesOutput)
 }
 
-// Give the nodes public addresses; false gives them a private endpoint only.
 func (o AmlComputePropertiesPtrOutput) EnableNodePublicIp() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *AmlComputeProperties) *bool {
 		if v == nil {
@@ -530,17 +400,6 @@ func (o AmlComputePropertiesPtrOutput) EnableNodePublicIp() pulumi.BoolPtrOutput
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether the network is isolated.
-func (o AmlComputePropertiesPtrOutput) IsolatedNetwork() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v *AmlComputeProperties) *bool {
-		if v == nil {
-			return nil
-		}
-		return v.IsolatedNetwork
-	}).(pulumi.BoolPtrOutput)
-}
-
-// Operating system of the nodes.
 func (o AmlComputePropertiesPtrOutput) OsType() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AmlComputeProperties) *string {
 		if v == nil {
@@ -550,7 +409,6 @@ func (o AmlComputePropertiesPtrOutput) OsType() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// State of the public SSH port. NotSpecified closes it when there is a VNet and opens it otherwise.
 func (o AmlComputePropertiesPtrOutput) RemoteLoginPortPublicAccess() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AmlComputeProperties) *string {
 		if v == nil {
@@ -560,7 +418,6 @@ func (o AmlComputePropertiesPtrOutput) RemoteLoginPortPublicAccess() pulumi.Stri
 	}).(pulumi.StringPtrOutput)
 }
 
-// Bounds of the scaling.
 func (o AmlComputePropertiesPtrOutput) ScaleSettings() ScaleSettingsPtrOutput {
 	return o.ApplyT(func(v *AmlComputeProperties) *ScaleSettings {
 		if v == nil {
@@ -570,7 +427,6 @@ func (o AmlComputePropertiesPtrOutput) ScaleSettings() ScaleSettingsPtrOutput {
 	}).(ScaleSettingsPtrOutput)
 }
 
-// Subnet that the nodes belong to.
 func (o AmlComputePropertiesPtrOutput) Subnet() ResourceIdPtrOutput {
 	return o.ApplyT(func(v *AmlComputeProperties) *ResourceId {
 		if v == nil {
@@ -580,37 +436,6 @@ func (o AmlComputePropertiesPtrOutput) Subnet() ResourceIdPtrOutput {
 	}).(ResourceIdPtrOutput)
 }
 
-// Administrator account made on each node.
-func (o AmlComputePropertiesPtrOutput) UserAccountCredentials() UserAccountCredentialsPtrOutput {
-	return o.ApplyT(func(v *AmlComputeProperties) *UserAccountCredentials {
-		if v == nil {
-			return nil
-		}
-		return v.UserAccountCredentials
-	}).(UserAccountCredentialsPtrOutput)
-}
-
-// Image of the nodes; Windows only.
-func (o AmlComputePropertiesPtrOutput) VirtualMachineImage() VirtualMachineImagePtrOutput {
-	return o.ApplyT(func(v *AmlComputeProperties) *VirtualMachineImage {
-		if v == nil {
-			return nil
-		}
-		return v.VirtualMachineImage
-	}).(VirtualMachineImagePtrOutput)
-}
-
-// Dedicated or low priority.
-func (o AmlComputePropertiesPtrOutput) VmPriority() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *AmlComputeProperties) *string {
-		if v == nil {
-			return nil
-		}
-		return v.VmPriority
-	}).(pulumi.StringPtrOutput)
-}
-
-// Size of the nodes.
 func (o AmlComputePropertiesPtrOutput) VmSize() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AmlComputeProperties) *string {
 		if v == nil {
@@ -620,400 +445,8 @@ func (o AmlComputePropertiesPtrOutput) VmSize() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Compute runtime of a feature store.
-type ComputeRuntimeDto struct {
-	SparkRuntimeVersion *string `pulumi:"sparkRuntimeVersion"`
-}
-
-// ComputeRuntimeDtoInput is an input type that accepts ComputeRuntimeDtoArgs and ComputeRuntimeDtoOutput values.
-// You can construct a concrete instance of `ComputeRuntimeDtoInput` via:
-//
-//	ComputeRuntimeDtoArgs{...}
-type ComputeRuntimeDtoInput interface {
-	pulumi.Input
-
-	ToComputeRuntimeDtoOutput() ComputeRuntimeDtoOutput
-	ToComputeRuntimeDtoOutputWithContext(context.Context) ComputeRuntimeDtoOutput
-}
-
-// Compute runtime of a feature store.
-type ComputeRuntimeDtoArgs struct {
-	SparkRuntimeVersion pulumi.StringPtrInput `pulumi:"sparkRuntimeVersion"`
-}
-
-func (ComputeRuntimeDtoArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*ComputeRuntimeDto)(nil)).Elem()
-}
-
-func (i ComputeRuntimeDtoArgs) ToComputeRuntimeDtoOutput() ComputeRuntimeDtoOutput {
-	return i.ToComputeRuntimeDtoOutputWithContext(context.Background())
-}
-
-func (i ComputeRuntimeDtoArgs) ToComputeRuntimeDtoOutputWithContext(ctx context.Context) ComputeRuntimeDtoOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ComputeRuntimeDtoOutput)
-}
-
-func (i ComputeRuntimeDtoArgs) ToComputeRuntimeDtoPtrOutput() ComputeRuntimeDtoPtrOutput {
-	return i.ToComputeRuntimeDtoPtrOutputWithContext(context.Background())
-}
-
-func (i ComputeRuntimeDtoArgs) ToComputeRuntimeDtoPtrOutputWithContext(ctx context.Context) ComputeRuntimeDtoPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ComputeRuntimeDtoOutput).ToComputeRuntimeDtoPtrOutputWithContext(ctx)
-}
-
-// ComputeRuntimeDtoPtrInput is an input type that accepts ComputeRuntimeDtoArgs, ComputeRuntimeDtoPtr and ComputeRuntimeDtoPtrOutput values.
-// You can construct a concrete instance of `ComputeRuntimeDtoPtrInput` via:
-//
-//	        ComputeRuntimeDtoArgs{...}
-//
-//	or:
-//
-//	        nil
-type ComputeRuntimeDtoPtrInput interface {
-	pulumi.Input
-
-	ToComputeRuntimeDtoPtrOutput() ComputeRuntimeDtoPtrOutput
-	ToComputeRuntimeDtoPtrOutputWithContext(context.Context) ComputeRuntimeDtoPtrOutput
-}
-
-type computeRuntimeDtoPtrType ComputeRuntimeDtoArgs
-
-func ComputeRuntimeDtoPtr(v *ComputeRuntimeDtoArgs) ComputeRuntimeDtoPtrInput {
-	return (*computeRuntimeDtoPtrType)(v)
-}
-
-func (*computeRuntimeDtoPtrType) ElementType() reflect.Type {
-	return reflect.TypeOf((**ComputeRuntimeDto)(nil)).Elem()
-}
-
-func (i *computeRuntimeDtoPtrType) ToComputeRuntimeDtoPtrOutput() ComputeRuntimeDtoPtrOutput {
-	return i.ToComputeRuntimeDtoPtrOutputWithContext(context.Background())
-}
-
-func (i *computeRuntimeDtoPtrType) ToComputeRuntimeDtoPtrOutputWithContext(ctx context.Context) ComputeRuntimeDtoPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ComputeRuntimeDtoPtrOutput)
-}
-
-// Compute runtime of a feature store.
-type ComputeRuntimeDtoOutput struct{ *pulumi.OutputState }
-
-func (ComputeRuntimeDtoOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ComputeRuntimeDto)(nil)).Elem()
-}
-
-func (o ComputeRuntimeDtoOutput) ToComputeRuntimeDtoOutput() ComputeRuntimeDtoOutput {
-	return o
-}
-
-func (o ComputeRuntimeDtoOutput) ToComputeRuntimeDtoOutputWithContext(ctx context.Context) ComputeRuntimeDtoOutput {
-	return o
-}
-
-func (o ComputeRuntimeDtoOutput) ToComputeRuntimeDtoPtrOutput() ComputeRuntimeDtoPtrOutput {
-	return o.ToComputeRuntimeDtoPtrOutputWithContext(context.Background())
-}
-
-func (o ComputeRuntimeDtoOutput) ToComputeRuntimeDtoPtrOutputWithContext(ctx context.Context) ComputeRuntimeDtoPtrOutput {
-	return o.ApplyTWithContext(ctx, func(_ context.Context, v ComputeRuntimeDto) *ComputeRuntimeDto {
-		return &v
-	}).(ComputeRuntimeDtoPtrOutput)
-}
-
-func (o ComputeRuntimeDtoOutput) SparkRuntimeVersion() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ComputeRuntimeDto) *string { return v.SparkRuntimeVersion }).(pulumi.StringPtrOutput)
-}
-
-type ComputeRuntimeDtoPtrOutput struct{ *pulumi.OutputState }
-
-func (ComputeRuntimeDtoPtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**ComputeRuntimeDto)(nil)).Elem()
-}
-
-func (o ComputeRuntimeDtoPtrOutput) ToComputeRuntimeDtoPtrOutput() ComputeRuntimeDtoPtrOutput {
-	return o
-}
-
-func (o ComputeRuntimeDtoPtrOutput) ToComputeRuntimeDtoPtrOutputWithContext(ctx context.Context) ComputeRuntimeDtoPtrOutput {
-	return o
-}
-
-func (o ComputeRuntimeDtoPtrOutput) Elem() ComputeRuntimeDtoOutput {
-	return o.ApplyT(func(v *ComputeRuntimeDto) ComputeRuntimeDto {
-		if v != nil {
-			return *v
-		}
-		var ret ComputeRuntimeDto
-		return ret
-	}).(ComputeRuntimeDtoOutput)
-}
-
-func (o ComputeRuntimeDtoPtrOutput) SparkRuntimeVersion() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ComputeRuntimeDto) *string {
-		if v == nil {
-			return nil
-		}
-		return v.SparkRuntimeVersion
-	}).(pulumi.StringPtrOutput)
-}
-
-// Compute runtime of a feature store.
-type ComputeRuntimeDtoResponse struct {
-	SparkRuntimeVersion *string `pulumi:"sparkRuntimeVersion"`
-}
-
-// Compute runtime of a feature store.
-type ComputeRuntimeDtoResponseOutput struct{ *pulumi.OutputState }
-
-func (ComputeRuntimeDtoResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ComputeRuntimeDtoResponse)(nil)).Elem()
-}
-
-func (o ComputeRuntimeDtoResponseOutput) ToComputeRuntimeDtoResponseOutput() ComputeRuntimeDtoResponseOutput {
-	return o
-}
-
-func (o ComputeRuntimeDtoResponseOutput) ToComputeRuntimeDtoResponseOutputWithContext(ctx context.Context) ComputeRuntimeDtoResponseOutput {
-	return o
-}
-
-func (o ComputeRuntimeDtoResponseOutput) SparkRuntimeVersion() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ComputeRuntimeDtoResponse) *string { return v.SparkRuntimeVersion }).(pulumi.StringPtrOutput)
-}
-
-type ComputeRuntimeDtoResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (ComputeRuntimeDtoResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**ComputeRuntimeDtoResponse)(nil)).Elem()
-}
-
-func (o ComputeRuntimeDtoResponsePtrOutput) ToComputeRuntimeDtoResponsePtrOutput() ComputeRuntimeDtoResponsePtrOutput {
-	return o
-}
-
-func (o ComputeRuntimeDtoResponsePtrOutput) ToComputeRuntimeDtoResponsePtrOutputWithContext(ctx context.Context) ComputeRuntimeDtoResponsePtrOutput {
-	return o
-}
-
-func (o ComputeRuntimeDtoResponsePtrOutput) Elem() ComputeRuntimeDtoResponseOutput {
-	return o.ApplyT(func(v *ComputeRuntimeDtoResponse) ComputeRuntimeDtoResponse {
-		if v != nil {
-			return *v
-		}
-		var ret ComputeRuntimeDtoResponse
-		return ret
-	}).(ComputeRuntimeDtoResponseOutput)
-}
-
-func (o ComputeRuntimeDtoResponsePtrOutput) SparkRuntimeVersion() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ComputeRuntimeDtoResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.SparkRuntimeVersion
-	}).(pulumi.StringPtrOutput)
-}
-
-type CosmosDbSettings struct {
-	// Throughput of the database's collections.
-	CollectionsThroughput *int `pulumi:"collectionsThroughput"`
-}
-
-// CosmosDbSettingsInput is an input type that accepts CosmosDbSettingsArgs and CosmosDbSettingsOutput values.
-// You can construct a concrete instance of `CosmosDbSettingsInput` via:
-//
-//	CosmosDbSettingsArgs{...}
-type CosmosDbSettingsInput interface {
-	pulumi.Input
-
-	ToCosmosDbSettingsOutput() CosmosDbSettingsOutput
-	ToCosmosDbSettingsOutputWithContext(context.Context) CosmosDbSettingsOutput
-}
-
-type CosmosDbSettingsArgs struct {
-	// Throughput of the database's collections.
-	CollectionsThroughput pulumi.IntPtrInput `pulumi:"collectionsThroughput"`
-}
-
-func (CosmosDbSettingsArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*CosmosDbSettings)(nil)).Elem()
-}
-
-func (i CosmosDbSettingsArgs) ToCosmosDbSettingsOutput() CosmosDbSettingsOutput {
-	return i.ToCosmosDbSettingsOutputWithContext(context.Background())
-}
-
-func (i CosmosDbSettingsArgs) ToCosmosDbSettingsOutputWithContext(ctx context.Context) CosmosDbSettingsOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(CosmosDbSettingsOutput)
-}
-
-func (i CosmosDbSettingsArgs) ToCosmosDbSettingsPtrOutput() CosmosDbSettingsPtrOutput {
-	return i.ToCosmosDbSettingsPtrOutputWithContext(context.Background())
-}
-
-func (i CosmosDbSettingsArgs) ToCosmosDbSettingsPtrOutputWithContext(ctx context.Context) CosmosDbSettingsPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(CosmosDbSettingsOutput).ToCosmosDbSettingsPtrOutputWithContext(ctx)
-}
-
-// CosmosDbSettingsPtrInput is an input type that accepts CosmosDbSettingsArgs, CosmosDbSettingsPtr and CosmosDbSettingsPtrOutput values.
-// You can construct a concrete instance of `CosmosDbSettingsPtrInput` via:
-//
-//	        CosmosDbSettingsArgs{...}
-//
-//	or:
-//
-//	        nil
-type CosmosDbSettingsPtrInput interface {
-	pulumi.Input
-
-	ToCosmosDbSettingsPtrOutput() CosmosDbSettingsPtrOutput
-	ToCosmosDbSettingsPtrOutputWithContext(context.Context) CosmosDbSettingsPtrOutput
-}
-
-type cosmosDbSettingsPtrType CosmosDbSettingsArgs
-
-func CosmosDbSettingsPtr(v *CosmosDbSettingsArgs) CosmosDbSettingsPtrInput {
-	return (*cosmosDbSettingsPtrType)(v)
-}
-
-func (*cosmosDbSettingsPtrType) ElementType() reflect.Type {
-	return reflect.TypeOf((**CosmosDbSettings)(nil)).Elem()
-}
-
-func (i *cosmosDbSettingsPtrType) ToCosmosDbSettingsPtrOutput() CosmosDbSettingsPtrOutput {
-	return i.ToCosmosDbSettingsPtrOutputWithContext(context.Background())
-}
-
-func (i *cosmosDbSettingsPtrType) ToCosmosDbSettingsPtrOutputWithContext(ctx context.Context) CosmosDbSettingsPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(CosmosDbSettingsPtrOutput)
-}
-
-type CosmosDbSettingsOutput struct{ *pulumi.OutputState }
-
-func (CosmosDbSettingsOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*CosmosDbSettings)(nil)).Elem()
-}
-
-func (o CosmosDbSettingsOutput) ToCosmosDbSettingsOutput() CosmosDbSettingsOutput {
-	return o
-}
-
-func (o CosmosDbSettingsOutput) ToCosmosDbSettingsOutputWithContext(ctx context.Context) CosmosDbSettingsOutput {
-	return o
-}
-
-func (o CosmosDbSettingsOutput) ToCosmosDbSettingsPtrOutput() CosmosDbSettingsPtrOutput {
-	return o.ToCosmosDbSettingsPtrOutputWithContext(context.Background())
-}
-
-func (o CosmosDbSettingsOutput) ToCosmosDbSettingsPtrOutputWithContext(ctx context.Context) CosmosDbSettingsPtrOutput {
-	return o.ApplyTWithContext(ctx, func(_ context.Context, v CosmosDbSettings) *CosmosDbSettings {
-		return &v
-	}).(CosmosDbSettingsPtrOutput)
-}
-
-// Throughput of the database's collections.
-func (o CosmosDbSettingsOutput) CollectionsThroughput() pulumi.IntPtrOutput {
-	return o.ApplyT(func(v CosmosDbSettings) *int { return v.CollectionsThroughput }).(pulumi.IntPtrOutput)
-}
-
-type CosmosDbSettingsPtrOutput struct{ *pulumi.OutputState }
-
-func (CosmosDbSettingsPtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**CosmosDbSettings)(nil)).Elem()
-}
-
-func (o CosmosDbSettingsPtrOutput) ToCosmosDbSettingsPtrOutput() CosmosDbSettingsPtrOutput {
-	return o
-}
-
-func (o CosmosDbSettingsPtrOutput) ToCosmosDbSettingsPtrOutputWithContext(ctx context.Context) CosmosDbSettingsPtrOutput {
-	return o
-}
-
-func (o CosmosDbSettingsPtrOutput) Elem() CosmosDbSettingsOutput {
-	return o.ApplyT(func(v *CosmosDbSettings) CosmosDbSettings {
-		if v != nil {
-			return *v
-		}
-		var ret CosmosDbSettings
-		return ret
-	}).(CosmosDbSettingsOutput)
-}
-
-// Throughput of the database's collections.
-func (o CosmosDbSettingsPtrOutput) CollectionsThroughput() pulumi.IntPtrOutput {
-	return o.ApplyT(func(v *CosmosDbSettings) *int {
-		if v == nil {
-			return nil
-		}
-		return v.CollectionsThroughput
-	}).(pulumi.IntPtrOutput)
-}
-
-type CosmosDbSettingsResponse struct {
-	// Throughput of the database's collections.
-	CollectionsThroughput *int `pulumi:"collectionsThroughput"`
-}
-
-type CosmosDbSettingsResponseOutput struct{ *pulumi.OutputState }
-
-func (CosmosDbSettingsResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*CosmosDbSettingsResponse)(nil)).Elem()
-}
-
-func (o CosmosDbSettingsResponseOutput) ToCosmosDbSettingsResponseOutput() CosmosDbSettingsResponseOutput {
-	return o
-}
-
-func (o CosmosDbSettingsResponseOutput) ToCosmosDbSettingsResponseOutputWithContext(ctx context.Context) CosmosDbSettingsResponseOutput {
-	return o
-}
-
-// Throughput of the database's collections.
-func (o CosmosDbSettingsResponseOutput) CollectionsThroughput() pulumi.IntPtrOutput {
-	return o.ApplyT(func(v CosmosDbSettingsResponse) *int { return v.CollectionsThroughput }).(pulumi.IntPtrOutput)
-}
-
-type CosmosDbSettingsResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (CosmosDbSettingsResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**CosmosDbSettingsResponse)(nil)).Elem()
-}
-
-func (o CosmosDbSettingsResponsePtrOutput) ToCosmosDbSettingsResponsePtrOutput() CosmosDbSettingsResponsePtrOutput {
-	return o
-}
-
-func (o CosmosDbSettingsResponsePtrOutput) ToCosmosDbSettingsResponsePtrOutputWithContext(ctx context.Context) CosmosDbSettingsResponsePtrOutput {
-	return o
-}
-
-func (o CosmosDbSettingsResponsePtrOutput) Elem() CosmosDbSettingsResponseOutput {
-	return o.ApplyT(func(v *CosmosDbSettingsResponse) CosmosDbSettingsResponse {
-		if v != nil {
-			return *v
-		}
-		var ret CosmosDbSettingsResponse
-		return ret
-	}).(CosmosDbSettingsResponseOutput)
-}
-
-// Throughput of the database's collections.
-func (o CosmosDbSettingsResponsePtrOutput) CollectionsThroughput() pulumi.IntPtrOutput {
-	return o.ApplyT(func(v *CosmosDbSettingsResponse) *int {
-		if v == nil {
-			return nil
-		}
-		return v.CollectionsThroughput
-	}).(pulumi.IntPtrOutput)
-}
-
 type EncryptionKeyVaultProperties struct {
-	// Client id of the identity that reads the key; for future use.
-	IdentityClientId *string `pulumi:"identityClientId"`
-	// URI of the key.
 	KeyIdentifier string `pulumi:"keyIdentifier"`
-	// ARM id of the key vault that has the key.
 	KeyVaultArmId string `pulumi:"keyVaultArmId"`
 }
 
@@ -1029,11 +462,7 @@ type EncryptionKeyVaultPropertiesInput interface {
 }
 
 type EncryptionKeyVaultPropertiesArgs struct {
-	// Client id of the identity that reads the key; for future use.
-	IdentityClientId pulumi.StringPtrInput `pulumi:"identityClientId"`
-	// URI of the key.
 	KeyIdentifier pulumi.StringInput `pulumi:"keyIdentifier"`
-	// ARM id of the key vault that has the key.
 	KeyVaultArmId pulumi.StringInput `pulumi:"keyVaultArmId"`
 }
 
@@ -1114,17 +543,10 @@ func (o EncryptionKeyVaultPropertiesOutput) ToEncryptionKeyVaultPropertiesPtrOut
 	}).(EncryptionKeyVaultPropertiesPtrOutput)
 }
 
-// Client id of the identity that reads the key; for future use.
-func (o EncryptionKeyVaultPropertiesOutput) IdentityClientId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v EncryptionKeyVaultProperties) *string { return v.IdentityClientId }).(pulumi.StringPtrOutput)
-}
-
-// URI of the key.
 func (o EncryptionKeyVaultPropertiesOutput) KeyIdentifier() pulumi.StringOutput {
 	return o.ApplyT(func(v EncryptionKeyVaultProperties) string { return v.KeyIdentifier }).(pulumi.StringOutput)
 }
 
-// ARM id of the key vault that has the key.
 func (o EncryptionKeyVaultPropertiesOutput) KeyVaultArmId() pulumi.StringOutput {
 	return o.ApplyT(func(v EncryptionKeyVaultProperties) string { return v.KeyVaultArmId }).(pulumi.StringOutput)
 }
@@ -1153,17 +575,6 @@ func (o EncryptionKeyVaultPropertiesPtrOutput) Elem() EncryptionKeyVaultProperti
 	}).(EncryptionKeyVaultPropertiesOutput)
 }
 
-// Client id of the identity that reads the key; for future use.
-func (o EncryptionKeyVaultPropertiesPtrOutput) IdentityClientId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *EncryptionKeyVaultProperties) *string {
-		if v == nil {
-			return nil
-		}
-		return v.IdentityClientId
-	}).(pulumi.StringPtrOutput)
-}
-
-// URI of the key.
 func (o EncryptionKeyVaultPropertiesPtrOutput) KeyIdentifier() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *EncryptionKeyVaultProperties) *string {
 		if v == nil {
@@ -1173,7 +584,6 @@ func (o EncryptionKeyVaultPropertiesPtrOutput) KeyIdentifier() pulumi.StringPtrO
 	}).(pulumi.StringPtrOutput)
 }
 
-// ARM id of the key vault that has the key.
 func (o EncryptionKeyVaultPropertiesPtrOutput) KeyVaultArmId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *EncryptionKeyVaultProperties) *string {
 		if v == nil {
@@ -1183,105 +593,10 @@ func (o EncryptionKeyVaultPropertiesPtrOutput) KeyVaultArmId() pulumi.StringPtrO
 	}).(pulumi.StringPtrOutput)
 }
 
-type EncryptionKeyVaultPropertiesResponse struct {
-	// Client id of the identity that reads the key; for future use.
-	IdentityClientId *string `pulumi:"identityClientId"`
-	// URI of the key.
-	KeyIdentifier string `pulumi:"keyIdentifier"`
-	// ARM id of the key vault that has the key.
-	KeyVaultArmId string `pulumi:"keyVaultArmId"`
-}
-
-type EncryptionKeyVaultPropertiesResponseOutput struct{ *pulumi.OutputState }
-
-func (EncryptionKeyVaultPropertiesResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*EncryptionKeyVaultPropertiesResponse)(nil)).Elem()
-}
-
-func (o EncryptionKeyVaultPropertiesResponseOutput) ToEncryptionKeyVaultPropertiesResponseOutput() EncryptionKeyVaultPropertiesResponseOutput {
-	return o
-}
-
-func (o EncryptionKeyVaultPropertiesResponseOutput) ToEncryptionKeyVaultPropertiesResponseOutputWithContext(ctx context.Context) EncryptionKeyVaultPropertiesResponseOutput {
-	return o
-}
-
-// Client id of the identity that reads the key; for future use.
-func (o EncryptionKeyVaultPropertiesResponseOutput) IdentityClientId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v EncryptionKeyVaultPropertiesResponse) *string { return v.IdentityClientId }).(pulumi.StringPtrOutput)
-}
-
-// URI of the key.
-func (o EncryptionKeyVaultPropertiesResponseOutput) KeyIdentifier() pulumi.StringOutput {
-	return o.ApplyT(func(v EncryptionKeyVaultPropertiesResponse) string { return v.KeyIdentifier }).(pulumi.StringOutput)
-}
-
-// ARM id of the key vault that has the key.
-func (o EncryptionKeyVaultPropertiesResponseOutput) KeyVaultArmId() pulumi.StringOutput {
-	return o.ApplyT(func(v EncryptionKeyVaultPropertiesResponse) string { return v.KeyVaultArmId }).(pulumi.StringOutput)
-}
-
-type EncryptionKeyVaultPropertiesResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (EncryptionKeyVaultPropertiesResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**EncryptionKeyVaultPropertiesResponse)(nil)).Elem()
-}
-
-func (o EncryptionKeyVaultPropertiesResponsePtrOutput) ToEncryptionKeyVaultPropertiesResponsePtrOutput() EncryptionKeyVaultPropertiesResponsePtrOutput {
-	return o
-}
-
-func (o EncryptionKeyVaultPropertiesResponsePtrOutput) ToEncryptionKeyVaultPropertiesResponsePtrOutputWithContext(ctx context.Context) EncryptionKeyVaultPropertiesResponsePtrOutput {
-	return o
-}
-
-func (o EncryptionKeyVaultPropertiesResponsePtrOutput) Elem() EncryptionKeyVaultPropertiesResponseOutput {
-	return o.ApplyT(func(v *EncryptionKeyVaultPropertiesResponse) EncryptionKeyVaultPropertiesResponse {
-		if v != nil {
-			return *v
-		}
-		var ret EncryptionKeyVaultPropertiesResponse
-		return ret
-	}).(EncryptionKeyVaultPropertiesResponseOutput)
-}
-
-// Client id of the identity that reads the key; for future use.
-func (o EncryptionKeyVaultPropertiesResponsePtrOutput) IdentityClientId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *EncryptionKeyVaultPropertiesResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.IdentityClientId
-	}).(pulumi.StringPtrOutput)
-}
-
-// URI of the key.
-func (o EncryptionKeyVaultPropertiesResponsePtrOutput) KeyIdentifier() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *EncryptionKeyVaultPropertiesResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.KeyIdentifier
-	}).(pulumi.StringPtrOutput)
-}
-
-// ARM id of the key vault that has the key.
-func (o EncryptionKeyVaultPropertiesResponsePtrOutput) KeyVaultArmId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *EncryptionKeyVaultPropertiesResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.KeyVaultArmId
-	}).(pulumi.StringPtrOutput)
-}
-
 type EncryptionProperty struct {
-	// Identity that reads the key.
-	Identity *IdentityForCmk `pulumi:"identity"`
-	// The key, and the vault that has it.
+	Identity           *IdentityForCmk              `pulumi:"identity"`
 	KeyVaultProperties EncryptionKeyVaultProperties `pulumi:"keyVaultProperties"`
-	// Whether a customer's key encrypts the workspace.
-	Status string `pulumi:"status"`
+	Status             string                       `pulumi:"status"`
 }
 
 // EncryptionPropertyInput is an input type that accepts EncryptionPropertyArgs and EncryptionPropertyOutput values.
@@ -1296,12 +611,9 @@ type EncryptionPropertyInput interface {
 }
 
 type EncryptionPropertyArgs struct {
-	// Identity that reads the key.
-	Identity IdentityForCmkPtrInput `pulumi:"identity"`
-	// The key, and the vault that has it.
+	Identity           IdentityForCmkPtrInput            `pulumi:"identity"`
 	KeyVaultProperties EncryptionKeyVaultPropertiesInput `pulumi:"keyVaultProperties"`
-	// Whether a customer's key encrypts the workspace.
-	Status pulumi.StringInput `pulumi:"status"`
+	Status             pulumi.StringInput                `pulumi:"status"`
 }
 
 func (EncryptionPropertyArgs) ElementType() reflect.Type {
@@ -1381,17 +693,14 @@ func (o EncryptionPropertyOutput) ToEncryptionPropertyPtrOutputWithContext(ctx c
 	}).(EncryptionPropertyPtrOutput)
 }
 
-// Identity that reads the key.
 func (o EncryptionPropertyOutput) Identity() IdentityForCmkPtrOutput {
 	return o.ApplyT(func(v EncryptionProperty) *IdentityForCmk { return v.Identity }).(IdentityForCmkPtrOutput)
 }
 
-// The key, and the vault that has it.
 func (o EncryptionPropertyOutput) KeyVaultProperties() EncryptionKeyVaultPropertiesOutput {
 	return o.ApplyT(func(v EncryptionProperty) EncryptionKeyVaultProperties { return v.KeyVaultProperties }).(EncryptionKeyVaultPropertiesOutput)
 }
 
-// Whether a customer's key encrypts the workspace.
 func (o EncryptionPropertyOutput) Status() pulumi.StringOutput {
 	return o.ApplyT(func(v EncryptionProperty) string { return v.Status }).(pulumi.StringOutput)
 }
@@ -1420,7 +729,6 @@ func (o EncryptionPropertyPtrOutput) Elem() EncryptionPropertyOutput {
 	}).(EncryptionPropertyOutput)
 }
 
-// Identity that reads the key.
 func (o EncryptionPropertyPtrOutput) Identity() IdentityForCmkPtrOutput {
 	return o.ApplyT(func(v *EncryptionProperty) *IdentityForCmk {
 		if v == nil {
@@ -1430,7 +738,6 @@ func (o EncryptionPropertyPtrOutput) Identity() IdentityForCmkPtrOutput {
 	}).(IdentityForCmkPtrOutput)
 }
 
-// The key, and the vault that has it.
 func (o EncryptionPropertyPtrOutput) KeyVaultProperties() EncryptionKeyVaultPropertiesPtrOutput {
 	return o.ApplyT(func(v *EncryptionProperty) *EncryptionKeyVaultProperties {
 		if v == nil {
@@ -1440,7 +747,6 @@ func (o EncryptionPropertyPtrOutput) KeyVaultProperties() EncryptionKeyVaultProp
 	}).(EncryptionKeyVaultPropertiesPtrOutput)
 }
 
-// Whether a customer's key encrypts the workspace.
 func (o EncryptionPropertyPtrOutput) Status() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *EncryptionProperty) *string {
 		if v == nil {
@@ -1450,365 +756,10 @@ func (o EncryptionPropertyPtrOutput) Status() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-type EncryptionPropertyResponse struct {
-	// Identity that reads the key.
-	Identity *IdentityForCmkResponse `pulumi:"identity"`
-	// The key, and the vault that has it.
-	KeyVaultProperties EncryptionKeyVaultPropertiesResponse `pulumi:"keyVaultProperties"`
-	// Whether a customer's key encrypts the workspace.
-	Status string `pulumi:"status"`
-}
-
-type EncryptionPropertyResponseOutput struct{ *pulumi.OutputState }
-
-func (EncryptionPropertyResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*EncryptionPropertyResponse)(nil)).Elem()
-}
-
-func (o EncryptionPropertyResponseOutput) ToEncryptionPropertyResponseOutput() EncryptionPropertyResponseOutput {
-	return o
-}
-
-func (o EncryptionPropertyResponseOutput) ToEncryptionPropertyResponseOutputWithContext(ctx context.Context) EncryptionPropertyResponseOutput {
-	return o
-}
-
-// Identity that reads the key.
-func (o EncryptionPropertyResponseOutput) Identity() IdentityForCmkResponsePtrOutput {
-	return o.ApplyT(func(v EncryptionPropertyResponse) *IdentityForCmkResponse { return v.Identity }).(IdentityForCmkResponsePtrOutput)
-}
-
-// The key, and the vault that has it.
-func (o EncryptionPropertyResponseOutput) KeyVaultProperties() EncryptionKeyVaultPropertiesResponseOutput {
-	return o.ApplyT(func(v EncryptionPropertyResponse) EncryptionKeyVaultPropertiesResponse { return v.KeyVaultProperties }).(EncryptionKeyVaultPropertiesResponseOutput)
-}
-
-// Whether a customer's key encrypts the workspace.
-func (o EncryptionPropertyResponseOutput) Status() pulumi.StringOutput {
-	return o.ApplyT(func(v EncryptionPropertyResponse) string { return v.Status }).(pulumi.StringOutput)
-}
-
-type EncryptionPropertyResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (EncryptionPropertyResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**EncryptionPropertyResponse)(nil)).Elem()
-}
-
-func (o EncryptionPropertyResponsePtrOutput) ToEncryptionPropertyResponsePtrOutput() EncryptionPropertyResponsePtrOutput {
-	return o
-}
-
-func (o EncryptionPropertyResponsePtrOutput) ToEncryptionPropertyResponsePtrOutputWithContext(ctx context.Context) EncryptionPropertyResponsePtrOutput {
-	return o
-}
-
-func (o EncryptionPropertyResponsePtrOutput) Elem() EncryptionPropertyResponseOutput {
-	return o.ApplyT(func(v *EncryptionPropertyResponse) EncryptionPropertyResponse {
-		if v != nil {
-			return *v
-		}
-		var ret EncryptionPropertyResponse
-		return ret
-	}).(EncryptionPropertyResponseOutput)
-}
-
-// Identity that reads the key.
-func (o EncryptionPropertyResponsePtrOutput) Identity() IdentityForCmkResponsePtrOutput {
-	return o.ApplyT(func(v *EncryptionPropertyResponse) *IdentityForCmkResponse {
-		if v == nil {
-			return nil
-		}
-		return v.Identity
-	}).(IdentityForCmkResponsePtrOutput)
-}
-
-// The key, and the vault that has it.
-func (o EncryptionPropertyResponsePtrOutput) KeyVaultProperties() EncryptionKeyVaultPropertiesResponsePtrOutput {
-	return o.ApplyT(func(v *EncryptionPropertyResponse) *EncryptionKeyVaultPropertiesResponse {
-		if v == nil {
-			return nil
-		}
-		return &v.KeyVaultProperties
-	}).(EncryptionKeyVaultPropertiesResponsePtrOutput)
-}
-
-// Whether a customer's key encrypts the workspace.
-func (o EncryptionPropertyResponsePtrOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *EncryptionPropertyResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.Status
-	}).(pulumi.StringPtrOutput)
-}
-
-// Settings of a feature store workspace.
-type FeatureStoreSettings struct {
-	// Compute runtime of the feature store.
-	ComputeRuntime             *ComputeRuntimeDto `pulumi:"computeRuntime"`
-	OfflineStoreConnectionName *string            `pulumi:"offlineStoreConnectionName"`
-	OnlineStoreConnectionName  *string            `pulumi:"onlineStoreConnectionName"`
-}
-
-// FeatureStoreSettingsInput is an input type that accepts FeatureStoreSettingsArgs and FeatureStoreSettingsOutput values.
-// You can construct a concrete instance of `FeatureStoreSettingsInput` via:
-//
-//	FeatureStoreSettingsArgs{...}
-type FeatureStoreSettingsInput interface {
-	pulumi.Input
-
-	ToFeatureStoreSettingsOutput() FeatureStoreSettingsOutput
-	ToFeatureStoreSettingsOutputWithContext(context.Context) FeatureStoreSettingsOutput
-}
-
-// Settings of a feature store workspace.
-type FeatureStoreSettingsArgs struct {
-	// Compute runtime of the feature store.
-	ComputeRuntime             ComputeRuntimeDtoPtrInput `pulumi:"computeRuntime"`
-	OfflineStoreConnectionName pulumi.StringPtrInput     `pulumi:"offlineStoreConnectionName"`
-	OnlineStoreConnectionName  pulumi.StringPtrInput     `pulumi:"onlineStoreConnectionName"`
-}
-
-func (FeatureStoreSettingsArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*FeatureStoreSettings)(nil)).Elem()
-}
-
-func (i FeatureStoreSettingsArgs) ToFeatureStoreSettingsOutput() FeatureStoreSettingsOutput {
-	return i.ToFeatureStoreSettingsOutputWithContext(context.Background())
-}
-
-func (i FeatureStoreSettingsArgs) ToFeatureStoreSettingsOutputWithContext(ctx context.Context) FeatureStoreSettingsOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(FeatureStoreSettingsOutput)
-}
-
-func (i FeatureStoreSettingsArgs) ToFeatureStoreSettingsPtrOutput() FeatureStoreSettingsPtrOutput {
-	return i.ToFeatureStoreSettingsPtrOutputWithContext(context.Background())
-}
-
-func (i FeatureStoreSettingsArgs) ToFeatureStoreSettingsPtrOutputWithContext(ctx context.Context) FeatureStoreSettingsPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(FeatureStoreSettingsOutput).ToFeatureStoreSettingsPtrOutputWithContext(ctx)
-}
-
-// FeatureStoreSettingsPtrInput is an input type that accepts FeatureStoreSettingsArgs, FeatureStoreSettingsPtr and FeatureStoreSettingsPtrOutput values.
-// You can construct a concrete instance of `FeatureStoreSettingsPtrInput` via:
-//
-//	        FeatureStoreSettingsArgs{...}
-//
-//	or:
-//
-//	        nil
-type FeatureStoreSettingsPtrInput interface {
-	pulumi.Input
-
-	ToFeatureStoreSettingsPtrOutput() FeatureStoreSettingsPtrOutput
-	ToFeatureStoreSettingsPtrOutputWithContext(context.Context) FeatureStoreSettingsPtrOutput
-}
-
-type featureStoreSettingsPtrType FeatureStoreSettingsArgs
-
-func FeatureStoreSettingsPtr(v *FeatureStoreSettingsArgs) FeatureStoreSettingsPtrInput {
-	return (*featureStoreSettingsPtrType)(v)
-}
-
-func (*featureStoreSettingsPtrType) ElementType() reflect.Type {
-	return reflect.TypeOf((**FeatureStoreSettings)(nil)).Elem()
-}
-
-func (i *featureStoreSettingsPtrType) ToFeatureStoreSettingsPtrOutput() FeatureStoreSettingsPtrOutput {
-	return i.ToFeatureStoreSettingsPtrOutputWithContext(context.Background())
-}
-
-func (i *featureStoreSettingsPtrType) ToFeatureStoreSettingsPtrOutputWithContext(ctx context.Context) FeatureStoreSettingsPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(FeatureStoreSettingsPtrOutput)
-}
-
-// Settings of a feature store workspace.
-type FeatureStoreSettingsOutput struct{ *pulumi.OutputState }
-
-func (FeatureStoreSettingsOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*FeatureStoreSettings)(nil)).Elem()
-}
-
-func (o FeatureStoreSettingsOutput) ToFeatureStoreSettingsOutput() FeatureStoreSettingsOutput {
-	return o
-}
-
-func (o FeatureStoreSettingsOutput) ToFeatureStoreSettingsOutputWithContext(ctx context.Context) FeatureStoreSettingsOutput {
-	return o
-}
-
-func (o FeatureStoreSettingsOutput) ToFeatureStoreSettingsPtrOutput() FeatureStoreSettingsPtrOutput {
-	return o.ToFeatureStoreSettingsPtrOutputWithContext(context.Background())
-}
-
-func (o FeatureStoreSettingsOutput) ToFeatureStoreSettingsPtrOutputWithContext(ctx context.Context) FeatureStoreSettingsPtrOutput {
-	return o.ApplyTWithContext(ctx, func(_ context.Context, v FeatureStoreSettings) *FeatureStoreSettings {
-		return &v
-	}).(FeatureStoreSettingsPtrOutput)
-}
-
-// Compute runtime of the feature store.
-func (o FeatureStoreSettingsOutput) ComputeRuntime() ComputeRuntimeDtoPtrOutput {
-	return o.ApplyT(func(v FeatureStoreSettings) *ComputeRuntimeDto { return v.ComputeRuntime }).(ComputeRuntimeDtoPtrOutput)
-}
-
-func (o FeatureStoreSettingsOutput) OfflineStoreConnectionName() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v FeatureStoreSettings) *string { return v.OfflineStoreConnectionName }).(pulumi.StringPtrOutput)
-}
-
-func (o FeatureStoreSettingsOutput) OnlineStoreConnectionName() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v FeatureStoreSettings) *string { return v.OnlineStoreConnectionName }).(pulumi.StringPtrOutput)
-}
-
-type FeatureStoreSettingsPtrOutput struct{ *pulumi.OutputState }
-
-func (FeatureStoreSettingsPtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**FeatureStoreSettings)(nil)).Elem()
-}
-
-func (o FeatureStoreSettingsPtrOutput) ToFeatureStoreSettingsPtrOutput() FeatureStoreSettingsPtrOutput {
-	return o
-}
-
-func (o FeatureStoreSettingsPtrOutput) ToFeatureStoreSettingsPtrOutputWithContext(ctx context.Context) FeatureStoreSettingsPtrOutput {
-	return o
-}
-
-func (o FeatureStoreSettingsPtrOutput) Elem() FeatureStoreSettingsOutput {
-	return o.ApplyT(func(v *FeatureStoreSettings) FeatureStoreSettings {
-		if v != nil {
-			return *v
-		}
-		var ret FeatureStoreSettings
-		return ret
-	}).(FeatureStoreSettingsOutput)
-}
-
-// Compute runtime of the feature store.
-func (o FeatureStoreSettingsPtrOutput) ComputeRuntime() ComputeRuntimeDtoPtrOutput {
-	return o.ApplyT(func(v *FeatureStoreSettings) *ComputeRuntimeDto {
-		if v == nil {
-			return nil
-		}
-		return v.ComputeRuntime
-	}).(ComputeRuntimeDtoPtrOutput)
-}
-
-func (o FeatureStoreSettingsPtrOutput) OfflineStoreConnectionName() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *FeatureStoreSettings) *string {
-		if v == nil {
-			return nil
-		}
-		return v.OfflineStoreConnectionName
-	}).(pulumi.StringPtrOutput)
-}
-
-func (o FeatureStoreSettingsPtrOutput) OnlineStoreConnectionName() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *FeatureStoreSettings) *string {
-		if v == nil {
-			return nil
-		}
-		return v.OnlineStoreConnectionName
-	}).(pulumi.StringPtrOutput)
-}
-
-// Settings of a feature store workspace.
-type FeatureStoreSettingsResponse struct {
-	// Compute runtime of the feature store.
-	ComputeRuntime             *ComputeRuntimeDtoResponse `pulumi:"computeRuntime"`
-	OfflineStoreConnectionName *string                    `pulumi:"offlineStoreConnectionName"`
-	OnlineStoreConnectionName  *string                    `pulumi:"onlineStoreConnectionName"`
-}
-
-// Settings of a feature store workspace.
-type FeatureStoreSettingsResponseOutput struct{ *pulumi.OutputState }
-
-func (FeatureStoreSettingsResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*FeatureStoreSettingsResponse)(nil)).Elem()
-}
-
-func (o FeatureStoreSettingsResponseOutput) ToFeatureStoreSettingsResponseOutput() FeatureStoreSettingsResponseOutput {
-	return o
-}
-
-func (o FeatureStoreSettingsResponseOutput) ToFeatureStoreSettingsResponseOutputWithContext(ctx context.Context) FeatureStoreSettingsResponseOutput {
-	return o
-}
-
-// Compute runtime of the feature store.
-func (o FeatureStoreSettingsResponseOutput) ComputeRuntime() ComputeRuntimeDtoResponsePtrOutput {
-	return o.ApplyT(func(v FeatureStoreSettingsResponse) *ComputeRuntimeDtoResponse { return v.ComputeRuntime }).(ComputeRuntimeDtoResponsePtrOutput)
-}
-
-func (o FeatureStoreSettingsResponseOutput) OfflineStoreConnectionName() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v FeatureStoreSettingsResponse) *string { return v.OfflineStoreConnectionName }).(pulumi.StringPtrOutput)
-}
-
-func (o FeatureStoreSettingsResponseOutput) OnlineStoreConnectionName() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v FeatureStoreSettingsResponse) *string { return v.OnlineStoreConnectionName }).(pulumi.StringPtrOutput)
-}
-
-type FeatureStoreSettingsResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (FeatureStoreSettingsResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**FeatureStoreSettingsResponse)(nil)).Elem()
-}
-
-func (o FeatureStoreSettingsResponsePtrOutput) ToFeatureStoreSettingsResponsePtrOutput() FeatureStoreSettingsResponsePtrOutput {
-	return o
-}
-
-func (o FeatureStoreSettingsResponsePtrOutput) ToFeatureStoreSettingsResponsePtrOutputWithContext(ctx context.Context) FeatureStoreSettingsResponsePtrOutput {
-	return o
-}
-
-func (o FeatureStoreSettingsResponsePtrOutput) Elem() FeatureStoreSettingsResponseOutput {
-	return o.ApplyT(func(v *FeatureStoreSettingsResponse) FeatureStoreSettingsResponse {
-		if v != nil {
-			return *v
-		}
-		var ret FeatureStoreSettingsResponse
-		return ret
-	}).(FeatureStoreSettingsResponseOutput)
-}
-
-// Compute runtime of the feature store.
-func (o FeatureStoreSettingsResponsePtrOutput) ComputeRuntime() ComputeRuntimeDtoResponsePtrOutput {
-	return o.ApplyT(func(v *FeatureStoreSettingsResponse) *ComputeRuntimeDtoResponse {
-		if v == nil {
-			return nil
-		}
-		return v.ComputeRuntime
-	}).(ComputeRuntimeDtoResponsePtrOutput)
-}
-
-func (o FeatureStoreSettingsResponsePtrOutput) OfflineStoreConnectionName() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *FeatureStoreSettingsResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.OfflineStoreConnectionName
-	}).(pulumi.StringPtrOutput)
-}
-
-func (o FeatureStoreSettingsResponsePtrOutput) OnlineStoreConnectionName() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *FeatureStoreSettingsResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.OnlineStoreConnectionName
-	}).(pulumi.StringPtrOutput)
-}
-
-// Outbound rule of a managed network, by host name.
 type FqdnOutboundRule struct {
-	// Who the rule comes from.
 	Category    *string `pulumi:"category"`
 	Destination *string `pulumi:"destination"`
-	// Whether the rule is in force.
-	Status *string `pulumi:"status"`
-	// The kind of rule.
-	Type string `pulumi:"type"`
+	Type        string  `pulumi:"type"`
 }
 
 // FqdnOutboundRuleInput is an input type that accepts FqdnOutboundRuleArgs and FqdnOutboundRuleOutput values.
@@ -1822,15 +773,10 @@ type FqdnOutboundRuleInput interface {
 	ToFqdnOutboundRuleOutputWithContext(context.Context) FqdnOutboundRuleOutput
 }
 
-// Outbound rule of a managed network, by host name.
 type FqdnOutboundRuleArgs struct {
-	// Who the rule comes from.
 	Category    pulumi.StringPtrInput `pulumi:"category"`
 	Destination pulumi.StringPtrInput `pulumi:"destination"`
-	// Whether the rule is in force.
-	Status pulumi.StringPtrInput `pulumi:"status"`
-	// The kind of rule.
-	Type pulumi.StringInput `pulumi:"type"`
+	Type        pulumi.StringInput    `pulumi:"type"`
 }
 
 func (FqdnOutboundRuleArgs) ElementType() reflect.Type {
@@ -1845,7 +791,6 @@ func (i FqdnOutboundRuleArgs) ToFqdnOutboundRuleOutputWithContext(ctx context.Co
 	return pulumi.ToOutputWithContext(ctx, i).(FqdnOutboundRuleOutput)
 }
 
-// Outbound rule of a managed network, by host name.
 type FqdnOutboundRuleOutput struct{ *pulumi.OutputState }
 
 func (FqdnOutboundRuleOutput) ElementType() reflect.Type {
@@ -1860,7 +805,6 @@ func (o FqdnOutboundRuleOutput) ToFqdnOutboundRuleOutputWithContext(ctx context.
 	return o
 }
 
-// Who the rule comes from.
 func (o FqdnOutboundRuleOutput) Category() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v FqdnOutboundRule) *string { return v.Category }).(pulumi.StringPtrOutput)
 }
@@ -1869,64 +813,11 @@ func (o FqdnOutboundRuleOutput) Destination() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v FqdnOutboundRule) *string { return v.Destination }).(pulumi.StringPtrOutput)
 }
 
-// Whether the rule is in force.
-func (o FqdnOutboundRuleOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v FqdnOutboundRule) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-// The kind of rule.
 func (o FqdnOutboundRuleOutput) Type() pulumi.StringOutput {
 	return o.ApplyT(func(v FqdnOutboundRule) string { return v.Type }).(pulumi.StringOutput)
 }
 
-// Outbound rule of a managed network, by host name.
-type FqdnOutboundRuleResponse struct {
-	// Who the rule comes from.
-	Category    *string `pulumi:"category"`
-	Destination *string `pulumi:"destination"`
-	// Whether the rule is in force.
-	Status *string `pulumi:"status"`
-	// The kind of rule.
-	Type string `pulumi:"type"`
-}
-
-// Outbound rule of a managed network, by host name.
-type FqdnOutboundRuleResponseOutput struct{ *pulumi.OutputState }
-
-func (FqdnOutboundRuleResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*FqdnOutboundRuleResponse)(nil)).Elem()
-}
-
-func (o FqdnOutboundRuleResponseOutput) ToFqdnOutboundRuleResponseOutput() FqdnOutboundRuleResponseOutput {
-	return o
-}
-
-func (o FqdnOutboundRuleResponseOutput) ToFqdnOutboundRuleResponseOutputWithContext(ctx context.Context) FqdnOutboundRuleResponseOutput {
-	return o
-}
-
-// Who the rule comes from.
-func (o FqdnOutboundRuleResponseOutput) Category() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v FqdnOutboundRuleResponse) *string { return v.Category }).(pulumi.StringPtrOutput)
-}
-
-func (o FqdnOutboundRuleResponseOutput) Destination() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v FqdnOutboundRuleResponse) *string { return v.Destination }).(pulumi.StringPtrOutput)
-}
-
-// Whether the rule is in force.
-func (o FqdnOutboundRuleResponseOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v FqdnOutboundRuleResponse) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-// The kind of rule.
-func (o FqdnOutboundRuleResponseOutput) Type() pulumi.StringOutput {
-	return o.ApplyT(func(v FqdnOutboundRuleResponse) string { return v.Type }).(pulumi.StringOutput)
-}
-
-// Identity that reads a customer's key.
 type IdentityForCmk struct {
-	// ARM id of the user-assigned identity.
 	UserAssignedIdentity *string `pulumi:"userAssignedIdentity"`
 }
 
@@ -1941,9 +832,7 @@ type IdentityForCmkInput interface {
 	ToIdentityForCmkOutputWithContext(context.Context) IdentityForCmkOutput
 }
 
-// Identity that reads a customer's key.
 type IdentityForCmkArgs struct {
-	// ARM id of the user-assigned identity.
 	UserAssignedIdentity pulumi.StringPtrInput `pulumi:"userAssignedIdentity"`
 }
 
@@ -2000,7 +889,6 @@ func (i *identityForCmkPtrType) ToIdentityForCmkPtrOutputWithContext(ctx context
 	return pulumi.ToOutputWithContext(ctx, i).(IdentityForCmkPtrOutput)
 }
 
-// Identity that reads a customer's key.
 type IdentityForCmkOutput struct{ *pulumi.OutputState }
 
 func (IdentityForCmkOutput) ElementType() reflect.Type {
@@ -2025,7 +913,6 @@ func (o IdentityForCmkOutput) ToIdentityForCmkPtrOutputWithContext(ctx context.C
 	}).(IdentityForCmkPtrOutput)
 }
 
-// ARM id of the user-assigned identity.
 func (o IdentityForCmkOutput) UserAssignedIdentity() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v IdentityForCmk) *string { return v.UserAssignedIdentity }).(pulumi.StringPtrOutput)
 }
@@ -2054,7 +941,6 @@ func (o IdentityForCmkPtrOutput) Elem() IdentityForCmkOutput {
 	}).(IdentityForCmkOutput)
 }
 
-// ARM id of the user-assigned identity.
 func (o IdentityForCmkPtrOutput) UserAssignedIdentity() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *IdentityForCmk) *string {
 		if v == nil {
@@ -2064,304 +950,10 @@ func (o IdentityForCmkPtrOutput) UserAssignedIdentity() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Identity that reads a customer's key.
-type IdentityForCmkResponse struct {
-	// ARM id of the user-assigned identity.
-	UserAssignedIdentity *string `pulumi:"userAssignedIdentity"`
-}
-
-// Identity that reads a customer's key.
-type IdentityForCmkResponseOutput struct{ *pulumi.OutputState }
-
-func (IdentityForCmkResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*IdentityForCmkResponse)(nil)).Elem()
-}
-
-func (o IdentityForCmkResponseOutput) ToIdentityForCmkResponseOutput() IdentityForCmkResponseOutput {
-	return o
-}
-
-func (o IdentityForCmkResponseOutput) ToIdentityForCmkResponseOutputWithContext(ctx context.Context) IdentityForCmkResponseOutput {
-	return o
-}
-
-// ARM id of the user-assigned identity.
-func (o IdentityForCmkResponseOutput) UserAssignedIdentity() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v IdentityForCmkResponse) *string { return v.UserAssignedIdentity }).(pulumi.StringPtrOutput)
-}
-
-type IdentityForCmkResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (IdentityForCmkResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**IdentityForCmkResponse)(nil)).Elem()
-}
-
-func (o IdentityForCmkResponsePtrOutput) ToIdentityForCmkResponsePtrOutput() IdentityForCmkResponsePtrOutput {
-	return o
-}
-
-func (o IdentityForCmkResponsePtrOutput) ToIdentityForCmkResponsePtrOutputWithContext(ctx context.Context) IdentityForCmkResponsePtrOutput {
-	return o
-}
-
-func (o IdentityForCmkResponsePtrOutput) Elem() IdentityForCmkResponseOutput {
-	return o.ApplyT(func(v *IdentityForCmkResponse) IdentityForCmkResponse {
-		if v != nil {
-			return *v
-		}
-		var ret IdentityForCmkResponse
-		return ret
-	}).(IdentityForCmkResponseOutput)
-}
-
-// ARM id of the user-assigned identity.
-func (o IdentityForCmkResponsePtrOutput) UserAssignedIdentity() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *IdentityForCmkResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.UserAssignedIdentity
-	}).(pulumi.StringPtrOutput)
-}
-
-// Provisioning of the managed network.
-type ManagedNetworkProvisionStatus struct {
-	SparkReady *bool `pulumi:"sparkReady"`
-	// Whether the network is provisioned.
-	Status *string `pulumi:"status"`
-}
-
-// ManagedNetworkProvisionStatusInput is an input type that accepts ManagedNetworkProvisionStatusArgs and ManagedNetworkProvisionStatusOutput values.
-// You can construct a concrete instance of `ManagedNetworkProvisionStatusInput` via:
-//
-//	ManagedNetworkProvisionStatusArgs{...}
-type ManagedNetworkProvisionStatusInput interface {
-	pulumi.Input
-
-	ToManagedNetworkProvisionStatusOutput() ManagedNetworkProvisionStatusOutput
-	ToManagedNetworkProvisionStatusOutputWithContext(context.Context) ManagedNetworkProvisionStatusOutput
-}
-
-// Provisioning of the managed network.
-type ManagedNetworkProvisionStatusArgs struct {
-	SparkReady pulumi.BoolPtrInput `pulumi:"sparkReady"`
-	// Whether the network is provisioned.
-	Status pulumi.StringPtrInput `pulumi:"status"`
-}
-
-func (ManagedNetworkProvisionStatusArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*ManagedNetworkProvisionStatus)(nil)).Elem()
-}
-
-func (i ManagedNetworkProvisionStatusArgs) ToManagedNetworkProvisionStatusOutput() ManagedNetworkProvisionStatusOutput {
-	return i.ToManagedNetworkProvisionStatusOutputWithContext(context.Background())
-}
-
-func (i ManagedNetworkProvisionStatusArgs) ToManagedNetworkProvisionStatusOutputWithContext(ctx context.Context) ManagedNetworkProvisionStatusOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ManagedNetworkProvisionStatusOutput)
-}
-
-func (i ManagedNetworkProvisionStatusArgs) ToManagedNetworkProvisionStatusPtrOutput() ManagedNetworkProvisionStatusPtrOutput {
-	return i.ToManagedNetworkProvisionStatusPtrOutputWithContext(context.Background())
-}
-
-func (i ManagedNetworkProvisionStatusArgs) ToManagedNetworkProvisionStatusPtrOutputWithContext(ctx context.Context) ManagedNetworkProvisionStatusPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ManagedNetworkProvisionStatusOutput).ToManagedNetworkProvisionStatusPtrOutputWithContext(ctx)
-}
-
-// ManagedNetworkProvisionStatusPtrInput is an input type that accepts ManagedNetworkProvisionStatusArgs, ManagedNetworkProvisionStatusPtr and ManagedNetworkProvisionStatusPtrOutput values.
-// You can construct a concrete instance of `ManagedNetworkProvisionStatusPtrInput` via:
-//
-//	        ManagedNetworkProvisionStatusArgs{...}
-//
-//	or:
-//
-//	        nil
-type ManagedNetworkProvisionStatusPtrInput interface {
-	pulumi.Input
-
-	ToManagedNetworkProvisionStatusPtrOutput() ManagedNetworkProvisionStatusPtrOutput
-	ToManagedNetworkProvisionStatusPtrOutputWithContext(context.Context) ManagedNetworkProvisionStatusPtrOutput
-}
-
-type managedNetworkProvisionStatusPtrType ManagedNetworkProvisionStatusArgs
-
-func ManagedNetworkProvisionStatusPtr(v *ManagedNetworkProvisionStatusArgs) ManagedNetworkProvisionStatusPtrInput {
-	return (*managedNetworkProvisionStatusPtrType)(v)
-}
-
-func (*managedNetworkProvisionStatusPtrType) ElementType() reflect.Type {
-	return reflect.TypeOf((**ManagedNetworkProvisionStatus)(nil)).Elem()
-}
-
-func (i *managedNetworkProvisionStatusPtrType) ToManagedNetworkProvisionStatusPtrOutput() ManagedNetworkProvisionStatusPtrOutput {
-	return i.ToManagedNetworkProvisionStatusPtrOutputWithContext(context.Background())
-}
-
-func (i *managedNetworkProvisionStatusPtrType) ToManagedNetworkProvisionStatusPtrOutputWithContext(ctx context.Context) ManagedNetworkProvisionStatusPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ManagedNetworkProvisionStatusPtrOutput)
-}
-
-// Provisioning of the managed network.
-type ManagedNetworkProvisionStatusOutput struct{ *pulumi.OutputState }
-
-func (ManagedNetworkProvisionStatusOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ManagedNetworkProvisionStatus)(nil)).Elem()
-}
-
-func (o ManagedNetworkProvisionStatusOutput) ToManagedNetworkProvisionStatusOutput() ManagedNetworkProvisionStatusOutput {
-	return o
-}
-
-func (o ManagedNetworkProvisionStatusOutput) ToManagedNetworkProvisionStatusOutputWithContext(ctx context.Context) ManagedNetworkProvisionStatusOutput {
-	return o
-}
-
-func (o ManagedNetworkProvisionStatusOutput) ToManagedNetworkProvisionStatusPtrOutput() ManagedNetworkProvisionStatusPtrOutput {
-	return o.ToManagedNetworkProvisionStatusPtrOutputWithContext(context.Background())
-}
-
-func (o ManagedNetworkProvisionStatusOutput) ToManagedNetworkProvisionStatusPtrOutputWithContext(ctx context.Context) ManagedNetworkProvisionStatusPtrOutput {
-	return o.ApplyTWithContext(ctx, func(_ context.Context, v ManagedNetworkProvisionStatus) *ManagedNetworkProvisionStatus {
-		return &v
-	}).(ManagedNetworkProvisionStatusPtrOutput)
-}
-
-func (o ManagedNetworkProvisionStatusOutput) SparkReady() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v ManagedNetworkProvisionStatus) *bool { return v.SparkReady }).(pulumi.BoolPtrOutput)
-}
-
-// Whether the network is provisioned.
-func (o ManagedNetworkProvisionStatusOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ManagedNetworkProvisionStatus) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-type ManagedNetworkProvisionStatusPtrOutput struct{ *pulumi.OutputState }
-
-func (ManagedNetworkProvisionStatusPtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**ManagedNetworkProvisionStatus)(nil)).Elem()
-}
-
-func (o ManagedNetworkProvisionStatusPtrOutput) ToManagedNetworkProvisionStatusPtrOutput() ManagedNetworkProvisionStatusPtrOutput {
-	return o
-}
-
-func (o ManagedNetworkProvisionStatusPtrOutput) ToManagedNetworkProvisionStatusPtrOutputWithContext(ctx context.Context) ManagedNetworkProvisionStatusPtrOutput {
-	return o
-}
-
-func (o ManagedNetworkProvisionStatusPtrOutput) Elem() ManagedNetworkProvisionStatusOutput {
-	return o.ApplyT(func(v *ManagedNetworkProvisionStatus) ManagedNetworkProvisionStatus {
-		if v != nil {
-			return *v
-		}
-		var ret ManagedNetworkProvisionStatus
-		return ret
-	}).(ManagedNetworkProvisionStatusOutput)
-}
-
-func (o ManagedNetworkProvisionStatusPtrOutput) SparkReady() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v *ManagedNetworkProvisionStatus) *bool {
-		if v == nil {
-			return nil
-		}
-		return v.SparkReady
-	}).(pulumi.BoolPtrOutput)
-}
-
-// Whether the network is provisioned.
-func (o ManagedNetworkProvisionStatusPtrOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ManagedNetworkProvisionStatus) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Status
-	}).(pulumi.StringPtrOutput)
-}
-
-// Provisioning of the managed network.
-type ManagedNetworkProvisionStatusResponse struct {
-	SparkReady *bool `pulumi:"sparkReady"`
-	// Whether the network is provisioned.
-	Status *string `pulumi:"status"`
-}
-
-// Provisioning of the managed network.
-type ManagedNetworkProvisionStatusResponseOutput struct{ *pulumi.OutputState }
-
-func (ManagedNetworkProvisionStatusResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ManagedNetworkProvisionStatusResponse)(nil)).Elem()
-}
-
-func (o ManagedNetworkProvisionStatusResponseOutput) ToManagedNetworkProvisionStatusResponseOutput() ManagedNetworkProvisionStatusResponseOutput {
-	return o
-}
-
-func (o ManagedNetworkProvisionStatusResponseOutput) ToManagedNetworkProvisionStatusResponseOutputWithContext(ctx context.Context) ManagedNetworkProvisionStatusResponseOutput {
-	return o
-}
-
-func (o ManagedNetworkProvisionStatusResponseOutput) SparkReady() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v ManagedNetworkProvisionStatusResponse) *bool { return v.SparkReady }).(pulumi.BoolPtrOutput)
-}
-
-// Whether the network is provisioned.
-func (o ManagedNetworkProvisionStatusResponseOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ManagedNetworkProvisionStatusResponse) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-type ManagedNetworkProvisionStatusResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (ManagedNetworkProvisionStatusResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**ManagedNetworkProvisionStatusResponse)(nil)).Elem()
-}
-
-func (o ManagedNetworkProvisionStatusResponsePtrOutput) ToManagedNetworkProvisionStatusResponsePtrOutput() ManagedNetworkProvisionStatusResponsePtrOutput {
-	return o
-}
-
-func (o ManagedNetworkProvisionStatusResponsePtrOutput) ToManagedNetworkProvisionStatusResponsePtrOutputWithContext(ctx context.Context) ManagedNetworkProvisionStatusResponsePtrOutput {
-	return o
-}
-
-func (o ManagedNetworkProvisionStatusResponsePtrOutput) Elem() ManagedNetworkProvisionStatusResponseOutput {
-	return o.ApplyT(func(v *ManagedNetworkProvisionStatusResponse) ManagedNetworkProvisionStatusResponse {
-		if v != nil {
-			return *v
-		}
-		var ret ManagedNetworkProvisionStatusResponse
-		return ret
-	}).(ManagedNetworkProvisionStatusResponseOutput)
-}
-
-func (o ManagedNetworkProvisionStatusResponsePtrOutput) SparkReady() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v *ManagedNetworkProvisionStatusResponse) *bool {
-		if v == nil {
-			return nil
-		}
-		return v.SparkReady
-	}).(pulumi.BoolPtrOutput)
-}
-
-// Whether the network is provisioned.
-func (o ManagedNetworkProvisionStatusResponsePtrOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ManagedNetworkProvisionStatusResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Status
-	}).(pulumi.StringPtrOutput)
-}
-
-// Managed network of a workspace.
 type ManagedNetworkSettings struct {
-	// Size of the firewall that serves FQDN rules.
-	FirewallSku *string `pulumi:"firewallSku"`
-	// How far the network is closed.
+	FirewallSku   *string                `pulumi:"firewallSku"`
 	IsolationMode *string                `pulumi:"isolationMode"`
 	OutboundRules map[string]interface{} `pulumi:"outboundRules"`
-	// Provisioning of the network.
-	Status *ManagedNetworkProvisionStatus `pulumi:"status"`
 }
 
 // ManagedNetworkSettingsInput is an input type that accepts ManagedNetworkSettingsArgs and ManagedNetworkSettingsOutput values.
@@ -2375,15 +967,10 @@ type ManagedNetworkSettingsInput interface {
 	ToManagedNetworkSettingsOutputWithContext(context.Context) ManagedNetworkSettingsOutput
 }
 
-// Managed network of a workspace.
 type ManagedNetworkSettingsArgs struct {
-	// Size of the firewall that serves FQDN rules.
-	FirewallSku pulumi.StringPtrInput `pulumi:"firewallSku"`
-	// How far the network is closed.
+	FirewallSku   pulumi.StringPtrInput `pulumi:"firewallSku"`
 	IsolationMode pulumi.StringPtrInput `pulumi:"isolationMode"`
 	OutboundRules pulumi.MapInput       `pulumi:"outboundRules"`
-	// Provisioning of the network.
-	Status ManagedNetworkProvisionStatusPtrInput `pulumi:"status"`
 }
 
 func (ManagedNetworkSettingsArgs) ElementType() reflect.Type {
@@ -2439,7 +1026,6 @@ func (i *managedNetworkSettingsPtrType) ToManagedNetworkSettingsPtrOutputWithCon
 	return pulumi.ToOutputWithContext(ctx, i).(ManagedNetworkSettingsPtrOutput)
 }
 
-// Managed network of a workspace.
 type ManagedNetworkSettingsOutput struct{ *pulumi.OutputState }
 
 func (ManagedNetworkSettingsOutput) ElementType() reflect.Type {
@@ -2464,23 +1050,16 @@ func (o ManagedNetworkSettingsOutput) ToManagedNetworkSettingsPtrOutputWithConte
 	}).(ManagedNetworkSettingsPtrOutput)
 }
 
-// Size of the firewall that serves FQDN rules.
 func (o ManagedNetworkSettingsOutput) FirewallSku() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ManagedNetworkSettings) *string { return v.FirewallSku }).(pulumi.StringPtrOutput)
 }
 
-// How far the network is closed.
 func (o ManagedNetworkSettingsOutput) IsolationMode() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ManagedNetworkSettings) *string { return v.IsolationMode }).(pulumi.StringPtrOutput)
 }
 
 func (o ManagedNetworkSettingsOutput) OutboundRules() pulumi.MapOutput {
 	return o.ApplyT(func(v ManagedNetworkSettings) map[string]interface{} { return v.OutboundRules }).(pulumi.MapOutput)
-}
-
-// Provisioning of the network.
-func (o ManagedNetworkSettingsOutput) Status() ManagedNetworkProvisionStatusPtrOutput {
-	return o.ApplyT(func(v ManagedNetworkSettings) *ManagedNetworkProvisionStatus { return v.Status }).(ManagedNetworkProvisionStatusPtrOutput)
 }
 
 type ManagedNetworkSettingsPtrOutput struct{ *pulumi.OutputState }
@@ -2507,7 +1086,6 @@ func (o ManagedNetworkSettingsPtrOutput) Elem() ManagedNetworkSettingsOutput {
 	}).(ManagedNetworkSettingsOutput)
 }
 
-// Size of the firewall that serves FQDN rules.
 func (o ManagedNetworkSettingsPtrOutput) FirewallSku() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ManagedNetworkSettings) *string {
 		if v == nil {
@@ -2517,7 +1095,6 @@ func (o ManagedNetworkSettingsPtrOutput) FirewallSku() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How far the network is closed.
 func (o ManagedNetworkSettingsPtrOutput) IsolationMode() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ManagedNetworkSettings) *string {
 		if v == nil {
@@ -2536,143 +1113,8 @@ func (o ManagedNetworkSettingsPtrOutput) OutboundRules() pulumi.MapOutput {
 	}).(pulumi.MapOutput)
 }
 
-// Provisioning of the network.
-func (o ManagedNetworkSettingsPtrOutput) Status() ManagedNetworkProvisionStatusPtrOutput {
-	return o.ApplyT(func(v *ManagedNetworkSettings) *ManagedNetworkProvisionStatus {
-		if v == nil {
-			return nil
-		}
-		return v.Status
-	}).(ManagedNetworkProvisionStatusPtrOutput)
-}
-
-// Managed network of a workspace.
-type ManagedNetworkSettingsResponse struct {
-	// Size of the firewall that serves FQDN rules.
-	FirewallSku *string `pulumi:"firewallSku"`
-	// How far the network is closed.
-	IsolationMode *string                `pulumi:"isolationMode"`
-	NetworkId     string                 `pulumi:"networkId"`
-	OutboundRules map[string]interface{} `pulumi:"outboundRules"`
-	// Provisioning of the network.
-	Status *ManagedNetworkProvisionStatusResponse `pulumi:"status"`
-}
-
-// Managed network of a workspace.
-type ManagedNetworkSettingsResponseOutput struct{ *pulumi.OutputState }
-
-func (ManagedNetworkSettingsResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ManagedNetworkSettingsResponse)(nil)).Elem()
-}
-
-func (o ManagedNetworkSettingsResponseOutput) ToManagedNetworkSettingsResponseOutput() ManagedNetworkSettingsResponseOutput {
-	return o
-}
-
-func (o ManagedNetworkSettingsResponseOutput) ToManagedNetworkSettingsResponseOutputWithContext(ctx context.Context) ManagedNetworkSettingsResponseOutput {
-	return o
-}
-
-// Size of the firewall that serves FQDN rules.
-func (o ManagedNetworkSettingsResponseOutput) FirewallSku() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ManagedNetworkSettingsResponse) *string { return v.FirewallSku }).(pulumi.StringPtrOutput)
-}
-
-// How far the network is closed.
-func (o ManagedNetworkSettingsResponseOutput) IsolationMode() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ManagedNetworkSettingsResponse) *string { return v.IsolationMode }).(pulumi.StringPtrOutput)
-}
-
-func (o ManagedNetworkSettingsResponseOutput) NetworkId() pulumi.StringOutput {
-	return o.ApplyT(func(v ManagedNetworkSettingsResponse) string { return v.NetworkId }).(pulumi.StringOutput)
-}
-
-func (o ManagedNetworkSettingsResponseOutput) OutboundRules() pulumi.MapOutput {
-	return o.ApplyT(func(v ManagedNetworkSettingsResponse) map[string]interface{} { return v.OutboundRules }).(pulumi.MapOutput)
-}
-
-// Provisioning of the network.
-func (o ManagedNetworkSettingsResponseOutput) Status() ManagedNetworkProvisionStatusResponsePtrOutput {
-	return o.ApplyT(func(v ManagedNetworkSettingsResponse) *ManagedNetworkProvisionStatusResponse { return v.Status }).(ManagedNetworkProvisionStatusResponsePtrOutput)
-}
-
-type ManagedNetworkSettingsResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (ManagedNetworkSettingsResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**ManagedNetworkSettingsResponse)(nil)).Elem()
-}
-
-func (o ManagedNetworkSettingsResponsePtrOutput) ToManagedNetworkSettingsResponsePtrOutput() ManagedNetworkSettingsResponsePtrOutput {
-	return o
-}
-
-func (o ManagedNetworkSettingsResponsePtrOutput) ToManagedNetworkSettingsResponsePtrOutputWithContext(ctx context.Context) ManagedNetworkSettingsResponsePtrOutput {
-	return o
-}
-
-func (o ManagedNetworkSettingsResponsePtrOutput) Elem() ManagedNetworkSettingsResponseOutput {
-	return o.ApplyT(func(v *ManagedNetworkSettingsResponse) ManagedNetworkSettingsResponse {
-		if v != nil {
-			return *v
-		}
-		var ret ManagedNetworkSettingsResponse
-		return ret
-	}).(ManagedNetworkSettingsResponseOutput)
-}
-
-// Size of the firewall that serves FQDN rules.
-func (o ManagedNetworkSettingsResponsePtrOutput) FirewallSku() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ManagedNetworkSettingsResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.FirewallSku
-	}).(pulumi.StringPtrOutput)
-}
-
-// How far the network is closed.
-func (o ManagedNetworkSettingsResponsePtrOutput) IsolationMode() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ManagedNetworkSettingsResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.IsolationMode
-	}).(pulumi.StringPtrOutput)
-}
-
-func (o ManagedNetworkSettingsResponsePtrOutput) NetworkId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ManagedNetworkSettingsResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.NetworkId
-	}).(pulumi.StringPtrOutput)
-}
-
-func (o ManagedNetworkSettingsResponsePtrOutput) OutboundRules() pulumi.MapOutput {
-	return o.ApplyT(func(v *ManagedNetworkSettingsResponse) map[string]interface{} {
-		if v == nil {
-			return nil
-		}
-		return v.OutboundRules
-	}).(pulumi.MapOutput)
-}
-
-// Provisioning of the network.
-func (o ManagedNetworkSettingsResponsePtrOutput) Status() ManagedNetworkProvisionStatusResponsePtrOutput {
-	return o.ApplyT(func(v *ManagedNetworkSettingsResponse) *ManagedNetworkProvisionStatusResponse {
-		if v == nil {
-			return nil
-		}
-		return v.Status
-	}).(ManagedNetworkProvisionStatusResponsePtrOutput)
-}
-
-// Managed identities of a resource.
 type ManagedServiceIdentity struct {
-	// Which managed identities the resource has.
-	Type string `pulumi:"type"`
-	// ARM ids of the user-assigned identities.
+	Type                   string   `pulumi:"type"`
 	UserAssignedIdentities []string `pulumi:"userAssignedIdentities"`
 }
 
@@ -2687,11 +1129,8 @@ type ManagedServiceIdentityInput interface {
 	ToManagedServiceIdentityOutputWithContext(context.Context) ManagedServiceIdentityOutput
 }
 
-// Managed identities of a resource.
 type ManagedServiceIdentityArgs struct {
-	// Which managed identities the resource has.
-	Type pulumi.StringInput `pulumi:"type"`
-	// ARM ids of the user-assigned identities.
+	Type                   pulumi.StringInput      `pulumi:"type"`
 	UserAssignedIdentities pulumi.StringArrayInput `pulumi:"userAssignedIdentities"`
 }
 
@@ -2748,7 +1187,6 @@ func (i *managedServiceIdentityPtrType) ToManagedServiceIdentityPtrOutputWithCon
 	return pulumi.ToOutputWithContext(ctx, i).(ManagedServiceIdentityPtrOutput)
 }
 
-// Managed identities of a resource.
 type ManagedServiceIdentityOutput struct{ *pulumi.OutputState }
 
 func (ManagedServiceIdentityOutput) ElementType() reflect.Type {
@@ -2773,12 +1211,10 @@ func (o ManagedServiceIdentityOutput) ToManagedServiceIdentityPtrOutputWithConte
 	}).(ManagedServiceIdentityPtrOutput)
 }
 
-// Which managed identities the resource has.
 func (o ManagedServiceIdentityOutput) Type() pulumi.StringOutput {
 	return o.ApplyT(func(v ManagedServiceIdentity) string { return v.Type }).(pulumi.StringOutput)
 }
 
-// ARM ids of the user-assigned identities.
 func (o ManagedServiceIdentityOutput) UserAssignedIdentities() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v ManagedServiceIdentity) []string { return v.UserAssignedIdentities }).(pulumi.StringArrayOutput)
 }
@@ -2807,7 +1243,6 @@ func (o ManagedServiceIdentityPtrOutput) Elem() ManagedServiceIdentityOutput {
 	}).(ManagedServiceIdentityOutput)
 }
 
-// Which managed identities the resource has.
 func (o ManagedServiceIdentityPtrOutput) Type() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ManagedServiceIdentity) *string {
 		if v == nil {
@@ -2817,7 +1252,6 @@ func (o ManagedServiceIdentityPtrOutput) Type() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// ARM ids of the user-assigned identities.
 func (o ManagedServiceIdentityPtrOutput) UserAssignedIdentities() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ManagedServiceIdentity) []string {
 		if v == nil {
@@ -2827,350 +1261,9 @@ func (o ManagedServiceIdentityPtrOutput) UserAssignedIdentities() pulumi.StringA
 	}).(pulumi.StringArrayOutput)
 }
 
-// Managed identities of a resource.
-type ManagedServiceIdentityResponse struct {
-	// Principal id of the system-assigned identity.
-	PrincipalId string `pulumi:"principalId"`
-	// Tenant id of the system-assigned identity.
-	TenantId string `pulumi:"tenantId"`
-	// Which managed identities the resource has.
-	Type string `pulumi:"type"`
-	// The user-assigned identities by ARM id.
-	UserAssignedIdentities map[string]UserAssignedIdentityResponse `pulumi:"userAssignedIdentities"`
-}
-
-// Managed identities of a resource.
-type ManagedServiceIdentityResponseOutput struct{ *pulumi.OutputState }
-
-func (ManagedServiceIdentityResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ManagedServiceIdentityResponse)(nil)).Elem()
-}
-
-func (o ManagedServiceIdentityResponseOutput) ToManagedServiceIdentityResponseOutput() ManagedServiceIdentityResponseOutput {
-	return o
-}
-
-func (o ManagedServiceIdentityResponseOutput) ToManagedServiceIdentityResponseOutputWithContext(ctx context.Context) ManagedServiceIdentityResponseOutput {
-	return o
-}
-
-// Principal id of the system-assigned identity.
-func (o ManagedServiceIdentityResponseOutput) PrincipalId() pulumi.StringOutput {
-	return o.ApplyT(func(v ManagedServiceIdentityResponse) string { return v.PrincipalId }).(pulumi.StringOutput)
-}
-
-// Tenant id of the system-assigned identity.
-func (o ManagedServiceIdentityResponseOutput) TenantId() pulumi.StringOutput {
-	return o.ApplyT(func(v ManagedServiceIdentityResponse) string { return v.TenantId }).(pulumi.StringOutput)
-}
-
-// Which managed identities the resource has.
-func (o ManagedServiceIdentityResponseOutput) Type() pulumi.StringOutput {
-	return o.ApplyT(func(v ManagedServiceIdentityResponse) string { return v.Type }).(pulumi.StringOutput)
-}
-
-// The user-assigned identities by ARM id.
-func (o ManagedServiceIdentityResponseOutput) UserAssignedIdentities() UserAssignedIdentityResponseMapOutput {
-	return o.ApplyT(func(v ManagedServiceIdentityResponse) map[string]UserAssignedIdentityResponse {
-		return v.UserAssignedIdentities
-	}).(UserAssignedIdentityResponseMapOutput)
-}
-
-type ManagedServiceIdentityResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (ManagedServiceIdentityResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**ManagedServiceIdentityResponse)(nil)).Elem()
-}
-
-func (o ManagedServiceIdentityResponsePtrOutput) ToManagedServiceIdentityResponsePtrOutput() ManagedServiceIdentityResponsePtrOutput {
-	return o
-}
-
-func (o ManagedServiceIdentityResponsePtrOutput) ToManagedServiceIdentityResponsePtrOutputWithContext(ctx context.Context) ManagedServiceIdentityResponsePtrOutput {
-	return o
-}
-
-func (o ManagedServiceIdentityResponsePtrOutput) Elem() ManagedServiceIdentityResponseOutput {
-	return o.ApplyT(func(v *ManagedServiceIdentityResponse) ManagedServiceIdentityResponse {
-		if v != nil {
-			return *v
-		}
-		var ret ManagedServiceIdentityResponse
-		return ret
-	}).(ManagedServiceIdentityResponseOutput)
-}
-
-// Principal id of the system-assigned identity.
-func (o ManagedServiceIdentityResponsePtrOutput) PrincipalId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ManagedServiceIdentityResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.PrincipalId
-	}).(pulumi.StringPtrOutput)
-}
-
-// Tenant id of the system-assigned identity.
-func (o ManagedServiceIdentityResponsePtrOutput) TenantId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ManagedServiceIdentityResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.TenantId
-	}).(pulumi.StringPtrOutput)
-}
-
-// Which managed identities the resource has.
-func (o ManagedServiceIdentityResponsePtrOutput) Type() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ManagedServiceIdentityResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.Type
-	}).(pulumi.StringPtrOutput)
-}
-
-// The user-assigned identities by ARM id.
-func (o ManagedServiceIdentityResponsePtrOutput) UserAssignedIdentities() UserAssignedIdentityResponseMapOutput {
-	return o.ApplyT(func(v *ManagedServiceIdentityResponse) map[string]UserAssignedIdentityResponse {
-		if v == nil {
-			return nil
-		}
-		return v.UserAssignedIdentities
-	}).(UserAssignedIdentityResponseMapOutput)
-}
-
-type NotebookPreparationErrorResponse struct {
-	ErrorMessage *string `pulumi:"errorMessage"`
-	StatusCode   *int    `pulumi:"statusCode"`
-}
-
-type NotebookPreparationErrorResponseOutput struct{ *pulumi.OutputState }
-
-func (NotebookPreparationErrorResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*NotebookPreparationErrorResponse)(nil)).Elem()
-}
-
-func (o NotebookPreparationErrorResponseOutput) ToNotebookPreparationErrorResponseOutput() NotebookPreparationErrorResponseOutput {
-	return o
-}
-
-func (o NotebookPreparationErrorResponseOutput) ToNotebookPreparationErrorResponseOutputWithContext(ctx context.Context) NotebookPreparationErrorResponseOutput {
-	return o
-}
-
-func (o NotebookPreparationErrorResponseOutput) ErrorMessage() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v NotebookPreparationErrorResponse) *string { return v.ErrorMessage }).(pulumi.StringPtrOutput)
-}
-
-func (o NotebookPreparationErrorResponseOutput) StatusCode() pulumi.IntPtrOutput {
-	return o.ApplyT(func(v NotebookPreparationErrorResponse) *int { return v.StatusCode }).(pulumi.IntPtrOutput)
-}
-
-type NotebookPreparationErrorResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (NotebookPreparationErrorResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**NotebookPreparationErrorResponse)(nil)).Elem()
-}
-
-func (o NotebookPreparationErrorResponsePtrOutput) ToNotebookPreparationErrorResponsePtrOutput() NotebookPreparationErrorResponsePtrOutput {
-	return o
-}
-
-func (o NotebookPreparationErrorResponsePtrOutput) ToNotebookPreparationErrorResponsePtrOutputWithContext(ctx context.Context) NotebookPreparationErrorResponsePtrOutput {
-	return o
-}
-
-func (o NotebookPreparationErrorResponsePtrOutput) Elem() NotebookPreparationErrorResponseOutput {
-	return o.ApplyT(func(v *NotebookPreparationErrorResponse) NotebookPreparationErrorResponse {
-		if v != nil {
-			return *v
-		}
-		var ret NotebookPreparationErrorResponse
-		return ret
-	}).(NotebookPreparationErrorResponseOutput)
-}
-
-func (o NotebookPreparationErrorResponsePtrOutput) ErrorMessage() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *NotebookPreparationErrorResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.ErrorMessage
-	}).(pulumi.StringPtrOutput)
-}
-
-func (o NotebookPreparationErrorResponsePtrOutput) StatusCode() pulumi.IntPtrOutput {
-	return o.ApplyT(func(v *NotebookPreparationErrorResponse) *int {
-		if v == nil {
-			return nil
-		}
-		return v.StatusCode
-	}).(pulumi.IntPtrOutput)
-}
-
-type NotebookResourceInfoResponse struct {
-	Fqdn *string `pulumi:"fqdn"`
-	// Error of the notebook's preparation.
-	NotebookPreparationError *NotebookPreparationErrorResponse `pulumi:"notebookPreparationError"`
-	// Id that the notebook component was made with.
-	ResourceId *string `pulumi:"resourceId"`
-}
-
-type NotebookResourceInfoResponseOutput struct{ *pulumi.OutputState }
-
-func (NotebookResourceInfoResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*NotebookResourceInfoResponse)(nil)).Elem()
-}
-
-func (o NotebookResourceInfoResponseOutput) ToNotebookResourceInfoResponseOutput() NotebookResourceInfoResponseOutput {
-	return o
-}
-
-func (o NotebookResourceInfoResponseOutput) ToNotebookResourceInfoResponseOutputWithContext(ctx context.Context) NotebookResourceInfoResponseOutput {
-	return o
-}
-
-func (o NotebookResourceInfoResponseOutput) Fqdn() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v NotebookResourceInfoResponse) *string { return v.Fqdn }).(pulumi.StringPtrOutput)
-}
-
-// Error of the notebook's preparation.
-func (o NotebookResourceInfoResponseOutput) NotebookPreparationError() NotebookPreparationErrorResponsePtrOutput {
-	return o.ApplyT(func(v NotebookResourceInfoResponse) *NotebookPreparationErrorResponse {
-		return v.NotebookPreparationError
-	}).(NotebookPreparationErrorResponsePtrOutput)
-}
-
-// Id that the notebook component was made with.
-func (o NotebookResourceInfoResponseOutput) ResourceId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v NotebookResourceInfoResponse) *string { return v.ResourceId }).(pulumi.StringPtrOutput)
-}
-
-// A private endpoint connection.
-type PrivateEndpointConnectionResponse struct {
-	// ARM id of the connection.
-	Id string `pulumi:"id"`
-	// Identity of the resource.
-	Identity *ManagedServiceIdentityResponse `pulumi:"identity"`
-	// Location of the resource.
-	Location *string `pulumi:"location"`
-	// Name of the resource.
-	Name string `pulumi:"name"`
-	// The endpoint.
-	PrivateEndpoint *PrivateEndpointResponse `pulumi:"privateEndpoint"`
-	// State of the connection.
-	PrivateLinkServiceConnectionState PrivateLinkServiceConnectionStateResponse `pulumi:"privateLinkServiceConnectionState"`
-	// State of the provisioning.
-	ProvisioningState string `pulumi:"provisioningState"`
-	// SKU of the resource.
-	Sku *SkuResponse `pulumi:"sku"`
-	// Who made and changed the resource, and when.
-	SystemData SystemDataResponse `pulumi:"systemData"`
-	// Tags of the resource.
-	Tags map[string]string `pulumi:"tags"`
-	// ARM type of the resource.
-	Type string `pulumi:"type"`
-}
-
-// A private endpoint connection.
-type PrivateEndpointConnectionResponseOutput struct{ *pulumi.OutputState }
-
-func (PrivateEndpointConnectionResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*PrivateEndpointConnectionResponse)(nil)).Elem()
-}
-
-func (o PrivateEndpointConnectionResponseOutput) ToPrivateEndpointConnectionResponseOutput() PrivateEndpointConnectionResponseOutput {
-	return o
-}
-
-func (o PrivateEndpointConnectionResponseOutput) ToPrivateEndpointConnectionResponseOutputWithContext(ctx context.Context) PrivateEndpointConnectionResponseOutput {
-	return o
-}
-
-// ARM id of the connection.
-func (o PrivateEndpointConnectionResponseOutput) Id() pulumi.StringOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) string { return v.Id }).(pulumi.StringOutput)
-}
-
-// Identity of the resource.
-func (o PrivateEndpointConnectionResponseOutput) Identity() ManagedServiceIdentityResponsePtrOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) *ManagedServiceIdentityResponse { return v.Identity }).(ManagedServiceIdentityResponsePtrOutput)
-}
-
-// Location of the resource.
-func (o PrivateEndpointConnectionResponseOutput) Location() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) *string { return v.Location }).(pulumi.StringPtrOutput)
-}
-
-// Name of the resource.
-func (o PrivateEndpointConnectionResponseOutput) Name() pulumi.StringOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) string { return v.Name }).(pulumi.StringOutput)
-}
-
-// The endpoint.
-func (o PrivateEndpointConnectionResponseOutput) PrivateEndpoint() PrivateEndpointResponsePtrOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) *PrivateEndpointResponse { return v.PrivateEndpoint }).(PrivateEndpointResponsePtrOutput)
-}
-
-// State of the connection.
-func (o PrivateEndpointConnectionResponseOutput) PrivateLinkServiceConnectionState() PrivateLinkServiceConnectionStateResponseOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) PrivateLinkServiceConnectionStateResponse {
-		return v.PrivateLinkServiceConnectionState
-	}).(PrivateLinkServiceConnectionStateResponseOutput)
-}
-
-// State of the provisioning.
-func (o PrivateEndpointConnectionResponseOutput) ProvisioningState() pulumi.StringOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) string { return v.ProvisioningState }).(pulumi.StringOutput)
-}
-
-// SKU of the resource.
-func (o PrivateEndpointConnectionResponseOutput) Sku() SkuResponsePtrOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) *SkuResponse { return v.Sku }).(SkuResponsePtrOutput)
-}
-
-// Who made and changed the resource, and when.
-func (o PrivateEndpointConnectionResponseOutput) SystemData() SystemDataResponseOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) SystemDataResponse { return v.SystemData }).(SystemDataResponseOutput)
-}
-
-// Tags of the resource.
-func (o PrivateEndpointConnectionResponseOutput) Tags() pulumi.StringMapOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) map[string]string { return v.Tags }).(pulumi.StringMapOutput)
-}
-
-// ARM type of the resource.
-func (o PrivateEndpointConnectionResponseOutput) Type() pulumi.StringOutput {
-	return o.ApplyT(func(v PrivateEndpointConnectionResponse) string { return v.Type }).(pulumi.StringOutput)
-}
-
-type PrivateEndpointConnectionResponseArrayOutput struct{ *pulumi.OutputState }
-
-func (PrivateEndpointConnectionResponseArrayOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*[]PrivateEndpointConnectionResponse)(nil)).Elem()
-}
-
-func (o PrivateEndpointConnectionResponseArrayOutput) ToPrivateEndpointConnectionResponseArrayOutput() PrivateEndpointConnectionResponseArrayOutput {
-	return o
-}
-
-func (o PrivateEndpointConnectionResponseArrayOutput) ToPrivateEndpointConnectionResponseArrayOutputWithContext(ctx context.Context) PrivateEndpointConnectionResponseArrayOutput {
-	return o
-}
-
-func (o PrivateEndpointConnectionResponseArrayOutput) Index(i pulumi.IntInput) PrivateEndpointConnectionResponseOutput {
-	return pulumi.All(o, i).ApplyT(func(vs []interface{}) PrivateEndpointConnectionResponse {
-		return vs[0].([]PrivateEndpointConnectionResponse)[vs[1].(int)]
-	}).(PrivateEndpointConnectionResponseOutput)
-}
-
-// Where a private endpoint rule leads.
 type PrivateEndpointDestination struct {
 	ServiceResourceId *string `pulumi:"serviceResourceId"`
 	SparkEnabled      *bool   `pulumi:"sparkEnabled"`
-	// Whether the rule is in force for Spark.
-	SparkStatus       *string `pulumi:"sparkStatus"`
 	SubresourceTarget *string `pulumi:"subresourceTarget"`
 }
 
@@ -3185,12 +1278,9 @@ type PrivateEndpointDestinationInput interface {
 	ToPrivateEndpointDestinationOutputWithContext(context.Context) PrivateEndpointDestinationOutput
 }
 
-// Where a private endpoint rule leads.
 type PrivateEndpointDestinationArgs struct {
 	ServiceResourceId pulumi.StringPtrInput `pulumi:"serviceResourceId"`
 	SparkEnabled      pulumi.BoolPtrInput   `pulumi:"sparkEnabled"`
-	// Whether the rule is in force for Spark.
-	SparkStatus       pulumi.StringPtrInput `pulumi:"sparkStatus"`
 	SubresourceTarget pulumi.StringPtrInput `pulumi:"subresourceTarget"`
 }
 
@@ -3247,7 +1337,6 @@ func (i *privateEndpointDestinationPtrType) ToPrivateEndpointDestinationPtrOutpu
 	return pulumi.ToOutputWithContext(ctx, i).(PrivateEndpointDestinationPtrOutput)
 }
 
-// Where a private endpoint rule leads.
 type PrivateEndpointDestinationOutput struct{ *pulumi.OutputState }
 
 func (PrivateEndpointDestinationOutput) ElementType() reflect.Type {
@@ -3278,11 +1367,6 @@ func (o PrivateEndpointDestinationOutput) ServiceResourceId() pulumi.StringPtrOu
 
 func (o PrivateEndpointDestinationOutput) SparkEnabled() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v PrivateEndpointDestination) *bool { return v.SparkEnabled }).(pulumi.BoolPtrOutput)
-}
-
-// Whether the rule is in force for Spark.
-func (o PrivateEndpointDestinationOutput) SparkStatus() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateEndpointDestination) *string { return v.SparkStatus }).(pulumi.StringPtrOutput)
 }
 
 func (o PrivateEndpointDestinationOutput) SubresourceTarget() pulumi.StringPtrOutput {
@@ -3331,16 +1415,6 @@ func (o PrivateEndpointDestinationPtrOutput) SparkEnabled() pulumi.BoolPtrOutput
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether the rule is in force for Spark.
-func (o PrivateEndpointDestinationPtrOutput) SparkStatus() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *PrivateEndpointDestination) *string {
-		if v == nil {
-			return nil
-		}
-		return v.SparkStatus
-	}).(pulumi.StringPtrOutput)
-}
-
 func (o PrivateEndpointDestinationPtrOutput) SubresourceTarget() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *PrivateEndpointDestination) *string {
 		if v == nil {
@@ -3350,118 +1424,10 @@ func (o PrivateEndpointDestinationPtrOutput) SubresourceTarget() pulumi.StringPt
 	}).(pulumi.StringPtrOutput)
 }
 
-// Where a private endpoint rule leads.
-type PrivateEndpointDestinationResponse struct {
-	ServiceResourceId *string `pulumi:"serviceResourceId"`
-	SparkEnabled      *bool   `pulumi:"sparkEnabled"`
-	// Whether the rule is in force for Spark.
-	SparkStatus       *string `pulumi:"sparkStatus"`
-	SubresourceTarget *string `pulumi:"subresourceTarget"`
-}
-
-// Where a private endpoint rule leads.
-type PrivateEndpointDestinationResponseOutput struct{ *pulumi.OutputState }
-
-func (PrivateEndpointDestinationResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*PrivateEndpointDestinationResponse)(nil)).Elem()
-}
-
-func (o PrivateEndpointDestinationResponseOutput) ToPrivateEndpointDestinationResponseOutput() PrivateEndpointDestinationResponseOutput {
-	return o
-}
-
-func (o PrivateEndpointDestinationResponseOutput) ToPrivateEndpointDestinationResponseOutputWithContext(ctx context.Context) PrivateEndpointDestinationResponseOutput {
-	return o
-}
-
-func (o PrivateEndpointDestinationResponseOutput) ServiceResourceId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateEndpointDestinationResponse) *string { return v.ServiceResourceId }).(pulumi.StringPtrOutput)
-}
-
-func (o PrivateEndpointDestinationResponseOutput) SparkEnabled() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v PrivateEndpointDestinationResponse) *bool { return v.SparkEnabled }).(pulumi.BoolPtrOutput)
-}
-
-// Whether the rule is in force for Spark.
-func (o PrivateEndpointDestinationResponseOutput) SparkStatus() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateEndpointDestinationResponse) *string { return v.SparkStatus }).(pulumi.StringPtrOutput)
-}
-
-func (o PrivateEndpointDestinationResponseOutput) SubresourceTarget() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateEndpointDestinationResponse) *string { return v.SubresourceTarget }).(pulumi.StringPtrOutput)
-}
-
-type PrivateEndpointDestinationResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (PrivateEndpointDestinationResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**PrivateEndpointDestinationResponse)(nil)).Elem()
-}
-
-func (o PrivateEndpointDestinationResponsePtrOutput) ToPrivateEndpointDestinationResponsePtrOutput() PrivateEndpointDestinationResponsePtrOutput {
-	return o
-}
-
-func (o PrivateEndpointDestinationResponsePtrOutput) ToPrivateEndpointDestinationResponsePtrOutputWithContext(ctx context.Context) PrivateEndpointDestinationResponsePtrOutput {
-	return o
-}
-
-func (o PrivateEndpointDestinationResponsePtrOutput) Elem() PrivateEndpointDestinationResponseOutput {
-	return o.ApplyT(func(v *PrivateEndpointDestinationResponse) PrivateEndpointDestinationResponse {
-		if v != nil {
-			return *v
-		}
-		var ret PrivateEndpointDestinationResponse
-		return ret
-	}).(PrivateEndpointDestinationResponseOutput)
-}
-
-func (o PrivateEndpointDestinationResponsePtrOutput) ServiceResourceId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *PrivateEndpointDestinationResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.ServiceResourceId
-	}).(pulumi.StringPtrOutput)
-}
-
-func (o PrivateEndpointDestinationResponsePtrOutput) SparkEnabled() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v *PrivateEndpointDestinationResponse) *bool {
-		if v == nil {
-			return nil
-		}
-		return v.SparkEnabled
-	}).(pulumi.BoolPtrOutput)
-}
-
-// Whether the rule is in force for Spark.
-func (o PrivateEndpointDestinationResponsePtrOutput) SparkStatus() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *PrivateEndpointDestinationResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.SparkStatus
-	}).(pulumi.StringPtrOutput)
-}
-
-func (o PrivateEndpointDestinationResponsePtrOutput) SubresourceTarget() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *PrivateEndpointDestinationResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.SubresourceTarget
-	}).(pulumi.StringPtrOutput)
-}
-
-// Outbound rule of a managed network, by private endpoint.
 type PrivateEndpointOutboundRule struct {
-	// Who the rule comes from.
-	Category *string `pulumi:"category"`
-	// Where the rule leads.
+	Category    *string                     `pulumi:"category"`
 	Destination *PrivateEndpointDestination `pulumi:"destination"`
-	// Whether the rule is in force.
-	Status *string `pulumi:"status"`
-	// The kind of rule.
-	Type string `pulumi:"type"`
+	Type        string                      `pulumi:"type"`
 }
 
 // PrivateEndpointOutboundRuleInput is an input type that accepts PrivateEndpointOutboundRuleArgs and PrivateEndpointOutboundRuleOutput values.
@@ -3475,16 +1441,10 @@ type PrivateEndpointOutboundRuleInput interface {
 	ToPrivateEndpointOutboundRuleOutputWithContext(context.Context) PrivateEndpointOutboundRuleOutput
 }
 
-// Outbound rule of a managed network, by private endpoint.
 type PrivateEndpointOutboundRuleArgs struct {
-	// Who the rule comes from.
-	Category pulumi.StringPtrInput `pulumi:"category"`
-	// Where the rule leads.
+	Category    pulumi.StringPtrInput              `pulumi:"category"`
 	Destination PrivateEndpointDestinationPtrInput `pulumi:"destination"`
-	// Whether the rule is in force.
-	Status pulumi.StringPtrInput `pulumi:"status"`
-	// The kind of rule.
-	Type pulumi.StringInput `pulumi:"type"`
+	Type        pulumi.StringInput                 `pulumi:"type"`
 }
 
 func (PrivateEndpointOutboundRuleArgs) ElementType() reflect.Type {
@@ -3499,7 +1459,6 @@ func (i PrivateEndpointOutboundRuleArgs) ToPrivateEndpointOutboundRuleOutputWith
 	return pulumi.ToOutputWithContext(ctx, i).(PrivateEndpointOutboundRuleOutput)
 }
 
-// Outbound rule of a managed network, by private endpoint.
 type PrivateEndpointOutboundRuleOutput struct{ *pulumi.OutputState }
 
 func (PrivateEndpointOutboundRuleOutput) ElementType() reflect.Type {
@@ -3514,176 +1473,19 @@ func (o PrivateEndpointOutboundRuleOutput) ToPrivateEndpointOutboundRuleOutputWi
 	return o
 }
 
-// Who the rule comes from.
 func (o PrivateEndpointOutboundRuleOutput) Category() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v PrivateEndpointOutboundRule) *string { return v.Category }).(pulumi.StringPtrOutput)
 }
 
-// Where the rule leads.
 func (o PrivateEndpointOutboundRuleOutput) Destination() PrivateEndpointDestinationPtrOutput {
 	return o.ApplyT(func(v PrivateEndpointOutboundRule) *PrivateEndpointDestination { return v.Destination }).(PrivateEndpointDestinationPtrOutput)
 }
 
-// Whether the rule is in force.
-func (o PrivateEndpointOutboundRuleOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateEndpointOutboundRule) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-// The kind of rule.
 func (o PrivateEndpointOutboundRuleOutput) Type() pulumi.StringOutput {
 	return o.ApplyT(func(v PrivateEndpointOutboundRule) string { return v.Type }).(pulumi.StringOutput)
 }
 
-// Outbound rule of a managed network, by private endpoint.
-type PrivateEndpointOutboundRuleResponse struct {
-	// Who the rule comes from.
-	Category *string `pulumi:"category"`
-	// Where the rule leads.
-	Destination *PrivateEndpointDestinationResponse `pulumi:"destination"`
-	// Whether the rule is in force.
-	Status *string `pulumi:"status"`
-	// The kind of rule.
-	Type string `pulumi:"type"`
-}
-
-// Outbound rule of a managed network, by private endpoint.
-type PrivateEndpointOutboundRuleResponseOutput struct{ *pulumi.OutputState }
-
-func (PrivateEndpointOutboundRuleResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*PrivateEndpointOutboundRuleResponse)(nil)).Elem()
-}
-
-func (o PrivateEndpointOutboundRuleResponseOutput) ToPrivateEndpointOutboundRuleResponseOutput() PrivateEndpointOutboundRuleResponseOutput {
-	return o
-}
-
-func (o PrivateEndpointOutboundRuleResponseOutput) ToPrivateEndpointOutboundRuleResponseOutputWithContext(ctx context.Context) PrivateEndpointOutboundRuleResponseOutput {
-	return o
-}
-
-// Who the rule comes from.
-func (o PrivateEndpointOutboundRuleResponseOutput) Category() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateEndpointOutboundRuleResponse) *string { return v.Category }).(pulumi.StringPtrOutput)
-}
-
-// Where the rule leads.
-func (o PrivateEndpointOutboundRuleResponseOutput) Destination() PrivateEndpointDestinationResponsePtrOutput {
-	return o.ApplyT(func(v PrivateEndpointOutboundRuleResponse) *PrivateEndpointDestinationResponse { return v.Destination }).(PrivateEndpointDestinationResponsePtrOutput)
-}
-
-// Whether the rule is in force.
-func (o PrivateEndpointOutboundRuleResponseOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateEndpointOutboundRuleResponse) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-// The kind of rule.
-func (o PrivateEndpointOutboundRuleResponseOutput) Type() pulumi.StringOutput {
-	return o.ApplyT(func(v PrivateEndpointOutboundRuleResponse) string { return v.Type }).(pulumi.StringOutput)
-}
-
-// A private endpoint.
-type PrivateEndpointResponse struct {
-	// ARM id of the endpoint.
-	Id string `pulumi:"id"`
-}
-
-// A private endpoint.
-type PrivateEndpointResponseOutput struct{ *pulumi.OutputState }
-
-func (PrivateEndpointResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*PrivateEndpointResponse)(nil)).Elem()
-}
-
-func (o PrivateEndpointResponseOutput) ToPrivateEndpointResponseOutput() PrivateEndpointResponseOutput {
-	return o
-}
-
-func (o PrivateEndpointResponseOutput) ToPrivateEndpointResponseOutputWithContext(ctx context.Context) PrivateEndpointResponseOutput {
-	return o
-}
-
-// ARM id of the endpoint.
-func (o PrivateEndpointResponseOutput) Id() pulumi.StringOutput {
-	return o.ApplyT(func(v PrivateEndpointResponse) string { return v.Id }).(pulumi.StringOutput)
-}
-
-type PrivateEndpointResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (PrivateEndpointResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**PrivateEndpointResponse)(nil)).Elem()
-}
-
-func (o PrivateEndpointResponsePtrOutput) ToPrivateEndpointResponsePtrOutput() PrivateEndpointResponsePtrOutput {
-	return o
-}
-
-func (o PrivateEndpointResponsePtrOutput) ToPrivateEndpointResponsePtrOutputWithContext(ctx context.Context) PrivateEndpointResponsePtrOutput {
-	return o
-}
-
-func (o PrivateEndpointResponsePtrOutput) Elem() PrivateEndpointResponseOutput {
-	return o.ApplyT(func(v *PrivateEndpointResponse) PrivateEndpointResponse {
-		if v != nil {
-			return *v
-		}
-		var ret PrivateEndpointResponse
-		return ret
-	}).(PrivateEndpointResponseOutput)
-}
-
-// ARM id of the endpoint.
-func (o PrivateEndpointResponsePtrOutput) Id() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *PrivateEndpointResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.Id
-	}).(pulumi.StringPtrOutput)
-}
-
-// State of a private link connection.
-type PrivateLinkServiceConnectionStateResponse struct {
-	// What the consumer still has to do.
-	ActionsRequired *string `pulumi:"actionsRequired"`
-	// Why it was approved or rejected.
-	Description *string `pulumi:"description"`
-	// State of the approval.
-	Status *string `pulumi:"status"`
-}
-
-// State of a private link connection.
-type PrivateLinkServiceConnectionStateResponseOutput struct{ *pulumi.OutputState }
-
-func (PrivateLinkServiceConnectionStateResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*PrivateLinkServiceConnectionStateResponse)(nil)).Elem()
-}
-
-func (o PrivateLinkServiceConnectionStateResponseOutput) ToPrivateLinkServiceConnectionStateResponseOutput() PrivateLinkServiceConnectionStateResponseOutput {
-	return o
-}
-
-func (o PrivateLinkServiceConnectionStateResponseOutput) ToPrivateLinkServiceConnectionStateResponseOutputWithContext(ctx context.Context) PrivateLinkServiceConnectionStateResponseOutput {
-	return o
-}
-
-// What the consumer still has to do.
-func (o PrivateLinkServiceConnectionStateResponseOutput) ActionsRequired() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateLinkServiceConnectionStateResponse) *string { return v.ActionsRequired }).(pulumi.StringPtrOutput)
-}
-
-// Why it was approved or rejected.
-func (o PrivateLinkServiceConnectionStateResponseOutput) Description() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateLinkServiceConnectionStateResponse) *string { return v.Description }).(pulumi.StringPtrOutput)
-}
-
-// State of the approval.
-func (o PrivateLinkServiceConnectionStateResponseOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v PrivateLinkServiceConnectionStateResponse) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-// A reference to another resource.
 type ResourceId struct {
-	// ARM id of the resource.
 	Id string `pulumi:"id"`
 }
 
@@ -3698,9 +1500,7 @@ type ResourceIdInput interface {
 	ToResourceIdOutputWithContext(context.Context) ResourceIdOutput
 }
 
-// A reference to another resource.
 type ResourceIdArgs struct {
-	// ARM id of the resource.
 	Id pulumi.StringInput `pulumi:"id"`
 }
 
@@ -3757,7 +1557,6 @@ func (i *resourceIdPtrType) ToResourceIdPtrOutputWithContext(ctx context.Context
 	return pulumi.ToOutputWithContext(ctx, i).(ResourceIdPtrOutput)
 }
 
-// A reference to another resource.
 type ResourceIdOutput struct{ *pulumi.OutputState }
 
 func (ResourceIdOutput) ElementType() reflect.Type {
@@ -3782,7 +1581,6 @@ func (o ResourceIdOutput) ToResourceIdPtrOutputWithContext(ctx context.Context) 
 	}).(ResourceIdPtrOutput)
 }
 
-// ARM id of the resource.
 func (o ResourceIdOutput) Id() pulumi.StringOutput {
 	return o.ApplyT(func(v ResourceId) string { return v.Id }).(pulumi.StringOutput)
 }
@@ -3811,7 +1609,6 @@ func (o ResourceIdPtrOutput) Elem() ResourceIdOutput {
 	}).(ResourceIdOutput)
 }
 
-// ARM id of the resource.
 func (o ResourceIdPtrOutput) Id() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ResourceId) *string {
 		if v == nil {
@@ -3821,13 +1618,9 @@ func (o ResourceIdPtrOutput) Id() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Bounds of a cluster's scaling.
 type ScaleSettings struct {
-	// Most nodes.
-	MaxNodeCount int `pulumi:"maxNodeCount"`
-	// Fewest nodes.
-	MinNodeCount *int `pulumi:"minNodeCount"`
-	// ISO 8601 time without a job after which a node goes.
+	MaxNodeCount                int     `pulumi:"maxNodeCount"`
+	MinNodeCount                *int    `pulumi:"minNodeCount"`
 	NodeIdleTimeBeforeScaleDown *string `pulumi:"nodeIdleTimeBeforeScaleDown"`
 }
 
@@ -3855,13 +1648,9 @@ type ScaleSettingsInput interface {
 	ToScaleSettingsOutputWithContext(context.Context) ScaleSettingsOutput
 }
 
-// Bounds of a cluster's scaling.
 type ScaleSettingsArgs struct {
-	// Most nodes.
-	MaxNodeCount pulumi.IntInput `pulumi:"maxNodeCount"`
-	// Fewest nodes.
-	MinNodeCount pulumi.IntPtrInput `pulumi:"minNodeCount"`
-	// ISO 8601 time without a job after which a node goes.
+	MaxNodeCount                pulumi.IntInput       `pulumi:"maxNodeCount"`
+	MinNodeCount                pulumi.IntPtrInput    `pulumi:"minNodeCount"`
 	NodeIdleTimeBeforeScaleDown pulumi.StringPtrInput `pulumi:"nodeIdleTimeBeforeScaleDown"`
 }
 
@@ -3929,7 +1718,6 @@ func (i *scaleSettingsPtrType) ToScaleSettingsPtrOutputWithContext(ctx context.C
 	return pulumi.ToOutputWithContext(ctx, i).(ScaleSettingsPtrOutput)
 }
 
-// Bounds of a cluster's scaling.
 type ScaleSettingsOutput struct{ *pulumi.OutputState }
 
 func (ScaleSettingsOutput) ElementType() reflect.Type {
@@ -3954,17 +1742,14 @@ func (o ScaleSettingsOutput) ToScaleSettingsPtrOutputWithContext(ctx context.Con
 	}).(ScaleSettingsPtrOutput)
 }
 
-// Most nodes.
 func (o ScaleSettingsOutput) MaxNodeCount() pulumi.IntOutput {
 	return o.ApplyT(func(v ScaleSettings) int { return v.MaxNodeCount }).(pulumi.IntOutput)
 }
 
-// Fewest nodes.
 func (o ScaleSettingsOutput) MinNodeCount() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v ScaleSettings) *int { return v.MinNodeCount }).(pulumi.IntPtrOutput)
 }
 
-// ISO 8601 time without a job after which a node goes.
 func (o ScaleSettingsOutput) NodeIdleTimeBeforeScaleDown() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ScaleSettings) *string { return v.NodeIdleTimeBeforeScaleDown }).(pulumi.StringPtrOutput)
 }
@@ -3993,7 +1778,6 @@ func (o ScaleSettingsPtrOutput) Elem() ScaleSettingsOutput {
 	}).(ScaleSettingsOutput)
 }
 
-// Most nodes.
 func (o ScaleSettingsPtrOutput) MaxNodeCount() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *ScaleSettings) *int {
 		if v == nil {
@@ -4003,7 +1787,6 @@ func (o ScaleSettingsPtrOutput) MaxNodeCount() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// Fewest nodes.
 func (o ScaleSettingsPtrOutput) MinNodeCount() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *ScaleSettings) *int {
 		if v == nil {
@@ -4013,7 +1796,6 @@ func (o ScaleSettingsPtrOutput) MinNodeCount() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// ISO 8601 time without a job after which a node goes.
 func (o ScaleSettingsPtrOutput) NodeIdleTimeBeforeScaleDown() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ScaleSettings) *string {
 		if v == nil {
@@ -4024,10 +1806,8 @@ func (o ScaleSettingsPtrOutput) NodeIdleTimeBeforeScaleDown() pulumi.StringPtrOu
 }
 
 type ServerlessComputeSettings struct {
-	// ARM id of the subnet for serverless nodes.
 	ServerlessComputeCustomSubnet *string `pulumi:"serverlessComputeCustomSubnet"`
-	// Give serverless nodes in that subnet no public address.
-	ServerlessComputeNoPublicIP *bool `pulumi:"serverlessComputeNoPublicIP"`
+	ServerlessComputeNoPublicIP   *bool   `pulumi:"serverlessComputeNoPublicIP"`
 }
 
 // ServerlessComputeSettingsInput is an input type that accepts ServerlessComputeSettingsArgs and ServerlessComputeSettingsOutput values.
@@ -4042,10 +1822,8 @@ type ServerlessComputeSettingsInput interface {
 }
 
 type ServerlessComputeSettingsArgs struct {
-	// ARM id of the subnet for serverless nodes.
 	ServerlessComputeCustomSubnet pulumi.StringPtrInput `pulumi:"serverlessComputeCustomSubnet"`
-	// Give serverless nodes in that subnet no public address.
-	ServerlessComputeNoPublicIP pulumi.BoolPtrInput `pulumi:"serverlessComputeNoPublicIP"`
+	ServerlessComputeNoPublicIP   pulumi.BoolPtrInput   `pulumi:"serverlessComputeNoPublicIP"`
 }
 
 func (ServerlessComputeSettingsArgs) ElementType() reflect.Type {
@@ -4125,12 +1903,10 @@ func (o ServerlessComputeSettingsOutput) ToServerlessComputeSettingsPtrOutputWit
 	}).(ServerlessComputeSettingsPtrOutput)
 }
 
-// ARM id of the subnet for serverless nodes.
 func (o ServerlessComputeSettingsOutput) ServerlessComputeCustomSubnet() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ServerlessComputeSettings) *string { return v.ServerlessComputeCustomSubnet }).(pulumi.StringPtrOutput)
 }
 
-// Give serverless nodes in that subnet no public address.
 func (o ServerlessComputeSettingsOutput) ServerlessComputeNoPublicIP() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ServerlessComputeSettings) *bool { return v.ServerlessComputeNoPublicIP }).(pulumi.BoolPtrOutput)
 }
@@ -4159,7 +1935,6 @@ func (o ServerlessComputeSettingsPtrOutput) Elem() ServerlessComputeSettingsOutp
 	}).(ServerlessComputeSettingsOutput)
 }
 
-// ARM id of the subnet for serverless nodes.
 func (o ServerlessComputeSettingsPtrOutput) ServerlessComputeCustomSubnet() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ServerlessComputeSettings) *string {
 		if v == nil {
@@ -4169,7 +1944,6 @@ func (o ServerlessComputeSettingsPtrOutput) ServerlessComputeCustomSubnet() pulu
 	}).(pulumi.StringPtrOutput)
 }
 
-// Give serverless nodes in that subnet no public address.
 func (o ServerlessComputeSettingsPtrOutput) ServerlessComputeNoPublicIP() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ServerlessComputeSettings) *bool {
 		if v == nil {
@@ -4179,280 +1953,7 @@ func (o ServerlessComputeSettingsPtrOutput) ServerlessComputeNoPublicIP() pulumi
 	}).(pulumi.BoolPtrOutput)
 }
 
-type ServerlessComputeSettingsResponse struct {
-	// ARM id of the subnet for serverless nodes.
-	ServerlessComputeCustomSubnet *string `pulumi:"serverlessComputeCustomSubnet"`
-	// Give serverless nodes in that subnet no public address.
-	ServerlessComputeNoPublicIP *bool `pulumi:"serverlessComputeNoPublicIP"`
-}
-
-type ServerlessComputeSettingsResponseOutput struct{ *pulumi.OutputState }
-
-func (ServerlessComputeSettingsResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ServerlessComputeSettingsResponse)(nil)).Elem()
-}
-
-func (o ServerlessComputeSettingsResponseOutput) ToServerlessComputeSettingsResponseOutput() ServerlessComputeSettingsResponseOutput {
-	return o
-}
-
-func (o ServerlessComputeSettingsResponseOutput) ToServerlessComputeSettingsResponseOutputWithContext(ctx context.Context) ServerlessComputeSettingsResponseOutput {
-	return o
-}
-
-// ARM id of the subnet for serverless nodes.
-func (o ServerlessComputeSettingsResponseOutput) ServerlessComputeCustomSubnet() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ServerlessComputeSettingsResponse) *string { return v.ServerlessComputeCustomSubnet }).(pulumi.StringPtrOutput)
-}
-
-// Give serverless nodes in that subnet no public address.
-func (o ServerlessComputeSettingsResponseOutput) ServerlessComputeNoPublicIP() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v ServerlessComputeSettingsResponse) *bool { return v.ServerlessComputeNoPublicIP }).(pulumi.BoolPtrOutput)
-}
-
-type ServerlessComputeSettingsResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (ServerlessComputeSettingsResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**ServerlessComputeSettingsResponse)(nil)).Elem()
-}
-
-func (o ServerlessComputeSettingsResponsePtrOutput) ToServerlessComputeSettingsResponsePtrOutput() ServerlessComputeSettingsResponsePtrOutput {
-	return o
-}
-
-func (o ServerlessComputeSettingsResponsePtrOutput) ToServerlessComputeSettingsResponsePtrOutputWithContext(ctx context.Context) ServerlessComputeSettingsResponsePtrOutput {
-	return o
-}
-
-func (o ServerlessComputeSettingsResponsePtrOutput) Elem() ServerlessComputeSettingsResponseOutput {
-	return o.ApplyT(func(v *ServerlessComputeSettingsResponse) ServerlessComputeSettingsResponse {
-		if v != nil {
-			return *v
-		}
-		var ret ServerlessComputeSettingsResponse
-		return ret
-	}).(ServerlessComputeSettingsResponseOutput)
-}
-
-// ARM id of the subnet for serverless nodes.
-func (o ServerlessComputeSettingsResponsePtrOutput) ServerlessComputeCustomSubnet() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ServerlessComputeSettingsResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.ServerlessComputeCustomSubnet
-	}).(pulumi.StringPtrOutput)
-}
-
-// Give serverless nodes in that subnet no public address.
-func (o ServerlessComputeSettingsResponsePtrOutput) ServerlessComputeNoPublicIP() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v *ServerlessComputeSettingsResponse) *bool {
-		if v == nil {
-			return nil
-		}
-		return v.ServerlessComputeNoPublicIP
-	}).(pulumi.BoolPtrOutput)
-}
-
-type ServiceManagedResourcesSettings struct {
-	// Settings of the service's own database.
-	CosmosDb *CosmosDbSettings `pulumi:"cosmosDb"`
-}
-
-// ServiceManagedResourcesSettingsInput is an input type that accepts ServiceManagedResourcesSettingsArgs and ServiceManagedResourcesSettingsOutput values.
-// You can construct a concrete instance of `ServiceManagedResourcesSettingsInput` via:
-//
-//	ServiceManagedResourcesSettingsArgs{...}
-type ServiceManagedResourcesSettingsInput interface {
-	pulumi.Input
-
-	ToServiceManagedResourcesSettingsOutput() ServiceManagedResourcesSettingsOutput
-	ToServiceManagedResourcesSettingsOutputWithContext(context.Context) ServiceManagedResourcesSettingsOutput
-}
-
-type ServiceManagedResourcesSettingsArgs struct {
-	// Settings of the service's own database.
-	CosmosDb CosmosDbSettingsPtrInput `pulumi:"cosmosDb"`
-}
-
-func (ServiceManagedResourcesSettingsArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*ServiceManagedResourcesSettings)(nil)).Elem()
-}
-
-func (i ServiceManagedResourcesSettingsArgs) ToServiceManagedResourcesSettingsOutput() ServiceManagedResourcesSettingsOutput {
-	return i.ToServiceManagedResourcesSettingsOutputWithContext(context.Background())
-}
-
-func (i ServiceManagedResourcesSettingsArgs) ToServiceManagedResourcesSettingsOutputWithContext(ctx context.Context) ServiceManagedResourcesSettingsOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ServiceManagedResourcesSettingsOutput)
-}
-
-func (i ServiceManagedResourcesSettingsArgs) ToServiceManagedResourcesSettingsPtrOutput() ServiceManagedResourcesSettingsPtrOutput {
-	return i.ToServiceManagedResourcesSettingsPtrOutputWithContext(context.Background())
-}
-
-func (i ServiceManagedResourcesSettingsArgs) ToServiceManagedResourcesSettingsPtrOutputWithContext(ctx context.Context) ServiceManagedResourcesSettingsPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ServiceManagedResourcesSettingsOutput).ToServiceManagedResourcesSettingsPtrOutputWithContext(ctx)
-}
-
-// ServiceManagedResourcesSettingsPtrInput is an input type that accepts ServiceManagedResourcesSettingsArgs, ServiceManagedResourcesSettingsPtr and ServiceManagedResourcesSettingsPtrOutput values.
-// You can construct a concrete instance of `ServiceManagedResourcesSettingsPtrInput` via:
-//
-//	        ServiceManagedResourcesSettingsArgs{...}
-//
-//	or:
-//
-//	        nil
-type ServiceManagedResourcesSettingsPtrInput interface {
-	pulumi.Input
-
-	ToServiceManagedResourcesSettingsPtrOutput() ServiceManagedResourcesSettingsPtrOutput
-	ToServiceManagedResourcesSettingsPtrOutputWithContext(context.Context) ServiceManagedResourcesSettingsPtrOutput
-}
-
-type serviceManagedResourcesSettingsPtrType ServiceManagedResourcesSettingsArgs
-
-func ServiceManagedResourcesSettingsPtr(v *ServiceManagedResourcesSettingsArgs) ServiceManagedResourcesSettingsPtrInput {
-	return (*serviceManagedResourcesSettingsPtrType)(v)
-}
-
-func (*serviceManagedResourcesSettingsPtrType) ElementType() reflect.Type {
-	return reflect.TypeOf((**ServiceManagedResourcesSettings)(nil)).Elem()
-}
-
-func (i *serviceManagedResourcesSettingsPtrType) ToServiceManagedResourcesSettingsPtrOutput() ServiceManagedResourcesSettingsPtrOutput {
-	return i.ToServiceManagedResourcesSettingsPtrOutputWithContext(context.Background())
-}
-
-func (i *serviceManagedResourcesSettingsPtrType) ToServiceManagedResourcesSettingsPtrOutputWithContext(ctx context.Context) ServiceManagedResourcesSettingsPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ServiceManagedResourcesSettingsPtrOutput)
-}
-
-type ServiceManagedResourcesSettingsOutput struct{ *pulumi.OutputState }
-
-func (ServiceManagedResourcesSettingsOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ServiceManagedResourcesSettings)(nil)).Elem()
-}
-
-func (o ServiceManagedResourcesSettingsOutput) ToServiceManagedResourcesSettingsOutput() ServiceManagedResourcesSettingsOutput {
-	return o
-}
-
-func (o ServiceManagedResourcesSettingsOutput) ToServiceManagedResourcesSettingsOutputWithContext(ctx context.Context) ServiceManagedResourcesSettingsOutput {
-	return o
-}
-
-func (o ServiceManagedResourcesSettingsOutput) ToServiceManagedResourcesSettingsPtrOutput() ServiceManagedResourcesSettingsPtrOutput {
-	return o.ToServiceManagedResourcesSettingsPtrOutputWithContext(context.Background())
-}
-
-func (o ServiceManagedResourcesSettingsOutput) ToServiceManagedResourcesSettingsPtrOutputWithContext(ctx context.Context) ServiceManagedResourcesSettingsPtrOutput {
-	return o.ApplyTWithContext(ctx, func(_ context.Context, v ServiceManagedResourcesSettings) *ServiceManagedResourcesSettings {
-		return &v
-	}).(ServiceManagedResourcesSettingsPtrOutput)
-}
-
-// Settings of the service's own database.
-func (o ServiceManagedResourcesSettingsOutput) CosmosDb() CosmosDbSettingsPtrOutput {
-	return o.ApplyT(func(v ServiceManagedResourcesSettings) *CosmosDbSettings { return v.CosmosDb }).(CosmosDbSettingsPtrOutput)
-}
-
-type ServiceManagedResourcesSettingsPtrOutput struct{ *pulumi.OutputState }
-
-func (ServiceManagedResourcesSettingsPtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**ServiceManagedResourcesSettings)(nil)).Elem()
-}
-
-func (o ServiceManagedResourcesSettingsPtrOutput) ToServiceManagedResourcesSettingsPtrOutput() ServiceManagedResourcesSettingsPtrOutput {
-	return o
-}
-
-func (o ServiceManagedResourcesSettingsPtrOutput) ToServiceManagedResourcesSettingsPtrOutputWithContext(ctx context.Context) ServiceManagedResourcesSettingsPtrOutput {
-	return o
-}
-
-func (o ServiceManagedResourcesSettingsPtrOutput) Elem() ServiceManagedResourcesSettingsOutput {
-	return o.ApplyT(func(v *ServiceManagedResourcesSettings) ServiceManagedResourcesSettings {
-		if v != nil {
-			return *v
-		}
-		var ret ServiceManagedResourcesSettings
-		return ret
-	}).(ServiceManagedResourcesSettingsOutput)
-}
-
-// Settings of the service's own database.
-func (o ServiceManagedResourcesSettingsPtrOutput) CosmosDb() CosmosDbSettingsPtrOutput {
-	return o.ApplyT(func(v *ServiceManagedResourcesSettings) *CosmosDbSettings {
-		if v == nil {
-			return nil
-		}
-		return v.CosmosDb
-	}).(CosmosDbSettingsPtrOutput)
-}
-
-type ServiceManagedResourcesSettingsResponse struct {
-	// Settings of the service's own database.
-	CosmosDb *CosmosDbSettingsResponse `pulumi:"cosmosDb"`
-}
-
-type ServiceManagedResourcesSettingsResponseOutput struct{ *pulumi.OutputState }
-
-func (ServiceManagedResourcesSettingsResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ServiceManagedResourcesSettingsResponse)(nil)).Elem()
-}
-
-func (o ServiceManagedResourcesSettingsResponseOutput) ToServiceManagedResourcesSettingsResponseOutput() ServiceManagedResourcesSettingsResponseOutput {
-	return o
-}
-
-func (o ServiceManagedResourcesSettingsResponseOutput) ToServiceManagedResourcesSettingsResponseOutputWithContext(ctx context.Context) ServiceManagedResourcesSettingsResponseOutput {
-	return o
-}
-
-// Settings of the service's own database.
-func (o ServiceManagedResourcesSettingsResponseOutput) CosmosDb() CosmosDbSettingsResponsePtrOutput {
-	return o.ApplyT(func(v ServiceManagedResourcesSettingsResponse) *CosmosDbSettingsResponse { return v.CosmosDb }).(CosmosDbSettingsResponsePtrOutput)
-}
-
-type ServiceManagedResourcesSettingsResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (ServiceManagedResourcesSettingsResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**ServiceManagedResourcesSettingsResponse)(nil)).Elem()
-}
-
-func (o ServiceManagedResourcesSettingsResponsePtrOutput) ToServiceManagedResourcesSettingsResponsePtrOutput() ServiceManagedResourcesSettingsResponsePtrOutput {
-	return o
-}
-
-func (o ServiceManagedResourcesSettingsResponsePtrOutput) ToServiceManagedResourcesSettingsResponsePtrOutputWithContext(ctx context.Context) ServiceManagedResourcesSettingsResponsePtrOutput {
-	return o
-}
-
-func (o ServiceManagedResourcesSettingsResponsePtrOutput) Elem() ServiceManagedResourcesSettingsResponseOutput {
-	return o.ApplyT(func(v *ServiceManagedResourcesSettingsResponse) ServiceManagedResourcesSettingsResponse {
-		if v != nil {
-			return *v
-		}
-		var ret ServiceManagedResourcesSettingsResponse
-		return ret
-	}).(ServiceManagedResourcesSettingsResponseOutput)
-}
-
-// Settings of the service's own database.
-func (o ServiceManagedResourcesSettingsResponsePtrOutput) CosmosDb() CosmosDbSettingsResponsePtrOutput {
-	return o.ApplyT(func(v *ServiceManagedResourcesSettingsResponse) *CosmosDbSettingsResponse {
-		if v == nil {
-			return nil
-		}
-		return v.CosmosDb
-	}).(CosmosDbSettingsResponsePtrOutput)
-}
-
-// Where a service tag rule leads.
 type ServiceTagDestination struct {
-	// What the rule does with traffic.
-	Action     *string `pulumi:"action"`
 	PortRanges *string `pulumi:"portRanges"`
 	Protocol   *string `pulumi:"protocol"`
 	ServiceTag *string `pulumi:"serviceTag"`
@@ -4469,10 +1970,7 @@ type ServiceTagDestinationInput interface {
 	ToServiceTagDestinationOutputWithContext(context.Context) ServiceTagDestinationOutput
 }
 
-// Where a service tag rule leads.
 type ServiceTagDestinationArgs struct {
-	// What the rule does with traffic.
-	Action     pulumi.StringPtrInput `pulumi:"action"`
 	PortRanges pulumi.StringPtrInput `pulumi:"portRanges"`
 	Protocol   pulumi.StringPtrInput `pulumi:"protocol"`
 	ServiceTag pulumi.StringPtrInput `pulumi:"serviceTag"`
@@ -4531,7 +2029,6 @@ func (i *serviceTagDestinationPtrType) ToServiceTagDestinationPtrOutputWithConte
 	return pulumi.ToOutputWithContext(ctx, i).(ServiceTagDestinationPtrOutput)
 }
 
-// Where a service tag rule leads.
 type ServiceTagDestinationOutput struct{ *pulumi.OutputState }
 
 func (ServiceTagDestinationOutput) ElementType() reflect.Type {
@@ -4554,11 +2051,6 @@ func (o ServiceTagDestinationOutput) ToServiceTagDestinationPtrOutputWithContext
 	return o.ApplyTWithContext(ctx, func(_ context.Context, v ServiceTagDestination) *ServiceTagDestination {
 		return &v
 	}).(ServiceTagDestinationPtrOutput)
-}
-
-// What the rule does with traffic.
-func (o ServiceTagDestinationOutput) Action() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ServiceTagDestination) *string { return v.Action }).(pulumi.StringPtrOutput)
 }
 
 func (o ServiceTagDestinationOutput) PortRanges() pulumi.StringPtrOutput {
@@ -4597,16 +2089,6 @@ func (o ServiceTagDestinationPtrOutput) Elem() ServiceTagDestinationOutput {
 	}).(ServiceTagDestinationOutput)
 }
 
-// What the rule does with traffic.
-func (o ServiceTagDestinationPtrOutput) Action() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ServiceTagDestination) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Action
-	}).(pulumi.StringPtrOutput)
-}
-
 func (o ServiceTagDestinationPtrOutput) PortRanges() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ServiceTagDestination) *string {
 		if v == nil {
@@ -4634,135 +2116,10 @@ func (o ServiceTagDestinationPtrOutput) ServiceTag() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Where a service tag rule leads.
-type ServiceTagDestinationResponse struct {
-	// What the rule does with traffic.
-	Action *string `pulumi:"action"`
-	// Addresses that stand in for the service tag.
-	AddressPrefixes []string `pulumi:"addressPrefixes"`
-	PortRanges      *string  `pulumi:"portRanges"`
-	Protocol        *string  `pulumi:"protocol"`
-	ServiceTag      *string  `pulumi:"serviceTag"`
-}
-
-// Where a service tag rule leads.
-type ServiceTagDestinationResponseOutput struct{ *pulumi.OutputState }
-
-func (ServiceTagDestinationResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ServiceTagDestinationResponse)(nil)).Elem()
-}
-
-func (o ServiceTagDestinationResponseOutput) ToServiceTagDestinationResponseOutput() ServiceTagDestinationResponseOutput {
-	return o
-}
-
-func (o ServiceTagDestinationResponseOutput) ToServiceTagDestinationResponseOutputWithContext(ctx context.Context) ServiceTagDestinationResponseOutput {
-	return o
-}
-
-// What the rule does with traffic.
-func (o ServiceTagDestinationResponseOutput) Action() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ServiceTagDestinationResponse) *string { return v.Action }).(pulumi.StringPtrOutput)
-}
-
-// Addresses that stand in for the service tag.
-func (o ServiceTagDestinationResponseOutput) AddressPrefixes() pulumi.StringArrayOutput {
-	return o.ApplyT(func(v ServiceTagDestinationResponse) []string { return v.AddressPrefixes }).(pulumi.StringArrayOutput)
-}
-
-func (o ServiceTagDestinationResponseOutput) PortRanges() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ServiceTagDestinationResponse) *string { return v.PortRanges }).(pulumi.StringPtrOutput)
-}
-
-func (o ServiceTagDestinationResponseOutput) Protocol() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ServiceTagDestinationResponse) *string { return v.Protocol }).(pulumi.StringPtrOutput)
-}
-
-func (o ServiceTagDestinationResponseOutput) ServiceTag() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ServiceTagDestinationResponse) *string { return v.ServiceTag }).(pulumi.StringPtrOutput)
-}
-
-type ServiceTagDestinationResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (ServiceTagDestinationResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**ServiceTagDestinationResponse)(nil)).Elem()
-}
-
-func (o ServiceTagDestinationResponsePtrOutput) ToServiceTagDestinationResponsePtrOutput() ServiceTagDestinationResponsePtrOutput {
-	return o
-}
-
-func (o ServiceTagDestinationResponsePtrOutput) ToServiceTagDestinationResponsePtrOutputWithContext(ctx context.Context) ServiceTagDestinationResponsePtrOutput {
-	return o
-}
-
-func (o ServiceTagDestinationResponsePtrOutput) Elem() ServiceTagDestinationResponseOutput {
-	return o.ApplyT(func(v *ServiceTagDestinationResponse) ServiceTagDestinationResponse {
-		if v != nil {
-			return *v
-		}
-		var ret ServiceTagDestinationResponse
-		return ret
-	}).(ServiceTagDestinationResponseOutput)
-}
-
-// What the rule does with traffic.
-func (o ServiceTagDestinationResponsePtrOutput) Action() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ServiceTagDestinationResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Action
-	}).(pulumi.StringPtrOutput)
-}
-
-// Addresses that stand in for the service tag.
-func (o ServiceTagDestinationResponsePtrOutput) AddressPrefixes() pulumi.StringArrayOutput {
-	return o.ApplyT(func(v *ServiceTagDestinationResponse) []string {
-		if v == nil {
-			return nil
-		}
-		return v.AddressPrefixes
-	}).(pulumi.StringArrayOutput)
-}
-
-func (o ServiceTagDestinationResponsePtrOutput) PortRanges() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ServiceTagDestinationResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.PortRanges
-	}).(pulumi.StringPtrOutput)
-}
-
-func (o ServiceTagDestinationResponsePtrOutput) Protocol() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ServiceTagDestinationResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Protocol
-	}).(pulumi.StringPtrOutput)
-}
-
-func (o ServiceTagDestinationResponsePtrOutput) ServiceTag() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *ServiceTagDestinationResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.ServiceTag
-	}).(pulumi.StringPtrOutput)
-}
-
-// Outbound rule of a managed network, by service tag.
 type ServiceTagOutboundRule struct {
-	// Who the rule comes from.
-	Category *string `pulumi:"category"`
-	// Where the rule leads.
+	Category    *string                `pulumi:"category"`
 	Destination *ServiceTagDestination `pulumi:"destination"`
-	// Whether the rule is in force.
-	Status *string `pulumi:"status"`
-	// The kind of rule.
-	Type string `pulumi:"type"`
+	Type        string                 `pulumi:"type"`
 }
 
 // ServiceTagOutboundRuleInput is an input type that accepts ServiceTagOutboundRuleArgs and ServiceTagOutboundRuleOutput values.
@@ -4776,16 +2133,10 @@ type ServiceTagOutboundRuleInput interface {
 	ToServiceTagOutboundRuleOutputWithContext(context.Context) ServiceTagOutboundRuleOutput
 }
 
-// Outbound rule of a managed network, by service tag.
 type ServiceTagOutboundRuleArgs struct {
-	// Who the rule comes from.
-	Category pulumi.StringPtrInput `pulumi:"category"`
-	// Where the rule leads.
+	Category    pulumi.StringPtrInput         `pulumi:"category"`
 	Destination ServiceTagDestinationPtrInput `pulumi:"destination"`
-	// Whether the rule is in force.
-	Status pulumi.StringPtrInput `pulumi:"status"`
-	// The kind of rule.
-	Type pulumi.StringInput `pulumi:"type"`
+	Type        pulumi.StringInput            `pulumi:"type"`
 }
 
 func (ServiceTagOutboundRuleArgs) ElementType() reflect.Type {
@@ -4800,7 +2151,6 @@ func (i ServiceTagOutboundRuleArgs) ToServiceTagOutboundRuleOutputWithContext(ct
 	return pulumi.ToOutputWithContext(ctx, i).(ServiceTagOutboundRuleOutput)
 }
 
-// Outbound rule of a managed network, by service tag.
 type ServiceTagOutboundRuleOutput struct{ *pulumi.OutputState }
 
 func (ServiceTagOutboundRuleOutput) ElementType() reflect.Type {
@@ -4815,289 +2165,20 @@ func (o ServiceTagOutboundRuleOutput) ToServiceTagOutboundRuleOutputWithContext(
 	return o
 }
 
-// Who the rule comes from.
 func (o ServiceTagOutboundRuleOutput) Category() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ServiceTagOutboundRule) *string { return v.Category }).(pulumi.StringPtrOutput)
 }
 
-// Where the rule leads.
 func (o ServiceTagOutboundRuleOutput) Destination() ServiceTagDestinationPtrOutput {
 	return o.ApplyT(func(v ServiceTagOutboundRule) *ServiceTagDestination { return v.Destination }).(ServiceTagDestinationPtrOutput)
 }
 
-// Whether the rule is in force.
-func (o ServiceTagOutboundRuleOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ServiceTagOutboundRule) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-// The kind of rule.
 func (o ServiceTagOutboundRuleOutput) Type() pulumi.StringOutput {
 	return o.ApplyT(func(v ServiceTagOutboundRule) string { return v.Type }).(pulumi.StringOutput)
 }
 
-// Outbound rule of a managed network, by service tag.
-type ServiceTagOutboundRuleResponse struct {
-	// Who the rule comes from.
-	Category *string `pulumi:"category"`
-	// Where the rule leads.
-	Destination *ServiceTagDestinationResponse `pulumi:"destination"`
-	// Whether the rule is in force.
-	Status *string `pulumi:"status"`
-	// The kind of rule.
-	Type string `pulumi:"type"`
-}
-
-// Outbound rule of a managed network, by service tag.
-type ServiceTagOutboundRuleResponseOutput struct{ *pulumi.OutputState }
-
-func (ServiceTagOutboundRuleResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ServiceTagOutboundRuleResponse)(nil)).Elem()
-}
-
-func (o ServiceTagOutboundRuleResponseOutput) ToServiceTagOutboundRuleResponseOutput() ServiceTagOutboundRuleResponseOutput {
-	return o
-}
-
-func (o ServiceTagOutboundRuleResponseOutput) ToServiceTagOutboundRuleResponseOutputWithContext(ctx context.Context) ServiceTagOutboundRuleResponseOutput {
-	return o
-}
-
-// Who the rule comes from.
-func (o ServiceTagOutboundRuleResponseOutput) Category() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ServiceTagOutboundRuleResponse) *string { return v.Category }).(pulumi.StringPtrOutput)
-}
-
-// Where the rule leads.
-func (o ServiceTagOutboundRuleResponseOutput) Destination() ServiceTagDestinationResponsePtrOutput {
-	return o.ApplyT(func(v ServiceTagOutboundRuleResponse) *ServiceTagDestinationResponse { return v.Destination }).(ServiceTagDestinationResponsePtrOutput)
-}
-
-// Whether the rule is in force.
-func (o ServiceTagOutboundRuleResponseOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v ServiceTagOutboundRuleResponse) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-// The kind of rule.
-func (o ServiceTagOutboundRuleResponseOutput) Type() pulumi.StringOutput {
-	return o.ApplyT(func(v ServiceTagOutboundRuleResponse) string { return v.Type }).(pulumi.StringOutput)
-}
-
-type SharedPrivateLinkResource struct {
-	// Group id of the private link.
-	GroupId *string `pulumi:"groupId"`
-	// Name of the private link.
-	Name *string `pulumi:"name"`
-	// What the link leads to.
-	PrivateLinkResourceId *string `pulumi:"privateLinkResourceId"`
-	// Message of the request.
-	RequestMessage *string `pulumi:"requestMessage"`
-	// State of the approval.
-	Status *string `pulumi:"status"`
-}
-
-// SharedPrivateLinkResourceInput is an input type that accepts SharedPrivateLinkResourceArgs and SharedPrivateLinkResourceOutput values.
-// You can construct a concrete instance of `SharedPrivateLinkResourceInput` via:
-//
-//	SharedPrivateLinkResourceArgs{...}
-type SharedPrivateLinkResourceInput interface {
-	pulumi.Input
-
-	ToSharedPrivateLinkResourceOutput() SharedPrivateLinkResourceOutput
-	ToSharedPrivateLinkResourceOutputWithContext(context.Context) SharedPrivateLinkResourceOutput
-}
-
-type SharedPrivateLinkResourceArgs struct {
-	// Group id of the private link.
-	GroupId pulumi.StringPtrInput `pulumi:"groupId"`
-	// Name of the private link.
-	Name pulumi.StringPtrInput `pulumi:"name"`
-	// What the link leads to.
-	PrivateLinkResourceId pulumi.StringPtrInput `pulumi:"privateLinkResourceId"`
-	// Message of the request.
-	RequestMessage pulumi.StringPtrInput `pulumi:"requestMessage"`
-	// State of the approval.
-	Status pulumi.StringPtrInput `pulumi:"status"`
-}
-
-func (SharedPrivateLinkResourceArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*SharedPrivateLinkResource)(nil)).Elem()
-}
-
-func (i SharedPrivateLinkResourceArgs) ToSharedPrivateLinkResourceOutput() SharedPrivateLinkResourceOutput {
-	return i.ToSharedPrivateLinkResourceOutputWithContext(context.Background())
-}
-
-func (i SharedPrivateLinkResourceArgs) ToSharedPrivateLinkResourceOutputWithContext(ctx context.Context) SharedPrivateLinkResourceOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(SharedPrivateLinkResourceOutput)
-}
-
-// SharedPrivateLinkResourceArrayInput is an input type that accepts SharedPrivateLinkResourceArray and SharedPrivateLinkResourceArrayOutput values.
-// You can construct a concrete instance of `SharedPrivateLinkResourceArrayInput` via:
-//
-//	SharedPrivateLinkResourceArray{ SharedPrivateLinkResourceArgs{...} }
-type SharedPrivateLinkResourceArrayInput interface {
-	pulumi.Input
-
-	ToSharedPrivateLinkResourceArrayOutput() SharedPrivateLinkResourceArrayOutput
-	ToSharedPrivateLinkResourceArrayOutputWithContext(context.Context) SharedPrivateLinkResourceArrayOutput
-}
-
-type SharedPrivateLinkResourceArray []SharedPrivateLinkResourceInput
-
-func (SharedPrivateLinkResourceArray) ElementType() reflect.Type {
-	return reflect.TypeOf((*[]SharedPrivateLinkResource)(nil)).Elem()
-}
-
-func (i SharedPrivateLinkResourceArray) ToSharedPrivateLinkResourceArrayOutput() SharedPrivateLinkResourceArrayOutput {
-	return i.ToSharedPrivateLinkResourceArrayOutputWithContext(context.Background())
-}
-
-func (i SharedPrivateLinkResourceArray) ToSharedPrivateLinkResourceArrayOutputWithContext(ctx context.Context) SharedPrivateLinkResourceArrayOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(SharedPrivateLinkResourceArrayOutput)
-}
-
-type SharedPrivateLinkResourceOutput struct{ *pulumi.OutputState }
-
-func (SharedPrivateLinkResourceOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*SharedPrivateLinkResource)(nil)).Elem()
-}
-
-func (o SharedPrivateLinkResourceOutput) ToSharedPrivateLinkResourceOutput() SharedPrivateLinkResourceOutput {
-	return o
-}
-
-func (o SharedPrivateLinkResourceOutput) ToSharedPrivateLinkResourceOutputWithContext(ctx context.Context) SharedPrivateLinkResourceOutput {
-	return o
-}
-
-// Group id of the private link.
-func (o SharedPrivateLinkResourceOutput) GroupId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SharedPrivateLinkResource) *string { return v.GroupId }).(pulumi.StringPtrOutput)
-}
-
-// Name of the private link.
-func (o SharedPrivateLinkResourceOutput) Name() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SharedPrivateLinkResource) *string { return v.Name }).(pulumi.StringPtrOutput)
-}
-
-// What the link leads to.
-func (o SharedPrivateLinkResourceOutput) PrivateLinkResourceId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SharedPrivateLinkResource) *string { return v.PrivateLinkResourceId }).(pulumi.StringPtrOutput)
-}
-
-// Message of the request.
-func (o SharedPrivateLinkResourceOutput) RequestMessage() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SharedPrivateLinkResource) *string { return v.RequestMessage }).(pulumi.StringPtrOutput)
-}
-
-// State of the approval.
-func (o SharedPrivateLinkResourceOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SharedPrivateLinkResource) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-type SharedPrivateLinkResourceArrayOutput struct{ *pulumi.OutputState }
-
-func (SharedPrivateLinkResourceArrayOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*[]SharedPrivateLinkResource)(nil)).Elem()
-}
-
-func (o SharedPrivateLinkResourceArrayOutput) ToSharedPrivateLinkResourceArrayOutput() SharedPrivateLinkResourceArrayOutput {
-	return o
-}
-
-func (o SharedPrivateLinkResourceArrayOutput) ToSharedPrivateLinkResourceArrayOutputWithContext(ctx context.Context) SharedPrivateLinkResourceArrayOutput {
-	return o
-}
-
-func (o SharedPrivateLinkResourceArrayOutput) Index(i pulumi.IntInput) SharedPrivateLinkResourceOutput {
-	return pulumi.All(o, i).ApplyT(func(vs []interface{}) SharedPrivateLinkResource {
-		return vs[0].([]SharedPrivateLinkResource)[vs[1].(int)]
-	}).(SharedPrivateLinkResourceOutput)
-}
-
-type SharedPrivateLinkResourceResponse struct {
-	// Group id of the private link.
-	GroupId *string `pulumi:"groupId"`
-	// Name of the private link.
-	Name *string `pulumi:"name"`
-	// What the link leads to.
-	PrivateLinkResourceId *string `pulumi:"privateLinkResourceId"`
-	// Message of the request.
-	RequestMessage *string `pulumi:"requestMessage"`
-	// State of the approval.
-	Status *string `pulumi:"status"`
-}
-
-type SharedPrivateLinkResourceResponseOutput struct{ *pulumi.OutputState }
-
-func (SharedPrivateLinkResourceResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*SharedPrivateLinkResourceResponse)(nil)).Elem()
-}
-
-func (o SharedPrivateLinkResourceResponseOutput) ToSharedPrivateLinkResourceResponseOutput() SharedPrivateLinkResourceResponseOutput {
-	return o
-}
-
-func (o SharedPrivateLinkResourceResponseOutput) ToSharedPrivateLinkResourceResponseOutputWithContext(ctx context.Context) SharedPrivateLinkResourceResponseOutput {
-	return o
-}
-
-// Group id of the private link.
-func (o SharedPrivateLinkResourceResponseOutput) GroupId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SharedPrivateLinkResourceResponse) *string { return v.GroupId }).(pulumi.StringPtrOutput)
-}
-
-// Name of the private link.
-func (o SharedPrivateLinkResourceResponseOutput) Name() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SharedPrivateLinkResourceResponse) *string { return v.Name }).(pulumi.StringPtrOutput)
-}
-
-// What the link leads to.
-func (o SharedPrivateLinkResourceResponseOutput) PrivateLinkResourceId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SharedPrivateLinkResourceResponse) *string { return v.PrivateLinkResourceId }).(pulumi.StringPtrOutput)
-}
-
-// Message of the request.
-func (o SharedPrivateLinkResourceResponseOutput) RequestMessage() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SharedPrivateLinkResourceResponse) *string { return v.RequestMessage }).(pulumi.StringPtrOutput)
-}
-
-// State of the approval.
-func (o SharedPrivateLinkResourceResponseOutput) Status() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SharedPrivateLinkResourceResponse) *string { return v.Status }).(pulumi.StringPtrOutput)
-}
-
-type SharedPrivateLinkResourceResponseArrayOutput struct{ *pulumi.OutputState }
-
-func (SharedPrivateLinkResourceResponseArrayOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*[]SharedPrivateLinkResourceResponse)(nil)).Elem()
-}
-
-func (o SharedPrivateLinkResourceResponseArrayOutput) ToSharedPrivateLinkResourceResponseArrayOutput() SharedPrivateLinkResourceResponseArrayOutput {
-	return o
-}
-
-func (o SharedPrivateLinkResourceResponseArrayOutput) ToSharedPrivateLinkResourceResponseArrayOutputWithContext(ctx context.Context) SharedPrivateLinkResourceResponseArrayOutput {
-	return o
-}
-
-func (o SharedPrivateLinkResourceResponseArrayOutput) Index(i pulumi.IntInput) SharedPrivateLinkResourceResponseOutput {
-	return pulumi.All(o, i).ApplyT(func(vs []interface{}) SharedPrivateLinkResourceResponse {
-		return vs[0].([]SharedPrivateLinkResourceResponse)[vs[1].(int)]
-	}).(SharedPrivateLinkResourceResponseOutput)
-}
-
-// A SKU.
 type Sku struct {
-	// Capacity, if the SKU scales.
-	Capacity *int `pulumi:"capacity"`
-	// Generation of the hardware.
-	Family *string `pulumi:"family"`
-	// Name of the SKU.
-	Name string `pulumi:"name"`
-	// Size of the SKU.
-	Size *string `pulumi:"size"`
-	// Tier of the SKU.
+	Name string   `pulumi:"name"`
 	Tier *SkuTier `pulumi:"tier"`
 }
 
@@ -5112,18 +2193,9 @@ type SkuInput interface {
 	ToSkuOutputWithContext(context.Context) SkuOutput
 }
 
-// A SKU.
 type SkuArgs struct {
-	// Capacity, if the SKU scales.
-	Capacity pulumi.IntPtrInput `pulumi:"capacity"`
-	// Generation of the hardware.
-	Family pulumi.StringPtrInput `pulumi:"family"`
-	// Name of the SKU.
 	Name pulumi.StringInput `pulumi:"name"`
-	// Size of the SKU.
-	Size pulumi.StringPtrInput `pulumi:"size"`
-	// Tier of the SKU.
-	Tier SkuTierPtrInput `pulumi:"tier"`
+	Tier SkuTierPtrInput    `pulumi:"tier"`
 }
 
 func (SkuArgs) ElementType() reflect.Type {
@@ -5179,7 +2251,6 @@ func (i *skuPtrType) ToSkuPtrOutputWithContext(ctx context.Context) SkuPtrOutput
 	return pulumi.ToOutputWithContext(ctx, i).(SkuPtrOutput)
 }
 
-// A SKU.
 type SkuOutput struct{ *pulumi.OutputState }
 
 func (SkuOutput) ElementType() reflect.Type {
@@ -5204,27 +2275,10 @@ func (o SkuOutput) ToSkuPtrOutputWithContext(ctx context.Context) SkuPtrOutput {
 	}).(SkuPtrOutput)
 }
 
-// Capacity, if the SKU scales.
-func (o SkuOutput) Capacity() pulumi.IntPtrOutput {
-	return o.ApplyT(func(v Sku) *int { return v.Capacity }).(pulumi.IntPtrOutput)
-}
-
-// Generation of the hardware.
-func (o SkuOutput) Family() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v Sku) *string { return v.Family }).(pulumi.StringPtrOutput)
-}
-
-// Name of the SKU.
 func (o SkuOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v Sku) string { return v.Name }).(pulumi.StringOutput)
 }
 
-// Size of the SKU.
-func (o SkuOutput) Size() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v Sku) *string { return v.Size }).(pulumi.StringPtrOutput)
-}
-
-// Tier of the SKU.
 func (o SkuOutput) Tier() SkuTierPtrOutput {
 	return o.ApplyT(func(v Sku) *SkuTier { return v.Tier }).(SkuTierPtrOutput)
 }
@@ -5253,27 +2307,6 @@ func (o SkuPtrOutput) Elem() SkuOutput {
 	}).(SkuOutput)
 }
 
-// Capacity, if the SKU scales.
-func (o SkuPtrOutput) Capacity() pulumi.IntPtrOutput {
-	return o.ApplyT(func(v *Sku) *int {
-		if v == nil {
-			return nil
-		}
-		return v.Capacity
-	}).(pulumi.IntPtrOutput)
-}
-
-// Generation of the hardware.
-func (o SkuPtrOutput) Family() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Sku) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Family
-	}).(pulumi.StringPtrOutput)
-}
-
-// Name of the SKU.
 func (o SkuPtrOutput) Name() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Sku) *string {
 		if v == nil {
@@ -5283,17 +2316,6 @@ func (o SkuPtrOutput) Name() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Size of the SKU.
-func (o SkuPtrOutput) Size() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Sku) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Size
-	}).(pulumi.StringPtrOutput)
-}
-
-// Tier of the SKU.
 func (o SkuPtrOutput) Tier() SkuTierPtrOutput {
 	return o.ApplyT(func(v *Sku) *SkuTier {
 		if v == nil {
@@ -5303,880 +2325,34 @@ func (o SkuPtrOutput) Tier() SkuTierPtrOutput {
 	}).(SkuTierPtrOutput)
 }
 
-// A SKU.
-type SkuResponse struct {
-	// Capacity, if the SKU scales.
-	Capacity *int `pulumi:"capacity"`
-	// Generation of the hardware.
-	Family *string `pulumi:"family"`
-	// Name of the SKU.
-	Name string `pulumi:"name"`
-	// Size of the SKU.
-	Size *string `pulumi:"size"`
-	// Tier of the SKU.
-	Tier *string `pulumi:"tier"`
-}
-
-// A SKU.
-type SkuResponseOutput struct{ *pulumi.OutputState }
-
-func (SkuResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*SkuResponse)(nil)).Elem()
-}
-
-func (o SkuResponseOutput) ToSkuResponseOutput() SkuResponseOutput {
-	return o
-}
-
-func (o SkuResponseOutput) ToSkuResponseOutputWithContext(ctx context.Context) SkuResponseOutput {
-	return o
-}
-
-// Capacity, if the SKU scales.
-func (o SkuResponseOutput) Capacity() pulumi.IntPtrOutput {
-	return o.ApplyT(func(v SkuResponse) *int { return v.Capacity }).(pulumi.IntPtrOutput)
-}
-
-// Generation of the hardware.
-func (o SkuResponseOutput) Family() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SkuResponse) *string { return v.Family }).(pulumi.StringPtrOutput)
-}
-
-// Name of the SKU.
-func (o SkuResponseOutput) Name() pulumi.StringOutput {
-	return o.ApplyT(func(v SkuResponse) string { return v.Name }).(pulumi.StringOutput)
-}
-
-// Size of the SKU.
-func (o SkuResponseOutput) Size() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SkuResponse) *string { return v.Size }).(pulumi.StringPtrOutput)
-}
-
-// Tier of the SKU.
-func (o SkuResponseOutput) Tier() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SkuResponse) *string { return v.Tier }).(pulumi.StringPtrOutput)
-}
-
-type SkuResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (SkuResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**SkuResponse)(nil)).Elem()
-}
-
-func (o SkuResponsePtrOutput) ToSkuResponsePtrOutput() SkuResponsePtrOutput {
-	return o
-}
-
-func (o SkuResponsePtrOutput) ToSkuResponsePtrOutputWithContext(ctx context.Context) SkuResponsePtrOutput {
-	return o
-}
-
-func (o SkuResponsePtrOutput) Elem() SkuResponseOutput {
-	return o.ApplyT(func(v *SkuResponse) SkuResponse {
-		if v != nil {
-			return *v
-		}
-		var ret SkuResponse
-		return ret
-	}).(SkuResponseOutput)
-}
-
-// Capacity, if the SKU scales.
-func (o SkuResponsePtrOutput) Capacity() pulumi.IntPtrOutput {
-	return o.ApplyT(func(v *SkuResponse) *int {
-		if v == nil {
-			return nil
-		}
-		return v.Capacity
-	}).(pulumi.IntPtrOutput)
-}
-
-// Generation of the hardware.
-func (o SkuResponsePtrOutput) Family() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *SkuResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Family
-	}).(pulumi.StringPtrOutput)
-}
-
-// Name of the SKU.
-func (o SkuResponsePtrOutput) Name() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *SkuResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.Name
-	}).(pulumi.StringPtrOutput)
-}
-
-// Size of the SKU.
-func (o SkuResponsePtrOutput) Size() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *SkuResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Size
-	}).(pulumi.StringPtrOutput)
-}
-
-// Tier of the SKU.
-func (o SkuResponsePtrOutput) Tier() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *SkuResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.Tier
-	}).(pulumi.StringPtrOutput)
-}
-
-// Who made and changed a resource, and when.
-type SystemDataResponse struct {
-	// When it was made (UTC).
-	CreatedAt *string `pulumi:"createdAt"`
-	// Who made it.
-	CreatedBy *string `pulumi:"createdBy"`
-	// Kind of identity that made it.
-	CreatedByType *string `pulumi:"createdByType"`
-	// When it was changed (UTC).
-	LastModifiedAt *string `pulumi:"lastModifiedAt"`
-	// Who changed it.
-	LastModifiedBy *string `pulumi:"lastModifiedBy"`
-	// Kind of identity that changed it.
-	LastModifiedByType *string `pulumi:"lastModifiedByType"`
-}
-
-// Who made and changed a resource, and when.
-type SystemDataResponseOutput struct{ *pulumi.OutputState }
-
-func (SystemDataResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*SystemDataResponse)(nil)).Elem()
-}
-
-func (o SystemDataResponseOutput) ToSystemDataResponseOutput() SystemDataResponseOutput {
-	return o
-}
-
-func (o SystemDataResponseOutput) ToSystemDataResponseOutputWithContext(ctx context.Context) SystemDataResponseOutput {
-	return o
-}
-
-// When it was made (UTC).
-func (o SystemDataResponseOutput) CreatedAt() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SystemDataResponse) *string { return v.CreatedAt }).(pulumi.StringPtrOutput)
-}
-
-// Who made it.
-func (o SystemDataResponseOutput) CreatedBy() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SystemDataResponse) *string { return v.CreatedBy }).(pulumi.StringPtrOutput)
-}
-
-// Kind of identity that made it.
-func (o SystemDataResponseOutput) CreatedByType() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SystemDataResponse) *string { return v.CreatedByType }).(pulumi.StringPtrOutput)
-}
-
-// When it was changed (UTC).
-func (o SystemDataResponseOutput) LastModifiedAt() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SystemDataResponse) *string { return v.LastModifiedAt }).(pulumi.StringPtrOutput)
-}
-
-// Who changed it.
-func (o SystemDataResponseOutput) LastModifiedBy() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SystemDataResponse) *string { return v.LastModifiedBy }).(pulumi.StringPtrOutput)
-}
-
-// Kind of identity that changed it.
-func (o SystemDataResponseOutput) LastModifiedByType() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v SystemDataResponse) *string { return v.LastModifiedByType }).(pulumi.StringPtrOutput)
-}
-
-// Administrator account of a cluster's nodes.
-type UserAccountCredentials struct {
-	// Name of the account.
-	AdminUserName string `pulumi:"adminUserName"`
-	// Password of the account.
-	AdminUserPassword *string `pulumi:"adminUserPassword"`
-	// SSH public key of the account.
-	AdminUserSshPublicKey *string `pulumi:"adminUserSshPublicKey"`
-}
-
-// UserAccountCredentialsInput is an input type that accepts UserAccountCredentialsArgs and UserAccountCredentialsOutput values.
-// You can construct a concrete instance of `UserAccountCredentialsInput` via:
-//
-//	UserAccountCredentialsArgs{...}
-type UserAccountCredentialsInput interface {
-	pulumi.Input
-
-	ToUserAccountCredentialsOutput() UserAccountCredentialsOutput
-	ToUserAccountCredentialsOutputWithContext(context.Context) UserAccountCredentialsOutput
-}
-
-// Administrator account of a cluster's nodes.
-type UserAccountCredentialsArgs struct {
-	// Name of the account.
-	AdminUserName pulumi.StringInput `pulumi:"adminUserName"`
-	// Password of the account.
-	AdminUserPassword pulumi.StringPtrInput `pulumi:"adminUserPassword"`
-	// SSH public key of the account.
-	AdminUserSshPublicKey pulumi.StringPtrInput `pulumi:"adminUserSshPublicKey"`
-}
-
-func (UserAccountCredentialsArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*UserAccountCredentials)(nil)).Elem()
-}
-
-func (i UserAccountCredentialsArgs) ToUserAccountCredentialsOutput() UserAccountCredentialsOutput {
-	return i.ToUserAccountCredentialsOutputWithContext(context.Background())
-}
-
-func (i UserAccountCredentialsArgs) ToUserAccountCredentialsOutputWithContext(ctx context.Context) UserAccountCredentialsOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(UserAccountCredentialsOutput)
-}
-
-func (i UserAccountCredentialsArgs) ToUserAccountCredentialsPtrOutput() UserAccountCredentialsPtrOutput {
-	return i.ToUserAccountCredentialsPtrOutputWithContext(context.Background())
-}
-
-func (i UserAccountCredentialsArgs) ToUserAccountCredentialsPtrOutputWithContext(ctx context.Context) UserAccountCredentialsPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(UserAccountCredentialsOutput).ToUserAccountCredentialsPtrOutputWithContext(ctx)
-}
-
-// UserAccountCredentialsPtrInput is an input type that accepts UserAccountCredentialsArgs, UserAccountCredentialsPtr and UserAccountCredentialsPtrOutput values.
-// You can construct a concrete instance of `UserAccountCredentialsPtrInput` via:
-//
-//	        UserAccountCredentialsArgs{...}
-//
-//	or:
-//
-//	        nil
-type UserAccountCredentialsPtrInput interface {
-	pulumi.Input
-
-	ToUserAccountCredentialsPtrOutput() UserAccountCredentialsPtrOutput
-	ToUserAccountCredentialsPtrOutputWithContext(context.Context) UserAccountCredentialsPtrOutput
-}
-
-type userAccountCredentialsPtrType UserAccountCredentialsArgs
-
-func UserAccountCredentialsPtr(v *UserAccountCredentialsArgs) UserAccountCredentialsPtrInput {
-	return (*userAccountCredentialsPtrType)(v)
-}
-
-func (*userAccountCredentialsPtrType) ElementType() reflect.Type {
-	return reflect.TypeOf((**UserAccountCredentials)(nil)).Elem()
-}
-
-func (i *userAccountCredentialsPtrType) ToUserAccountCredentialsPtrOutput() UserAccountCredentialsPtrOutput {
-	return i.ToUserAccountCredentialsPtrOutputWithContext(context.Background())
-}
-
-func (i *userAccountCredentialsPtrType) ToUserAccountCredentialsPtrOutputWithContext(ctx context.Context) UserAccountCredentialsPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(UserAccountCredentialsPtrOutput)
-}
-
-// Administrator account of a cluster's nodes.
-type UserAccountCredentialsOutput struct{ *pulumi.OutputState }
-
-func (UserAccountCredentialsOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*UserAccountCredentials)(nil)).Elem()
-}
-
-func (o UserAccountCredentialsOutput) ToUserAccountCredentialsOutput() UserAccountCredentialsOutput {
-	return o
-}
-
-func (o UserAccountCredentialsOutput) ToUserAccountCredentialsOutputWithContext(ctx context.Context) UserAccountCredentialsOutput {
-	return o
-}
-
-func (o UserAccountCredentialsOutput) ToUserAccountCredentialsPtrOutput() UserAccountCredentialsPtrOutput {
-	return o.ToUserAccountCredentialsPtrOutputWithContext(context.Background())
-}
-
-func (o UserAccountCredentialsOutput) ToUserAccountCredentialsPtrOutputWithContext(ctx context.Context) UserAccountCredentialsPtrOutput {
-	return o.ApplyTWithContext(ctx, func(_ context.Context, v UserAccountCredentials) *UserAccountCredentials {
-		return &v
-	}).(UserAccountCredentialsPtrOutput)
-}
-
-// Name of the account.
-func (o UserAccountCredentialsOutput) AdminUserName() pulumi.StringOutput {
-	return o.ApplyT(func(v UserAccountCredentials) string { return v.AdminUserName }).(pulumi.StringOutput)
-}
-
-// Password of the account.
-func (o UserAccountCredentialsOutput) AdminUserPassword() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v UserAccountCredentials) *string { return v.AdminUserPassword }).(pulumi.StringPtrOutput)
-}
-
-// SSH public key of the account.
-func (o UserAccountCredentialsOutput) AdminUserSshPublicKey() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v UserAccountCredentials) *string { return v.AdminUserSshPublicKey }).(pulumi.StringPtrOutput)
-}
-
-type UserAccountCredentialsPtrOutput struct{ *pulumi.OutputState }
-
-func (UserAccountCredentialsPtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**UserAccountCredentials)(nil)).Elem()
-}
-
-func (o UserAccountCredentialsPtrOutput) ToUserAccountCredentialsPtrOutput() UserAccountCredentialsPtrOutput {
-	return o
-}
-
-func (o UserAccountCredentialsPtrOutput) ToUserAccountCredentialsPtrOutputWithContext(ctx context.Context) UserAccountCredentialsPtrOutput {
-	return o
-}
-
-func (o UserAccountCredentialsPtrOutput) Elem() UserAccountCredentialsOutput {
-	return o.ApplyT(func(v *UserAccountCredentials) UserAccountCredentials {
-		if v != nil {
-			return *v
-		}
-		var ret UserAccountCredentials
-		return ret
-	}).(UserAccountCredentialsOutput)
-}
-
-// Name of the account.
-func (o UserAccountCredentialsPtrOutput) AdminUserName() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *UserAccountCredentials) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.AdminUserName
-	}).(pulumi.StringPtrOutput)
-}
-
-// Password of the account.
-func (o UserAccountCredentialsPtrOutput) AdminUserPassword() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *UserAccountCredentials) *string {
-		if v == nil {
-			return nil
-		}
-		return v.AdminUserPassword
-	}).(pulumi.StringPtrOutput)
-}
-
-// SSH public key of the account.
-func (o UserAccountCredentialsPtrOutput) AdminUserSshPublicKey() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *UserAccountCredentials) *string {
-		if v == nil {
-			return nil
-		}
-		return v.AdminUserSshPublicKey
-	}).(pulumi.StringPtrOutput)
-}
-
-// A user-assigned identity of the resource.
-type UserAssignedIdentityResponse struct {
-	// Client id of the identity.
-	ClientId string `pulumi:"clientId"`
-	// Principal id of the identity.
-	PrincipalId string `pulumi:"principalId"`
-}
-
-// A user-assigned identity of the resource.
-type UserAssignedIdentityResponseOutput struct{ *pulumi.OutputState }
-
-func (UserAssignedIdentityResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*UserAssignedIdentityResponse)(nil)).Elem()
-}
-
-func (o UserAssignedIdentityResponseOutput) ToUserAssignedIdentityResponseOutput() UserAssignedIdentityResponseOutput {
-	return o
-}
-
-func (o UserAssignedIdentityResponseOutput) ToUserAssignedIdentityResponseOutputWithContext(ctx context.Context) UserAssignedIdentityResponseOutput {
-	return o
-}
-
-// Client id of the identity.
-func (o UserAssignedIdentityResponseOutput) ClientId() pulumi.StringOutput {
-	return o.ApplyT(func(v UserAssignedIdentityResponse) string { return v.ClientId }).(pulumi.StringOutput)
-}
-
-// Principal id of the identity.
-func (o UserAssignedIdentityResponseOutput) PrincipalId() pulumi.StringOutput {
-	return o.ApplyT(func(v UserAssignedIdentityResponse) string { return v.PrincipalId }).(pulumi.StringOutput)
-}
-
-type UserAssignedIdentityResponseMapOutput struct{ *pulumi.OutputState }
-
-func (UserAssignedIdentityResponseMapOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*map[string]UserAssignedIdentityResponse)(nil)).Elem()
-}
-
-func (o UserAssignedIdentityResponseMapOutput) ToUserAssignedIdentityResponseMapOutput() UserAssignedIdentityResponseMapOutput {
-	return o
-}
-
-func (o UserAssignedIdentityResponseMapOutput) ToUserAssignedIdentityResponseMapOutputWithContext(ctx context.Context) UserAssignedIdentityResponseMapOutput {
-	return o
-}
-
-func (o UserAssignedIdentityResponseMapOutput) MapIndex(k pulumi.StringInput) UserAssignedIdentityResponseOutput {
-	return pulumi.All(o, k).ApplyT(func(vs []interface{}) UserAssignedIdentityResponse {
-		return vs[0].(map[string]UserAssignedIdentityResponse)[vs[1].(string)]
-	}).(UserAssignedIdentityResponseOutput)
-}
-
-// Image of a Windows cluster.
-type VirtualMachineImage struct {
-	// Path of the image.
-	Id string `pulumi:"id"`
-}
-
-// VirtualMachineImageInput is an input type that accepts VirtualMachineImageArgs and VirtualMachineImageOutput values.
-// You can construct a concrete instance of `VirtualMachineImageInput` via:
-//
-//	VirtualMachineImageArgs{...}
-type VirtualMachineImageInput interface {
-	pulumi.Input
-
-	ToVirtualMachineImageOutput() VirtualMachineImageOutput
-	ToVirtualMachineImageOutputWithContext(context.Context) VirtualMachineImageOutput
-}
-
-// Image of a Windows cluster.
-type VirtualMachineImageArgs struct {
-	// Path of the image.
-	Id pulumi.StringInput `pulumi:"id"`
-}
-
-func (VirtualMachineImageArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*VirtualMachineImage)(nil)).Elem()
-}
-
-func (i VirtualMachineImageArgs) ToVirtualMachineImageOutput() VirtualMachineImageOutput {
-	return i.ToVirtualMachineImageOutputWithContext(context.Background())
-}
-
-func (i VirtualMachineImageArgs) ToVirtualMachineImageOutputWithContext(ctx context.Context) VirtualMachineImageOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(VirtualMachineImageOutput)
-}
-
-func (i VirtualMachineImageArgs) ToVirtualMachineImagePtrOutput() VirtualMachineImagePtrOutput {
-	return i.ToVirtualMachineImagePtrOutputWithContext(context.Background())
-}
-
-func (i VirtualMachineImageArgs) ToVirtualMachineImagePtrOutputWithContext(ctx context.Context) VirtualMachineImagePtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(VirtualMachineImageOutput).ToVirtualMachineImagePtrOutputWithContext(ctx)
-}
-
-// VirtualMachineImagePtrInput is an input type that accepts VirtualMachineImageArgs, VirtualMachineImagePtr and VirtualMachineImagePtrOutput values.
-// You can construct a concrete instance of `VirtualMachineImagePtrInput` via:
-//
-//	        VirtualMachineImageArgs{...}
-//
-//	or:
-//
-//	        nil
-type VirtualMachineImagePtrInput interface {
-	pulumi.Input
-
-	ToVirtualMachineImagePtrOutput() VirtualMachineImagePtrOutput
-	ToVirtualMachineImagePtrOutputWithContext(context.Context) VirtualMachineImagePtrOutput
-}
-
-type virtualMachineImagePtrType VirtualMachineImageArgs
-
-func VirtualMachineImagePtr(v *VirtualMachineImageArgs) VirtualMachineImagePtrInput {
-	return (*virtualMachineImagePtrType)(v)
-}
-
-func (*virtualMachineImagePtrType) ElementType() reflect.Type {
-	return reflect.TypeOf((**VirtualMachineImage)(nil)).Elem()
-}
-
-func (i *virtualMachineImagePtrType) ToVirtualMachineImagePtrOutput() VirtualMachineImagePtrOutput {
-	return i.ToVirtualMachineImagePtrOutputWithContext(context.Background())
-}
-
-func (i *virtualMachineImagePtrType) ToVirtualMachineImagePtrOutputWithContext(ctx context.Context) VirtualMachineImagePtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(VirtualMachineImagePtrOutput)
-}
-
-// Image of a Windows cluster.
-type VirtualMachineImageOutput struct{ *pulumi.OutputState }
-
-func (VirtualMachineImageOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*VirtualMachineImage)(nil)).Elem()
-}
-
-func (o VirtualMachineImageOutput) ToVirtualMachineImageOutput() VirtualMachineImageOutput {
-	return o
-}
-
-func (o VirtualMachineImageOutput) ToVirtualMachineImageOutputWithContext(ctx context.Context) VirtualMachineImageOutput {
-	return o
-}
-
-func (o VirtualMachineImageOutput) ToVirtualMachineImagePtrOutput() VirtualMachineImagePtrOutput {
-	return o.ToVirtualMachineImagePtrOutputWithContext(context.Background())
-}
-
-func (o VirtualMachineImageOutput) ToVirtualMachineImagePtrOutputWithContext(ctx context.Context) VirtualMachineImagePtrOutput {
-	return o.ApplyTWithContext(ctx, func(_ context.Context, v VirtualMachineImage) *VirtualMachineImage {
-		return &v
-	}).(VirtualMachineImagePtrOutput)
-}
-
-// Path of the image.
-func (o VirtualMachineImageOutput) Id() pulumi.StringOutput {
-	return o.ApplyT(func(v VirtualMachineImage) string { return v.Id }).(pulumi.StringOutput)
-}
-
-type VirtualMachineImagePtrOutput struct{ *pulumi.OutputState }
-
-func (VirtualMachineImagePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**VirtualMachineImage)(nil)).Elem()
-}
-
-func (o VirtualMachineImagePtrOutput) ToVirtualMachineImagePtrOutput() VirtualMachineImagePtrOutput {
-	return o
-}
-
-func (o VirtualMachineImagePtrOutput) ToVirtualMachineImagePtrOutputWithContext(ctx context.Context) VirtualMachineImagePtrOutput {
-	return o
-}
-
-func (o VirtualMachineImagePtrOutput) Elem() VirtualMachineImageOutput {
-	return o.ApplyT(func(v *VirtualMachineImage) VirtualMachineImage {
-		if v != nil {
-			return *v
-		}
-		var ret VirtualMachineImage
-		return ret
-	}).(VirtualMachineImageOutput)
-}
-
-// Path of the image.
-func (o VirtualMachineImagePtrOutput) Id() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *VirtualMachineImage) *string {
-		if v == nil {
-			return nil
-		}
-		return &v.Id
-	}).(pulumi.StringPtrOutput)
-}
-
-// Settings of a hub workspace.
-type WorkspaceHubConfig struct {
-	AdditionalWorkspaceStorageAccounts []string `pulumi:"additionalWorkspaceStorageAccounts"`
-	DefaultWorkspaceResourceGroup      *string  `pulumi:"defaultWorkspaceResourceGroup"`
-}
-
-// WorkspaceHubConfigInput is an input type that accepts WorkspaceHubConfigArgs and WorkspaceHubConfigOutput values.
-// You can construct a concrete instance of `WorkspaceHubConfigInput` via:
-//
-//	WorkspaceHubConfigArgs{...}
-type WorkspaceHubConfigInput interface {
-	pulumi.Input
-
-	ToWorkspaceHubConfigOutput() WorkspaceHubConfigOutput
-	ToWorkspaceHubConfigOutputWithContext(context.Context) WorkspaceHubConfigOutput
-}
-
-// Settings of a hub workspace.
-type WorkspaceHubConfigArgs struct {
-	AdditionalWorkspaceStorageAccounts pulumi.StringArrayInput `pulumi:"additionalWorkspaceStorageAccounts"`
-	DefaultWorkspaceResourceGroup      pulumi.StringPtrInput   `pulumi:"defaultWorkspaceResourceGroup"`
-}
-
-func (WorkspaceHubConfigArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*WorkspaceHubConfig)(nil)).Elem()
-}
-
-func (i WorkspaceHubConfigArgs) ToWorkspaceHubConfigOutput() WorkspaceHubConfigOutput {
-	return i.ToWorkspaceHubConfigOutputWithContext(context.Background())
-}
-
-func (i WorkspaceHubConfigArgs) ToWorkspaceHubConfigOutputWithContext(ctx context.Context) WorkspaceHubConfigOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(WorkspaceHubConfigOutput)
-}
-
-func (i WorkspaceHubConfigArgs) ToWorkspaceHubConfigPtrOutput() WorkspaceHubConfigPtrOutput {
-	return i.ToWorkspaceHubConfigPtrOutputWithContext(context.Background())
-}
-
-func (i WorkspaceHubConfigArgs) ToWorkspaceHubConfigPtrOutputWithContext(ctx context.Context) WorkspaceHubConfigPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(WorkspaceHubConfigOutput).ToWorkspaceHubConfigPtrOutputWithContext(ctx)
-}
-
-// WorkspaceHubConfigPtrInput is an input type that accepts WorkspaceHubConfigArgs, WorkspaceHubConfigPtr and WorkspaceHubConfigPtrOutput values.
-// You can construct a concrete instance of `WorkspaceHubConfigPtrInput` via:
-//
-//	        WorkspaceHubConfigArgs{...}
-//
-//	or:
-//
-//	        nil
-type WorkspaceHubConfigPtrInput interface {
-	pulumi.Input
-
-	ToWorkspaceHubConfigPtrOutput() WorkspaceHubConfigPtrOutput
-	ToWorkspaceHubConfigPtrOutputWithContext(context.Context) WorkspaceHubConfigPtrOutput
-}
-
-type workspaceHubConfigPtrType WorkspaceHubConfigArgs
-
-func WorkspaceHubConfigPtr(v *WorkspaceHubConfigArgs) WorkspaceHubConfigPtrInput {
-	return (*workspaceHubConfigPtrType)(v)
-}
-
-func (*workspaceHubConfigPtrType) ElementType() reflect.Type {
-	return reflect.TypeOf((**WorkspaceHubConfig)(nil)).Elem()
-}
-
-func (i *workspaceHubConfigPtrType) ToWorkspaceHubConfigPtrOutput() WorkspaceHubConfigPtrOutput {
-	return i.ToWorkspaceHubConfigPtrOutputWithContext(context.Background())
-}
-
-func (i *workspaceHubConfigPtrType) ToWorkspaceHubConfigPtrOutputWithContext(ctx context.Context) WorkspaceHubConfigPtrOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(WorkspaceHubConfigPtrOutput)
-}
-
-// Settings of a hub workspace.
-type WorkspaceHubConfigOutput struct{ *pulumi.OutputState }
-
-func (WorkspaceHubConfigOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*WorkspaceHubConfig)(nil)).Elem()
-}
-
-func (o WorkspaceHubConfigOutput) ToWorkspaceHubConfigOutput() WorkspaceHubConfigOutput {
-	return o
-}
-
-func (o WorkspaceHubConfigOutput) ToWorkspaceHubConfigOutputWithContext(ctx context.Context) WorkspaceHubConfigOutput {
-	return o
-}
-
-func (o WorkspaceHubConfigOutput) ToWorkspaceHubConfigPtrOutput() WorkspaceHubConfigPtrOutput {
-	return o.ToWorkspaceHubConfigPtrOutputWithContext(context.Background())
-}
-
-func (o WorkspaceHubConfigOutput) ToWorkspaceHubConfigPtrOutputWithContext(ctx context.Context) WorkspaceHubConfigPtrOutput {
-	return o.ApplyTWithContext(ctx, func(_ context.Context, v WorkspaceHubConfig) *WorkspaceHubConfig {
-		return &v
-	}).(WorkspaceHubConfigPtrOutput)
-}
-
-func (o WorkspaceHubConfigOutput) AdditionalWorkspaceStorageAccounts() pulumi.StringArrayOutput {
-	return o.ApplyT(func(v WorkspaceHubConfig) []string { return v.AdditionalWorkspaceStorageAccounts }).(pulumi.StringArrayOutput)
-}
-
-func (o WorkspaceHubConfigOutput) DefaultWorkspaceResourceGroup() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v WorkspaceHubConfig) *string { return v.DefaultWorkspaceResourceGroup }).(pulumi.StringPtrOutput)
-}
-
-type WorkspaceHubConfigPtrOutput struct{ *pulumi.OutputState }
-
-func (WorkspaceHubConfigPtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**WorkspaceHubConfig)(nil)).Elem()
-}
-
-func (o WorkspaceHubConfigPtrOutput) ToWorkspaceHubConfigPtrOutput() WorkspaceHubConfigPtrOutput {
-	return o
-}
-
-func (o WorkspaceHubConfigPtrOutput) ToWorkspaceHubConfigPtrOutputWithContext(ctx context.Context) WorkspaceHubConfigPtrOutput {
-	return o
-}
-
-func (o WorkspaceHubConfigPtrOutput) Elem() WorkspaceHubConfigOutput {
-	return o.ApplyT(func(v *WorkspaceHubConfig) WorkspaceHubConfig {
-		if v != nil {
-			return *v
-		}
-		var ret WorkspaceHubConfig
-		return ret
-	}).(WorkspaceHubConfigOutput)
-}
-
-func (o WorkspaceHubConfigPtrOutput) AdditionalWorkspaceStorageAccounts() pulumi.StringArrayOutput {
-	return o.ApplyT(func(v *WorkspaceHubConfig) []string {
-		if v == nil {
-			return nil
-		}
-		return v.AdditionalWorkspaceStorageAccounts
-	}).(pulumi.StringArrayOutput)
-}
-
-func (o WorkspaceHubConfigPtrOutput) DefaultWorkspaceResourceGroup() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *WorkspaceHubConfig) *string {
-		if v == nil {
-			return nil
-		}
-		return v.DefaultWorkspaceResourceGroup
-	}).(pulumi.StringPtrOutput)
-}
-
-// Settings of a hub workspace.
-type WorkspaceHubConfigResponse struct {
-	AdditionalWorkspaceStorageAccounts []string `pulumi:"additionalWorkspaceStorageAccounts"`
-	DefaultWorkspaceResourceGroup      *string  `pulumi:"defaultWorkspaceResourceGroup"`
-}
-
-// Settings of a hub workspace.
-type WorkspaceHubConfigResponseOutput struct{ *pulumi.OutputState }
-
-func (WorkspaceHubConfigResponseOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*WorkspaceHubConfigResponse)(nil)).Elem()
-}
-
-func (o WorkspaceHubConfigResponseOutput) ToWorkspaceHubConfigResponseOutput() WorkspaceHubConfigResponseOutput {
-	return o
-}
-
-func (o WorkspaceHubConfigResponseOutput) ToWorkspaceHubConfigResponseOutputWithContext(ctx context.Context) WorkspaceHubConfigResponseOutput {
-	return o
-}
-
-func (o WorkspaceHubConfigResponseOutput) AdditionalWorkspaceStorageAccounts() pulumi.StringArrayOutput {
-	return o.ApplyT(func(v WorkspaceHubConfigResponse) []string { return v.AdditionalWorkspaceStorageAccounts }).(pulumi.StringArrayOutput)
-}
-
-func (o WorkspaceHubConfigResponseOutput) DefaultWorkspaceResourceGroup() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v WorkspaceHubConfigResponse) *string { return v.DefaultWorkspaceResourceGroup }).(pulumi.StringPtrOutput)
-}
-
-type WorkspaceHubConfigResponsePtrOutput struct{ *pulumi.OutputState }
-
-func (WorkspaceHubConfigResponsePtrOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((**WorkspaceHubConfigResponse)(nil)).Elem()
-}
-
-func (o WorkspaceHubConfigResponsePtrOutput) ToWorkspaceHubConfigResponsePtrOutput() WorkspaceHubConfigResponsePtrOutput {
-	return o
-}
-
-func (o WorkspaceHubConfigResponsePtrOutput) ToWorkspaceHubConfigResponsePtrOutputWithContext(ctx context.Context) WorkspaceHubConfigResponsePtrOutput {
-	return o
-}
-
-func (o WorkspaceHubConfigResponsePtrOutput) Elem() WorkspaceHubConfigResponseOutput {
-	return o.ApplyT(func(v *WorkspaceHubConfigResponse) WorkspaceHubConfigResponse {
-		if v != nil {
-			return *v
-		}
-		var ret WorkspaceHubConfigResponse
-		return ret
-	}).(WorkspaceHubConfigResponseOutput)
-}
-
-func (o WorkspaceHubConfigResponsePtrOutput) AdditionalWorkspaceStorageAccounts() pulumi.StringArrayOutput {
-	return o.ApplyT(func(v *WorkspaceHubConfigResponse) []string {
-		if v == nil {
-			return nil
-		}
-		return v.AdditionalWorkspaceStorageAccounts
-	}).(pulumi.StringArrayOutput)
-}
-
-func (o WorkspaceHubConfigResponsePtrOutput) DefaultWorkspaceResourceGroup() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *WorkspaceHubConfigResponse) *string {
-		if v == nil {
-			return nil
-		}
-		return v.DefaultWorkspaceResourceGroup
-	}).(pulumi.StringPtrOutput)
-}
-
 func init() {
 	pulumi.RegisterOutputType(AmlComputeOutput{})
 	pulumi.RegisterOutputType(AmlComputePtrOutput{})
 	pulumi.RegisterOutputType(AmlComputePropertiesOutput{})
 	pulumi.RegisterOutputType(AmlComputePropertiesPtrOutput{})
-	pulumi.RegisterOutputType(ComputeRuntimeDtoOutput{})
-	pulumi.RegisterOutputType(ComputeRuntimeDtoPtrOutput{})
-	pulumi.RegisterOutputType(ComputeRuntimeDtoResponseOutput{})
-	pulumi.RegisterOutputType(ComputeRuntimeDtoResponsePtrOutput{})
-	pulumi.RegisterOutputType(CosmosDbSettingsOutput{})
-	pulumi.RegisterOutputType(CosmosDbSettingsPtrOutput{})
-	pulumi.RegisterOutputType(CosmosDbSettingsResponseOutput{})
-	pulumi.RegisterOutputType(CosmosDbSettingsResponsePtrOutput{})
 	pulumi.RegisterOutputType(EncryptionKeyVaultPropertiesOutput{})
 	pulumi.RegisterOutputType(EncryptionKeyVaultPropertiesPtrOutput{})
-	pulumi.RegisterOutputType(EncryptionKeyVaultPropertiesResponseOutput{})
-	pulumi.RegisterOutputType(EncryptionKeyVaultPropertiesResponsePtrOutput{})
 	pulumi.RegisterOutputType(EncryptionPropertyOutput{})
 	pulumi.RegisterOutputType(EncryptionPropertyPtrOutput{})
-	pulumi.RegisterOutputType(EncryptionPropertyResponseOutput{})
-	pulumi.RegisterOutputType(EncryptionPropertyResponsePtrOutput{})
-	pulumi.RegisterOutputType(FeatureStoreSettingsOutput{})
-	pulumi.RegisterOutputType(FeatureStoreSettingsPtrOutput{})
-	pulumi.RegisterOutputType(FeatureStoreSettingsResponseOutput{})
-	pulumi.RegisterOutputType(FeatureStoreSettingsResponsePtrOutput{})
 	pulumi.RegisterOutputType(FqdnOutboundRuleOutput{})
-	pulumi.RegisterOutputType(FqdnOutboundRuleResponseOutput{})
 	pulumi.RegisterOutputType(IdentityForCmkOutput{})
 	pulumi.RegisterOutputType(IdentityForCmkPtrOutput{})
-	pulumi.RegisterOutputType(IdentityForCmkResponseOutput{})
-	pulumi.RegisterOutputType(IdentityForCmkResponsePtrOutput{})
-	pulumi.RegisterOutputType(ManagedNetworkProvisionStatusOutput{})
-	pulumi.RegisterOutputType(ManagedNetworkProvisionStatusPtrOutput{})
-	pulumi.RegisterOutputType(ManagedNetworkProvisionStatusResponseOutput{})
-	pulumi.RegisterOutputType(ManagedNetworkProvisionStatusResponsePtrOutput{})
 	pulumi.RegisterOutputType(ManagedNetworkSettingsOutput{})
 	pulumi.RegisterOutputType(ManagedNetworkSettingsPtrOutput{})
-	pulumi.RegisterOutputType(ManagedNetworkSettingsResponseOutput{})
-	pulumi.RegisterOutputType(ManagedNetworkSettingsResponsePtrOutput{})
 	pulumi.RegisterOutputType(ManagedServiceIdentityOutput{})
 	pulumi.RegisterOutputType(ManagedServiceIdentityPtrOutput{})
-	pulumi.RegisterOutputType(ManagedServiceIdentityResponseOutput{})
-	pulumi.RegisterOutputType(ManagedServiceIdentityResponsePtrOutput{})
-	pulumi.RegisterOutputType(NotebookPreparationErrorResponseOutput{})
-	pulumi.RegisterOutputType(NotebookPreparationErrorResponsePtrOutput{})
-	pulumi.RegisterOutputType(NotebookResourceInfoResponseOutput{})
-	pulumi.RegisterOutputType(PrivateEndpointConnectionResponseOutput{})
-	pulumi.RegisterOutputType(PrivateEndpointConnectionResponseArrayOutput{})
 	pulumi.RegisterOutputType(PrivateEndpointDestinationOutput{})
 	pulumi.RegisterOutputType(PrivateEndpointDestinationPtrOutput{})
-	pulumi.RegisterOutputType(PrivateEndpointDestinationResponseOutput{})
-	pulumi.RegisterOutputType(PrivateEndpointDestinationResponsePtrOutput{})
 	pulumi.RegisterOutputType(PrivateEndpointOutboundRuleOutput{})
-	pulumi.RegisterOutputType(PrivateEndpointOutboundRuleResponseOutput{})
-	pulumi.RegisterOutputType(PrivateEndpointResponseOutput{})
-	pulumi.RegisterOutputType(PrivateEndpointResponsePtrOutput{})
-	pulumi.RegisterOutputType(PrivateLinkServiceConnectionStateResponseOutput{})
 	pulumi.RegisterOutputType(ResourceIdOutput{})
 	pulumi.RegisterOutputType(ResourceIdPtrOutput{})
 	pulumi.RegisterOutputType(ScaleSettingsOutput{})
 	pulumi.RegisterOutputType(ScaleSettingsPtrOutput{})
 	pulumi.RegisterOutputType(ServerlessComputeSettingsOutput{})
 	pulumi.RegisterOutputType(ServerlessComputeSettingsPtrOutput{})
-	pulumi.RegisterOutputType(ServerlessComputeSettingsResponseOutput{})
-	pulumi.RegisterOutputType(ServerlessComputeSettingsResponsePtrOutput{})
-	pulumi.RegisterOutputType(ServiceManagedResourcesSettingsOutput{})
-	pulumi.RegisterOutputType(ServiceManagedResourcesSettingsPtrOutput{})
-	pulumi.RegisterOutputType(ServiceManagedResourcesSettingsResponseOutput{})
-	pulumi.RegisterOutputType(ServiceManagedResourcesSettingsResponsePtrOutput{})
 	pulumi.RegisterOutputType(ServiceTagDestinationOutput{})
 	pulumi.RegisterOutputType(ServiceTagDestinationPtrOutput{})
-	pulumi.RegisterOutputType(ServiceTagDestinationResponseOutput{})
-	pulumi.RegisterOutputType(ServiceTagDestinationResponsePtrOutput{})
 	pulumi.RegisterOutputType(ServiceTagOutboundRuleOutput{})
-	pulumi.RegisterOutputType(ServiceTagOutboundRuleResponseOutput{})
-	pulumi.RegisterOutputType(SharedPrivateLinkResourceOutput{})
-	pulumi.RegisterOutputType(SharedPrivateLinkResourceArrayOutput{})
-	pulumi.RegisterOutputType(SharedPrivateLinkResourceResponseOutput{})
-	pulumi.RegisterOutputType(SharedPrivateLinkResourceResponseArrayOutput{})
 	pulumi.RegisterOutputType(SkuOutput{})
 	pulumi.RegisterOutputType(SkuPtrOutput{})
-	pulumi.RegisterOutputType(SkuResponseOutput{})
-	pulumi.RegisterOutputType(SkuResponsePtrOutput{})
-	pulumi.RegisterOutputType(SystemDataResponseOutput{})
-	pulumi.RegisterOutputType(UserAccountCredentialsOutput{})
-	pulumi.RegisterOutputType(UserAccountCredentialsPtrOutput{})
-	pulumi.RegisterOutputType(UserAssignedIdentityResponseOutput{})
-	pulumi.RegisterOutputType(UserAssignedIdentityResponseMapOutput{})
-	pulumi.RegisterOutputType(VirtualMachineImageOutput{})
-	pulumi.RegisterOutputType(VirtualMachineImagePtrOutput{})
-	pulumi.RegisterOutputType(WorkspaceHubConfigOutput{})
-	pulumi.RegisterOutputType(WorkspaceHubConfigPtrOutput{})
-	pulumi.RegisterOutputType(WorkspaceHubConfigResponseOutput{})
-	pulumi.RegisterOutputType(WorkspaceHubConfigResponsePtrOutput{})
 }

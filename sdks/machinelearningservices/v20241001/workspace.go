@@ -12,86 +12,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// A machine learning workspace.
 type Workspace struct {
 	pulumi.CustomResourceState
 
-	// Allow public access to a workspace behind a VNet.
-	AllowPublicAccessWhenBehindVnet pulumi.BoolPtrOutput `pulumi:"allowPublicAccessWhenBehindVnet"`
-	// ARM id of the workspace's Application Insights.
-	ApplicationInsights  pulumi.StringPtrOutput   `pulumi:"applicationInsights"`
-	AssociatedWorkspaces pulumi.StringArrayOutput `pulumi:"associatedWorkspaces"`
-	// ARM id of the workspace's container registry.
-	ContainerRegistry pulumi.StringPtrOutput `pulumi:"containerRegistry"`
-	// Description of the workspace.
-	Description pulumi.StringPtrOutput `pulumi:"description"`
-	// URL of the discovery service.
-	DiscoveryUrl        pulumi.StringPtrOutput `pulumi:"discoveryUrl"`
-	EnableDataIsolation pulumi.BoolPtrOutput   `pulumi:"enableDataIsolation"`
-	// Encryption with a customer's key.
-	Encryption EncryptionPropertyResponsePtrOutput `pulumi:"encryption"`
-	// Settings of a feature store workspace.
-	FeatureStoreSettings FeatureStoreSettingsResponsePtrOutput `pulumi:"featureStoreSettings"`
-	// Display name; may change.
-	FriendlyName pulumi.StringPtrOutput `pulumi:"friendlyName"`
-	// The workspace has high business impact data: collect less diagnostics.
-	HbiWorkspace  pulumi.BoolPtrOutput   `pulumi:"hbiWorkspace"`
-	HubResourceId pulumi.StringPtrOutput `pulumi:"hubResourceId"`
-	// Managed identities of the workspace.
-	Identity ManagedServiceIdentityResponsePtrOutput `pulumi:"identity"`
-	// Name of the compute that builds images.
-	ImageBuildCompute pulumi.StringPtrOutput `pulumi:"imageBuildCompute"`
-	// ARM id of the workspace's key vault. Can't be changed after the workspace is made.
-	KeyVault pulumi.StringPtrOutput `pulumi:"keyVault"`
-	Kind     pulumi.StringPtrOutput `pulumi:"kind"`
-	// Location of the workspace.
-	Location pulumi.StringPtrOutput `pulumi:"location"`
-	// Managed network of the workspace.
-	ManagedNetwork ManagedNetworkSettingsResponsePtrOutput `pulumi:"managedNetwork"`
-	// URI for MLflow's tracking.
-	MlFlowTrackingUri pulumi.StringOutput `pulumi:"mlFlowTrackingUri"`
-	// Name of the resource.
 	Name pulumi.StringOutput `pulumi:"name"`
-	// The workspace's notebook.
-	NotebookInfo NotebookResourceInfoResponseOutput `pulumi:"notebookInfo"`
-	// ARM id of the user-assigned identity that stands for the workspace.
-	PrimaryUserAssignedIdentity pulumi.StringPtrOutput `pulumi:"primaryUserAssignedIdentity"`
-	// Private endpoint connections of the workspace.
-	PrivateEndpointConnections PrivateEndpointConnectionResponseArrayOutput `pulumi:"privateEndpointConnections"`
-	// Count of private connections.
-	PrivateLinkCount pulumi.IntOutput `pulumi:"privateLinkCount"`
-	// State of the provisioning.
-	ProvisioningState pulumi.StringOutput `pulumi:"provisioningState"`
-	// Whether the public network may reach the workspace.
-	PublicNetworkAccess pulumi.StringPtrOutput `pulumi:"publicNetworkAccess"`
-	// Settings of serverless compute.
-	ServerlessComputeSettings ServerlessComputeSettingsResponsePtrOutput `pulumi:"serverlessComputeSettings"`
-	// Settings of the service's own resources.
-	ServiceManagedResourcesSettings ServiceManagedResourcesSettingsResponsePtrOutput `pulumi:"serviceManagedResourcesSettings"`
-	// Resource group that the service made for a workspace with a customer's key.
-	ServiceProvisionedResourceGroup pulumi.StringOutput `pulumi:"serviceProvisionedResourceGroup"`
-	// Shared private links of the workspace.
-	SharedPrivateLinkResources SharedPrivateLinkResourceResponseArrayOutput `pulumi:"sharedPrivateLinkResources"`
-	// SKU of the workspace.
-	Sku SkuResponsePtrOutput `pulumi:"sku"`
-	// ARM id of the workspace's storage account. Can't be changed after the workspace is made.
-	StorageAccount pulumi.StringPtrOutput `pulumi:"storageAccount"`
-	// Whether the storage account has a hierarchical namespace.
-	StorageHnsEnabled pulumi.BoolOutput `pulumi:"storageHnsEnabled"`
-	// Who made and changed the resource, and when.
-	SystemData SystemDataResponseOutput `pulumi:"systemData"`
-	// Tags of the workspace.
-	Tags pulumi.StringMapOutput `pulumi:"tags"`
-	// Tenant of the workspace.
-	TenantId pulumi.StringOutput `pulumi:"tenantId"`
-	// ARM type of the resource.
-	Type pulumi.StringOutput `pulumi:"type"`
-	// Keep to the v1 API; closes off features of v2.
-	V1LegacyMode pulumi.BoolPtrOutput `pulumi:"v1LegacyMode"`
-	// Settings of a hub workspace.
-	WorkspaceHubConfig WorkspaceHubConfigResponsePtrOutput `pulumi:"workspaceHubConfig"`
-	// Immutable id of the workspace.
-	WorkspaceId pulumi.StringOutput `pulumi:"workspaceId"`
 }
 
 // NewWorkspace registers a new resource with the given unique name, arguments, and options.
@@ -262,123 +186,57 @@ func (WorkspaceState) ElementType() reflect.Type {
 	return reflect.TypeOf((*workspaceState)(nil)).Elem()
 }
 
+// WorkspaceExists checks whether an existing Workspace resource with the given ID exists.
+func WorkspaceExists(ctx *pulumi.Context,
+	id pulumi.StringInput, state *WorkspaceState, opts ...pulumi.ResourceOption) pulumi.BoolOutput {
+	return ctx.ExistsResource("azure-native:machinelearningservices/v20241001:Workspace", id, state, "", opts...)
+}
+
 type workspaceArgs struct {
-	// Allow public access to a workspace behind a VNet.
-	AllowPublicAccessWhenBehindVnet *bool `pulumi:"allowPublicAccessWhenBehindVnet"`
-	// ARM id of the workspace's Application Insights.
-	ApplicationInsights  *string  `pulumi:"applicationInsights"`
-	AssociatedWorkspaces []string `pulumi:"associatedWorkspaces"`
-	// ARM id of the workspace's container registry.
-	ContainerRegistry *string `pulumi:"containerRegistry"`
-	// Description of the workspace.
-	Description *string `pulumi:"description"`
-	// URL of the discovery service.
-	DiscoveryUrl        *string `pulumi:"discoveryUrl"`
-	EnableDataIsolation *bool   `pulumi:"enableDataIsolation"`
-	// Encryption with a customer's key.
-	Encryption *EncryptionProperty `pulumi:"encryption"`
-	// Settings of a feature store workspace.
-	FeatureStoreSettings *FeatureStoreSettings `pulumi:"featureStoreSettings"`
-	// Display name; may change.
-	FriendlyName *string `pulumi:"friendlyName"`
-	// The workspace has high business impact data: collect less diagnostics.
-	HbiWorkspace  *bool   `pulumi:"hbiWorkspace"`
-	HubResourceId *string `pulumi:"hubResourceId"`
-	// Managed identities of the workspace.
-	Identity *ManagedServiceIdentity `pulumi:"identity"`
-	// Name of the compute that builds images.
-	ImageBuildCompute *string `pulumi:"imageBuildCompute"`
-	// ARM id of the workspace's key vault. Can't be changed after the workspace is made.
-	KeyVault *string `pulumi:"keyVault"`
-	Kind     *string `pulumi:"kind"`
-	// Location of the workspace.
-	Location *string `pulumi:"location"`
-	// Managed network of the workspace.
-	ManagedNetwork *ManagedNetworkSettings `pulumi:"managedNetwork"`
-	// ARM id of the user-assigned identity that stands for the workspace.
-	PrimaryUserAssignedIdentity *string `pulumi:"primaryUserAssignedIdentity"`
-	// Whether the public network may reach the workspace.
-	PublicNetworkAccess *string `pulumi:"publicNetworkAccess"`
-	// Name of the resource group; case does not matter.
-	ResourceGroupName string `pulumi:"resourceGroupName"`
-	// Settings of serverless compute.
-	ServerlessComputeSettings *ServerlessComputeSettings `pulumi:"serverlessComputeSettings"`
-	// Settings of the service's own resources.
-	ServiceManagedResourcesSettings *ServiceManagedResourcesSettings `pulumi:"serviceManagedResourcesSettings"`
-	// Shared private links of the workspace.
-	SharedPrivateLinkResources []SharedPrivateLinkResource `pulumi:"sharedPrivateLinkResources"`
-	// SKU of the workspace.
-	Sku *Sku `pulumi:"sku"`
-	// ARM id of the workspace's storage account. Can't be changed after the workspace is made.
-	StorageAccount *string `pulumi:"storageAccount"`
-	// Tags of the workspace.
-	Tags map[string]string `pulumi:"tags"`
-	// Keep to the v1 API; closes off features of v2.
-	V1LegacyMode *bool `pulumi:"v1LegacyMode"`
-	// Settings of a hub workspace.
-	WorkspaceHubConfig *WorkspaceHubConfig `pulumi:"workspaceHubConfig"`
-	// Name of the workspace.
-	WorkspaceName *string `pulumi:"workspaceName"`
+	AllowPublicAccessWhenBehindVnet *bool                      `pulumi:"allowPublicAccessWhenBehindVnet"`
+	ApplicationInsights             *string                    `pulumi:"applicationInsights"`
+	ContainerRegistry               *string                    `pulumi:"containerRegistry"`
+	Encryption                      *EncryptionProperty        `pulumi:"encryption"`
+	HbiWorkspace                    *bool                      `pulumi:"hbiWorkspace"`
+	Identity                        *ManagedServiceIdentity    `pulumi:"identity"`
+	ImageBuildCompute               *string                    `pulumi:"imageBuildCompute"`
+	KeyVault                        *string                    `pulumi:"keyVault"`
+	Kind                            *string                    `pulumi:"kind"`
+	Location                        *string                    `pulumi:"location"`
+	ManagedNetwork                  *ManagedNetworkSettings    `pulumi:"managedNetwork"`
+	PrimaryUserAssignedIdentity     *string                    `pulumi:"primaryUserAssignedIdentity"`
+	PublicNetworkAccess             *string                    `pulumi:"publicNetworkAccess"`
+	ResourceGroupName               string                     `pulumi:"resourceGroupName"`
+	ServerlessComputeSettings       *ServerlessComputeSettings `pulumi:"serverlessComputeSettings"`
+	Sku                             *Sku                       `pulumi:"sku"`
+	StorageAccount                  *string                    `pulumi:"storageAccount"`
+	Tags                            map[string]string          `pulumi:"tags"`
+	V1LegacyMode                    *bool                      `pulumi:"v1LegacyMode"`
+	WorkspaceName                   *string                    `pulumi:"workspaceName"`
 }
 
 // The set of arguments for constructing a Workspace resource.
 type WorkspaceArgs struct {
-	// Allow public access to a workspace behind a VNet.
 	AllowPublicAccessWhenBehindVnet pulumi.BoolPtrInput
-	// ARM id of the workspace's Application Insights.
-	ApplicationInsights  pulumi.StringPtrInput
-	AssociatedWorkspaces pulumi.StringArrayInput
-	// ARM id of the workspace's container registry.
-	ContainerRegistry pulumi.StringPtrInput
-	// Description of the workspace.
-	Description pulumi.StringPtrInput
-	// URL of the discovery service.
-	DiscoveryUrl        pulumi.StringPtrInput
-	EnableDataIsolation pulumi.BoolPtrInput
-	// Encryption with a customer's key.
-	Encryption EncryptionPropertyPtrInput
-	// Settings of a feature store workspace.
-	FeatureStoreSettings FeatureStoreSettingsPtrInput
-	// Display name; may change.
-	FriendlyName pulumi.StringPtrInput
-	// The workspace has high business impact data: collect less diagnostics.
-	HbiWorkspace  pulumi.BoolPtrInput
-	HubResourceId pulumi.StringPtrInput
-	// Managed identities of the workspace.
-	Identity ManagedServiceIdentityPtrInput
-	// Name of the compute that builds images.
-	ImageBuildCompute pulumi.StringPtrInput
-	// ARM id of the workspace's key vault. Can't be changed after the workspace is made.
-	KeyVault pulumi.StringPtrInput
-	Kind     pulumi.StringPtrInput
-	// Location of the workspace.
-	Location pulumi.StringPtrInput
-	// Managed network of the workspace.
-	ManagedNetwork ManagedNetworkSettingsPtrInput
-	// ARM id of the user-assigned identity that stands for the workspace.
-	PrimaryUserAssignedIdentity pulumi.StringPtrInput
-	// Whether the public network may reach the workspace.
-	PublicNetworkAccess pulumi.StringPtrInput
-	// Name of the resource group; case does not matter.
-	ResourceGroupName pulumi.StringInput
-	// Settings of serverless compute.
-	ServerlessComputeSettings ServerlessComputeSettingsPtrInput
-	// Settings of the service's own resources.
-	ServiceManagedResourcesSettings ServiceManagedResourcesSettingsPtrInput
-	// Shared private links of the workspace.
-	SharedPrivateLinkResources SharedPrivateLinkResourceArrayInput
-	// SKU of the workspace.
-	Sku SkuPtrInput
-	// ARM id of the workspace's storage account. Can't be changed after the workspace is made.
-	StorageAccount pulumi.StringPtrInput
-	// Tags of the workspace.
-	Tags pulumi.StringMapInput
-	// Keep to the v1 API; closes off features of v2.
-	V1LegacyMode pulumi.BoolPtrInput
-	// Settings of a hub workspace.
-	WorkspaceHubConfig WorkspaceHubConfigPtrInput
-	// Name of the workspace.
-	WorkspaceName pulumi.StringPtrInput
+	ApplicationInsights             pulumi.StringPtrInput
+	ContainerRegistry               pulumi.StringPtrInput
+	Encryption                      EncryptionPropertyPtrInput
+	HbiWorkspace                    pulumi.BoolPtrInput
+	Identity                        ManagedServiceIdentityPtrInput
+	ImageBuildCompute               pulumi.StringPtrInput
+	KeyVault                        pulumi.StringPtrInput
+	Kind                            pulumi.StringPtrInput
+	Location                        pulumi.StringPtrInput
+	ManagedNetwork                  ManagedNetworkSettingsPtrInput
+	PrimaryUserAssignedIdentity     pulumi.StringPtrInput
+	PublicNetworkAccess             pulumi.StringPtrInput
+	ResourceGroupName               pulumi.StringInput
+	ServerlessComputeSettings       ServerlessComputeSettingsPtrInput
+	Sku                             SkuPtrInput
+	StorageAccount                  pulumi.StringPtrInput
+	Tags                            pulumi.StringMapInput
+	V1LegacyMode                    pulumi.BoolPtrInput
+	WorkspaceName                   pulumi.StringPtrInput
 }
 
 func (WorkspaceArgs) ElementType() reflect.Type {
@@ -418,202 +276,8 @@ func (o WorkspaceOutput) ToWorkspaceOutputWithContext(ctx context.Context) Works
 	return o
 }
 
-// Allow public access to a workspace behind a VNet.
-func (o WorkspaceOutput) AllowPublicAccessWhenBehindVnet() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.BoolPtrOutput { return v.AllowPublicAccessWhenBehindVnet }).(pulumi.BoolPtrOutput)
-}
-
-// ARM id of the workspace's Application Insights.
-func (o WorkspaceOutput) ApplicationInsights() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.ApplicationInsights }).(pulumi.StringPtrOutput)
-}
-
-func (o WorkspaceOutput) AssociatedWorkspaces() pulumi.StringArrayOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringArrayOutput { return v.AssociatedWorkspaces }).(pulumi.StringArrayOutput)
-}
-
-// ARM id of the workspace's container registry.
-func (o WorkspaceOutput) ContainerRegistry() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.ContainerRegistry }).(pulumi.StringPtrOutput)
-}
-
-// Description of the workspace.
-func (o WorkspaceOutput) Description() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.Description }).(pulumi.StringPtrOutput)
-}
-
-// URL of the discovery service.
-func (o WorkspaceOutput) DiscoveryUrl() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.DiscoveryUrl }).(pulumi.StringPtrOutput)
-}
-
-func (o WorkspaceOutput) EnableDataIsolation() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.BoolPtrOutput { return v.EnableDataIsolation }).(pulumi.BoolPtrOutput)
-}
-
-// Encryption with a customer's key.
-func (o WorkspaceOutput) Encryption() EncryptionPropertyResponsePtrOutput {
-	return o.ApplyT(func(v *Workspace) EncryptionPropertyResponsePtrOutput { return v.Encryption }).(EncryptionPropertyResponsePtrOutput)
-}
-
-// Settings of a feature store workspace.
-func (o WorkspaceOutput) FeatureStoreSettings() FeatureStoreSettingsResponsePtrOutput {
-	return o.ApplyT(func(v *Workspace) FeatureStoreSettingsResponsePtrOutput { return v.FeatureStoreSettings }).(FeatureStoreSettingsResponsePtrOutput)
-}
-
-// Display name; may change.
-func (o WorkspaceOutput) FriendlyName() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.FriendlyName }).(pulumi.StringPtrOutput)
-}
-
-// The workspace has high business impact data: collect less diagnostics.
-func (o WorkspaceOutput) HbiWorkspace() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.BoolPtrOutput { return v.HbiWorkspace }).(pulumi.BoolPtrOutput)
-}
-
-func (o WorkspaceOutput) HubResourceId() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.HubResourceId }).(pulumi.StringPtrOutput)
-}
-
-// Managed identities of the workspace.
-func (o WorkspaceOutput) Identity() ManagedServiceIdentityResponsePtrOutput {
-	return o.ApplyT(func(v *Workspace) ManagedServiceIdentityResponsePtrOutput { return v.Identity }).(ManagedServiceIdentityResponsePtrOutput)
-}
-
-// Name of the compute that builds images.
-func (o WorkspaceOutput) ImageBuildCompute() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.ImageBuildCompute }).(pulumi.StringPtrOutput)
-}
-
-// ARM id of the workspace's key vault. Can't be changed after the workspace is made.
-func (o WorkspaceOutput) KeyVault() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.KeyVault }).(pulumi.StringPtrOutput)
-}
-
-func (o WorkspaceOutput) Kind() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.Kind }).(pulumi.StringPtrOutput)
-}
-
-// Location of the workspace.
-func (o WorkspaceOutput) Location() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.Location }).(pulumi.StringPtrOutput)
-}
-
-// Managed network of the workspace.
-func (o WorkspaceOutput) ManagedNetwork() ManagedNetworkSettingsResponsePtrOutput {
-	return o.ApplyT(func(v *Workspace) ManagedNetworkSettingsResponsePtrOutput { return v.ManagedNetwork }).(ManagedNetworkSettingsResponsePtrOutput)
-}
-
-// URI for MLflow's tracking.
-func (o WorkspaceOutput) MlFlowTrackingUri() pulumi.StringOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringOutput { return v.MlFlowTrackingUri }).(pulumi.StringOutput)
-}
-
-// Name of the resource.
 func (o WorkspaceOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v *Workspace) pulumi.StringOutput { return v.Name }).(pulumi.StringOutput)
-}
-
-// The workspace's notebook.
-func (o WorkspaceOutput) NotebookInfo() NotebookResourceInfoResponseOutput {
-	return o.ApplyT(func(v *Workspace) NotebookResourceInfoResponseOutput { return v.NotebookInfo }).(NotebookResourceInfoResponseOutput)
-}
-
-// ARM id of the user-assigned identity that stands for the workspace.
-func (o WorkspaceOutput) PrimaryUserAssignedIdentity() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.PrimaryUserAssignedIdentity }).(pulumi.StringPtrOutput)
-}
-
-// Private endpoint connections of the workspace.
-func (o WorkspaceOutput) PrivateEndpointConnections() PrivateEndpointConnectionResponseArrayOutput {
-	return o.ApplyT(func(v *Workspace) PrivateEndpointConnectionResponseArrayOutput { return v.PrivateEndpointConnections }).(PrivateEndpointConnectionResponseArrayOutput)
-}
-
-// Count of private connections.
-func (o WorkspaceOutput) PrivateLinkCount() pulumi.IntOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.IntOutput { return v.PrivateLinkCount }).(pulumi.IntOutput)
-}
-
-// State of the provisioning.
-func (o WorkspaceOutput) ProvisioningState() pulumi.StringOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringOutput { return v.ProvisioningState }).(pulumi.StringOutput)
-}
-
-// Whether the public network may reach the workspace.
-func (o WorkspaceOutput) PublicNetworkAccess() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.PublicNetworkAccess }).(pulumi.StringPtrOutput)
-}
-
-// Settings of serverless compute.
-func (o WorkspaceOutput) ServerlessComputeSettings() ServerlessComputeSettingsResponsePtrOutput {
-	return o.ApplyT(func(v *Workspace) ServerlessComputeSettingsResponsePtrOutput { return v.ServerlessComputeSettings }).(ServerlessComputeSettingsResponsePtrOutput)
-}
-
-// Settings of the service's own resources.
-func (o WorkspaceOutput) ServiceManagedResourcesSettings() ServiceManagedResourcesSettingsResponsePtrOutput {
-	return o.ApplyT(func(v *Workspace) ServiceManagedResourcesSettingsResponsePtrOutput {
-		return v.ServiceManagedResourcesSettings
-	}).(ServiceManagedResourcesSettingsResponsePtrOutput)
-}
-
-// Resource group that the service made for a workspace with a customer's key.
-func (o WorkspaceOutput) ServiceProvisionedResourceGroup() pulumi.StringOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringOutput { return v.ServiceProvisionedResourceGroup }).(pulumi.StringOutput)
-}
-
-// Shared private links of the workspace.
-func (o WorkspaceOutput) SharedPrivateLinkResources() SharedPrivateLinkResourceResponseArrayOutput {
-	return o.ApplyT(func(v *Workspace) SharedPrivateLinkResourceResponseArrayOutput { return v.SharedPrivateLinkResources }).(SharedPrivateLinkResourceResponseArrayOutput)
-}
-
-// SKU of the workspace.
-func (o WorkspaceOutput) Sku() SkuResponsePtrOutput {
-	return o.ApplyT(func(v *Workspace) SkuResponsePtrOutput { return v.Sku }).(SkuResponsePtrOutput)
-}
-
-// ARM id of the workspace's storage account. Can't be changed after the workspace is made.
-func (o WorkspaceOutput) StorageAccount() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.StorageAccount }).(pulumi.StringPtrOutput)
-}
-
-// Whether the storage account has a hierarchical namespace.
-func (o WorkspaceOutput) StorageHnsEnabled() pulumi.BoolOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.BoolOutput { return v.StorageHnsEnabled }).(pulumi.BoolOutput)
-}
-
-// Who made and changed the resource, and when.
-func (o WorkspaceOutput) SystemData() SystemDataResponseOutput {
-	return o.ApplyT(func(v *Workspace) SystemDataResponseOutput { return v.SystemData }).(SystemDataResponseOutput)
-}
-
-// Tags of the workspace.
-func (o WorkspaceOutput) Tags() pulumi.StringMapOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringMapOutput { return v.Tags }).(pulumi.StringMapOutput)
-}
-
-// Tenant of the workspace.
-func (o WorkspaceOutput) TenantId() pulumi.StringOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringOutput { return v.TenantId }).(pulumi.StringOutput)
-}
-
-// ARM type of the resource.
-func (o WorkspaceOutput) Type() pulumi.StringOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringOutput { return v.Type }).(pulumi.StringOutput)
-}
-
-// Keep to the v1 API; closes off features of v2.
-func (o WorkspaceOutput) V1LegacyMode() pulumi.BoolPtrOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.BoolPtrOutput { return v.V1LegacyMode }).(pulumi.BoolPtrOutput)
-}
-
-// Settings of a hub workspace.
-func (o WorkspaceOutput) WorkspaceHubConfig() WorkspaceHubConfigResponsePtrOutput {
-	return o.ApplyT(func(v *Workspace) WorkspaceHubConfigResponsePtrOutput { return v.WorkspaceHubConfig }).(WorkspaceHubConfigResponsePtrOutput)
-}
-
-// Immutable id of the workspace.
-func (o WorkspaceOutput) WorkspaceId() pulumi.StringOutput {
-	return o.ApplyT(func(v *Workspace) pulumi.StringOutput { return v.WorkspaceId }).(pulumi.StringOutput)
 }
 
 func init() {

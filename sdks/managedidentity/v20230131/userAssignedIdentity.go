@@ -12,26 +12,13 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// A user-assigned managed identity.
 type UserAssignedIdentity struct {
 	pulumi.CustomResourceState
 
-	// Client id of the identity.
-	ClientId pulumi.StringOutput `pulumi:"clientId"`
-	// Location of the identity.
-	Location pulumi.StringOutput `pulumi:"location"`
-	// Name of the resource.
-	Name pulumi.StringOutput `pulumi:"name"`
-	// Principal id of the identity.
+	ClientId    pulumi.StringOutput `pulumi:"clientId"`
+	Name        pulumi.StringOutput `pulumi:"name"`
 	PrincipalId pulumi.StringOutput `pulumi:"principalId"`
-	// Who made and changed the resource, and when.
-	SystemData SystemDataResponseOutput `pulumi:"systemData"`
-	// Tags of the identity.
-	Tags pulumi.StringMapOutput `pulumi:"tags"`
-	// Tenant of the identity.
-	TenantId pulumi.StringOutput `pulumi:"tenantId"`
-	// ARM type of the resource.
-	Type pulumi.StringOutput `pulumi:"type"`
+	TenantId    pulumi.StringOutput `pulumi:"tenantId"`
 }
 
 // NewUserAssignedIdentity registers a new resource with the given unique name, arguments, and options.
@@ -103,27 +90,25 @@ func (UserAssignedIdentityState) ElementType() reflect.Type {
 	return reflect.TypeOf((*userAssignedIdentityState)(nil)).Elem()
 }
 
+// UserAssignedIdentityExists checks whether an existing UserAssignedIdentity resource with the given ID exists.
+func UserAssignedIdentityExists(ctx *pulumi.Context,
+	id pulumi.StringInput, state *UserAssignedIdentityState, opts ...pulumi.ResourceOption) pulumi.BoolOutput {
+	return ctx.ExistsResource("azure-native:managedidentity/v20230131:UserAssignedIdentity", id, state, "", opts...)
+}
+
 type userAssignedIdentityArgs struct {
-	// Location of the identity.
-	Location *string `pulumi:"location"`
-	// Name of the resource group.
-	ResourceGroupName string `pulumi:"resourceGroupName"`
-	// Name of the identity.
-	ResourceName *string `pulumi:"resourceName"`
-	// Tags of the identity.
-	Tags map[string]string `pulumi:"tags"`
+	Location          *string           `pulumi:"location"`
+	ResourceGroupName string            `pulumi:"resourceGroupName"`
+	ResourceName      *string           `pulumi:"resourceName"`
+	Tags              map[string]string `pulumi:"tags"`
 }
 
 // The set of arguments for constructing a UserAssignedIdentity resource.
 type UserAssignedIdentityArgs struct {
-	// Location of the identity.
-	Location pulumi.StringPtrInput
-	// Name of the resource group.
+	Location          pulumi.StringPtrInput
 	ResourceGroupName pulumi.StringInput
-	// Name of the identity.
-	ResourceName pulumi.StringPtrInput
-	// Tags of the identity.
-	Tags pulumi.StringMapInput
+	ResourceName      pulumi.StringPtrInput
+	Tags              pulumi.StringMapInput
 }
 
 func (UserAssignedIdentityArgs) ElementType() reflect.Type {
@@ -163,44 +148,20 @@ func (o UserAssignedIdentityOutput) ToUserAssignedIdentityOutputWithContext(ctx 
 	return o
 }
 
-// Client id of the identity.
 func (o UserAssignedIdentityOutput) ClientId() pulumi.StringOutput {
 	return o.ApplyT(func(v *UserAssignedIdentity) pulumi.StringOutput { return v.ClientId }).(pulumi.StringOutput)
 }
 
-// Location of the identity.
-func (o UserAssignedIdentityOutput) Location() pulumi.StringOutput {
-	return o.ApplyT(func(v *UserAssignedIdentity) pulumi.StringOutput { return v.Location }).(pulumi.StringOutput)
-}
-
-// Name of the resource.
 func (o UserAssignedIdentityOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v *UserAssignedIdentity) pulumi.StringOutput { return v.Name }).(pulumi.StringOutput)
 }
 
-// Principal id of the identity.
 func (o UserAssignedIdentityOutput) PrincipalId() pulumi.StringOutput {
 	return o.ApplyT(func(v *UserAssignedIdentity) pulumi.StringOutput { return v.PrincipalId }).(pulumi.StringOutput)
 }
 
-// Who made and changed the resource, and when.
-func (o UserAssignedIdentityOutput) SystemData() SystemDataResponseOutput {
-	return o.ApplyT(func(v *UserAssignedIdentity) SystemDataResponseOutput { return v.SystemData }).(SystemDataResponseOutput)
-}
-
-// Tags of the identity.
-func (o UserAssignedIdentityOutput) Tags() pulumi.StringMapOutput {
-	return o.ApplyT(func(v *UserAssignedIdentity) pulumi.StringMapOutput { return v.Tags }).(pulumi.StringMapOutput)
-}
-
-// Tenant of the identity.
 func (o UserAssignedIdentityOutput) TenantId() pulumi.StringOutput {
 	return o.ApplyT(func(v *UserAssignedIdentity) pulumi.StringOutput { return v.TenantId }).(pulumi.StringOutput)
-}
-
-// ARM type of the resource.
-func (o UserAssignedIdentityOutput) Type() pulumi.StringOutput {
-	return o.ApplyT(func(v *UserAssignedIdentity) pulumi.StringOutput { return v.Type }).(pulumi.StringOutput)
 }
 
 func init() {

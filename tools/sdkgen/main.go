@@ -1,0 +1,172 @@
+// Command sdkgen makes the slim SDKs under sdks/ from the schema beside each of them.
+//
+//	go run ./sdkgen [-check]     in the tools folder
+//
+// Every Go file there is the generator's own, byte for byte, so a reviewer reads the schema only.
+// With -check it writes nothing and fails if a file differs, is missing or is not generated.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	gogen "github.com/pulumi/pulumi/pkg/v3/codegen/go"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
+)
+
+const sdks = "../sdks"
+
+// handwritten are the files of an SDK's folder that the generator neither writes nor removes.
+var handwritten = []string{"go.mod", "schema.json"}
+
+// tree is the content of files by slash-separated path.
+type tree map[string][]byte
+
+func main() {
+	check := flag.Bool("check", false, "write nothing; fail if a file would change")
+	flag.Parse()
+	if err := run(sdks, *check, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "sdkgen:", err)
+		os.Exit(1)
+	}
+}
+
+// run generates each folder of root that has a schema.
+func run(root string, check bool, out io.Writer) error {
+	schemas, err := filepath.Glob(filepath.Join(root, "*", "schema.json"))
+	if err != nil || len(schemas) == 0 {
+		return fmt.Errorf("%s has no folder with a schema.json: %w", root, errors.Join(err, fs.ErrNotExist))
+	}
+	stale := false
+	for _, file := range schemas {
+		dir := filepath.Dir(file)
+		name := filepath.Base(dir)
+		want, err := generate(name, file)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		have, err := readTree(os.DirFS(dir))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		for _, p := range handwritten {
+			delete(have, p)
+		}
+		if !check {
+			if err := write(dir, want, have); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			continue
+		}
+		for _, difference := range compare(want, have) {
+			stale = true
+			fmt.Fprintf(out, "sdks/%s/%s\n", name, difference)
+		}
+	}
+	if stale {
+		return errors.New("the SDKs differ from their schemas: run make generate")
+	}
+	return nil
+}
+
+// generate returns the files of one module. The rest of the generator's output belongs to the root module,
+// pulumi-azure-native-sdk/v2, which comes from the registry.
+func generate(name, file string) (tree, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var spec schema.PackageSpec
+	if err := json.Unmarshal(text, &spec); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	pkg, diags, err := schema.BindSpec(spec, schema.NewNullLoader(), schema.ValidationOptions{})
+	if err == nil && diags.HasErrors() {
+		err = diags
+	}
+	if err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	files, err := gogen.GeneratePackage("pulumi-language-go", pkg, nil)
+	if err != nil {
+		return nil, err
+	}
+	const plugin = "pulumi-plugin.json"
+	module := tree{}
+	for p, content := range files {
+		if rest, found := strings.CutPrefix(path.Clean(p), name+"/"); found {
+			module[rest] = content
+		} else if path.Base(p) == plugin {
+			module[plugin] = content
+		}
+	}
+	if len(module) < 2 {
+		return nil, fmt.Errorf("the schema has nothing of module %s", name)
+	}
+	return module, nil
+}
+
+// compare says, in the order of the paths, how the files at hand differ from the generated ones.
+func compare(want, have tree) []string {
+	paths := maps.Clone(want)
+	maps.Copy(paths, have)
+	var differences []string
+	for _, p := range slices.Sorted(maps.Keys(paths)) {
+		w, wanted := want[p]
+		h, had := have[p]
+		switch {
+		case !had:
+			differences = append(differences, p+": missing")
+		case !wanted:
+			differences = append(differences, p+": not generated from the schema")
+		case !bytes.Equal(w, h):
+			differences = append(differences, p+": differs")
+		}
+	}
+	return differences
+}
+
+func readTree(root fs.FS) (tree, error) {
+	files := tree{}
+	return files, fs.WalkDir(root, ".", func(p string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		files[p], err = fs.ReadFile(root, p)
+		return err
+	})
+}
+
+// write replaces the generated files of a folder, and removes those that are no longer generated.
+func write(dir string, want, have tree) error {
+	for p := range have {
+		if _, wanted := want[p]; !wanted {
+			file := filepath.Join(dir, filepath.FromSlash(p))
+			if err := os.Remove(file); err != nil {
+				return err
+			}
+			_ = os.Remove(filepath.Dir(file)) // fails while the folder has other files
+		}
+	}
+	for p, content := range want {
+		file := filepath.Join(dir, filepath.FromSlash(p))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // Source, for all to read.
+			return err
+		}
+		if err := os.WriteFile(file, content, 0o644); err != nil { //nolint:gosec // Source, for all to read.
+			return err
+		}
+	}
+	return nil
+}

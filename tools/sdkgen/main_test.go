@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestAChangedAMissingAndAnExtraFileAreEachNamedInOrder(t *testing.T) {
+	want := tree{"v1/a.go": []byte("a"), "v1/b.go": []byte("b"), "v1/d.go": []byte("d"), "v1/e.go": nil}
+	have := tree{"v1/a.go": []byte("a"), "v1/c.go": []byte("c"), "v1/d.go": []byte("edited"), "v1/e.go": {}}
+	got := compare(want, have)
+	expected := []string{"v1/b.go: missing", "v1/c.go: not generated from the schema", "v1/d.go: differs"}
+	if !slices.Equal(got, expected) {
+		t.Errorf("got %q, want %q", got, expected)
+	}
+}
+
+// One folder through its life: generated, checked, edited by hand, and mended.
+func TestAnEditOfGeneratedCodeIsFoundAndMended(t *testing.T) {
+	schema, err := os.ReadFile("../../sdks/managedidentity/schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	dir := filepath.Join(root, "managedidentity")
+	put := func(name, text string) {
+		t.Helper()
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("schema.json", string(schema))
+	put("go.mod", "module m")
+	var said strings.Builder
+	step := func(check bool, want string) {
+		t.Helper()
+		said.Reset()
+		err := run(root, check, &said)
+		if (err != nil) != (want != "") || said.String() != want {
+			t.Fatalf("check %v: %v, said %q, want %q", check, err, said.String(), want)
+		}
+	}
+	step(false, "")
+	step(true, "")
+	put("v20230131/init.go", "package edited")
+	put("v1/old.go", "package v1")
+	step(true, "sdks/managedidentity/v1/old.go: not generated from the schema\nsdks/managedidentity/v20230131/init.go: differs\n")
+	step(false, "")
+	step(true, "")
+	if _, err := os.Stat(filepath.Join(dir, "v1")); !os.IsNotExist(err) {
+		t.Errorf("the empty folder v1 is left: %v", err)
+	}
+	if content, err := os.ReadFile(filepath.Join(dir, "go.mod")); err != nil || string(content) != "module m" {
+		t.Errorf("go.mod is %q, %v", content, err)
+	}
+}
+
+func TestASchemaOfAnotherModuleIsRefused(t *testing.T) {
+	_, err := generate("storage", "../../sdks/managedidentity/schema.json")
+	if err == nil || !strings.Contains(err.Error(), "nothing of module storage") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The code must compile with the official module in the slim one's place, and ask the engine for one plugin: the
+// schema's version is that of the plugin on the wire, and utilities comes from the root module.
+func TestEachSDKHasTheOfficialImportPathAndOneVersion(t *testing.T) {
+	schemas, err := filepath.Glob("../../sdks/*/schema.json")
+	if err != nil || len(schemas) == 0 {
+		t.Fatalf("%d schemas: %v", len(schemas), err)
+	}
+	for _, file := range schemas {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var spec struct{ Version string }
+		if err := json.Unmarshal(text, &spec); err != nil {
+			t.Fatal(err)
+		}
+		gomod, err := os.ReadFile(filepath.Join(filepath.Dir(file), "go.mod"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{
+			"module " + official + filepath.Base(filepath.Dir(file)) + "/v2\n", "\t" + official + "v2 v" + spec.Version + "\n",
+		} {
+			if !strings.Contains(string(gomod), line) {
+				t.Errorf("%s: go.mod beside it has no line %q", file, line)
+			}
+		}
+	}
+}
+
+// pulumi.AnyOutput has a method for each of the SDK's own output types. Each package that mentions it, and each that
+// uses such a package, compiles them all again: 25 MB of object code and four seconds.
+func TestNoSlimSDKMentionsAnyOutput(t *testing.T) {
+	files, err := filepath.Glob("../../sdks/*/v*/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(content), "pulumi.AnyOutput") {
+			t.Errorf("%s: leave the output of type Any out of the schema", file)
+		}
+	}
+}
