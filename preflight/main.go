@@ -10,17 +10,20 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"strings"
 
 	"mlvault/internal/config"
 	"mlvault/preflight/check"
+	"mlvault/preflight/job"
 )
 
 const usage = `usage: preflight <command> [-stack dev] [-root ..]
 
   check    tell whether ` + "`pulumi up`" + ` would succeed; changes nothing. Exit code 1: there is a problem
   policy   print the least Vault policy for the token that deploys the stack
+  job      write job/<stack>/: definitions of jobs, pipelines and endpoints, ready to submit, and the client
 
 `
 
@@ -40,8 +43,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("preflight", flag.ContinueOnError)
 	name := flags.String("stack", "dev", "the stack's `name`, as `pulumi stack select` takes it")
 	root := flags.String("root", "..", "the `folder` of Pulumi.yaml")
+	compute := flags.String("compute", "", "for job: the `cluster` to name where the stack makes none")
 	flags.Usage = func() { fmt.Fprintf(out, usage); flags.SetOutput(out); flags.PrintDefaults() }
-	commands := map[string]func(context.Context, check.CLI, string, io.Writer) error{"check": preflight, "policy": policy}
+	commands := map[string]func(context.Context, check.CLI, string, io.Writer) error{
+		"check": preflight, "policy": policy,
+		"job": func(ctx context.Context, cli check.CLI, name string, out io.Writer) error {
+			return handOver(ctx, cli, name, *compute, out)
+		},
+	}
 	command := commands[append(args, "")[0]]
 	if command == nil {
 		flags.Usage()
@@ -81,6 +90,30 @@ func preflight(ctx context.Context, cli check.CLI, name string, out io.Writer) e
 		return fmt.Errorf("`pulumi up` would fail: %d to mend. Nothing was changed", len(report.Problems))
 	}
 	fmt.Fprintln(out, "No problem found. `pulumi up` should succeed. Nothing was changed.")
+	return nil
+}
+
+// handOver decrypts Vault's address where it is a secret output, and nothing else.
+func handOver(ctx context.Context, cli check.CLI, name, compute string, out io.Writer) error {
+	var outputs map[string]any
+	if err := cli.JSON(ctx, &outputs, "stack", "output", "--json", "--stack", name); err != nil {
+		return err
+	}
+	if outputs["vaultAddress"] == job.Hidden {
+		var address string
+		if err := cli.JSON(ctx, &address, "stack", "output", "vaultAddress", "--show-secrets", "--json", "--stack", name); err != nil {
+			return fmt.Errorf("%w: %w", job.ErrHidden, err)
+		}
+		outputs["vaultAddress"] = address
+	}
+	if compute != "" {
+		outputs["computeCluster"] = compute
+	}
+	folder := filepath.Join("job", path.Base(name))
+	if err := job.Render(outputs, filepath.Join(cli.Root, "job"), filepath.Join(cli.Root, folder)); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Wrote %s. It holds no credential. Start with %s.\n", folder, filepath.Join(folder, "README.md"))
 	return nil
 }
 

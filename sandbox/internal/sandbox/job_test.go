@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,59 +11,45 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"mlvault/internal/stack"
+	"mlvault/preflight/job"
 )
 
-// The README fills job/job.yml with the stack's outputs and submits it. Here the filled definition's own command runs
-// with its own variables, beside what a node of Azure ML adds.
+// `make job` fills the definition with the stack's outputs. Here its own command runs with its own variables, beside what a node of Azure ML adds.
 func TestTheJobDefinitionRunsWithTheStacksOutputsInIt(t *testing.T) {
 	l := newLab(t)
 	dev, _ := l.up("dev", sample())
 	outputs, err := dev.Outputs(t.Context())
 	require.NoError(t, err)
 
-	folder := filepath.Join(repository(), "job")
+	folder, given := t.TempDir(), map[string]any{}
+	for name, output := range outputs {
+		given[name] = output.Value
+	}
+	require.NoError(t, job.Render(given, filepath.Join(repository(), "job"), folder))
 	definition, err := os.ReadFile(filepath.Join(folder, "job.yml"))
 	require.NoError(t, err)
-	filled := string(definition)
-	for _, name := range []string{
-		stack.OutputComputeCluster, stack.OutputJobIdentityClientID, stack.OutputVaultAddress, stack.OutputVaultLoginPath,
-		stack.OutputVaultRole, stack.OutputVaultAudience, stack.OutputCredentialPaths,
-	} {
-		value := outputs[name].Value
-		text, isText := value.(string)
-		if !isText {
-			encoded, err := json.Marshal(value)
-			require.NoError(t, err)
-			text = string(encoded)
-		}
-		require.Contains(t, filled, "<"+name+">", "the definition asks for each output by its name")
-		filled = strings.ReplaceAll(filled, "<"+name+">", text)
-	}
-	var job struct {
+	var submitted struct {
 		Command   string            `yaml:"command"`
 		Compute   string            `yaml:"compute"`
 		Identity  map[string]string `yaml:"identity"`
 		Variables map[string]string `yaml:"environment_variables"`
 	}
-	require.NoError(t, yaml.Unmarshal([]byte(filled), &job))
-	require.Equal(t, map[string]string{"type": "managed"}, job.Identity)
-	require.Equal(t, "azureml:"+text(outputs, stack.OutputComputeCluster), job.Compute)
-	for name, value := range job.Variables {
-		require.NotContains(t, value, "<", "%s is not filled in", name)
-	}
+	require.NoError(t, yaml.Unmarshal(definition, &submitted))
+	require.Equal(t, map[string]string{"type": "managed"}, submitted.Identity)
+	require.Equal(t, "azureml:"+text(outputs, stack.OutputComputeCluster), submitted.Compute)
 
 	node, err := dev.jobEnvironment(t.Context(), outputs)
 	require.NoError(t, err)
 	python, err := findPython()
 	require.NoError(t, err, "the job's own language is needed to run it")
-	words := strings.Fields(job.Command)
+	words := strings.Fields(submitted.Command)
 	cmd := exec.CommandContext(t.Context(), python, words[1:]...)
 	cmd.Dir = folder
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
 	for _, name := range []string{"MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID", "VAULT_CACERT"} {
 		cmd.Env = append(cmd.Env, name+"="+node[name])
 	}
-	for name, value := range job.Variables {
+	for name, value := range submitted.Variables {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	printed, err := cmd.CombinedOutput()
