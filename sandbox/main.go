@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := sub.Parse(flags.Args()[1:]); err != nil {
 		return err
 	}
-	forgetEnvironment()
+	sandbox.ForgetEnvironment()
 	s, err := sandbox.Open(ctx, sandbox.Options{Root: o.root, Dir: filepath.Join(o.root, ".sandbox"), Pulumi: o.pulumi})
 	if err != nil {
 		if why := sandbox.Explain(err); why != "" {
@@ -80,19 +80,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer s.Close()
 	return command(ctx, s, o, out)
-}
-
-// forgetEnvironment keeps the deployer's real world out of the sandbox: a VAULT_ADDR or a login to Pulumi Cloud or Azure
-// of this shell must not be what a toy run talks to.
-func forgetEnvironment() {
-	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
-		for _, prefix := range []string{"VAULT_", "ARM_", "AZURE_", "PULUMI_"} {
-			if strings.HasPrefix(name, prefix) && name != "PULUMI_HOME" {
-				_ = os.Unsetenv(name)
-			}
-		}
-	}
 }
 
 func up(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
@@ -253,9 +240,6 @@ func reported(command string, err error) error {
 	}
 	if why := sandbox.Explain(err); why != "" {
 		return fmt.Errorf("%s: %s", command, why)
-	}
-	if fix := sandbox.Explain(err); fix != "" {
-		return fmt.Errorf("%s: %s", command, fix)
 	}
 	return fmt.Errorf("%s: %w", command, errReported)
 }

@@ -1,4 +1,4 @@
-package sandbox
+package sandbox_test
 
 import (
 	"bytes"
@@ -18,17 +18,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/stack"
+	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
+	"mlvault/sandbox/internal/sandbox"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
 // azureIs replaces all of a stack's azure settings.
-func azureIs(t *testing.T, settings string) edit {
+func azureIs(t *testing.T, settings string) lab.Edit {
 	t.Helper()
 	return func(m pulumiconfig.Map) {
 		require.NoError(t, m.Set(pulumiconfig.MustMakeKey("mlvault", "azure"), pulumiconfig.NewObjectValue(settings), false))
 	}
 }
+
+// rig is a lab with the hands of these tests.
+type rig struct{ *lab.Lab }
 
 // mine is what a platform team has already, in a group of its own: what a stack brings along.
 type mine struct {
@@ -37,8 +42,8 @@ type mine struct {
 
 const mineGroup = "platform"
 
-func (l *lab) seedMine() mine {
-	l.t.Helper()
+func (l *rig) seedMine() mine {
+	l.T.Helper()
 	group := "/subscriptions/" + arm.SubscriptionID + "/resourceGroups/" + mineGroup
 	in := func(armType, name string) string { return group + "/providers/" + armType + "/" + name }
 	m := mine{
@@ -51,41 +56,41 @@ func (l *lab) seedMine() mine {
 		m.group: nil, m.storage: nil, m.insights: nil, m.logs: nil, m.identity: nil, m.registry: nil,
 		m.vault: {"enablePurgeProtection": true},
 	} {
-		require.NoError(l.t, l.ARM.Seed(id, arm.Document{
+		require.NoError(l.T, l.ARM.Seed(id, arm.Document{
 			"location": "westeurope", "sku": map[string]any{"name": "Premium"}, "properties": properties, "tags": map[string]any{"owner": "platform"},
 		}))
 	}
 	// Premium is a registry's size, and no default storage account's.
-	require.NoError(l.t, l.ARM.Seed(m.storage, arm.Document{"location": "westeurope", "sku": map[string]any{"name": "Standard_LRS"}, "tags": map[string]any{"owner": "platform"}}))
+	require.NoError(l.T, l.ARM.Seed(m.storage, arm.Document{"location": "westeurope", "sku": map[string]any{"name": "Standard_LRS"}, "tags": map[string]any{"owner": "platform"}}))
 	return m
 }
 
 // lives takes a stack from up to a refresh that finds nothing. A closed network is settled by one more up, since Azure
 // makes it, and its own rules, with the first cluster.
-func (l *lab) lives(name string, edits ...edit) *Stack {
-	l.t.Helper()
-	_, changes := l.up(name, sample(), edits...)
-	require.Len(l.t, changes, 1, "the first up only creates")
+func (l *rig) lives(name string, edits ...lab.Edit) *sandbox.Stack {
+	l.T.Helper()
+	_, changes := l.Up(name, lab.Sample(), edits...)
+	require.Len(l.T, changes, 1, "the first up only creates")
 	all := changes["create"]
-	deployed, changes := l.up(name, sample(), edits...)
-	require.Equal(l.t, map[string]int{"same": all}, changes, "the second up changes nothing")
+	deployed, changes := l.Up(name, lab.Sample(), edits...)
+	require.Equal(l.T, map[string]int{"same": all}, changes, "the second up changes nothing")
 
 	settle := func() map[string]int {
-		_, err := deployed.Refresh(l.t.Context(), optrefresh.SuppressProgress())
-		require.NoError(l.t, err)
-		return l.planned(deployed)
+		_, err := deployed.Refresh(l.T.Context(), optrefresh.SuppressProgress())
+		require.NoError(l.T, err)
+		return l.Planned(deployed)
 	}
 	if network := deployed.Config.Azure.ManagedNetwork; network != nil && network.Mode != "Disabled" {
-		require.Equal(l.t, map[string]int{"same": all - 1, "update": 1}, settle(), "the network is made, and the workspace says so")
-		_, changes = l.up(name, sample(), edits...)
-		require.Equal(l.t, map[string]int{"same": all - 1, "update": 1}, changes)
+		require.Equal(l.T, map[string]int{"same": all - 1, "update": 1}, settle(), "the network is made, and the workspace says so")
+		_, changes = l.Up(name, lab.Sample(), edits...)
+		require.Equal(l.T, map[string]int{"same": all - 1, "update": 1}, changes)
 	}
-	require.Equal(l.t, map[string]int{"same": all}, settle(), "ARM's spelling and additions are no drift")
+	require.Equal(l.T, map[string]int{"same": all}, settle(), "ARM's spelling and additions are no drift")
 	return deployed
 }
 
 func TestTheProdStackLivesAsItStands(t *testing.T) {
-	l := newLab(t)
+	l := &rig{lab.New(t)}
 	l.ARM.Inject(arm.Fault{Type: "Microsoft.MachineLearningServices/workspaces", Method: "PUT", Status: 429, Code: "TooManyRequests", RetryAfter: 10 * time.Millisecond})
 	l.ARM.Inject(arm.Fault{Type: "Microsoft.MachineLearningServices/workspaces", Method: "PUT", Latency: 300 * time.Millisecond})
 	prod := l.lives("prod")
@@ -108,30 +113,30 @@ func TestTheProdStackLivesAsItStands(t *testing.T) {
 	require.Equal(t, before, l.ARM.List(""))
 	_, err = prod.Destroy(t.Context(), optdestroy.SuppressProgress())
 	require.ErrorContains(t, err, "protect", "and so does one without preview")
-	data, _ := l.read("secret/data/mlvault/prod/ml_api_key")
+	data, _ := l.Read("secret/data/mlvault/prod/ml_api_key")
 	require.Nil(t, data, "but then all that is not protected is gone: --skip-preview is no way to ask")
 	require.Equal(t, protected, l.protected(prod))
 
 	require.NoError(t, prod.Unprotect(t.Context()))
-	l.destroy(prod)
+	l.Destroy(prod)
 	require.Empty(t, l.ARM.List(""))
-	_, changes := l.up("prod", sample())
+	_, changes := l.Up("prod", lab.Sample())
 	require.Len(t, changes, 1, "soft-deleted names, and a vault that nobody can purge, are not in the way")
 }
 
-func (l *lab) protected(stack *Stack) []string {
-	l.t.Helper()
-	names, err := stack.Protected(l.t.Context())
-	require.NoError(l.t, err)
+func (l *rig) protected(stack *sandbox.Stack) []string {
+	l.T.Helper()
+	names, err := stack.Protected(l.T.Context())
+	require.NoError(l.T, err)
 	return names
 }
 
 // requireNoFileSays looks for a text in every file of the sandbox but in the documents of its Azure, where it belongs.
-func requireNoFileSays(t *testing.T, l *lab, text string) {
+func requireNoFileSays(t *testing.T, l *rig, text string) {
 	t.Helper()
 	files := 0
-	require.NoError(t, filepath.WalkDir(l.opts.Dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || entry.Name() == "arm.json" || strings.HasPrefix(path, filepath.Join(l.opts.Dir, "vault")) {
+	require.NoError(t, filepath.WalkDir(l.Options.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == "arm.json" || strings.HasPrefix(path, filepath.Join(l.Options.Dir, "vault")) {
 			return err
 		}
 		files++
@@ -145,7 +150,7 @@ func requireNoFileSays(t *testing.T, l *lab, text string) {
 
 // One stack with as many options as go together, on the settings of dev and of prod.
 func TestEveryOptionLivesFromUpToDown(t *testing.T) {
-	l := newLab(t)
+	l := &rig{lab.New(t)}
 	m := l.seedMine()
 	before := l.ARM.List("")
 	const key = "https://minekv.vault.azure.net/keys/cmk/0123456789abcdef0123456789abcdef"
@@ -157,27 +162,27 @@ func TestEveryOptionLivesFromUpToDown(t *testing.T) {
 
 	for name, c := range map[string]struct {
 		stack string
-		edits []edit
+		edits []lab.Edit
 	}{
-		"dev, all brought along behind a closed network": {"dev", []edit{azureIs(t, `{"existingResourceGroup":"`+mineGroup+`",
+		"dev, all brought along behind a closed network": {"dev", []lab.Edit{azureIs(t, `{"existingResourceGroup":"`+mineGroup+`",
 			"storageAccountId":"`+m.storage+`","keyVaultId":"`+strings.ToLower(m.vault)+`","applicationInsightsId":"`+m.insights+`",
 			"logAnalyticsWorkspaceId":"`+m.logs+`","containerRegistryId":"`+m.registry+`","diagnostics":true,"roleAssignments":`+roles+`,
 			"managedNetwork":{"mode":"AllowOnlyApprovedOutbound","firewallSku":"Basic","outboundRules":`+rules+`},`+encrypted+`}`)}},
-		"dev, all made, with names": {"dev", []edit{azureIs(t, `{"createContainerRegistry":true,"keyVaultPurgeProtection":true,"diagnostics":true,
+		"dev, all made, with names": {"dev", []lab.Edit{azureIs(t, `{"createContainerRegistry":true,"keyVaultPurgeProtection":true,"diagnostics":true,
 			"publicNetworkAccess":"Disabled","tags":{"cost-center":"42"},"roleAssignments":`+roles+`,
 			"names":{"resourceGroup":"rg-ml","jobIdentity":"id-ml","storageAccount":"mldevstore","keyVault":"kv-ml-dev","logAnalytics":"log-ml",
 			"applicationInsights":"appi-ml","containerRegistry":"mldevimages","workspace":"mlw-dev","computeCluster":"cpu-cluster"}}`)}},
-		"prod, open to the internet, with some brought along": {"prod", []edit{
-			with(t, "azure.existingResourceGroup", mineGroup), with(t, "azure.storageAccountId", m.storage), with(t, "azure.applicationInsightsId", m.insights),
-			with(t, "azure.managedNetwork.mode", "AllowInternetOutbound"), with(t, "azure.managedNetwork.outboundRules[0].name", "store"),
-			with(t, "azure.managedNetwork.outboundRules[0].serviceResourceId", m.storage),
-			with(t, "azure.managedNetwork.outboundRules[0].subresource", "queue"), without(t, "azure.managedNetwork.outboundRules[0].fqdn"),
+		"prod, open to the internet, with some brought along": {"prod", []lab.Edit{
+			lab.With(t, "azure.existingResourceGroup", mineGroup), lab.With(t, "azure.storageAccountId", m.storage), lab.With(t, "azure.applicationInsightsId", m.insights),
+			lab.With(t, "azure.managedNetwork.mode", "AllowInternetOutbound"), lab.With(t, "azure.managedNetwork.outboundRules[0].name", "store"),
+			lab.With(t, "azure.managedNetwork.outboundRules[0].serviceResourceId", m.storage),
+			lab.With(t, "azure.managedNetwork.outboundRules[0].subresource", "queue"), without(t, "azure.managedNetwork.outboundRules[0].fqdn"),
 			without(t, "azure.managedNetwork.outboundRules[1]"),
-			with(t, "azure.hbiWorkspace", "true"), with(t, "azure.customerManagedKey.keyVaultId", m.vault), with(t, "azure.customerManagedKey.keyId", key),
+			lab.With(t, "azure.hbiWorkspace", "true"), lab.With(t, "azure.customerManagedKey.keyVaultId", m.vault), lab.With(t, "azure.customerManagedKey.keyId", key),
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &lab{Sandbox: l.Sandbox, t: t}
+			l := &rig{&lab.Lab{Sandbox: l.Sandbox, T: t}}
 			deployed := l.lives(c.stack, c.edits...)
 			_, read, err := deployed.Job(t.Context())
 			require.NoError(t, err)
@@ -185,16 +190,16 @@ func TestEveryOptionLivesFromUpToDown(t *testing.T) {
 			outputs, err := deployed.Outputs(t.Context())
 			require.NoError(t, err)
 			if deployed.Config.Azure.ExistingResourceGroup != "" {
-				require.Equal(t, mineGroup, text(outputs, stack.OutputResourceGroup))
+				require.Equal(t, mineGroup, sandbox.Text(outputs, stack.OutputResourceGroup))
 			}
 			require.NoError(t, deployed.Unprotect(t.Context()))
-			l.destroy(deployed)
+			l.Destroy(deployed)
 			require.Equal(t, before, l.ARM.List(""), "what was brought along is as it was, and all else is gone")
 		})
 	}
 }
 
-func without(t *testing.T, key string) edit {
+func without(t *testing.T, key string) lab.Edit {
 	t.Helper()
 	return func(m pulumiconfig.Map) {
 		require.NoError(t, m.Remove(pulumiconfig.MustMakeKey("mlvault", key), true))
@@ -204,44 +209,44 @@ func without(t *testing.T, key string) edit {
 // What Azure never takes back: where the provider can tell, the preview says replace; where it cannot, Azure refuses and
 // nothing is lost; and with protect the engine refuses to replace.
 func TestOneWayDoors(t *testing.T) {
-	l := newLab(t)
+	l := &rig{lab.New(t)}
 	m := l.seedMine()
 	const key = "https://minekv.vault.azure.net/keys/cmk/0123456789abcdef0123456789abcdef"
-	start := func(protect bool, network, vault, more string) edit {
+	start := func(protect bool, network, vault, more string) lab.Edit {
 		return azureIs(t, fmt.Sprintf(`{"protect":%t,"managedNetwork":{"mode":%q}%s,"customerManagedKey":{"keyVaultId":%q,"keyId":%q}%s}`,
 			protect, network, vault, m.vault, key, more))
 	}
 	const purge = `,"keyVaultPurgeProtection":true`
-	l.up("dev", sample(), start(false, "AllowInternetOutbound", purge, ""))
+	l.Up("dev", lab.Sample(), start(false, "AllowInternetOutbound", purge, ""))
 
-	for name, c := range map[string]edit{
+	for name, c := range map[string]lab.Edit{
 		"another storage account": start(false, "AllowInternetOutbound", purge, `,"storageAccountId":"`+m.storage+`"`),
 		"another key vault":       start(false, "AllowInternetOutbound", `,"keyVaultId":"`+m.vault+`"`, ""),
 		"high business impact":    start(false, "AllowInternetOutbound", purge, `,"hbiWorkspace":true`),
 	} {
-		planned := l.planned(l.configure("dev", sample(), c))
+		planned := l.Planned(l.Prepare("dev", lab.Sample(), c))
 		require.NotZero(t, planned["replace"], "%s: the preview says what it costs: %v", name, planned)
 	}
 	for name, c := range map[string]struct {
-		edit edit
+		edit lab.Edit
 		says string
 	}{
 		"a looser network":         {start(false, "Disabled", purge, ""), "it cannot be disabled or loosened"},
 		"no purge protection":      {start(false, "AllowInternetOutbound", "", ""), "irreversible"},
 		"no key of the user's own": {azureIs(t, `{"managedNetwork":{"mode":"AllowInternetOutbound"},"keyVaultPurgeProtection":true}`), "cannot be changed once the workspace has been created"},
 	} {
-		_, err := l.configure("dev", sample(), c.edit).Up(t.Context(), optup.SuppressProgress())
+		_, err := l.Prepare("dev", lab.Sample(), c.edit).Up(t.Context(), optup.SuppressProgress())
 		require.ErrorContains(t, err, c.says, name)
 	}
-	l.up("dev", sample(), start(true, "AllowInternetOutbound", purge, ""))
-	_, err := l.configure("dev", sample(), start(true, "AllowInternetOutbound", purge, `,"hbiWorkspace":true`)).
+	l.Up("dev", lab.Sample(), start(true, "AllowInternetOutbound", purge, ""))
+	_, err := l.Prepare("dev", lab.Sample(), start(true, "AllowInternetOutbound", purge, `,"hbiWorkspace":true`)).
 		Preview(t.Context(), optpreview.SuppressProgress())
 	require.ErrorContains(t, err, "protect", "a protected workspace is not replaced")
 
 	// A rotated key is no door: within its vault the version changes in place.
 	rotated := azureIs(t, fmt.Sprintf(`{"protect":true,"managedNetwork":{"mode":"AllowInternetOutbound"},"keyVaultPurgeProtection":true,
 		"customerManagedKey":{"keyVaultId":%q,"keyId":%q}}`, m.vault, strings.Replace(key, "0123", "4567", 1)))
-	_, changes := l.up("dev", sample(), rotated)
+	_, changes := l.Up("dev", lab.Sample(), rotated)
 	require.Equal(t, 1, changes["update"])
 	require.Zero(t, changes["replace"])
 }

@@ -1,8 +1,10 @@
-package sandbox
+package sandbox_test
 
 import (
 	"strings"
 	"testing"
+
+	"mlvault/sandbox/e2e/lab"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/stretchr/testify/require"
@@ -10,12 +12,12 @@ import (
 
 // What a run asks of Vault and ARM is its cost on their side, whatever the machine.
 func TestARunThatChangesNothingAsksExactlyThis(t *testing.T) {
-	l := newLab(t)
-	dev, _ := l.up("dev", sample())
+	l := lab.New(t)
+	dev, _ := l.Up("dev", lab.Sample())
 
 	l.Vault.ResetRequests()
 	before := l.ARM.Requests()
-	_, changes := l.up("dev", sample())
+	_, changes := l.Up("dev", lab.Sample())
 	require.NotContains(t, changes, "update")
 	require.Equal(t, map[string]int{
 		"GET sys/policies/acl/*": 1, "PUT sys/policies/acl/*": 1, "POST auth/token/lookup": 1, // the sandbox's own, for the deployer
@@ -23,7 +25,7 @@ func TestARunThatChangesNothingAsksExactlyThis(t *testing.T) {
 	require.Equal(t, before, l.ARM.Requests(), "nor ARM")
 
 	l.Vault.ResetRequests()
-	l.planned(dev)
+	l.Planned(dev)
 	require.Empty(t, l.Vault.Requests(), "neither does a preview")
 	require.Equal(t, before, l.ARM.Requests())
 
@@ -41,8 +43,8 @@ func TestARunThatChangesNothingAsksExactlyThis(t *testing.T) {
 }
 
 func TestAJobLogsInOnceHoweverManyCredentialsItReads(t *testing.T) {
-	l := newLab(t)
-	dev, _ := l.up("dev", sample())
+	l := lab.New(t)
+	dev, _ := l.Up("dev", lab.Sample())
 	l.Vault.ResetRequests()
 	_, _, err := dev.Job(t.Context())
 	require.NoError(t, err)
@@ -52,7 +54,7 @@ func TestAJobLogsInOnceHoweverManyCredentialsItReads(t *testing.T) {
 // A program that the language host starts gets its configuration in one environment variable, of at most 128 KiB on
 // Linux. An inline program of the Automation API, as here, gets it by gRPC.
 func TestAnInlineProgramTakesMoreConfigurationThanAProcessCan(t *testing.T) {
-	l := newLab(t)
-	large := payloads{"large": {"value": strings.Repeat("x", 200<<10)}}
-	require.Equal(t, map[string]int{"create": 16}, l.planned(l.configure("dev", large)))
+	l := lab.New(t)
+	large := lab.Payloads{"large": {"value": strings.Repeat("x", 200<<10)}}
+	require.Equal(t, map[string]int{"create": 16}, l.Planned(l.Prepare("dev", large)))
 }

@@ -17,12 +17,12 @@ func (s *Sandbox) Empty(ctx context.Context) (auto.Stack, error) {
 	) (auto.Stack, error) {
 		return auto.UpsertStackInlineSource(ctx, name, project, nothing, opts...)
 	}
-	file, err := s.openStackFile("dev")
+	file, err := s.OpenStackFile("dev")
 	if err != nil {
 		return auto.Stack{}, err
 	}
 	// The CLI asks for the settings that the project requires, whatever the program does with them.
-	file.path = s.path("work/Pulumi.empty.yaml")
+	file.path = s.Path("work/Pulumi.empty.yaml")
 	file.secrets["vaultAddress"], file.secrets["credentials.unused.key"] = "https://unused", "unused"
 	if err := s.save(ctx, file); err != nil {
 		return auto.Stack{}, fmt.Errorf("empty stack: %w", err)

@@ -61,7 +61,7 @@ var causes = []struct {
 		"Vault is not there: nothing answers at vaultAddress. Start it or mend the address, then run up again"},
 	{regexp.MustCompile(`context deadline exceeded|Client\.Timeout|i/o timeout`),
 		"Vault took too long to answer, and may have done what it was asked: look at its load, then run up again"},
-	{regexp.MustCompile(`connection reset|broken pipe|: EOF|unexpected EOF|server closed idle connection`),
+	{regexp.MustCompile(`connection reset|broken pipe|: EOF|unexpected EOF|server closed idle connection|stream error: `),
 		"the connection to Vault broke, and what was on its way may have been done: look whether Vault runs and at what stands in between, then run up again"},
 	{regexp.MustCompile(`Status=429`),
 		"Azure throttles this subscription: wait some minutes, then run up again"},

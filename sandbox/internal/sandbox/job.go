@@ -29,16 +29,16 @@ func (s *Stack) Job(ctx context.Context) (reader, result string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("stack outputs: %w", err)
 	}
-	environment, err := s.jobEnvironment(ctx, outputs)
+	environment, err := s.JobEnvironment(ctx, outputs)
 	if err != nil {
 		return "", "", err
 	}
-	python, err := findPython()
+	python, err := FindPython()
 	if err != nil {
-		result, err := s.jobInGo(ctx, outputs)
+		result, err := s.JobInGo(ctx, outputs)
 		return "the same steps in Go (there is no python3 here to run job/vault_credentials.py)", result, err
 	}
-	script := filepath.Join(s.sandbox.opts.Root, "job", "vault_credentials.py")
+	script := filepath.Join(s.sandbox.Options.Root, "job", "vault_credentials.py")
 	cmd := exec.CommandContext(ctx, python, script) //nolint:gosec // G204: the repository's own script.
 	// Nothing of this shell reaches the job: it has what Azure ML gives it and what job.yml says.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SYSTEMROOT=" + os.Getenv("SYSTEMROOT"), "PYTHONDONTWRITEBYTECODE=1"}
@@ -60,7 +60,7 @@ func (s *Stack) WriteJobEnvironment(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("stack outputs: %w", err)
 	}
-	environment, err := s.jobEnvironment(ctx, outputs)
+	environment, err := s.JobEnvironment(ctx, outputs)
 	if err != nil {
 		return "", err
 	}
@@ -68,14 +68,14 @@ func (s *Stack) WriteJobEnvironment(ctx context.Context) (string, error) {
 	for _, name := range slices.Sorted(maps.Keys(environment)) {
 		fmt.Fprintf(&lines, "%s='%s'\n", name, environment[name]) // no value here has a quote: paths, GUIDs, URLs
 	}
-	file := s.sandbox.path("job.env")
+	file := s.sandbox.Path("job.env")
 	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
 		return "", fmt.Errorf("job environment: %w", err)
 	}
 	return file, nil
 }
 
-func findPython() (string, error) {
+func FindPython() (string, error) {
 	for _, name := range []string{"python3", "python"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
@@ -84,10 +84,10 @@ func findPython() (string, error) {
 	return "", errors.New("no python3 on PATH")
 }
 
-// jobEnvironment is the environment of a job on a node of Azure ML: what job.yml takes from the stack's outputs, and the
+// JobEnvironment is the environment of a job on a node of Azure ML: what job.yml takes from the stack's outputs, and the
 // endpoint that the node offers.
-func (s *Stack) jobEnvironment(ctx context.Context, outputs auto.OutputMap) (map[string]string, error) {
-	clientID, identity := text(outputs, stack.OutputJobIdentityClientID), text(outputs, stack.OutputJobIdentityID)
+func (s *Stack) JobEnvironment(ctx context.Context, outputs auto.OutputMap) (map[string]string, error) {
+	clientID, identity := Text(outputs, stack.OutputJobIdentityClientID), Text(outputs, stack.OutputJobIdentityID)
 	endpoint, err := s.sandbox.Issuer.ManagedIdentityEndpoint(ctx, issuer.Identity{
 		ClientID: clientID, PrincipalID: arm.PrincipalID(identity), ResourceID: identity,
 	})
@@ -103,11 +103,11 @@ func (s *Stack) jobEnvironment(ctx context.Context, outputs auto.OutputMap) (map
 		return nil, fmt.Errorf("output %s: %w", stack.OutputCredentialPaths, err)
 	}
 	maps.Copy(environment, map[string]string{
-		"VAULT_ADDR":        text(outputs, stack.OutputVaultAddress),
+		"VAULT_ADDR":        Text(outputs, stack.OutputVaultAddress),
 		"VAULT_CACERT":      s.sandbox.Vault.CAFile(),
-		"VAULT_LOGIN_PATH":  text(outputs, stack.OutputVaultLoginPath),
-		"VAULT_ROLE":        text(outputs, stack.OutputVaultRole),
-		"VAULT_AUDIENCE":    text(outputs, stack.OutputVaultAudience),
+		"VAULT_LOGIN_PATH":  Text(outputs, stack.OutputVaultLoginPath),
+		"VAULT_ROLE":        Text(outputs, stack.OutputVaultRole),
+		"VAULT_AUDIENCE":    Text(outputs, stack.OutputVaultAudience),
 		"VAULT_CREDENTIALS": string(paths),
 		"AZURE_CLIENT_ID":   clientID,
 	})
@@ -119,16 +119,16 @@ func (s *Stack) jobEnvironment(ctx context.Context, outputs auto.OutputMap) (map
 
 // identityToken is the token that Entra would give the stack's job identity for an audience.
 func (s *Stack) identityToken(outputs auto.OutputMap, alterations ...issuer.Alteration) (string, error) {
-	identity := text(outputs, stack.OutputJobIdentityID)
+	identity := Text(outputs, stack.OutputJobIdentityID)
 	return s.sandbox.Issuer.Token(issuer.Claims{
-		Audience:    text(outputs, stack.OutputVaultAudience),
-		ClientID:    text(outputs, stack.OutputJobIdentityClientID),
+		Audience:    Text(outputs, stack.OutputVaultAudience),
+		ClientID:    Text(outputs, stack.OutputJobIdentityClientID),
 		PrincipalID: arm.PrincipalID(identity),
 		ResourceID:  identity,
 	}, alterations...)
 }
 
-func (s *Stack) jobInGo(ctx context.Context, outputs auto.OutputMap) (string, error) {
+func (s *Stack) JobInGo(ctx context.Context, outputs auto.OutputMap) (string, error) {
 	token, err := s.identityToken(outputs)
 	if err != nil {
 		return "", err
@@ -137,8 +137,8 @@ func (s *Stack) jobInGo(ctx context.Context, outputs auto.OutputMap) (string, er
 	if err != nil {
 		return "", err
 	}
-	login, err := client.Logical().WriteWithContext(ctx, text(outputs, stack.OutputVaultLoginPath),
-		map[string]any{"role": text(outputs, stack.OutputVaultRole), "jwt": token})
+	login, err := client.Logical().WriteWithContext(ctx, Text(outputs, stack.OutputVaultLoginPath),
+		map[string]any{"role": Text(outputs, stack.OutputVaultRole), "jwt": token})
 	if err != nil {
 		return "", fmt.Errorf("login: %w", err)
 	}
@@ -158,7 +158,7 @@ func (s *Stack) jobInGo(ctx context.Context, outputs auto.OutputMap) (string, er
 
 var errUnread = errors.New("vault has no such secret; run `make up`")
 
-func text(outputs auto.OutputMap, name string) string {
+func Text(outputs auto.OutputMap, name string) string {
 	value, _ := outputs[name].Value.(string)
 	return value
 }

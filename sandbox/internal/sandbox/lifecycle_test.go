@@ -1,4 +1,4 @@
-package sandbox
+package sandbox_test
 
 import (
 	"strings"
@@ -10,109 +10,97 @@ import (
 
 	"mlvault/internal/config"
 	"mlvault/internal/stack"
-)
-
-const canary = "canary-e5b1f0a9c2"
-
-func sample() payloads {
-	return payloads{
-		"ml_api_key":    {"api_key": canary + "-key"},
-		"feature_store": {"user": "ml", "password": canary + `-"<&>`, "port": 5432},
-	}
-}
-
-const (
-	apiKeyPath = "secret/data/mlvault/dev/ml_api_key"
-	storePath  = "secret/data/mlvault/dev/feature_store"
+	"mlvault/sandbox/e2e/lab"
+	"mlvault/sandbox/internal/sandbox"
 )
 
 func TestAStackLivesFromUpToDown(t *testing.T) {
-	l := newLab(t)
+	l := lab.New(t)
 
-	configured := l.configure("dev", sample())
-	require.NotContains(t, l.planned(configured), "delete", "the first preview only creates")
+	configured := l.Prepare("dev", lab.Sample())
+	require.NotContains(t, l.Planned(configured), "delete", "the first preview only creates")
 	require.Empty(t, l.ARM.List(""), "a preview creates nothing in Azure")
-	data, _ := l.read(apiKeyPath)
+	data, _ := l.Read(lab.APIKeyPath)
 	require.Nil(t, data, "a preview creates nothing in Vault")
 
-	_, changes := l.up("dev", sample())
+	_, changes := l.Up("dev", lab.Sample())
 	require.Equal(t, map[string]int{"create": 17}, changes)
-	data, version := l.read(storePath)
-	require.Equal(t, canary+`-"<&>`, data["password"], "the payload arrives as it was given")
+	data, version := l.Read(lab.StorePath)
+	require.Equal(t, lab.Canary+`-"<&>`, data["password"], "the payload arrives as it was given")
 	require.Equal(t, 1, version)
 
-	_, changes = l.up("dev", sample())
+	_, changes = l.Up("dev", lab.Sample())
 	require.Equal(t, map[string]int{"same": 17}, changes, "the second up changes nothing")
 
-	l.reopen()
-	_, changes = l.up("dev", sample())
+	l.Reopen()
+	_, changes = l.Up("dev", lab.Sample())
 	require.Equal(t, map[string]int{"same": 17}, changes, "and neither does one after a restart")
 
-	changed := sample()
-	changed["ml_api_key"]["api_key"] = canary + "-rotated"
-	dev, changes := l.up("dev", changed)
+	changed := lab.Sample()
+	changed["ml_api_key"]["api_key"] = lab.Canary + "-rotated"
+	dev, changes := l.Up("dev", changed)
 	require.Equal(t, map[string]int{"same": 16, "update": 1}, changes, "one changed payload is one update")
-	data, version = l.read(apiKeyPath)
-	require.Equal(t, canary+"-rotated", data["api_key"])
+	data, version = l.Read(lab.APIKeyPath)
+	require.Equal(t, lab.Canary+"-rotated", data["api_key"])
 	require.Equal(t, 2, version, "of one new version")
-	_, version = l.read(storePath)
+	_, version = l.Read(lab.StorePath)
 	require.Equal(t, 1, version, "and of no other credential")
 
 	refreshed, err := dev.Refresh(t.Context(), optrefresh.SuppressProgress())
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{"same": 17}, *refreshed.Summary.ResourceChanges, "refresh finds nothing changed: ARM's casing of ids is no drift")
-	require.Equal(t, map[string]int{"same": 17}, l.planned(dev, optpreview.ExpectNoChanges()))
+	require.Equal(t, map[string]int{"same": 17}, l.Planned(dev, optpreview.ExpectNoChanges()))
 
-	l.destroy(dev)
+	l.Destroy(dev)
 	require.Empty(t, l.ARM.List(""))
-	data, _ = l.read(apiKeyPath)
+	data, _ = l.Read(lab.APIKeyPath)
 	require.Nil(t, data)
-	_, err = l.Vault.Root().Logical().WriteWithContext(t.Context(), strings.Replace(apiKeyPath, "/data/", "/undelete/", 1), map[string]any{"versions": []int{2}})
+	_, err = l.Vault.Root().Logical().WriteWithContext(t.Context(), strings.Replace(lab.APIKeyPath, "/data/", "/undelete/", 1), map[string]any{"versions": []int{2}})
 	require.NoError(t, err)
-	data, _ = l.read(apiKeyPath)
-	require.Equal(t, canary+"-rotated", data["api_key"], "a destroyed credential can be brought back")
+	data, _ = l.Read(lab.APIKeyPath)
+	require.Equal(t, lab.Canary+"-rotated", data["api_key"], "a destroyed credential can be brought back")
 
-	_, changes = l.up("dev", sample())
+	_, changes = l.Up("dev", lab.Sample())
 	require.Equal(t, 17, changes["create"], "after a destroy, up works again")
 }
 
 func TestACredentialThatLeavesTheConfigurationLeavesVaultAndThePolicyAndCanBeBroughtBack(t *testing.T) {
-	l := newLab(t)
-	l.up("dev", sample())
+	l := lab.New(t)
+	l.Up("dev", lab.Sample())
 
-	renamed := payloads{"ml_api_key": sample()["ml_api_key"], "features": {"user": "ml", "password": canary + "-new"}}
-	_, changes := l.up("dev", renamed)
+	renamed := lab.Payloads{"ml_api_key": lab.Sample()["ml_api_key"], "features": {"user": "ml", "password": lab.Canary + "-new"}}
+	_, changes := l.Up("dev", renamed)
 	require.Equal(t, map[string]int{"same": 15, "create": 1, "update": 1, "delete": 1}, changes, "a renamed credential is a new one, a changed policy and a deleted one")
-	data, version := l.read("secret/data/mlvault/dev/features")
-	require.Equal(t, canary+"-new", data["password"], "the new name has the new value")
+	data, version := l.Read("secret/data/mlvault/dev/features")
+	require.Equal(t, lab.Canary+"-new", data["password"], "the new name has the new value")
 	require.Equal(t, 1, version)
-	data, _ = l.read(storePath)
+	data, _ = l.Read(lab.StorePath)
 	require.Nil(t, data, "the old name has none")
 	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev")
 	require.NoError(t, err)
 	require.NotContains(t, policy, "feature_store")
 	require.Contains(t, policy, "features")
 
-	_, err = l.Vault.Root().Logical().WriteWithContext(t.Context(), strings.Replace(storePath, "/data/", "/undelete/", 1), map[string]any{"versions": []int{1}})
+	_, err = l.Vault.Root().Logical().WriteWithContext(t.Context(), strings.Replace(lab.StorePath, "/data/", "/undelete/", 1), map[string]any{"versions": []int{1}})
 	require.NoError(t, err)
-	data, _ = l.read(storePath)
+	data, _ = l.Read(lab.StorePath)
 	require.Equal(t, "ml", data["user"], "what was removed can be undeleted")
 }
 
 func TestDriftInVaultIsFoundByARefreshAndRepaired(t *testing.T) {
-	l := newLab(t)
-	credentials := payloads{
-		"ml_api_key":    sample()["ml_api_key"],
-		"feature_store": {"user": "ml", "password": canary + "-password"},
-		"purged":        {"key": canary + "-purged"},
+	l := lab.New(t)
+	credentials := lab.Payloads{
+		"ml_api_key":    lab.Sample()["ml_api_key"],
+		"feature_store": {"user": "ml", "password": lab.Canary + "-password"},
+		"purged":        {"key": lab.Canary + "-purged"},
 		"unread":        {"port": 54321},
 	}
-	dev, _ := l.up("dev", credentials)
+	dev, _ := l.Up("dev", credentials)
 	root := l.Vault.Root().Logical()
 
-	_, err := root.WriteWithContext(t.Context(), apiKeyPath, map[string]any{"data": map[string]any{"api_key": "tampered"}})
+	_, err := root.WriteWithContext(t.Context(), lab.APIKeyPath, map[string]any{"data": map[string]any{"api_key": "tampered"}})
 	require.NoError(t, err)
-	_, err = root.DeleteWithContext(t.Context(), storePath)
+	_, err = root.DeleteWithContext(t.Context(), lab.StorePath)
 	require.NoError(t, err)
 	_, err = root.DeleteWithContext(t.Context(), "secret/metadata/mlvault/dev/purged")
 	require.NoError(t, err)
@@ -124,22 +112,22 @@ func TestDriftInVaultIsFoundByARefreshAndRepaired(t *testing.T) {
 
 	_, err = dev.Refresh(t.Context(), optrefresh.SuppressProgress())
 	require.NoError(t, err)
-	_, changes := l.up("dev", credentials)
+	_, changes := l.Up("dev", credentials)
 	require.Equal(t, map[string]int{"same": 16, "update": 2, "create": 1}, changes)
-	data, _ := l.read(apiKeyPath)
-	require.Equal(t, canary+"-key", data["api_key"], "an edit is corrected")
-	data, _ = l.read(storePath)
+	data, _ := l.Read(lab.APIKeyPath)
+	require.Equal(t, lab.Canary+"-key", data["api_key"], "an edit is corrected")
+	data, _ = l.Read(lab.StorePath)
 	require.Equal(t, "ml", data["user"], "a deleted one is written again")
-	data, version := l.read("secret/data/mlvault/dev/purged")
-	require.Equal(t, canary+"-purged", data["key"], "and so is a purged one")
+	data, version := l.Read("secret/data/mlvault/dev/purged")
+	require.Equal(t, lab.Canary+"-purged", data["key"], "and so is a purged one")
 	require.Equal(t, 1, version)
-	data, _ = l.read("secret/data/mlvault/dev/unread")
+	data, _ = l.Read("secret/data/mlvault/dev/unread")
 	require.Nil(t, data, "the price of not reading: nobody notices here")
 }
 
 func TestAJobReadsItsCredentialsAndNothingPrintsAValue(t *testing.T) {
-	l := newLab(t)
-	dev, _ := l.up("dev", sample())
+	l := lab.New(t)
+	dev, _ := l.Up("dev", lab.Sample())
 	outputs, err := dev.Outputs(t.Context())
 	require.NoError(t, err)
 
@@ -148,29 +136,29 @@ func TestAJobReadsItsCredentialsAndNothingPrintsAValue(t *testing.T) {
 	require.Equal(t, "job/vault_credentials.py", reader, "the job's own client did the reading")
 	require.Equal(t, "feature_store: password, port, user\nml_api_key: api_key", read)
 
-	inGo, err := dev.jobInGo(t.Context(), outputs)
+	inGo, err := dev.JobInGo(t.Context(), outputs)
 	require.NoError(t, err)
 	require.Equal(t, read, inGo, "a machine without Python sees the same")
 }
 
 func TestWhatTheProgramRefusesIsRefusedBeforeAnythingStarts(t *testing.T) {
-	l := newLab(t)
+	l := lab.New(t)
 	for name, credentials := range map[string]string{
-		"no JSON": canary, "a wildcard": `{"a*":{"k":"` + canary + `"}}`, "null": `{"a":{"k":null}}`, "a list": `["` + canary + `"]`, "empty": `{}`,
+		"no JSON": lab.Canary, "a wildcard": `{"a*":{"k":"` + lab.Canary + `"}}`, "null": `{"a":{"k":null}}`, "a list": `["` + lab.Canary + `"]`, "empty": `{}`,
 	} {
-		_, err := l.Configure(t.Context(), Settings{Stack: "dev", Credentials: credentials})
+		_, err := l.Configure(t.Context(), sandbox.Settings{Stack: "dev", Credentials: credentials})
 		problems, refused := config.AsProblems(err)
 		require.True(t, refused, "%s: %v", name, err)
 		require.Contains(t, problems.Error(), "credentials")
-		require.NotContains(t, problems.Error(), canary)
+		require.NotContains(t, problems.Error(), lab.Canary)
 	}
 	_, err := l.Select(t.Context(), "dev")
-	require.ErrorIs(t, err, ErrNoStack)
+	require.ErrorIs(t, err, sandbox.ErrNoStack)
 }
 
 func TestOutputsNameEverythingAJobNeeds(t *testing.T) {
-	l := newLab(t)
-	dev, _ := l.up("dev", sample())
+	l := lab.New(t)
+	dev, _ := l.Up("dev", lab.Sample())
 	outputs, err := dev.Outputs(t.Context())
 	require.NoError(t, err)
 	for _, name := range []string{

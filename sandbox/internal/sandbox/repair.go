@@ -85,14 +85,14 @@ func (s *Stack) end(err error) error {
 	return nil
 }
 
-func (s *Stack) note() string { return s.sandbox.path("unfinished-" + s.Name()) }
+func (s *Stack) note() string { return s.sandbox.Path("unfinished-" + s.Name()) }
 
 // patience is how long a run waits for the CLI of a sandbox that was killed. Without its program and its providers,
 // which lived in the sandbox, it ends by itself within a second or so.
 const patience = 30 * time.Second
 
-// lock is what the CLI's file backend writes into a lock.
-type lock struct {
+// Lock is what the CLI's file backend writes into a lock.
+type Lock struct {
 	PID      int    `json:"pid"`
 	Hostname string `json:"hostname"`
 }
@@ -101,10 +101,10 @@ type lock struct {
 // and the cancel: this process holds the sandbox (see vaultserver), and in it one run of a stack at a time. A lock whose
 // process lives, or is of another machine, stays, and the CLI will say whose it is.
 func (s *Stack) unlock(ctx context.Context) error {
-	folder := filepath.Join(s.sandbox.path("state"), ".pulumi", "locks", "organization", s.sandbox.Project, s.Name())
+	folder := filepath.Join(s.sandbox.Path("state"), ".pulumi", "locks", "organization", s.sandbox.Project, s.Name())
 	deadline := time.Now().Add(patience)
 	for {
-		held, living, err := locks(folder)
+		held, living, err := Locks(folder)
 		if err != nil {
 			return err
 		}
@@ -125,8 +125,8 @@ func (s *Stack) unlock(ctx context.Context) error {
 	}
 }
 
-// locks counts the locks of a stack, and those of them that must be respected.
-func locks(folder string) (held, living int, err error) {
+// Locks counts the locks of a stack, and those of them that must be respected.
+func Locks(folder string) (held, living int, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, 0, err
@@ -144,7 +144,7 @@ func locks(folder string) (held, living int, err error) {
 			return 0, 0, err
 		}
 		held++
-		var l lock
+		var l Lock
 		// A lock that is cut off was being written when its process, or the machine, died.
 		if json.Unmarshal(text, &l) == nil && (l.Hostname != host || alive(l.PID)) {
 			living++

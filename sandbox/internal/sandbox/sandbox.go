@@ -37,6 +37,29 @@ type Options struct {
 	Vault func(*vaultserver.Options)
 }
 
+// ForgetEnvironment keeps the deployer's real world out of the sandbox: a VAULT_ADDR or a login to Pulumi Cloud or Azure
+// of this shell must not be what a toy run talks to.
+func ForgetEnvironment() {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); Foreign(name) {
+			_ = os.Unsetenv(name)
+		}
+	}
+}
+
+// Foreign tells whether a variable may lead to somebody's real account.
+func Foreign(name string) bool {
+	if name == "PULUMI_HOME" {
+		return false
+	}
+	for _, prefix := range []string{"VAULT_", "ARM_", "AZURE_", "PULUMI_", "GITHUB_", "ACTIONS_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // Sandbox is a running Vault, ARM and issuer, with the providers that the engine attaches to.
 type Sandbox struct {
 	Vault  *vaultserver.Server
@@ -47,19 +70,19 @@ type Sandbox struct {
 	// Project is the name in Pulumi.yaml: mlvault here, another in a copy that `pulumi new` made.
 	Project string
 
-	opts      Options
+	Options   Options
 	proxy     *proxy
 	providers string   // PULUMI_DEBUG_PROVIDERS
 	pluginDir string   // of the genuine Vault plugin; empty: built in
-	issuerCA  string   // file with the CA of the issuer's certificate
+	IssuerCA  string   // file with the CA of the issuer's certificate
 	closers   []func() // run in reverse order by Close
 
-	wrapCommand func(auto.PulumiCommand) auto.PulumiCommand // for tests that listen in on the CLI
+	WrapCommand func(auto.PulumiCommand) auto.PulumiCommand // for tests that listen in on the CLI
 }
 
 // Open starts everything. What an earlier run left in Dir is there again.
 func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
-	s := &Sandbox{opts: opts}
+	s := &Sandbox{Options: opts}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -73,11 +96,11 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 		return nil, fmt.Errorf("project Pulumi.yaml: %w", err)
 	}
 	s.Project = project.Name.String()
-	if err := s.startVault(ctx); err != nil {
+	if err := s.StartVault(ctx); err != nil {
 		return nil, err
 	}
 	s.onClose(func() { _ = s.Vault.Stop(context.WithoutCancel(ctx)) })
-	if s.ARM, err = arm.Open(s.path("arm.json")); err != nil {
+	if s.ARM, err = arm.Open(s.Path("arm.json")); err != nil {
 		return nil, err
 	}
 	if err := s.startIssuer(ctx); err != nil {
@@ -90,11 +113,11 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 	return s, s.startProviders(ctx)
 }
 
-// startVault starts Vault, the first time or after a Stop, where the run before left it: same storage, same address.
-func (s *Sandbox) startVault(ctx context.Context) (err error) {
-	options := vaultserver.Options{Dir: s.path("vault"), LogFile: "vault.log"}
-	if s.opts.Vault != nil {
-		s.opts.Vault(&options)
+// StartVault starts Vault, the first time or after a Stop, where the run before left it: same storage, same address.
+func (s *Sandbox) StartVault(ctx context.Context) (err error) {
+	options := vaultserver.Options{Dir: s.Path("vault"), LogFile: "vault.log"}
+	if s.Options.Vault != nil {
+		s.Options.Vault(&options)
 	}
 	s.Vault, err = vaultserver.Start(ctx, options)
 	return err
@@ -108,8 +131,10 @@ func (s *Sandbox) Close() {
 	s.closers = nil
 }
 
-func (s *Sandbox) onClose(f func())        { s.closers = append(s.closers, f) }
-func (s *Sandbox) path(name string) string { return filepath.Join(s.opts.Dir, name) }
+func (s *Sandbox) onClose(f func()) { s.closers = append(s.closers, f) }
+
+// Path is a file or folder of the sandbox.
+func (s *Sandbox) Path(name string) string { return filepath.Join(s.Options.Dir, name) }
 
 // startIssuer serves Entra's stand-in with a certificate of Vault's own CA, at the address of the run before where that
 // is free: Vault has the issuer's URL in its configuration, and another port would be a change of the stack.
@@ -118,13 +143,13 @@ func (s *Sandbox) startIssuer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sandbox: issuer: %w", err)
 	}
-	s.issuerCA = s.Vault.CAFile()
+	s.IssuerCA = s.Vault.CAFile()
 	options := issuer.Options{
 		TenantID: arm.TenantID,
-		Dir:      s.path("issuer"),
+		Dir:      s.Path("issuer"),
 		TLS:      &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	}
-	if before, err := os.ReadFile(s.path("issuer.address")); err == nil {
+	if before, err := os.ReadFile(s.Path("issuer.address")); err == nil {
 		options.Address = string(before)
 	}
 	s.Issuer, err = issuer.Start(ctx, options)
@@ -140,7 +165,7 @@ func (s *Sandbox) startIssuer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sandbox: issuer: %w", err)
 	}
-	if err := os.WriteFile(s.path("issuer.address"), []byte(address.Host), 0o600); err != nil {
+	if err := os.WriteFile(s.Path("issuer.address"), []byte(address.Host), 0o600); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	return nil

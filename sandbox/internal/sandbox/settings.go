@@ -29,25 +29,25 @@ type Settings struct {
 	Edit        func(pulumiconfig.Map) // for tests: changes what the stack's file says, before the secrets are added
 }
 
-// stackFile is what Pulumi.<stack>.yaml holds, in the CLI's own types.
-type stackFile struct {
+// StackFile is what Pulumi.<stack>.yaml holds, in the CLI's own types.
+type StackFile struct {
 	path    string
 	project *workspace.Project
-	stack   *workspace.ProjectStack
+	Stack   *workspace.ProjectStack
 	secrets map[string]string // configuration key or path -> text to encrypt
 }
 
-// openStackFile copies the repository's settings of a stack into the sandbox. The sandbox's copy is the one that gets the
+// OpenStackFile copies the repository's settings of a stack into the sandbox. The sandbox's copy is the one that gets the
 // secrets, so that no run changes a file of the repository; it keeps the salt of the copy that it replaces, because
 // the passphrase and the salt together make the key of the stack's secrets.
-func (s *Sandbox) openStackFile(name string) (*stackFile, error) {
-	folder := s.path("work")
+func (s *Sandbox) OpenStackFile(name string) (*StackFile, error) {
+	folder := s.Path("work")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("settings of stack %s: %w", name, err)
 	}
 	copied := filepath.Join(folder, "Pulumi."+name+".yaml")
 	salt := ""
-	project, err := workspace.LoadProject(filepath.Join(s.opts.Root, "Pulumi.yaml"))
+	project, err := workspace.LoadProject(filepath.Join(s.Options.Root, "Pulumi.yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("project Pulumi.yaml: %w", err)
 	}
@@ -57,7 +57,7 @@ func (s *Sandbox) openStackFile(name string) (*stackFile, error) {
 	if previous, err := workspace.LoadProjectStack(nil, project, copied); err == nil {
 		salt = previous.EncryptionSalt
 	}
-	original := filepath.Join(s.opts.Root, "Pulumi."+name+".yaml")
+	original := filepath.Join(s.Options.Root, "Pulumi."+name+".yaml")
 	if _, err := os.Stat(original); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no stack %s: %s is not a file; write it, or name one that exists (STACK=dev)", name, original)
 	}
@@ -72,16 +72,16 @@ func (s *Sandbox) openStackFile(name string) (*stackFile, error) {
 		}
 	}
 	stack.EncryptionSalt = salt
-	return &stackFile{path: copied, project: project, stack: stack, secrets: map[string]string{}}, nil
+	return &StackFile{path: copied, project: project, Stack: stack, secrets: map[string]string{}}, nil
 }
 
 // set gives a plain setting. The key is a path, as `pulumi config set --path` takes it.
-func (f *stackFile) set(key, value string) error {
+func (f *StackFile) set(key, value string) error {
 	return f.put(key, pulumiconfig.NewValue(value))
 }
 
-func (f *stackFile) put(key string, value pulumiconfig.Value) error {
-	if err := f.stack.Config.Set(pulumiconfig.MustMakeKey(f.project.Name.String(), key), value, true); err != nil {
+func (f *StackFile) put(key string, value pulumiconfig.Value) error {
+	if err := f.Stack.Config.Set(pulumiconfig.MustMakeKey(f.project.Name.String(), key), value, true); err != nil {
 		return fmt.Errorf("setting %s: %w", key, err)
 	}
 	return nil
@@ -89,7 +89,7 @@ func (f *stackFile) put(key string, value pulumiconfig.Value) error {
 
 // addCredentials gives each credential. Where every value is a text, each is a secret of its own, which is what the CLI
 // can mask; otherwise the payload is one secret text, which keeps numbers as they are.
-func (f *stackFile) addCredentials(credentials []config.Credential) error {
+func (f *StackFile) addCredentials(credentials []config.Credential) error {
 	for _, credential := range credentials {
 		key := fmt.Sprintf("credentials[%q]", credential.Name)
 		var payload any
@@ -130,8 +130,8 @@ func texts(path string, value any, found map[string]string) bool {
 
 // save encrypts the secrets as the CLI does and writes the file. The values go through no command line, where every
 // process of the machine could read them, which is why this is not `pulumi config set`.
-func (s *Sandbox) save(ctx context.Context, f *stackFile) error {
-	manager, err := s.secretsManager(f.stack)
+func (s *Sandbox) save(ctx context.Context, f *StackFile) error {
+	manager, err := s.secretsManager(f.Stack)
 	if err != nil {
 		return fmt.Errorf("secrets of %s: %w", f.path, err)
 	}
@@ -146,7 +146,7 @@ func (s *Sandbox) save(ctx context.Context, f *stackFile) error {
 	}
 	// Under another name first: a file that a killed process left half-written would lose the salt.
 	whole := strings.TrimSuffix(f.path, ".yaml") + ".new.yaml"
-	if err := f.stack.Save(whole); err != nil {
+	if err := f.Stack.Save(whole); err != nil {
 		return fmt.Errorf("settings %s: %w", f.path, err)
 	}
 	if err := os.Rename(whole, f.path); err != nil {
@@ -172,14 +172,14 @@ func (s *Sandbox) secretsManager(stack *workspace.ProjectStack) (secrets.Manager
 // source lets the program's own loader read the settings before any of them is used, so that what it refuses is refused
 // with its own words and before Vault or the engine hear of it.
 type source struct {
-	file  *stackFile
+	file  *StackFile
 	stack string
 	texts map[string]string
 }
 
-func (f *stackFile) config(stack string, secrets map[string]string) (*config.Config, error) {
+func (f *StackFile) config(stack string, secrets map[string]string) (*config.Config, error) {
 	texts := maps.Clone(secrets)
-	decrypted, err := f.stack.Config.Decrypt(pulumiconfig.NopDecrypter)
+	decrypted, err := f.Stack.Config.Decrypt(pulumiconfig.NopDecrypter)
 	if err != nil {
 		return nil, fmt.Errorf("settings %s: %w", f.path, err)
 	}

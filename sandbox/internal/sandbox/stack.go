@@ -33,17 +33,17 @@ type Stack struct {
 // Configure prepares a stack for preview or up: it reads the settings as the program will, gives the deployer a token
 // with the shipped policy and no other right, and writes the stack's file. A refusal changes nothing.
 func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, error) {
-	file, err := s.openStackFile(settings.Stack)
+	file, err := s.OpenStackFile(settings.Stack)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := s.settle(file, settings)
+	cfg, err := s.Settle(file, settings)
 	if err != nil {
 		return nil, err
 	}
 	token := settings.Token
 	if token == "" {
-		if token, err = s.deployerToken(ctx, cfg); err != nil {
+		if token, err = s.DeployerToken(ctx, cfg); err != nil {
 			return nil, fmt.Errorf("deployer's token: %w", err)
 		}
 	}
@@ -61,19 +61,19 @@ func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, err
 	return &Stack{Stack: created, Config: cfg, sandbox: s}, nil
 }
 
-// settle adds the sandbox's own settings to the stack's and lets the program's loader judge the whole.
-func (s *Sandbox) settle(file *stackFile, settings Settings) (*config.Config, error) {
+// Settle adds the sandbox's own settings to the stack's and lets the program's loader judge the whole.
+func (s *Sandbox) Settle(file *StackFile, settings Settings) (*config.Config, error) {
 	if settings.Edit != nil {
-		settings.Edit(file.stack.Config)
+		settings.Edit(file.Stack.Config)
 	}
-	issuerCA, err := os.ReadFile(s.issuerCA)
+	IssuerCA, err := os.ReadFile(s.IssuerCA)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	for key, value := range map[string]string{
 		"vault.caCertFile":     s.Vault.CAFile(),
 		"workload.issuer":      s.Issuer.URL(issuer.V1),
-		"workload.issuerCaPem": string(issuerCA),
+		"workload.issuerCaPem": string(IssuerCA),
 	} {
 		if err := file.set(key, value); err != nil {
 			return nil, err
@@ -103,7 +103,7 @@ func (s *Stack) Named() bool { return s.Config != nil && s.Config.Address.Reveal
 
 // Select opens a stack as the last Configure left it. The error is ErrNoStack when there is none.
 func (s *Sandbox) Select(ctx context.Context, name string) (*Stack, error) {
-	if _, err := os.Stat(filepath.Join(s.path("work"), "Pulumi."+name+".yaml")); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(s.Path("work"), "Pulumi."+name+".yaml")); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("stack %s: %w", name, ErrNoStack)
 	}
 	selected, err := s.open(ctx, name, auto.SelectStackInlineSource)
@@ -135,42 +135,42 @@ var ErrNoStack = errors.New("there is no such stack in the sandbox; `make up` ma
 type opener = func(ctx context.Context, stackName, projectName string, program pulumi.RunFunc, opts ...auto.LocalWorkspaceOption) (auto.Stack, error)
 
 func (s *Sandbox) open(ctx context.Context, name string, open opener) (auto.Stack, error) {
-	project, err := workspace.LoadProject(filepath.Join(s.path("work"), "Pulumi.yaml"))
+	project, err := workspace.LoadProject(filepath.Join(s.Path("work"), "Pulumi.yaml"))
 	if err != nil {
 		return auto.Stack{}, fmt.Errorf("project of the sandbox: %w", err)
 	}
-	command, err := s.pulumiCommand()
+	command, err := s.Command()
 	if err != nil {
 		return auto.Stack{}, err
 	}
-	env, err := s.environment()
+	env, err := s.Environment()
 	if err != nil {
 		return auto.Stack{}, err
 	}
 	return open(ctx, name, project.Name.String(), stack.Run,
-		auto.WorkDir(s.path("work")), auto.PulumiHome(s.path("pulumi")), auto.Pulumi(command), auto.EnvVars(env))
+		auto.WorkDir(s.Path("work")), auto.PulumiHome(s.Path("pulumi")), auto.Pulumi(command), auto.EnvVars(env))
 }
 
-// pulumiCommand hands the CLI to the Automation API, which wants the folder above its bin folder.
-func (s *Sandbox) pulumiCommand() (auto.PulumiCommand, error) {
+// Command hands the CLI to the Automation API, which wants the folder above its bin folder.
+func (s *Sandbox) Command() (auto.PulumiCommand, error) {
 	options := &auto.PulumiCommandOptions{}
-	if bin := filepath.Dir(s.opts.Pulumi); filepath.Base(bin) == "bin" {
+	if bin := filepath.Dir(s.Options.Pulumi); filepath.Base(bin) == "bin" {
 		options.Root = filepath.Dir(bin)
 	}
 	command, err := auto.NewPulumiCommand(options)
 	if err != nil {
-		return nil, fmt.Errorf("pulumi CLI %s: %w", s.opts.Pulumi, err)
+		return nil, fmt.Errorf("pulumi CLI %s: %w", s.Options.Pulumi, err)
 	}
-	if s.wrapCommand != nil {
-		return s.wrapCommand(command), nil
+	if s.WrapCommand != nil {
+		return s.WrapCommand(command), nil
 	}
 	return command, nil
 }
 
-// environment is the CLI's. Without metadata=skip the file backend keeps a second file for each checkpoint, and a CLI
+// Environment is the CLI's. Without metadata=skip the file backend keeps a second file for each checkpoint, and a CLI
 // that is killed while it writes that one leaves the stack unreadable.
-func (s *Sandbox) environment() (map[string]string, error) {
-	state := s.path("state")
+func (s *Sandbox) Environment() (map[string]string, error) {
+	state := s.Path("state")
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
@@ -207,7 +207,7 @@ func (s *Sandbox) passphrase() (string, error) {
 
 // once returns the text of a private file, which make fills the first time.
 func (s *Sandbox) once(name string, make func() (string, error)) (string, error) {
-	path := s.path(name)
+	path := s.Path(name)
 	text, err := os.ReadFile(path)
 	if err == nil {
 		return string(text), nil
@@ -229,9 +229,9 @@ func (s *Sandbox) once(name string, make func() (string, error)) (string, error)
 // would be a change of the provider at every up.
 const tokenLife = 30 * 24 * time.Hour
 
-// deployerToken is a token with the deployer's policy and nothing else, the same from run to run while it lives. The
+// DeployerToken is a token with the deployer's policy and nothing else, the same from run to run while it lives. The
 // policy of the run before stays beside the current one, because this run deletes what the configuration has lost.
-func (s *Sandbox) deployerToken(ctx context.Context, cfg *config.Config) (string, error) {
+func (s *Sandbox) DeployerToken(ctx context.Context, cfg *config.Config) (string, error) {
 	root, name := s.Vault.Root(), "deployer-"+cfg.AccessName()
 	current := stack.DeployerPolicy(cfg)
 	previous, err := root.Sys().GetPolicyWithContext(ctx, name)
@@ -261,7 +261,7 @@ func (s *Sandbox) deployerToken(ctx context.Context, cfg *config.Config) (string
 	}
 	// In a folder that outlived the token, or whose Vault was started anew.
 	if found, err := root.Auth().Token().LookupWithContext(ctx, token); err != nil || lifetime(found) < time.Hour {
-		if err := os.Remove(s.path(name + ".token")); err != nil {
+		if err := os.Remove(s.Path(name + ".token")); err != nil {
 			return "", fmt.Errorf("sandbox: %w", err)
 		}
 		return s.once(name+".token", create)
@@ -279,5 +279,5 @@ func lifetime(token *api.Secret) time.Duration {
 
 // DeployerTokenFile is where the token of a stack's deployer is kept (0600). It is there after the first Configure.
 func (s *Sandbox) DeployerTokenFile(name string) string {
-	return s.path("deployer-" + strings.ToLower(s.Project+"-"+name) + ".token")
+	return s.Path("deployer-" + strings.ToLower(s.Project+"-"+name) + ".token")
 }

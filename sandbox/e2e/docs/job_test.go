@@ -1,4 +1,4 @@
-package sandbox
+package docs
 
 import (
 	"os"
@@ -12,12 +12,14 @@ import (
 
 	"mlvault/internal/stack"
 	"mlvault/preflight/job"
+	"mlvault/sandbox/e2e/lab"
+	"mlvault/sandbox/internal/sandbox"
 )
 
 // `make job` fills the definition with the stack's outputs. Here its own command runs with its own variables, beside what a node of Azure ML adds.
 func TestTheJobDefinitionRunsWithTheStacksOutputsInIt(t *testing.T) {
-	l := newLab(t)
-	dev, _ := l.up("dev", sample())
+	l := lab.New(t)
+	dev, _ := l.Up("dev", lab.Sample())
 	outputs, err := dev.Outputs(t.Context())
 	require.NoError(t, err)
 
@@ -25,7 +27,7 @@ func TestTheJobDefinitionRunsWithTheStacksOutputsInIt(t *testing.T) {
 	for name, output := range outputs {
 		given[name] = output.Value
 	}
-	require.NoError(t, job.Render(given, filepath.Join(repository(), "job"), folder))
+	require.NoError(t, job.Render(given, filepath.Join(lab.Repository(), "job"), folder))
 	definition, err := os.ReadFile(filepath.Join(folder, "job.yml"))
 	require.NoError(t, err)
 	var submitted struct {
@@ -36,11 +38,11 @@ func TestTheJobDefinitionRunsWithTheStacksOutputsInIt(t *testing.T) {
 	}
 	require.NoError(t, yaml.Unmarshal(definition, &submitted))
 	require.Equal(t, map[string]string{"type": "managed"}, submitted.Identity)
-	require.Equal(t, "azureml:"+text(outputs, stack.OutputComputeCluster), submitted.Compute)
+	require.Equal(t, "azureml:"+sandbox.Text(outputs, stack.OutputComputeCluster), submitted.Compute)
 
-	node, err := dev.jobEnvironment(t.Context(), outputs)
+	node, err := dev.JobEnvironment(t.Context(), outputs)
 	require.NoError(t, err)
-	python, err := findPython()
+	python, err := sandbox.FindPython()
 	require.NoError(t, err, "the job's own language is needed to run it")
 	words := strings.Fields(submitted.Command)
 	cmd := exec.CommandContext(t.Context(), python, words[1:]...)
@@ -55,12 +57,12 @@ func TestTheJobDefinitionRunsWithTheStacksOutputsInIt(t *testing.T) {
 	printed, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", printed)
 	require.Contains(t, string(printed), "ml_api_key")
-	require.NotContains(t, string(printed), canary, "the job's log holds no value")
+	require.NotContains(t, string(printed), lab.Canary, "the job's log holds no value")
 }
 
 func TestTheJobEnvironmentFileIsPrivateAndHoldsNoCredential(t *testing.T) {
-	l := newLab(t)
-	dev, _ := l.up("dev", sample())
+	l := lab.New(t)
+	dev, _ := l.Up("dev", lab.Sample())
 	file, err := dev.WriteJobEnvironment(t.Context())
 	require.NoError(t, err)
 	info, err := os.Stat(file)
@@ -68,11 +70,11 @@ func TestTheJobEnvironmentFileIsPrivateAndHoldsNoCredential(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	content, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.NotContains(t, string(content), canary)
+	require.NotContains(t, string(content), lab.Canary)
 
 	script := ". '" + file + "' && python3 job/vault_credentials.py --check"
 	cmd := exec.CommandContext(t.Context(), "sh", "-ac", script)
-	cmd.Dir = repository()
+	cmd.Dir = lab.Repository()
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
 	printed, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", printed)

@@ -1,4 +1,4 @@
-package sandbox
+package docs
 
 import (
 	"encoding/json"
@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/issuer"
 )
 
@@ -44,14 +45,14 @@ func newGitHubRunner(term *terminal, claims map[string]any) *githubRunner {
 		}
 		_ = json.NewEncoder(w).Encode(map[string]string{"value": token})
 	}))
-	term.t.Cleanup(runner.server.Close)
+	term.T.Cleanup(runner.server.Close)
 	return runner
 }
 
 // step runs a step of a workflow and returns what it logged and what it exported to the steps after it.
 func (r *githubRunner) step(script string, environment ...string) (logged, exported string, err error) {
-	r.term.t.Helper()
-	file := filepath.Join(r.term.t.TempDir(), "env")
+	r.term.T.Helper()
+	file := filepath.Join(r.term.T.TempDir(), "env")
 	logged, err = r.term.run(script, append(environment,
 		"ACTIONS_ID_TOKEN_REQUEST_URL="+r.server.URL+"/token?api-version=2.0",
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN="+runnerKey,
@@ -69,21 +70,21 @@ func githubClaims(environment string) map[string]any {
 
 // trustGitHub does to Vault what docs/environments.md says.
 func trustGitHub(term *terminal, policy string) {
-	term.t.Helper()
+	term.T.Helper()
 	root := term.Vault.Root()
 	ca, err := os.ReadFile(term.Vault.CAFile())
-	require.NoError(term.t, err)
-	require.NoError(term.t, root.Sys().EnableAuthWithOptionsWithContext(term.t.Context(), "jwt-github", &api.EnableAuthOptions{Type: "jwt"}))
-	_, err = root.Logical().WriteWithContext(term.t.Context(), "auth/jwt-github/config", map[string]any{
+	require.NoError(term.T, err)
+	require.NoError(term.T, root.Sys().EnableAuthWithOptionsWithContext(term.T.Context(), "jwt-github", &api.EnableAuthOptions{Type: "jwt"}))
+	_, err = root.Logical().WriteWithContext(term.T.Context(), "auth/jwt-github/config", map[string]any{
 		"oidc_discovery_url": term.Issuer.URL(issuer.V1), "bound_issuer": term.Issuer.URL(issuer.V1), "oidc_discovery_ca_pem": string(ca),
 	})
-	require.NoError(term.t, err)
-	_, err = root.Logical().WriteWithContext(term.t.Context(), "auth/jwt-github/role/mlvault-deployer-dev", map[string]any{
+	require.NoError(term.T, err)
+	_, err = root.Logical().WriteWithContext(term.T.Context(), "auth/jwt-github/role/mlvault-deployer-dev", map[string]any{
 		"role_type": "jwt", "user_claim": "repository", "bound_audiences": []string{term.Vault.Addr()},
 		"bound_claims":   map[string]any{"repository": "my-org/my-repo", "environment": "dev"},
 		"token_policies": []string{policy}, "token_ttl": "30m", "token_max_ttl": "30m",
 	})
-	require.NoError(term.t, err)
+	require.NoError(term.T, err)
 }
 
 // The steps of deploy-stack.yml and drift.yml, but for those that need Azure and for pulumi/actions, whose command is
@@ -106,19 +107,19 @@ func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	printed, _, err := runner.step(`
 		pulumi stack init dev
 		pulumi config set --secret vaultAddress "$VAULT_ADDR"
-		pulumi config set --path --secret credentials.ml_api_key.api_key `+canary+`
+		pulumi config set --path --secret credentials.ml_api_key.api_key `+lab.Canary+`
 		pulumi preview --suppress-outputs
 		pulumi up --suppress-outputs
 		PULUMI_RUN_PROGRAM=true pulumi preview --refresh --expect-no-changes --suppress-outputs
 		pulumi stack export --file state.json`, "VAULT_TOKEN="+token)
 	require.NoError(t, err, printed)
 	require.NotContains(t, printed, token)
-	require.NotContains(t, printed, canary)
+	require.NotContains(t, printed, lab.Canary)
 	state, err := os.ReadFile(filepath.Join(term.dir, "state.json"))
 	require.NoError(t, err)
 	require.NotContains(t, string(state), token, "no token is in the state")
 
-	_, err = term.Vault.Root().Logical().WriteWithContext(t.Context(), apiKeyPath, map[string]any{"data": map[string]any{"api_key": "tampered"}})
+	_, err = term.Vault.Root().Logical().WriteWithContext(t.Context(), lab.APIKeyPath, map[string]any{"data": map[string]any{"api_key": "tampered"}})
 	require.NoError(t, err)
 	printed, _, err = runner.step("PULUMI_RUN_PROGRAM=true pulumi preview --refresh --expect-no-changes --suppress-outputs", "VAULT_TOKEN="+token)
 	require.Error(t, err, "drift fails the check:\n%s", printed)

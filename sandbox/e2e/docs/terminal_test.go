@@ -1,4 +1,4 @@
-package sandbox
+package docs
 
 import (
 	"context"
@@ -10,16 +10,17 @@ import (
 	"strings"
 	"testing"
 
+	"mlvault/sandbox/e2e/lab"
+	"mlvault/sandbox/internal/sandbox"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/stretchr/testify/require"
-
-	"mlvault/sandbox/internal/cli"
 )
 
 // terminal is a checkout of the repository with a shell in it, in which a test types what a person types: the commands
 // are the real Pulumi CLI's, which compiles main.go and runs it. The engine finds the sandbox's ARM and Vault.
 type terminal struct {
-	*lab
+	*lab.Lab
 	dir string   // the checkout, a copy
 	env []string // of every command
 }
@@ -35,18 +36,15 @@ func newTerminal(t *testing.T) *terminal {
 // openTerminal starts a lab for the project in dir, which keeps its Vault and its stacks in state.
 func openTerminal(t *testing.T, dir, state string) *terminal {
 	t.Helper()
-	s, err := Open(t.Context(), Options{Root: dir, Dir: state, Pulumi: pulumiPath})
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
-	term := &terminal{lab: &lab{Sandbox: s, t: t}, dir: dir}
-	settings, err := s.environment()
+	term := &terminal{Lab: lab.Open(t, sandbox.Options{Root: dir, Dir: state}), dir: dir}
+	settings, err := term.Environment()
 	require.NoError(t, err)
 	term.env = append(quietEnvironment(),
-		"PATH="+filepath.Dir(pulumiPath)+string(os.PathListSeparator)+os.Getenv("PATH"),
+		"PATH="+filepath.Dir(lab.Pulumi)+string(os.PathListSeparator)+os.Getenv("PATH"),
 		"PULUMI_HOME="+filepath.Join(state, "home"),
 		"PULUMI_SKIP_CONFIRMATIONS=true", // nobody answers the question after a preview
 		"ARM_USE_OIDC=true",              // a login to Azure that nobody tries: the sandbox has none
-		"VAULT_CACERT="+s.Vault.CAFile(),
+		"VAULT_CACERT="+term.Vault.CAFile(),
 	)
 	for name, value := range settings {
 		// The proxy is for the genuine plugin, and leads to Vault's name only: Go's own downloads and Python go without.
@@ -73,20 +71,16 @@ func keepProgram(t *testing.T, dir string) {
 // quietEnvironment is this process's, without what would lead a command to somebody's real account.
 func quietEnvironment() []string {
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		for _, prefix := range []string{"VAULT_", "ARM_", "AZURE_", "PULUMI_", "GITHUB_", "ACTIONS_", "PATH="} {
-			if strings.HasPrefix(variable, prefix) {
-				return true
-			}
-		}
-		return false
+		name, _, _ := strings.Cut(variable, "=")
+		return name == "PATH" || name == "PULUMI_HOME" || sandbox.Foreign(name)
 	})
 }
 
 // requireLanguageHost puts our language host beside a CLI that was built here; a released CLI brings its own.
 func requireLanguageHost(t *testing.T) {
 	t.Helper()
-	builder := cli.Builder{Module: module(), Bin: filepath.Join(repository(), ".sandbox", "bin"), Log: os.Stderr}
-	if filepath.Dir(pulumiPath) != builder.Bin {
+	builder := lab.Builder()
+	if filepath.Dir(lab.Pulumi) != builder.Bin {
 		return
 	}
 	require.NoError(t, builder.Build(t.Context(), "the language host", builder.Executable("pulumi-language-go"), "-s -w", "./languagehost"))
@@ -95,7 +89,7 @@ func requireLanguageHost(t *testing.T) {
 // copyRepository copies what a clone has, and what is not committed yet.
 func copyRepository(t *testing.T, to string) {
 	t.Helper()
-	from := os.DirFS(repository())
+	from := os.DirFS(lab.Repository())
 	require.NoError(t, fs.WalkDir(from, ".", func(path string, entry fs.DirEntry, err error) error {
 		require.NoError(t, err)
 		target := filepath.Join(to, filepath.FromSlash(path))
@@ -117,45 +111,45 @@ func copyRepository(t *testing.T, to string) {
 }
 
 // adapt gives the project's stack what only the sandbox needs: the CA of its Vault, and its issuer.
-func (term *terminal) adapt(stack string, edits ...edit) {
-	term.t.Helper()
+func (term *terminal) adapt(stack string, edits ...lab.Edit) {
+	term.T.Helper()
 	file := term.settings(stack)
 	for _, edit := range edits {
-		edit(file.stack.Config)
+		edit(file.Stack.Config)
 	}
-	settled, err := term.settle(file, Settings{Stack: stack, Credentials: `{"ml_api_key":{"api_key":"x"}}`})
-	require.NoError(term.t, err)
-	require.Equal(term.t, stack, settled.Stack)
-	require.NoError(term.t, file.stack.Save(filepath.Join(term.dir, "Pulumi."+stack+".yaml")))
+	settled, err := term.Settle(file, sandbox.Settings{Stack: stack, Credentials: `{"ml_api_key":{"api_key":"x"}}`})
+	require.NoError(term.T, err)
+	require.Equal(term.T, stack, settled.Stack)
+	require.NoError(term.T, file.Stack.Save(filepath.Join(term.dir, "Pulumi."+stack+".yaml")))
 }
 
-func (term *terminal) settings(stack string) *stackFile {
-	term.t.Helper()
-	file, err := term.openStackFile(stack)
-	require.NoError(term.t, err)
+func (term *terminal) settings(stack string) *sandbox.StackFile {
+	term.T.Helper()
+	file, err := term.OpenStackFile(stack)
+	require.NoError(term.T, err)
 	return file
 }
 
 // deployer is a Vault token as the documentation says to make one: with the printed policy of the stack's credentials.
 // The stack's own settings are dev's, so that there is a token for one that is yet to be made from a copy of them.
 func (term *terminal) deployer(stack, credentials string) string {
-	term.t.Helper()
-	cfg, err := term.settle(term.settings("dev"), Settings{Stack: stack, Credentials: credentials})
-	require.NoError(term.t, err)
-	token, err := term.deployerToken(term.t.Context(), cfg)
-	require.NoError(term.t, err)
+	term.T.Helper()
+	cfg, err := term.Settle(term.settings("dev"), sandbox.Settings{Stack: stack, Credentials: credentials})
+	require.NoError(term.T, err)
+	token, err := term.DeployerToken(term.T.Context(), cfg)
+	require.NoError(term.T, err)
 	return token
 }
 
 // run runs a shell script in the checkout and returns what it printed.
 func (term *terminal) run(script string, environment ...string) (string, error) {
-	return runIn(term.t.Context(), term.dir, script, append(slices.Clone(term.env), environment...))
+	return runIn(term.T.Context(), term.dir, script, append(slices.Clone(term.env), environment...))
 }
 
 func (term *terminal) mustRun(script string, environment ...string) string {
-	term.t.Helper()
+	term.T.Helper()
 	printed, err := term.run(script, environment...)
-	require.NoError(term.t, err, "%s\n%s", script, printed)
+	require.NoError(term.T, err, "%s\n%s", script, printed)
 	return printed
 }
 

@@ -1,6 +1,6 @@
 //go:build prove && unix
 
-package sandbox
+package faults
 
 import (
 	"cmp"
@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mlvault/sandbox/e2e/lab"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
@@ -44,7 +46,7 @@ func TestProveTheWayBackWithoutTheSandbox(t *testing.T) {
 	f := newFaulty(t)
 	wanted := several(12, "new")
 	f.gate.fail(at(6, first(f.killCLI, pass)))
-	configured := f.configure("dev", wanted)
+	configured := f.Prepare("dev", wanted)
 	_, err := configured.Up(t.Context(), optup.SuppressProgress(), optup.Parallel(inFlight))
 	f.requireExplained(err, "was killed")
 	f.gate.fail(nil)
@@ -68,7 +70,7 @@ func TestProveAPlainUpCanBeGreenOverAWrongVault(t *testing.T) {
 	for _, name := range []string{"CLI killed, then the configuration goes back", "answers to deletions lost, then the credentials come back"} {
 		t.Run(name, func(t *testing.T) {
 			s := find(t, name).strike(t, change, 8)
-			configured := s.configure("dev", s.next, s.edits...)
+			configured := s.Prepare("dev", s.next, s.edits...)
 			require.NoError(t, configured.Cancel(t.Context()))
 			_, err := configured.Stack.Up(t.Context(), optup.SuppressProgress())
 			require.NoError(t, err, "the plain up is green")
@@ -116,7 +118,7 @@ func publish(t *testing.T, name, text string) {
 	if os.Getenv("UPDATE_GOLDEN") == "" {
 		return
 	}
-	path := filepath.Join(repository(), "docs", "faults.md")
+	path := filepath.Join(lab.Repository(), "docs", "faults.md")
 	page, err := os.ReadFile(path)
 	require.NoError(t, err)
 	from, to := "<!-- table: "+name+" -->\n", "<!-- end: "+name+" -->"

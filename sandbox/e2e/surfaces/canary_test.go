@@ -1,4 +1,4 @@
-package sandbox
+package surfaces
 
 import (
 	"context"
@@ -24,12 +24,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/stack"
+	"mlvault/sandbox/e2e/lab"
+	"mlvault/sandbox/internal/sandbox"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
 // secretsOf are credentials in every shape, made of canaries, and the canaries by name.
 type secretsOf struct {
-	credentials payloads
+	credentials lab.Payloads
 	canaries    map[string]string
 }
 
@@ -50,7 +52,7 @@ func newSecrets(t *testing.T, generation string) secretsOf {
 	digits := number.Int64() + 1e14 // 15 digits, which a float64 keeps
 	s.canaries[generation+" number"] = fmt.Sprint(digits)
 	prefix := text("prefix", "%")
-	s.credentials = payloads{
+	s.credentials = lab.Payloads{
 		"plain":   {"key": text("plain", "%")},
 		"quotes":  {"key": text("quotation marks", `%"%`), "path": text("backslashes", `%\%`)},
 		"html":    {"key": text("HTML", "%<%&%>")},
@@ -85,11 +87,11 @@ func loopback(t *testing.T) string {
 
 // proof is a lab in which everything secret is a canary, and what is searched of it.
 type proof struct {
-	*lab
+	*lab.Lab
 	*surfaces
 	ear      *ear
-	settings Settings
-	dev      *Stack
+	settings sandbox.Settings
+	dev      *sandbox.Stack
 	weak     string // a token that may not write
 	dead     string // a token that Vault never made
 	temp     string
@@ -104,38 +106,36 @@ func newProof(t *testing.T, secrets ...secretsOf) *proof {
 	t.Setenv("TMPDIR", temp)
 	dir, phrase, token, weak, dead := t.TempDir(), rand.Text(), rand.Text(), rand.Text(), rand.Text()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "passphrase"), []byte(phrase), 0o600))
-	listen := loopback(t)
-	s, err := Open(t.Context(), Options{Root: repository(), Dir: dir, Pulumi: pulumiPath, Vault: func(o *vaultserver.Options) { o.Listen = listen }})
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
+	at := loopback(t)
+	l := lab.Open(t, sandbox.Options{Dir: dir, Vault: func(o *vaultserver.Options) { o.Listen = at }})
 
 	canaries := map[string]string{
-		"passphrase": phrase, "token": token, "weak token": weak, "dead token": dead, "address": strings.TrimPrefix(s.Vault.Addr(), "https://"),
+		"passphrase": phrase, "token": token, "weak token": weak, "dead token": dead, "address": strings.TrimPrefix(l.Vault.Addr(), "https://"),
 	}
 	for _, secrets := range secrets {
 		maps.Copy(canaries, secrets.canaries)
 	}
-	p := &proof{lab: &lab{Sandbox: s, t: t}, surfaces: newSurfaces(t, canaries), temp: temp, dead: dead}
-	p.ear = p.listen()
+	p := &proof{Lab: l, surfaces: newSurfaces(t, canaries), temp: temp, dead: dead}
+	p.ear = listen(p.Lab)
 	p.allowed[filepath.Join(dir, "passphrase")] = "passphrase"
-	p.settings = Settings{Stack: "dev", Credentials: secrets[0].credentials.json(t)}
+	p.settings = sandbox.Settings{Stack: "dev", Credentials: secrets[0].credentials.JSON(t)}
 	// With Vault's own random token the first characters would be the same in every token of the world.
-	p.settings.Token = p.token(token, "deployer", stack.DeployerPolicy(p.configured(p.settings).Config))
+	p.settings.Token = p.token(token, "deployer", stack.DeployerPolicy(p.Configured(p.settings).Config))
 	p.weak = p.token(weak, "weak", `path "auth/token/*" { capabilities = ["read", "update"] }`)
 	require.NoError(t, os.Remove(p.DeployerTokenFile("dev"))) // the sandbox's own token, which is not used here
-	p.dev = p.configured(p.settings)
+	p.dev = p.Configured(p.settings)
 	p.expect("the settings", nil)
 	return p
 }
 
 // token makes a token of a given text with a policy of its own.
 func (p *proof) token(text, name, policy string) string {
-	p.lab.t.Helper()
-	require.NoError(p.lab.t, p.Vault.Root().Sys().PutPolicyWithContext(p.lab.t.Context(), name, policy))
-	_, err := p.Vault.Root().Auth().Token().CreateOrphanWithContext(p.lab.t.Context(), &api.TokenCreateRequest{
+	p.Lab.T.Helper()
+	require.NoError(p.Lab.T, p.Vault.Root().Sys().PutPolicyWithContext(p.Lab.T.Context(), name, policy))
+	_, err := p.Vault.Root().Auth().Token().CreateOrphanWithContext(p.Lab.T.Context(), &api.TokenCreateRequest{
 		ID: text, Policies: []string{name}, NoDefaultPolicy: true,
 	})
-	require.NoError(p.lab.t, err)
+	require.NoError(p.Lab.T, err)
 	return text
 }
 
@@ -145,8 +145,8 @@ func (p *proof) asText() { p.ear.args, p.ear.env = nil, nil }
 // asJSON makes the next command print JSON and write an event log, which is searched with the other temporary files.
 func (p *proof) asJSON() {
 	log, err := os.CreateTemp(p.temp, "event-log-*.json")
-	require.NoError(p.lab.t, err)
-	require.NoError(p.lab.t, log.Close())
+	require.NoError(p.Lab.T, err)
+	require.NoError(p.Lab.T, log.Close())
 	p.log = log.Name()
 	p.ear.args, p.ear.env = []string{"--json", "--event-log", p.log}, []string{"PULUMI_DEBUG_COMMANDS=true"}
 }
@@ -156,35 +156,35 @@ func (p *proof) withoutLog() { p.ear.args, p.ear.env = []string{"--json"}, nil }
 
 // expect searches what the last step showed. It must be nothing.
 func (p *proof) expect(step string, err error) {
-	p.lab.t.Helper()
-	require.NoError(p.lab.t, err, step)
+	p.Lab.T.Helper()
+	require.NoError(p.Lab.T, err, step)
 	p.expectNothing(step)
 }
 
 func (p *proof) expectNothing(step string) {
-	p.lab.t.Helper()
+	p.Lab.T.Helper()
 	hits, lines := p.hear(p.ear)
-	require.Empty(p.lab.t, hits, step)
+	require.Empty(p.Lab.T, hits, step)
 	p.debug += lines
 }
 
 // refused is expect for a step that fails: the error itself is searched too.
 func (p *proof) refused(step string, err error) {
-	p.lab.t.Helper()
-	require.Error(p.lab.t, err, step)
+	p.Lab.T.Helper()
+	require.Error(p.Lab.T, err, step)
 	p.expectNothing(step)
-	require.Empty(p.lab.t, p.look("errors of the Automation API", step, []byte(err.Error())), step)
+	require.Empty(p.Lab.T, p.look("errors of the Automation API", step, []byte(err.Error())), step)
 }
 
 // cli runs a command of the CLI that the Automation API has no function for.
 func (p *proof) cli(stdin string, args ...string) error {
-	p.lab.t.Helper()
+	p.Lab.T.Helper()
 	workspace := p.dev.Workspace()
 	env := []string{"PULUMI_HOME=" + workspace.PulumiHome()}
 	for name, value := range workspace.GetEnvVars() {
 		env = append(env, name+"="+value)
 	}
-	_, _, _, err := p.ear.Run(p.lab.t.Context(), workspace.WorkDir(), strings.NewReader(stdin), nil, nil, env, append(args, "--stack", "dev")...)
+	_, _, _, err := p.ear.Run(p.Lab.T.Context(), workspace.WorkDir(), strings.NewReader(stdin), nil, nil, env, append(args, "--stack", "dev")...)
 	return err
 }
 
@@ -212,8 +212,8 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 	_, err = p.dev.Preview(ctx, optpreview.Refresh(), optpreview.ExpectNoChanges())
 	p.expect("preview --refresh --expect-no-changes --json", err)
 
-	p.settings.Credentials = second.credentials.json(t)
-	p.dev = p.configured(p.settings)
+	p.settings.Credentials = second.credentials.JSON(t)
+	p.dev = p.Configured(p.settings)
 	p.asJSON()
 	_, err = p.dev.Up(ctx)
 	p.expect("up --json, changed payload", err)
@@ -229,13 +229,13 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 	}
 	p.failures(first)
 
-	p.settings.Credentials = second.credentials.json(t)
-	p.dev = p.configured(p.settings)
+	p.settings.Credentials = second.credentials.JSON(t)
+	p.dev = p.Configured(p.settings)
 	p.asJSON()
 	_, err = p.dev.Destroy(ctx, optdestroy.ShowSecrets(false))
 	p.expect("destroy --json", err)
 
-	hits := append(stop(), p.files("files of the sandbox: state, history, backups, logs, Vault's storage", p.opts.Dir)...)
+	hits := append(stop(), p.files("files of the sandbox: state, history, backups, logs, Vault's storage", p.Options.Dir)...)
 	hits = append(hits, p.files("temporary files: event logs, plan, graph", p.temp)...)
 	require.Empty(t, hits)
 	require.Greater(t, p.tally["temporary files: event logs, plan, graph"].bytes, 100_000, "the event logs were written")
@@ -244,12 +244,12 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 
 // failures are the ups that fail, each with something to write.
 func (p *proof) failures(changed secretsOf) {
-	t, ctx := p.lab.t, p.lab.t.Context()
+	t, ctx := p.Lab.T, p.Lab.T.Context()
 	good, settings := p.settings, p.settings
-	settings.Credentials = changed.credentials.json(t)
+	settings.Credentials = changed.credentials.JSON(t)
 	up := func(step string) {
 		t.Helper()
-		p.dev = p.configured(settings)
+		p.dev = p.Configured(settings)
 		p.asJSON()
 		_, err := p.dev.Up(ctx)
 		p.refused(step, err)
@@ -261,7 +261,7 @@ func (p *proof) failures(changed secretsOf) {
 	up("a dead token")
 	settings.Token = good.Token
 
-	p.dev = p.configured(settings)
+	p.dev = p.Configured(settings)
 	p.expect("a malformed payload is set", p.cli(`{"key": "`+changed.canaries["first plain"], "config", "set", "--path", "--secret", "credentials.plain"))
 	p.asJSON()
 	_, err := p.dev.Up(ctx)
@@ -276,12 +276,8 @@ func (p *proof) failures(changed secretsOf) {
 	p.excused = "address"
 	up("no Vault")
 	p.excused, p.allowed[p.log] = "", "address"
-	p.Close()
-	opened, err := Open(ctx, p.opts)
-	require.NoError(t, err)
-	t.Cleanup(opened.Close)
-	p.Sandbox = opened
-	p.ear = p.listen()
+	p.Reopen()
+	p.ear = listen(p.Lab)
 }
 
 func TestAPlantedLeakIsFoundOnEverySurface(t *testing.T) {
@@ -308,10 +304,10 @@ func TestAPlantedLeakIsFoundOnEverySurface(t *testing.T) {
 	hits, _ = p.hear(p.ear)
 	require.Empty(t, hits, "a refresh that is not asked for JSON shows nothing all the same")
 
-	require.Empty(t, p.files("files", p.opts.Dir))
-	planted := filepath.Join(p.opts.Dir, "state", "planted.json")
+	require.Empty(t, p.files("files", p.Options.Dir))
+	planted := filepath.Join(p.Options.Dir, "state", "planted.json")
 	require.NoError(t, os.WriteFile(planted, []byte(`{"x":"`+hex.EncodeToString([]byte(leak))+`"}`), 0o600))
-	require.NotEmpty(t, p.files("files", p.opts.Dir), "a file of the state")
+	require.NotEmpty(t, p.files("files", p.Options.Dir), "a file of the state")
 	require.NoError(t, os.Remove(planted))
 
 	stop := p.processes()

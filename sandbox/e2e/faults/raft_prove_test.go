@@ -1,6 +1,6 @@
 //go:build prove && unix
 
-package sandbox
+package faults
 
 import (
 	"context"
@@ -33,6 +33,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/stack"
+	"mlvault/sandbox/e2e/lab"
+	"mlvault/sandbox/internal/sandbox"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
@@ -52,8 +54,8 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 		{"raft leader steps down", "sys/step-down at half of the writes, through the load balancer", false, c.stepDown},
 	} {
 		prefix := fmt.Sprintf("raft%d-", i)
-		generation := func(name string) payloads {
-			all := payloads{}
+		generation := func(name string) lab.Payloads {
+			all := lab.Payloads{}
 			for key, data := range several(credentials, prefix+name) {
 				all[key] = data
 			}
@@ -61,8 +63,8 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 		}
 		for _, p := range []phase{create, change} {
 			t.Run(x.name+", "+string(p), func(t *testing.T) {
-				c.t = t
-				before, wanted := payloads(nil), generation("new")
+				c.T = t
+				before, wanted := lab.Payloads(nil), generation("new")
 				if p == create {
 					c.reset()
 				} else {
@@ -73,7 +75,7 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 				if x.direct {
 					c.address = c.follower()
 				}
-				configured := c.configure("dev", wanted)
+				configured := c.Prepare("dev", wanted)
 				if x.direct {
 					go c.when(credentials/2, p, x.strike)
 				} else {
@@ -84,7 +86,7 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 				r := record{fault: fault{name: x.name, how: x.how}, phase: p, err: err}
 				if err != nil {
 					c.requireExplained(err, "run up again")
-					r.sentence = Explain(err)
+					r.sentence = sandbox.Explain(err)
 				}
 				c.awaitActive()
 				r.v = c.judge(c.root(), before, wanted, nil)
@@ -101,7 +103,7 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 
 // cluster is three Vault processes, a load balancer before them and a lab whose stacks use it.
 type cluster struct {
-	*lab
+	*rig
 	owner    *testing.T // the nodes end with it, not with a subtest
 	gate     *gate
 	nodes    []*node
@@ -157,7 +159,7 @@ func serveNode(_ context.Context, spec []byte) error {
 // newCluster starts three nodes, lets two join the first, and mounts what the program expects.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{lab: newLab(t), owner: t, gate: &gate{}}
+	c := &cluster{rig: newRig(t), owner: t, gate: &gate{}}
 	folder := filepath.Dir(c.Vault.CAFile())
 	pool, ca := x509.NewCertPool(), readFile(t, c.Vault.CAFile())
 	require.True(t, pool.AppendCertsFromPEM([]byte(ca)))
@@ -192,12 +194,12 @@ func newCluster(t *testing.T) *cluster {
 		"autopilot gives each node its vote; without, two nodes are no quorum")
 	c.gate.root = c.keys.RootToken
 	require.NoError(t, c.root().Sys().MountWithContext(t.Context(), "secret", &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
-	c.adjust = c.useCluster
+	c.Adjust = c.useCluster
 	return c
 }
 
 func (c *cluster) voters() (count int) {
-	configuration, err := c.root().Logical().ReadWithContext(c.t.Context(), "sys/storage/raft/configuration")
+	configuration, err := c.root().Logical().ReadWithContext(c.T.Context(), "sys/storage/raft/configuration")
 	if err != nil || configuration == nil {
 		return 0
 	}
@@ -212,19 +214,19 @@ func (c *cluster) voters() (count int) {
 }
 
 // useCluster gives a configuration the cluster's address, and a deployer's token of the cluster with its policy only.
-func (c *cluster) useCluster(settings *Settings) {
+func (c *cluster) useCluster(settings *sandbox.Settings) {
 	own := *settings
-	configured, err := c.Configure(c.t.Context(), own)
-	require.NoError(c.t, err)
-	require.NoError(c.t, c.root().Sys().PutPolicyWithContext(c.t.Context(), "deployer", stack.DeployerPolicy(configured.Config)))
-	token, err := c.root().Auth().Token().CreateOrphanWithContext(c.t.Context(), &api.TokenCreateRequest{Policies: []string{"deployer"}, NoDefaultPolicy: true, TTL: "1h"})
-	require.NoError(c.t, err)
+	configured, err := c.Configure(c.T.Context(), own)
+	require.NoError(c.T, err)
+	require.NoError(c.T, c.root().Sys().PutPolicyWithContext(c.T.Context(), "deployer", stack.DeployerPolicy(configured.Config)))
+	token, err := c.root().Auth().Token().CreateOrphanWithContext(c.T.Context(), &api.TokenCreateRequest{Policies: []string{"deployer"}, NoDefaultPolicy: true, TTL: "1h"})
+	require.NoError(c.T, err)
 	settings.Address, settings.Token = c.address, token.Auth.ClientToken
 }
 
 func (c *cluster) startNode(n *node) {
 	n.process = startChild(c.owner, "raft-node", n)
-	require.Eventually(c.t, func() bool { return c.health(n) != 0 }, time.Minute, 50*time.Millisecond, "%s listens", n.ID)
+	require.Eventually(c.T, func() bool { return c.health(n) != 0 }, time.Minute, 50*time.Millisecond, "%s listens", n.ID)
 }
 
 // health is the status of sys/health: 200 active, 429 standby, 503 sealed, 501 not initialised, 0 no answer.
@@ -242,21 +244,21 @@ func (c *cluster) health(n *node) int {
 }
 
 func (c *cluster) awaitHealth(n *node, status int) {
-	require.Eventually(c.t, func() bool { return c.health(n) == status }, time.Minute, 50*time.Millisecond, "%s answers %d", n.ID, status)
+	require.Eventually(c.T, func() bool { return c.health(n) == status }, time.Minute, 50*time.Millisecond, "%s answers %d", n.ID, status)
 }
 
 func (c *cluster) unseal(n *node) {
-	_, err := c.client(n.API).Sys().UnsealWithContext(c.t.Context(), c.keys.KeysB64[0])
-	require.NoError(c.t, err)
+	_, err := c.client(n.API).Sys().UnsealWithContext(c.T.Context(), c.keys.KeysB64[0])
+	require.NoError(c.T, err)
 }
 
 // balance serves the load balancer: it asks each node for its health five times a second and sends every request to the
 // active one.
 func (c *cluster) balance() {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(c.t, err)
+	require.NoError(c.T, err)
 	certificate, err := c.Vault.Certificate()
-	require.NoError(c.t, err)
+	require.NoError(c.T, err)
 	transport := &http.Transport{TLSClientConfig: c.http.Transport.(*http.Transport).TLSClientConfig.Clone()} //nolint:forcetypeassert // made above.
 	proxy := &httputil.ReverseProxy{
 		Transport: transport,
@@ -288,7 +290,7 @@ func (c *cluster) balance() {
 			}
 		}
 	}()
-	c.t.Cleanup(func() { close(stop); _ = server.Close() })
+	c.T.Cleanup(func() { close(stop); _ = server.Close() })
 }
 
 func (c *cluster) leader() *node {
@@ -306,12 +308,12 @@ func (c *cluster) follower() string {
 			return n.API
 		}
 	}
-	c.t.Fatal("no node is a standby")
+	c.T.Fatal("no node is a standby")
 	return ""
 }
 
 func (c *cluster) awaitActive() {
-	require.Eventually(c.t, func() bool { return c.active.Load() != nil && c.health(c.active.Load()) == http.StatusOK }, time.Minute, 50*time.Millisecond, "a node leads")
+	require.Eventually(c.T, func() bool { return c.active.Load() != nil && c.health(c.active.Load()) == http.StatusOK }, time.Minute, 50*time.Millisecond, "a node leads")
 }
 
 func (c *cluster) killLeader() {
@@ -362,12 +364,12 @@ func (c *cluster) when(writes int, p phase, strike func()) {
 // reset destroys the stack of the run before, and purges what it left in Vault, so that versions count from one.
 func (c *cluster) reset() {
 	c.address = c.balancer
-	if selected, err := c.Select(c.t.Context(), "dev"); err == nil && !errors.Is(selected.Exists(c.t.Context()), ErrNoStack) {
-		c.destroy(selected)
+	if selected, err := c.Select(c.T.Context(), "dev"); err == nil && !errors.Is(selected.Exists(c.T.Context()), sandbox.ErrNoStack) {
+		c.Destroy(selected)
 	}
-	for name := range history(c.t, c.root()) {
-		_, err := c.root().Logical().DeleteWithContext(c.t.Context(), "secret/metadata/mlvault/dev/"+name)
-		require.NoError(c.t, err)
+	for name := range history(c.T, c.root()) {
+		_, err := c.root().Logical().DeleteWithContext(c.T.Context(), "secret/metadata/mlvault/dev/"+name)
+		require.NoError(c.T, err)
 	}
 }
 
@@ -381,7 +383,7 @@ func (c *cluster) root() *api.Client {
 
 func (c *cluster) client(address string) *api.Client {
 	client, err := api.NewClient(&api.Config{Address: address, HttpClient: &http.Client{Transport: c.http.Transport}, Timeout: time.Minute, MaxRetries: 5})
-	require.NoError(c.t, err)
+	require.NoError(c.T, err)
 	client.ClearNamespace()
 	return client
 }

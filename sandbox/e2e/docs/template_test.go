@@ -1,9 +1,11 @@
-package sandbox
+package docs
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"mlvault/sandbox/e2e/lab"
 
 	"github.com/stretchr/testify/require"
 )
@@ -21,7 +23,7 @@ func TestPulumiNewMakesAProjectThatPreviewsAndDeploys(t *testing.T) {
 	require.Equal(t, "ml-platform", projectName(t, made))
 
 	term.Close()
-	fresh := openTerminal(t, made, term.opts.Dir)
+	fresh := openTerminal(t, made, term.Options.Dir)
 	printed, err := fresh.run("pulumi preview")
 	require.Error(t, err)
 	require.Contains(t, printed, "missing configuration values 'credentials' and 'vaultAddress'", "what has no default is asked for by name:\n%s", printed)
@@ -30,13 +32,13 @@ func TestPulumiNewMakesAProjectThatPreviewsAndDeploys(t *testing.T) {
 	fresh.mustRun(`
 		pulumi config set --secret vaultAddress "$ADDRESS"
 		pulumi config set --secret vaultToken "$TOKEN"
-		pulumi config set --path --secret credentials.ml_api_key.api_key `+canary+`
+		pulumi config set --path --secret credentials.ml_api_key.api_key `+lab.Canary+`
 		pulumi preview
 		pulumi up
 		pulumi preview --expect-no-changes`,
 		"ADDRESS="+fresh.Vault.Addr(), "TOKEN="+fresh.deployer("dev", `{"ml_api_key":{"api_key":"x"}}`))
-	data, _ := fresh.read("secret/data/ml-platform/dev/ml_api_key")
-	require.Equal(t, canary, data["api_key"], "the copy's own name is in every path")
+	data, _ := fresh.Read("secret/data/ml-platform/dev/ml_api_key")
+	require.Equal(t, lab.Canary, data["api_key"], "the copy's own name is in every path")
 }
 
 // What `pulumi new` would put a name into must not be in any file but those that want it.

@@ -1,4 +1,4 @@
-package sandbox
+package identity
 
 import (
 	"encoding/json"
@@ -16,16 +16,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/stack"
+	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/issuer"
+	"mlvault/sandbox/internal/sandbox"
 )
 
+// rig is a lab with the hands of these tests.
+type rig struct{ *lab.Lab }
+
 // newLabWith is a sandbox whose repository has these stacks, each with dev's settings, and a second KV mount.
-func newLabWith(t *testing.T, stacks ...string) *lab {
+func newLabWith(t *testing.T, stacks ...string) *rig {
 	t.Helper()
 	root := t.TempDir()
 	place := func(from, to string) {
-		text, err := os.ReadFile(filepath.Join(repository(), from))
+		text, err := os.ReadFile(filepath.Join(lab.Repository(), from))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(root, to), text, 0o600))
 	}
@@ -33,20 +38,18 @@ func newLabWith(t *testing.T, stacks ...string) *lab {
 	for _, stack := range stacks {
 		place("Pulumi.dev.yaml", "Pulumi."+stack+".yaml")
 	}
-	s, err := Open(t.Context(), Options{Root: root, Dir: t.TempDir(), Pulumi: pulumiPath})
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
-	require.NoError(t, s.Vault.Root().Sys().MountWithContext(t.Context(), "other",
+	l := &rig{lab.Open(t, sandbox.Options{Root: root})}
+	require.NoError(t, l.Vault.Root().Sys().MountWithContext(t.Context(), "other",
 		&api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
-	return &lab{Sandbox: s, t: t}
+	return l
 }
 
 // door is a deployed stack as its jobs meet it.
 type door struct {
-	*lab
+	*rig
 
 	prefix      string // of its paths in Vault
-	credentials payloads
+	credentials lab.Payloads
 	version     issuer.Version // of the tokens that it takes
 	loginPath   string
 	role        string
@@ -62,27 +65,27 @@ func (d *door) configPath() string { return d.authPath() + "/config" }
 func (d *door) policyPath() string { return "sys/policies/acl/" + d.role }
 
 // door deploys a stack that takes tokens of a version, and puts what a job must not see beside its credentials.
-func (l *lab) door(name string, version issuer.Version, edits ...edit) *door {
-	l.t.Helper()
-	d := &door{lab: l, prefix: "mlvault/" + name, version: version, credentials: payloads{
+func (l *rig) door(name string, version issuer.Version, edits ...lab.Edit) *door {
+	l.T.Helper()
+	d := &door{rig: l, prefix: "mlvault/" + name, version: version, credentials: lab.Payloads{
 		"ml_api_key":    {"api_key": name + "-key"},
 		"feature_store": {"user": name, "password": name + "-password"},
 	}}
-	configured := l.configure(name, d.credentials, append(edits, with(l.t, "workload.principalIds[0]", extraReader))...)
+	configured := l.Prepare(name, d.credentials, append(edits, lab.With(l.T, "workload.principalIds[0]", extraReader))...)
 	// Configure sets the issuer of version 1. What is set afterwards, as a person does, is what the program reads.
-	require.NoError(l.t, configured.SetConfigWithOptions(l.t.Context(), "mlvault:workload.issuer",
+	require.NoError(l.T, configured.SetConfigWithOptions(l.T.Context(), "mlvault:workload.issuer",
 		auto.ConfigValue{Value: l.Issuer.URL(version)}, &auto.ConfigOptions{Path: true}))
-	_, err := configured.Up(l.t.Context(), optup.SuppressProgress())
-	require.NoError(l.t, err)
+	_, err := configured.Up(l.T.Context(), optup.SuppressProgress())
+	require.NoError(l.T, err)
 
-	outputs, err := configured.Outputs(l.t.Context())
-	require.NoError(l.t, err)
-	d.loginPath, d.role = text(outputs, stack.OutputVaultLoginPath), text(outputs, stack.OutputVaultRole)
-	d.audience, d.clientID = text(outputs, stack.OutputVaultAudience), text(outputs, stack.OutputJobIdentityClientID)
-	d.principal = arm.PrincipalID(text(outputs, stack.OutputJobIdentityID))
+	outputs, err := configured.Outputs(l.T.Context())
+	require.NoError(l.T, err)
+	d.loginPath, d.role = sandbox.Text(outputs, stack.OutputVaultLoginPath), sandbox.Text(outputs, stack.OutputVaultRole)
+	d.audience, d.clientID = sandbox.Text(outputs, stack.OutputVaultAudience), sandbox.Text(outputs, stack.OutputJobIdentityClientID)
+	d.principal = arm.PrincipalID(sandbox.Text(outputs, stack.OutputJobIdentityID))
 
 	d.anonymous, err = l.Vault.Client("")
-	require.NoError(l.t, err)
+	require.NoError(l.T, err)
 
 	hidden := map[string]any{"data": map[string]any{"k": "not for jobs"}}
 	for _, name := range []string{"", "/sibling", "/ml_api_key2", "/ML_API_KEY", "/ml_api_key/below"} {
@@ -93,18 +96,18 @@ func (l *lab) door(name string, version issuer.Version, edits ...edit) *door {
 	return d
 }
 
-func (l *lab) write(path string, fields map[string]any) {
-	l.t.Helper()
-	_, err := l.Vault.Root().Logical().WriteWithContext(l.t.Context(), path, fields)
-	require.NoError(l.t, err, path)
+func (l *rig) write(path string, fields map[string]any) {
+	l.T.Helper()
+	_, err := l.Vault.Root().Logical().WriteWithContext(l.T.Context(), path, fields)
+	require.NoError(l.T, err, path)
 }
 
 // mutate changes what stands at a path in Vault, and returns what brings it back.
-func (l *lab) mutate(path string, change func(fields map[string]any)) (restore func()) {
-	l.t.Helper()
+func (l *rig) mutate(path string, change func(fields map[string]any)) (restore func()) {
+	l.T.Helper()
 	read := func() map[string]any {
-		secret, err := l.Vault.Root().Logical().ReadWithContext(l.t.Context(), path)
-		require.NoError(l.t, err, path)
+		secret, err := l.Vault.Root().Logical().ReadWithContext(l.T.Context(), path)
+		require.NoError(l.T, err, path)
 		return secret.Data
 	}
 	before, changed := read(), read()
@@ -159,7 +162,7 @@ func (d *door) enter(role string, source tokens) (*api.SecretAuth, error) {
 	if err != nil {
 		return nil, err
 	}
-	login, err := d.anonymous.Logical().WriteWithContext(d.t.Context(), d.loginPath, map[string]any{"role": role, "jwt": token})
+	login, err := d.anonymous.Logical().WriteWithContext(d.T.Context(), d.loginPath, map[string]any{"role": role, "jwt": token})
 	if err != nil {
 		return nil, err
 	}
@@ -210,8 +213,8 @@ func (d *door) job() session {
 
 // operator is the session of one who may do everything, with a new token each time, since one of the requests revokes it,
 // and with something in the cubbyhole, which each token has of its own.
-func (l *lab) operator() (*api.Client, error) {
-	created, err := l.Vault.Root().Auth().Token().CreateOrphanWithContext(l.t.Context(), &api.TokenCreateRequest{Policies: []string{"root"}})
+func (l *rig) operator() (*api.Client, error) {
+	created, err := l.Vault.Root().Auth().Token().CreateOrphanWithContext(l.T.Context(), &api.TokenCreateRequest{Policies: []string{"root"}})
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +222,7 @@ func (l *lab) operator() (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = client.Logical().WriteWithContext(l.t.Context(), "cubbyhole/before", map[string]any{"k": "v"})
+	_, err = client.Logical().WriteWithContext(l.T.Context(), "cubbyhole/before", map[string]any{"k": "v"})
 	return client, err
 }
 
@@ -230,7 +233,7 @@ func (d *door) do(as session, operation, path string, body ...any) func() error 
 		if err != nil {
 			return err
 		}
-		ctx, vault := d.t.Context(), client.Logical()
+		ctx, vault := d.T.Context(), client.Logical()
 		fields, query := map[string]any{}, map[string][]string{}
 		for i := 0; i < len(body); i += 2 {
 			key := fmt.Sprint(body[i])
@@ -265,7 +268,7 @@ func (d *door) reads(as session, name string) func() error {
 		if err != nil {
 			return err
 		}
-		secret, err := client.Logical().ReadWithContext(d.t.Context(), "secret/data/"+d.prefix+"/"+name)
+		secret, err := client.Logical().ReadWithContext(d.T.Context(), "secret/data/"+d.prefix+"/"+name)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,6 @@
 //go:build prove
 
-package sandbox
+package identity
 
 import (
 	"testing"

@@ -1,6 +1,6 @@
 //go:build unix
 
-package sandbox
+package faults
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"mlvault/sandbox/e2e/lab"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 )
@@ -22,21 +24,21 @@ func TestWithTheRecommendedSettingsAKilledRunLosesNothing(t *testing.T) {
 	t.Setenv("PULUMI_DIY_BACKEND_ZSTD", "true")
 	t.Setenv("GOGC", "400")
 	pids := filepath.Join(t.TempDir(), "pid")
-	original := pulumiPath
-	pulumiPath = notingItsPID(t, original, pids)
-	t.Cleanup(func() { pulumiPath = original })
-	l := newLab(t)
+	original := lab.Pulumi
+	lab.Pulumi = notingItsPID(t, original, pids)
+	t.Cleanup(func() { lab.Pulumi = original })
+	l := newRig(t)
 
 	const credentials = 40
-	generation := func(n int) payloads {
-		all := payloads{}
+	generation := func(n int) lab.Payloads {
+		all := lab.Payloads{}
 		for i := range credentials {
 			all[fmt.Sprintf("credential_%02d", i)] = map[string]any{"api_key": fmt.Sprintf("value-%d-%d", n, i)}
 		}
 		return all
 	}
 	for n, after := range []int{0: 7, 1: 23, 2: 36} { // the first creates, the others update
-		killed := l.configure("dev", generation(n))
+		killed := l.Prepare("dev", generation(n))
 		l.Vault.ResetRequests()
 		finished := make(chan error, 1)
 		go func() {
@@ -52,17 +54,17 @@ func TestWithTheRecommendedSettingsAKilledRunLosesNothing(t *testing.T) {
 		require.Error(t, <-finished, "the run was killed after %d writes", after)
 
 		require.NoError(t, killed.Cancel(t.Context()), "pulumi cancel takes the dead run's lock away")
-		repaired, _ := l.up("dev", generation(n))
+		repaired, _ := l.Up("dev", generation(n))
 		for name, want := range generation(n) {
-			data, version := l.read("secret/data/mlvault/dev/" + name)
+			data, version := l.Read("secret/data/mlvault/dev/" + name)
 			require.Equal(t, want, data, name)
 			require.LessOrEqual(t, version, 2*(n+1), "%s: a write in flight is made once more, and no other", name)
 		}
-		require.NotContains(t, l.planned(repaired), "update", "and nothing is left to do")
+		require.NotContains(t, l.Planned(repaired), "update", "and nothing is left to do")
 	}
-	states, err := filepath.Glob(filepath.Join(l.opts.Dir, "state", ".pulumi", "stacks", "mlvault", "dev.json*"))
+	states, err := filepath.Glob(filepath.Join(l.Options.Dir, "state", ".pulumi", "stacks", "mlvault", "dev.json*"))
 	require.NoError(t, err)
-	require.NotContains(t, states, filepath.Join(l.opts.Dir, "state", ".pulumi", "stacks", "mlvault", "dev.json"), "the state was compressed")
+	require.NotContains(t, states, filepath.Join(l.Options.Dir, "state", ".pulumi", "stacks", "mlvault", "dev.json"), "the state was compressed")
 }
 
 // notingItsPID is the CLI behind a script that leaves its process id in a file.

@@ -1,6 +1,6 @@
 //go:build prove
 
-package sandbox
+package surfaces
 
 import (
 	"os"

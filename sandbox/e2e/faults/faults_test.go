@@ -1,6 +1,6 @@
 //go:build unix
 
-package sandbox
+package faults
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -26,7 +25,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/sandbox/e2e/lab"
 	search "mlvault/sandbox/internal/canary"
+	"mlvault/sandbox/internal/sandbox"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
@@ -145,9 +146,14 @@ func first(do func(), then fate) fate {
 	}
 }
 
+// rig is a lab with the hands of these tests.
+type rig struct{ *lab.Lab }
+
+func newRig(t *testing.T) *rig { t.Helper(); return &rig{lab.New(t)} }
+
 // faulty is a lab with a gate before its Vault.
 type faulty struct {
-	*lab
+	*rig
 	gate *gate
 
 	// Of the run under a fault.
@@ -165,44 +171,42 @@ func newFaulty(t *testing.T, more ...func(*vaultserver.Options)) *faulty {
 func openFaulty(t *testing.T, dir string, more ...func(*vaultserver.Options)) *faulty {
 	t.Helper()
 	f := &faulty{gate: &gate{}}
-	s, err := Open(t.Context(), Options{Root: repository(), Dir: dir, Pulumi: pulumiPath, Vault: func(o *vaultserver.Options) {
+	l := lab.Open(t, sandbox.Options{Dir: dir, Vault: func(o *vaultserver.Options) {
 		o.Wrap = f.gate.wrap
 		for _, change := range more {
 			change(o)
 		}
 	}})
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
-	f.lab = &lab{Sandbox: s, t: t}
-	f.gate.root = s.Vault.Root().Token()
+	f.rig = &rig{l}
+	f.gate.root = l.Vault.Root().Token()
 	return f
 }
 
 // several are n credentials whose values are of one generation.
-func several(n int, generation string) payloads {
-	credentials := payloads{}
+func several(n int, generation string) lab.Payloads {
+	credentials := lab.Payloads{}
 	for i := range n {
 		name := fmt.Sprintf("key_%02d", i)
-		credentials[name] = map[string]any{"value": canary + "-" + generation + "-" + name, "user": "ml"}
+		credentials[name] = map[string]any{"value": lab.Canary + "-" + generation + "-" + name, "user": "ml"}
 	}
 	return credentials
 }
 
 // cliPID is the process of the CLI that holds the stack, from its lock.
-func (l *lab) cliPID() int {
-	found, err := filepath.Glob(filepath.Join(l.path("state"), ".pulumi", "locks", "organization", "*", "dev", "*.json"))
+func (l *rig) cliPID() int {
+	found, err := filepath.Glob(filepath.Join(l.Path("state"), ".pulumi", "locks", "organization", "*", "dev", "*.json"))
 	if err != nil || len(found) != 1 {
 		return 0
 	}
 	text, err := os.ReadFile(found[0])
-	var held lock
+	var held sandbox.Lock
 	if err != nil || json.Unmarshal(text, &held) != nil {
 		return 0
 	}
 	return held.PID
 }
 
-func (l *lab) killCLI() {
+func (l *rig) killCLI() {
 	if pid := l.cliPID(); pid > 0 {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
@@ -248,14 +252,14 @@ type verdict struct {
 
 // judge runs up, and nothing else, and holds what it left against the configuration. before is what the fault met, nil
 // for a new stack; other are payloads that a version may have besides.
-func (l *lab) judge(vault *api.Client, before, wanted payloads, edits []edit, other ...payloads) verdict {
-	t := l.t
+func (l *rig) judge(vault *api.Client, before, wanted lab.Payloads, edits []lab.Edit, other ...lab.Payloads) verdict {
+	t := l.T
 	t.Helper()
-	repaired, changes := l.up("dev", wanted, edits...)
+	repaired, changes := l.Up("dev", wanted, edits...)
 	v := verdict{changes: changes}
 
 	held := history(t, vault)
-	require.Empty(t, flaws(held, wanted, append([]payloads{before, wanted}, other...)...))
+	require.Empty(t, flaws(held, wanted, append([]lab.Payloads{before, wanted}, other...)...))
 	for name := range wanted {
 		undisturbed := 1
 		if was, existed := before[name]; existed && asJSON(was) != asJSON(wanted[name]) {
@@ -282,18 +286,18 @@ func (l *lab) judge(vault *api.Client, before, wanted payloads, edits []edit, ot
 	return v
 }
 
-func (l *lab) deployment(stack *Stack) apitype.DeploymentV3 {
-	l.t.Helper()
-	exported, err := stack.Export(l.t.Context())
-	require.NoError(l.t, err)
+func (l *rig) deployment(stack *sandbox.Stack) apitype.DeploymentV3 {
+	l.T.Helper()
+	exported, err := stack.Export(l.T.Context())
+	require.NoError(l.T, err)
 	var deployment apitype.DeploymentV3
-	require.NoError(l.t, json.Unmarshal(exported.Deployment, &deployment))
+	require.NoError(l.T, json.Unmarshal(exported.Deployment, &deployment))
 	return deployment
 }
 
 // flaws holds what Vault has against the configuration: each credential's newest version is what is wanted, to the byte;
 // every version that ever was is whole, which is to say what one of the generations says; and nothing else lives.
-func flaws(held map[string][]map[string]any, wanted payloads, generations ...payloads) (found []string) {
+func flaws(held map[string][]map[string]any, wanted lab.Payloads, generations ...lab.Payloads) (found []string) {
 	for name := range wanted {
 		if len(held[name]) == 0 {
 			found = append(found, name+" is lost")
@@ -330,7 +334,7 @@ func TestTheJudgeSeesWhatIsLostHalfWrittenOrLeftOver(t *testing.T) {
 			"gone": {{"value": "was"}, nil},
 		}
 	}
-	gone := payloads{"gone": {"value": "was"}}
+	gone := lab.Payloads{"gone": {"value": "was"}}
 	require.Empty(t, flaws(sound(), wanted, before, wanted, gone))
 	for want, plant := range map[string]func(held map[string][]map[string]any){
 		"key_00 is lost": func(h map[string][]map[string]any) { delete(h, "key_00") },
@@ -354,15 +358,15 @@ func asJSON(v any) string {
 }
 
 // requireExplained holds a failed run's output against what it must and must not say.
-func (l *lab) requireExplained(err error, cause string) {
-	l.t.Helper()
-	require.Error(l.t, err)
+func (l *rig) requireExplained(err error, cause string) {
+	l.T.Helper()
+	require.Error(l.T, err)
 	token, readErr := os.ReadFile(l.DeployerTokenFile("dev"))
-	require.NoError(l.t, readErr)
-	searcher, searchErr := search.New(map[string]string{"payload": canary, "token": string(token)})
-	require.NoError(l.t, searchErr)
-	require.Empty(l.t, searcher.Search([]byte(err.Error())), "the output of the failed run")
-	require.Regexp(l.t, cause, Explain(err), "the run's output was:\n%v", err)
+	require.NoError(l.T, readErr)
+	searcher, searchErr := search.New(map[string]string{"payload": lab.Canary, "token": string(token)})
+	require.NoError(l.T, searchErr)
+	require.Empty(l.T, searcher.Search([]byte(err.Error())), "the output of the failed run")
+	require.Regexp(l.T, cause, sandbox.Explain(err), "the run's output was:\n%v", err)
 }
 
 func TestVaultThatIsSealedInTheMiddleIsRepairedByTheNextUpAlone(t *testing.T) {
@@ -385,14 +389,6 @@ func TestOfTwoUpsAtOnceOneIsRefusedAndNeitherIsHarmed(t *testing.T) {
 	find(t, "two ups at once").run(t, create, 4)
 }
 
-func TestEachCauseIsOneSentenceThatSaysWhatToDo(t *testing.T) {
-	for _, cause := range causes {
-		require.Regexp(t, `: |[.,;] `, cause.sentence, "a cause, and what to do")
-		require.Regexp(t, regexp.MustCompile(`run up again|run the command again|up --refresh|make policy|docs/operations`), cause.sentence)
-	}
-	require.Empty(t, Explain(fmt.Errorf("something else")))
-}
-
 // A child is this test binary again, in a process of its own that can be killed.
 
 // childRole names what a child does, childSpec says with what, as JSON.
@@ -408,7 +404,7 @@ func init() {
 }
 
 func runRole(role string) int {
-	pulumiPath = os.Getenv("MLVAULT_TEST_PULUMI")
+	lab.Pulumi = os.Getenv("MLVAULT_TEST_PULUMI")
 	if err := roles[role](context.Background(), []byte(os.Getenv(childSpec))); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -421,7 +417,7 @@ func startChild(t *testing.T, role string, spec any) *exec.Cmd {
 	executable, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(executable) // not of the test's context: only its parent's Kill ends it
-	cmd.Env = append(os.Environ(), childRole+"="+role, childSpec+"="+asJSON(spec), "MLVAULT_TEST_PULUMI="+pulumiPath)
+	cmd.Env = append(os.Environ(), childRole+"="+role, childSpec+"="+asJSON(spec), "MLVAULT_TEST_PULUMI="+lab.Pulumi)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Start())
@@ -432,7 +428,7 @@ func startChild(t *testing.T, role string, spec any) *exec.Cmd {
 // childUp is an up in a process of its own, which dies at a write of a credential.
 type childUp struct {
 	Dir         string
-	Credentials payloads
+	Credentials lab.Payloads
 	KillAt      int  // which write; 0: it lives
 	Delivered   bool // Vault has taken the write
 	Group       bool // the CLI dies with it
@@ -457,7 +453,7 @@ func upAndDie(ctx context.Context, text []byte) error {
 			time.Sleep(time.Minute)
 		}))
 	}
-	s, err := Open(ctx, Options{Root: repository(), Dir: spec.Dir, Pulumi: pulumiPath, Vault: func(o *vaultserver.Options) { o.Wrap = g.wrap }})
+	s, err := sandbox.Open(ctx, sandbox.Options{Root: lab.Repository(), Dir: spec.Dir, Pulumi: lab.Pulumi, Vault: func(o *vaultserver.Options) { o.Wrap = g.wrap }})
 	if err != nil {
 		return err
 	}
@@ -466,7 +462,7 @@ func upAndDie(ctx context.Context, text []byte) error {
 	if err != nil {
 		return err
 	}
-	configured, err := s.Configure(ctx, Settings{Stack: "dev", Credentials: string(credentials)})
+	configured, err := s.Configure(ctx, sandbox.Settings{Stack: "dev", Credentials: string(credentials)})
 	if err != nil {
 		return err
 	}

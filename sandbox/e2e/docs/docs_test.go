@@ -1,4 +1,4 @@
-package sandbox
+package docs
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"mlvault/sandbox/e2e/lab"
 
 	"github.com/stretchr/testify/require"
 )
@@ -57,7 +59,7 @@ func blocks(page string) ([]block, error) {
 func pages(t *testing.T) []string {
 	t.Helper()
 	var found []string
-	require.NoError(t, filepath.WalkDir(repository(), func(path string, entry fs.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(lab.Repository(), func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() && (entry.Name() == ".sandbox" || entry.Name() == "node_modules" || entry.Name() == ".git") {
 			return fs.SkipDir
 		}
@@ -120,17 +122,17 @@ var documented = []struct {
 	after func(*terminal)
 }{
 	{[]string{"README.md", "docs/operations.md"}, func(term *terminal) {
-		data, version := term.read(apiKeyPath)
-		require.Equal(term.t, canary, data["api_key"])
-		require.Equal(term.t, 1, version, "the value that was set again was the same, so there is no new version")
+		data, version := term.Read(lab.APIKeyPath)
+		require.Equal(term.T, lab.Canary, data["api_key"])
+		require.Equal(term.T, 1, version, "the value that was set again was the same, so there is no new version")
 		job, err := os.ReadFile(filepath.Join(term.dir, "job", "job.dev.yml"))
-		require.NoError(term.t, err)
-		require.NotRegexp(term.t, `(?m)^[^#\n]*<\w+>`, string(job), "no placeholder is left in the job")
-		require.NotContains(term.t, string(job), canary)
+		require.NoError(term.T, err)
+		require.NotRegexp(term.T, `(?m)^[^#\n]*<\w+>`, string(job), "no placeholder is left in the job")
+		require.NotContains(term.T, string(job), lab.Canary)
 	}},
 	{[]string{"docs/environments.md"}, func(term *terminal) {
-		data, _ := term.read("secret/data/mlvault/staging/ml_api_key")
-		require.Nil(term.t, data, "what the page made it has destroyed")
+		data, _ := term.Read("secret/data/mlvault/staging/ml_api_key")
+		require.Nil(term.T, data, "what the page made it has destroyed")
 	}},
 }
 
@@ -142,7 +144,7 @@ func TestTheCommandsOfTheDocumentationRun(t *testing.T) {
 			for _, name := range c.pages {
 				printed, err := term.runPage(name)
 				require.NoError(t, err, "%s\n%s", name, printed)
-				require.NotContains(t, printed, canary, "no command of the documentation prints a credential")
+				require.NotContains(t, printed, lab.Canary, "no command of the documentation prints a credential")
 			}
 			c.after(term)
 		})
@@ -151,11 +153,11 @@ func TestTheCommandsOfTheDocumentationRun(t *testing.T) {
 
 // runPage types a page's blocks into one shell, with the sandbox's things in the place of the page's examples.
 func (term *terminal) runPage(name string) (string, error) {
-	term.t.Helper()
+	term.T.Helper()
 	inputs := map[string]string{
-		"API_KEY":           canary,
-		"OLD_ML_API_KEY":    `{"api_key":"` + canary + `"}`,
-		"OLD_FEATURE_STORE": `{"user":"ml","password":"` + canary + `"}`,
+		"API_KEY":           lab.Canary,
+		"OLD_ML_API_KEY":    `{"api_key":"` + lab.Canary + `"}`,
+		"OLD_FEATURE_STORE": `{"user":"ml","password":"` + lab.Canary + `"}`,
 	}
 	for _, stack := range []string{"dev", "staging"} {
 		inputs["VAULT_TOKEN_"+strings.ToUpper(stack)] = term.deployer(stack, `{"ml_api_key":{"api_key":"x"},"feature_store":{"user":"x"}}`)
@@ -165,13 +167,13 @@ func (term *terminal) runPage(name string) (string, error) {
 		environment = append(environment, "INPUT_"+name+"="+value)
 	}
 	var script strings.Builder
-	for _, b := range page(term.t, filepath.Join(repository(), filepath.FromSlash(name))) {
+	for _, b := range page(term.T, filepath.Join(lab.Repository(), filepath.FromSlash(name))) {
 		if !b.run {
 			continue
 		}
 		input := "/dev/null"
 		if b.input != "" {
-			require.Contains(term.t, inputs, b.input, "%s, line %d", name, b.line)
+			require.Contains(term.T, inputs, b.input, "%s, line %d", name, b.line)
 			input = `<(printf '%s\n' "$INPUT_` + b.input + `")`
 		}
 		fmt.Fprintf(&script, "echo '--- %s, line %d'\nexec < %s\n%s", name, b.line, input,

@@ -1,10 +1,12 @@
-package sandbox
+package surfaces
 
 import (
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"mlvault/sandbox/e2e/lab"
 
 	"github.com/stretchr/testify/require"
 )
@@ -15,15 +17,15 @@ var showing = regexp.MustCompile(`--show-secrets|--logtostderr|--logflow|(?:^|\s
 
 func TestTheRecipesAndTheWorkflowsNeverAskForSecrets(t *testing.T) {
 	files := []string{"Makefile", filepath.Join(".ci", "run")}
-	workflows, err := filepath.Glob(filepath.Join(repository(), ".github", "workflows", "*.y*ml"))
+	workflows, err := filepath.Glob(filepath.Join(lab.Repository(), ".github", "workflows", "*.y*ml"))
 	require.NoError(t, err)
 	for _, workflow := range workflows {
-		relative, err := filepath.Rel(repository(), workflow)
+		relative, err := filepath.Rel(lab.Repository(), workflow)
 		require.NoError(t, err)
 		files = append(files, relative)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(filepath.Join(repository(), file))
+		text, err := os.ReadFile(filepath.Join(lab.Repository(), file))
 		require.NoError(t, err)
 		require.Empty(t, showing.FindAllString(string(text), -1), file)
 	}

@@ -1,4 +1,4 @@
-package sandbox
+package surfaces
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/sandbox/e2e/lab"
 	searching "mlvault/sandbox/internal/canary"
 )
 
@@ -159,9 +160,9 @@ func (s sound) name() string {
 }
 
 // listen makes the lab's later stacks run through an ear.
-func (l *lab) listen() *ear {
+func listen(l *lab.Lab) *ear {
 	e := &ear{}
-	l.wrapCommand = func(inner auto.PulumiCommand) auto.PulumiCommand {
+	l.WrapCommand = func(inner auto.PulumiCommand) auto.PulumiCommand {
 		e.inner = inner
 		return e
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package sandbox
+package faults
 
 import (
 	"context"
@@ -21,7 +21,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
+	"mlvault/sandbox/internal/sandbox"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
@@ -50,12 +52,12 @@ type fault struct {
 	phases    []phase // empty: change
 
 	// provoke arms the fault for a run of the configured stack; write is the write of a credential at which it strikes.
-	provoke func(f *faulty, configured *Stack, write int)
-	heal    func(f *faulty)                        // undoes what outlives the run; nil: nothing does
-	start   func(f *faulty, c payloads, write int) // instead of provoke and a run in this process
-	token   time.Duration                          // lifetime of the deployer's token; 0: long
-	asks    func(before, wanted payloads) payloads // what the run under the fault has configured; nil: wanted
-	next    func(before, wanted payloads) payloads // what the next up has configured; nil: the same
+	provoke func(f *faulty, configured *sandbox.Stack, write int)
+	heal    func(f *faulty)                                // undoes what outlives the run; nil: nothing does
+	start   func(f *faulty, c lab.Payloads, write int)     // instead of provoke and a run in this process
+	token   time.Duration                                  // lifetime of the deployer's token; 0: long
+	asks    func(before, wanted lab.Payloads) lab.Payloads // what the run under the fault has configured; nil: wanted
+	next    func(before, wanted lab.Payloads) lab.Payloads // what the next up has configured; nil: the same
 	ends    outcome
 	cause   string // in the sentence that explains the failure
 	extra   int    // versions that it may cost for each resource in flight
@@ -78,8 +80,8 @@ type struck struct {
 	*faulty
 	record
 
-	before, wanted, next payloads // what the fault met, what its run had configured, what the next up has
-	edits                []edit
+	before, wanted, next lab.Payloads // what the fault met, what its run had configured, what the next up has
+	edits                []lab.Edit
 }
 
 // run meets a stack of n credentials with the fault, halfway, and lets the next up alone repair it.
@@ -101,7 +103,7 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 	s := struck{faulty: f, record: record{fault: x, phase: p}, wanted: several(n, "new")}
 	if p == change {
 		s.before = several(n, "old")
-		f.up("dev", s.before)
+		f.Up("dev", s.before)
 	}
 	if x.asks != nil {
 		s.wanted = x.asks(s.before, s.wanted)
@@ -110,9 +112,9 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 	if x.next != nil {
 		s.next = x.next(s.before, s.wanted)
 	}
-	s.edits = []edit{with(t, "azure.tags.generation", string(p))} // so that a change is one in Azure too
+	s.edits = []lab.Edit{lab.With(t, "azure.tags.generation", string(p))} // so that a change is one in Azure too
 	if x.start != nil {
-		dir := f.opts.Dir
+		dir := f.Options.Dir
 		f.Close()
 		x.start(f, s.wanted, n/2)
 		s.faulty = openFaulty(t, dir)
@@ -120,7 +122,7 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 		return s
 	}
 
-	settings := Settings{Stack: "dev", Credentials: s.wanted.json(t), Edit: s.edits[0]}
+	settings := sandbox.Settings{Stack: "dev", Credentials: s.wanted.JSON(t), Edit: s.edits[0]}
 	configured, err := f.Configure(t.Context(), settings)
 	require.NoError(t, err)
 	if x.token > 0 {
@@ -146,18 +148,18 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 	}
 	if s.err != nil {
 		f.requireExplained(s.err, x.cause)
-		s.sentence = Explain(s.err)
+		s.sentence = sandbox.Explain(s.err)
 	}
 	return s
 }
 
 // shortToken is a deployer's token with its policy that lives for a moment.
 func (f *faulty) shortToken(life time.Duration) string {
-	f.t.Helper()
-	policy, err := f.Vault.Root().Sys().GetPolicyWithContext(f.t.Context(), "deployer-mlvault-dev")
-	require.NoError(f.t, err)
-	token, err := f.Vault.Token(f.t.Context(), "deployer-mlvault-dev", policy, life)
-	require.NoError(f.t, err)
+	f.T.Helper()
+	policy, err := f.Vault.Root().Sys().GetPolicyWithContext(f.T.Context(), "deployer-mlvault-dev")
+	require.NoError(f.T, err)
+	token, err := f.Vault.Token(f.T.Context(), "deployer-mlvault-dev", policy, life)
+	require.NoError(f.T, err)
 	f.token = token
 	return token
 }
@@ -170,13 +172,13 @@ func (f *faulty) stopVault() {
 	_ = f.Vault.Stop(gone)
 }
 
-func (f *faulty) restartVault() { require.NoError(f.t, f.startVault(f.t.Context())) }
+func (f *faulty) restartVault() { require.NoError(f.T, f.StartVault(f.T.Context())) }
 
 // back is the configuration as it was, and half is half of one.
-func back(before, _ payloads) payloads { return before }
+func back(before, _ lab.Payloads) lab.Payloads { return before }
 
-func half(all payloads) payloads {
-	some := payloads{}
+func half(all lab.Payloads) lab.Payloads {
+	some := lab.Payloads{}
 	for _, name := range slices.Sorted(maps.Keys(all))[:len(all)/2] {
 		some[name] = all[name]
 	}
@@ -213,7 +215,7 @@ func (s fullStorage) Put(ctx context.Context, entry *physical.Entry) error {
 }
 
 // unseal heals every fault that leaves Vault running and sealed.
-func unseal(f *faulty) { require.NoError(f.t, f.Vault.Unseal(f.t.Context())) }
+func unseal(f *faulty) { require.NoError(f.T, f.Vault.Unseal(f.T.Context())) }
 
 func slow(pause time.Duration) fate {
 	return func(w http.ResponseWriter, r *http.Request, vault http.Handler) {
@@ -242,45 +244,45 @@ const (
 
 // faults is the table, in the order of issue and docs.
 func faults() []fault {
-	gated := func(rule func(write int) rule) func(*faulty, *Stack, int) {
-		return func(f *faulty, _ *Stack, write int) { f.gate.fail(rule(write)) }
+	gated := func(rule func(write int) rule) func(*faulty, *sandbox.Stack, int) {
+		return func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(rule(write)) }
 	}
-	azure := func(faults ...arm.Fault) func(*faulty, *Stack, int) {
-		return func(f *faulty, _ *Stack, _ int) {
+	azure := func(faults ...arm.Fault) func(*faulty, *sandbox.Stack, int) {
+		return func(f *faulty, _ *sandbox.Stack, _ int) {
 			for _, one := range faults {
 				f.ARM.Inject(one)
 			}
 		}
 	}
-	killed := func(then fate) func(*faulty, *Stack, int) {
-		return func(f *faulty, _ *Stack, write int) { f.gate.fail(at(write, first(f.killCLI, then))) }
+	killed := func(then fate) func(*faulty, *sandbox.Stack, int) {
+		return func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(at(write, first(f.killCLI, then))) }
 	}
-	child := func(delivered, group bool) func(*faulty, payloads, int) {
-		return func(f *faulty, c payloads, write int) {
-			started := startChild(f.t, "up", childUp{Dir: f.opts.Dir, Credentials: c, KillAt: write, Delivered: delivered, Group: group})
-			require.Error(f.t, started.Wait())
+	child := func(delivered, group bool) func(*faulty, lab.Payloads, int) {
+		return func(f *faulty, c lab.Payloads, write int) {
+			started := startChild(f.T, "up", childUp{Dir: f.Options.Dir, Credentials: c, KillAt: write, Delivered: delivered, Group: group})
+			require.Error(f.T, started.Wait())
 		}
 	}
 	list := []fault{
 		{name: "Vault down before", how: "Vault stopped before the run", ends: fails, cause: "Vault is not there",
-			provoke: func(f *faulty, _ *Stack, _ int) { f.stopVault() }, heal: (*faulty).restartVault},
+			provoke: func(f *faulty, _ *sandbox.Stack, _ int) { f.stopVault() }, heal: (*faulty).restartVault},
 		{name: "Vault down in the middle", phases: both, how: "Vault stopped at half of the writes, connections cut", ends: fails, cause: "Vault is not there", extra: 1,
-			provoke: func(f *faulty, _ *Stack, write int) { f.gate.fail(at(write, first(f.stopVault, reset))) }, heal: (*faulty).restartVault},
+			provoke: func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(at(write, first(f.stopVault, reset))) }, heal: (*faulty).restartVault},
 		{name: "sealed before", how: "sys/seal before the run", ends: fails, cause: "have it unsealed",
-			provoke: func(f *faulty, _ *Stack, _ int) { require.NoError(f.t, f.Vault.Seal()) }, heal: unseal},
+			provoke: func(f *faulty, _ *sandbox.Stack, _ int) { require.NoError(f.T, f.Vault.Seal()) }, heal: unseal},
 		{name: "sealed in the middle", phases: both, how: "sys/seal at half of the writes", ends: fails, cause: "have it unsealed", extra: 1,
-			provoke: func(f *faulty, _ *Stack, write int) {
+			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(at(write, first(func() { _ = f.Vault.Seal() }, pass)))
 			}, heal: unseal},
 		{name: "restarted in the middle", how: "Vault stopped at half of the writes and started again at once", ends: either, cause: "run up again", extra: 1,
-			provoke: func(f *faulty, _ *Stack, write int) {
+			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.restarted = make(chan error, 1)
 				f.gate.fail(at(write, first(func() {
 					f.stopVault()
 					f.gate.fail(nil)
-					go func() { f.restarted <- f.startVault(context.WithoutCancel(f.t.Context())) }()
+					go func() { f.restarted <- f.StartVault(context.WithoutCancel(f.T.Context())) }()
 				}, reset)))
-			}, heal: func(f *faulty) { require.NoError(f.t, <-f.restarted) }},
+			}, heal: func(f *faulty) { require.NoError(f.T, <-f.restarted) }},
 		{name: "503 from a standby", how: "every request from half of the writes on is answered 503, as a standby without an active node is seen through a load balancer", ends: fails, cause: "no active Vault",
 			extra: 1, provoke: gated(func(write int) rule {
 				return from(write, status(http.StatusServiceUnavailable, "local node not active but active cluster node not found"))
@@ -294,7 +296,7 @@ func faults() []fault {
 		{name: "a write that is never answered", how: "Vault takes one write and does not answer; the client waits a minute", ends: fails, cause: "took too long", extra: 1,
 			provoke: gated(func(write int) rule { return at(write, hang) })},
 		{name: "connection resets, now and then", how: "each fifth request is reset before Vault hears of it", ends: rides,
-			provoke: func(f *faulty, _ *Stack, _ int) {
+			provoke: func(f *faulty, _ *sandbox.Stack, _ int) {
 				count := 0
 				f.gate.fail(func(*http.Request, int, bool) fate {
 					if count++; count%5 == 0 {
@@ -322,15 +324,15 @@ func faults() []fault {
 		{name: "answer to enabling the auth backend lost", how: "Vault enables it and no answer arrives", phases: []phase{create}, ends: fails, cause: "run up again|docs/operations",
 			provoke: gated(func(int) rule { return on(http.MethodPost, authMount, loseAnswer) })},
 		{name: "full disk", phases: both, how: "Vault's storage answers ENOSPC from half of the writes on", ends: fails, cause: "disk is full", extra: 1,
-			provoke: func(f *faulty, _ *Stack, write int) {
+			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(at(write, first(func() { f.disk.now.Store(true) }, pass)))
 			}, heal: func(f *faulty) { f.disk.now.Store(false) }},
 		{name: "token revoked in the middle", how: "auth/token/revoke at half of the writes", ends: fails, cause: "Set a new one|set it with", token: time.Hour, extra: 1,
-			provoke: func(f *faulty, _ *Stack, write int) {
+			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(at(write, first(func() { _ = f.Vault.Root().Auth().Token().RevokeTree(f.token) }, pass)))
 			}},
 		{name: "token expires in the middle", phases: both, how: "a token of 20 s, and a write that waits until it is dead", ends: fails, cause: "Set a new one|set it with", token: 20 * time.Second, extra: 1,
-			provoke: func(f *faulty, _ *Stack, write int) {
+			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(from(write, first(func() { f.awaitDeath() }, pass)))
 			}},
 		{name: "ARM 429 with Retry-After", how: "the PUT of the ML workspace is answered 429 three times", ends: rides,
@@ -348,9 +350,11 @@ func faults() []fault {
 		{name: "CLI killed, the write delivered", phases: both, how: "SIGKILL when a write arrives at Vault, which does it", ends: fails, cause: "was killed", extra: 1,
 			provoke: killed(pass)},
 		{name: "CLI killed while the auth backend is enabled", how: "SIGKILL when the request arrives at Vault, which does it", phases: []phase{create}, ends: fails, cause: "was killed", extra: 1,
-			provoke: func(f *faulty, _ *Stack, _ int) { f.gate.fail(on(http.MethodPost, authMount, first(f.killCLI, pass))) }},
+			provoke: func(f *faulty, _ *sandbox.Stack, _ int) {
+				f.gate.fail(on(http.MethodPost, authMount, first(f.killCLI, pass)))
+			}},
 		{name: "CLI killed while Azure works", how: "SIGKILL while ARM takes seconds for the storage account", phases: []phase{create}, ends: fails, cause: "was killed", extra: 1,
-			provoke: func(f *faulty, _ *Stack, _ int) {
+			provoke: func(f *faulty, _ *sandbox.Stack, _ int) {
 				f.ARM.Inject(arm.Fault{Type: armStorage, Method: "GET", Skip: 1, Latency: 5 * time.Second}) // the one after the PUT
 				go func() {
 					for len(f.ARM.List(armStorage)) == 0 {
@@ -361,11 +365,11 @@ func faults() []fault {
 			}},
 		{name: "CLI killed, then a credential leaves the configuration", how: "SIGKILL when a write arrives at Vault, which does it; the next up has half of the credentials", phases: []phase{create}, ends: fails, cause: "was killed",
 			provoke: killed(pass),
-			next:    func(_, wanted payloads) payloads { return half(wanted) }},
+			next:    func(_, wanted lab.Payloads) lab.Payloads { return half(wanted) }},
 		{name: "CLI killed, then the configuration goes back", how: "SIGKILL when a write arrives at Vault, which does it; the next up has the old values configured", ends: fails, cause: "was killed",
 			provoke: killed(pass), next: back},
 		{name: "answers to deletions lost, then the credentials come back", how: "half of the credentials leave the configuration, Vault deletes them and no answer arrives; the next up has them all again", ends: fails, cause: "may have been done",
-			asks: func(before, _ payloads) payloads { return half(before) },
+			asks: func(before, _ lab.Payloads) lab.Payloads { return half(before) },
 			provoke: gated(func(int) rule {
 				return func(r *http.Request, _ int, _ bool) fate {
 					if r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, "/v1/secret/data/") {
@@ -379,9 +383,9 @@ func faults() []fault {
 		{name: "make up and CLI killed", phases: []phase{create}, how: "SIGKILL to the process group when a write has been done", start: child(true, true), extra: 1},
 		{name: "two ups at once", how: "a second CLI and a second make up start when a write of the first arrives", ends: rides, provoke: twoUps},
 		{name: "Ctrl-C to make up", how: "its context ends at half of the writes, and it interrupts its CLI", ends: fails, cause: "interrupted", extra: 1,
-			provoke: func(f *faulty, _ *Stack, write int) { f.gate.fail(at(write, first(f.cancel, pass))) }},
+			provoke: func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(at(write, first(f.cancel, pass))) }},
 		{name: "Ctrl-C on a terminal", how: "SIGINT to make up and to its CLI, as a terminal sends it to both", ends: fails, cause: "interrupted", extra: 1,
-			provoke: func(f *faulty, _ *Stack, write int) {
+			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(at(write, first(func() {
 					_ = syscall.Kill(f.cliPID(), syscall.SIGINT)
 					f.cancel()
@@ -394,7 +398,7 @@ func faults() []fault {
 		share := random.Float64()
 		list = append(list, fault{name: "CLI killed at random, " + []string{"first", "second", "third"}[i] + " time", how: "SIGKILL at a write from a seeded random number",
 			ends: fails, cause: "was killed", extra: 1,
-			provoke: func(f *faulty, _ *Stack, write int) {
+			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(at(1+int(share*float64(2*write-1)), first(f.killCLI, pass)))
 			}})
 	}
@@ -402,20 +406,20 @@ func faults() []fault {
 }
 
 // twoUps starts a second up of the same stack by the CLI, and a second make up, while the first is at work.
-func twoUps(f *faulty, configured *Stack, write int) {
+func twoUps(f *faulty, configured *sandbox.Stack, write int) {
 	f.gate.fail(at(write, first(func() {
-		_, err := Open(context.WithoutCancel(f.t.Context()), f.opts)
+		_, err := sandbox.Open(context.WithoutCancel(f.T.Context()), f.Options)
 		var inUse *vaultserver.InUseError
-		if !errors.As(err, &inUse) || !strings.Contains(Explain(err), "wait for it") {
-			f.t.Errorf("a second make up finds the sandbox taken, and says so: %v", err)
+		if !errors.As(err, &inUse) || !strings.Contains(sandbox.Explain(err), "wait for it") {
+			f.T.Errorf("a second make up finds the sandbox taken, and says so: %v", err)
 		}
-		_, err = configured.Stack.Up(context.WithoutCancel(f.t.Context()), optup.SuppressProgress())
-		if !auto.IsConcurrentUpdateError(err) || !strings.Contains(Explain(err), "wait for it") {
-			f.t.Errorf("a second CLI finds the stack locked, and says so: %v", err)
+		_, err = configured.Stack.Up(context.WithoutCancel(f.T.Context()), optup.SuppressProgress())
+		if !auto.IsConcurrentUpdateError(err) || !strings.Contains(sandbox.Explain(err), "wait for it") {
+			f.T.Errorf("a second CLI finds the stack locked, and says so: %v", err)
 		}
-		held, living, err := locks(filepath.Join(f.path("state"), ".pulumi", "locks", "organization", "mlvault", "dev"))
+		held, living, err := sandbox.Locks(filepath.Join(f.Path("state"), ".pulumi", "locks", "organization", "mlvault", "dev"))
 		if held != 1 || living != 1 || err != nil {
-			f.t.Errorf("the lock of a living process is none to remove: %d, %d, %v", held, living, err)
+			f.T.Errorf("the lock of a living process is none to remove: %d, %d, %v", held, living, err)
 		}
 	}, pass)))
 }

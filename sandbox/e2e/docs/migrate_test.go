@@ -1,4 +1,4 @@
-package sandbox
+package docs
 
 import (
 	"encoding/json"
@@ -18,6 +18,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 )
 
@@ -79,9 +80,9 @@ func sketch(ctx *pulumi.Context) error {
 
 func TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced(t *testing.T) {
 	term := newTerminal(t)
-	environment, err := term.environment()
+	environment, err := term.Environment()
 	require.NoError(t, err)
-	command, err := term.pulumiCommand()
+	command, err := term.Command()
 	require.NoError(t, err)
 	old, err := auto.UpsertStackInlineSource(t.Context(), "dev", "sketch", sketch,
 		auto.PulumiHome(t.TempDir()), auto.Pulumi(command), auto.EnvVars(environment))
@@ -95,8 +96,8 @@ func TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced(t *testing.T) 
 	root := term.Vault.Root().Logical()
 	for path, data := range map[string]map[string]any{
 		// What generic.Secret with the path secret/data/ml_api_key writes, request by request.
-		"secret/data/data/ml_api_key":  {"api_key": canary},
-		"secret/data/ml/feature_store": {"user": "ml", "password": canary},
+		"secret/data/data/ml_api_key":  {"api_key": lab.Canary},
+		"secret/data/ml/feature_store": {"user": "ml", "password": lab.Canary},
 	} {
 		_, err := root.WriteWithContext(t.Context(), path, map[string]any{"data": data})
 		require.NoError(t, err)
@@ -104,26 +105,26 @@ func TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced(t *testing.T) 
 	workspace, _ := term.ARM.Resource(existing["ml-workspace"])
 	before, requests := len(term.ARM.List("")), term.ARM.Requests()
 
-	term.adapt("dev", with(t, "vault.prefix", "ml")) // as the page says later: the deployer's token is made before
+	term.adapt("dev", lab.With(t, "vault.prefix", "ml")) // as the page says later: the deployer's token is made before
 	text, err := json.Marshal(existing)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(term.dir, "existing.json"), text, 0o600))
 	printed, err := term.runPage("docs/migrating.md")
 	require.NoError(t, err, printed)
 	require.NotContains(t, printed, "replace")
-	require.NotContains(t, printed, canary)
+	require.NotContains(t, printed, lab.Canary)
 
 	require.Equal(t, requests["DELETE"], term.ARM.Requests()["DELETE"], "nothing in Azure was deleted")
 	require.Len(t, term.ARM.List(""), before+2, "the job identity and the cluster are new, all else is what was there")
 	adopted, _ := term.ARM.Resource(existing["ml-workspace"])
 	require.NotEmpty(t, workspaceID(workspace))
 	require.Equal(t, workspaceID(workspace), workspaceID(adopted))
-	data, version := term.read("secret/data/ml/feature_store")
-	require.Equal(t, map[string]any{"user": "ml", "password": canary}, data)
+	data, version := term.Read("secret/data/ml/feature_store")
+	require.Equal(t, map[string]any{"user": "ml", "password": lab.Canary}, data)
 	require.LessOrEqual(t, version, 2, "the old version is still there, and at most one was added")
-	data, _ = term.read("secret/data/ml/ml_api_key")
-	require.Equal(t, map[string]any{"api_key": canary}, data, "the secret at the wrong path is where a job finds it")
-	data, _ = term.read("secret/data/data/ml_api_key")
+	data, _ = term.Read("secret/data/ml/ml_api_key")
+	require.Equal(t, map[string]any{"api_key": lab.Canary}, data, "the secret at the wrong path is where a job finds it")
+	data, _ = term.Read("secret/data/data/ml_api_key")
 	require.NotNil(t, data, "and the old one is left for a person to remove")
 
 	require.NoError(t, old.Workspace().RemoveStack(t.Context(), old.Name(), optremove.Force()))

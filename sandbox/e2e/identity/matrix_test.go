@@ -1,4 +1,4 @@
-package sandbox
+package identity
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/issuer"
 )
 
@@ -20,7 +21,7 @@ const vaultGUID = "7c1e9a44-52b8-4f0d-b6c3-2a8f4e5d6071"
 func TestIdentityMatrix(t *testing.T) {
 	l := newLabWith(t, "dev", "prod", "v2")
 	dev, prod := l.door("dev", issuer.V1), l.door("prod", issuer.V1)
-	v2 := l.door("v2", issuer.V2, with(t, "workload.audience", vaultGUID))
+	v2 := l.door("v2", issuer.V2, lab.With(t, "workload.audience", vaultGUID))
 
 	t.Run("each job reads its own credentials and nothing else", func(t *testing.T) {
 		accepted, refused := 0, 0

@@ -1,4 +1,4 @@
-package sandbox
+package identity
 
 import (
 	"bytes"
@@ -20,6 +20,8 @@ import (
 	"mlvault/internal/config"
 	"mlvault/internal/credentials"
 	"mlvault/internal/stack"
+	"mlvault/sandbox/e2e/lab"
+	"mlvault/sandbox/internal/sandbox"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
@@ -34,7 +36,7 @@ func (r request) String() string { return r.method + " " + r.path }
 
 // privileges is a sandbox that remembers what its deployer asked of Vault.
 type privileges struct {
-	*lab
+	*lab.Lab
 
 	mu       sync.Mutex
 	requests []request
@@ -43,13 +45,7 @@ type privileges struct {
 func newPrivileges(t *testing.T) *privileges {
 	t.Helper()
 	p := &privileges{}
-	s, err := Open(t.Context(), Options{
-		Root: repository(), Dir: t.TempDir(), Pulumi: pulumiPath,
-		Vault: func(o *vaultserver.Options) { o.Wrap = p.remember },
-	})
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
-	p.lab = &lab{Sandbox: s, t: t}
+	p.Lab = lab.Open(t, sandbox.Options{Vault: func(o *vaultserver.Options) { o.Wrap = p.remember }})
 	return p
 }
 
@@ -57,7 +53,7 @@ func newPrivileges(t *testing.T) *privileges {
 func (p *privileges) remember(vault http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := r.Header.Get(api.AuthHeaderName)
-		if p.lab == nil || token == "" || token == p.Vault.Root().Token() {
+		if p.Lab == nil || token == "" || token == p.Vault.Root().Token() {
 			vault.ServeHTTP(w, r)
 			return
 		}
@@ -106,39 +102,39 @@ var combinations = []combination{
 	}},
 }
 
-func (c combination) edits(t *testing.T) []edit {
+func (c combination) edits(t *testing.T) []lab.Edit {
 	t.Helper()
-	var edits []edit
+	var edits []lab.Edit
 	for key, value := range c.settings {
-		edits = append(edits, with(t, key, value))
+		edits = append(edits, lab.With(t, key, value))
 	}
 	return edits
 }
 
 // deployer is a token of a policy, which restrict changes while it lives. It has no other policy, not even default.
 func (p *privileges) deployer(policy string) string {
-	p.t.Helper()
+	p.T.Helper()
 	p.restrict(policy)
-	created, err := p.Vault.Root().Auth().Token().CreateOrphanWithContext(p.t.Context(),
+	created, err := p.Vault.Root().Auth().Token().CreateOrphanWithContext(p.T.Context(),
 		&api.TokenCreateRequest{Policies: []string{"restricted"}, NoDefaultPolicy: true, TTL: "1h"})
-	require.NoError(p.t, err)
+	require.NoError(p.T, err)
 	return created.Auth.ClientToken
 }
 
 func (p *privileges) restrict(policy string) {
-	p.t.Helper()
-	require.NoError(p.t, p.Vault.Root().Sys().PutPolicyWithContext(p.t.Context(), "restricted", policy))
+	p.T.Helper()
+	require.NoError(p.T, p.Vault.Root().Sys().PutPolicyWithContext(p.T.Context(), "restricted", policy))
 }
 
 // phases are a stack's life: created, left as it is, with another payload and another role, refreshed, destroyed.
-func (p *privileges) phases(token string, edits []edit) []func(context.Context) error {
-	up := func(key string, more ...edit) func(context.Context) error {
+func (p *privileges) phases(token string, edits []lab.Edit) []func(context.Context) error {
+	up := func(key string, more ...lab.Edit) func(context.Context) error {
 		return func(ctx context.Context) error {
 			_, err := p.prepare(token, key, append(slices.Clone(edits), more...)).Up(ctx, optup.SuppressProgress())
 			return err
 		}
 	}
-	changed := with(p.t, "workload.tokenTtlSeconds", "600")
+	changed := lab.With(p.T, "workload.tokenTtlSeconds", "600")
 	return []func(context.Context) error{
 		up("one"), up("one"), up("two", changed),
 		func(ctx context.Context) error {
@@ -154,47 +150,47 @@ func (p *privileges) phases(token string, edits []edit) []func(context.Context) 
 
 var phaseNames = []string{"create", "no-op", "update", "refresh", "destroy"}
 
-func (p *privileges) prepare(token, key string, edits []edit) *Stack {
-	p.t.Helper()
-	configured, err := p.Configure(p.t.Context(), Settings{
+func (p *privileges) prepare(token, key string, edits []lab.Edit) *sandbox.Stack {
+	p.T.Helper()
+	configured, err := p.Configure(p.T.Context(), sandbox.Settings{
 		Stack: "dev", Token: token, Credentials: `{"ml_api_key":{"api_key":"` + key + `-of-a-key"}}`, Edit: func(m pulumiconfig.Map) {
 			for _, edit := range edits {
 				edit(m)
 			}
 		},
 	})
-	require.NoError(p.t, err)
+	require.NoError(p.T, err)
 	return configured
 }
 
 // clear takes away what a deployer may have left in Vault, and brings what it needs of others.
 func (p *privileges) clear(cfg *config.Config) {
-	p.t.Helper()
-	ctx, root := p.t.Context(), p.Vault.Root()
+	p.T.Helper()
+	ctx, root := p.T.Context(), p.Vault.Root()
 	if cfg.Vault.CreateMount {
-		require.NoError(p.t, root.Sys().UnmountWithContext(ctx, cfg.Vault.Mount))
+		require.NoError(p.T, root.Sys().UnmountWithContext(ctx, cfg.Vault.Mount))
 	} else {
 		for _, credential := range cfg.Credentials {
 			_, err := root.Logical().DeleteWithContext(ctx, cfg.Vault.Mount+"/metadata/"+cfg.Vault.Prefix+"/"+credential.Name)
-			require.NoError(p.t, err)
+			require.NoError(p.T, err)
 		}
 	}
-	require.NoError(p.t, root.Sys().DisableAuthWithContext(ctx, cfg.Workload.AuthPath))
+	require.NoError(p.T, root.Sys().DisableAuthWithContext(ctx, cfg.Workload.AuthPath))
 	if !*cfg.Workload.CreateAuthBackend {
-		require.NoError(p.t, root.Sys().EnableAuthWithOptionsWithContext(ctx, cfg.Workload.AuthPath, &api.EnableAuthOptions{Type: "jwt"}))
+		require.NoError(p.T, root.Sys().EnableAuthWithOptionsWithContext(ctx, cfg.Workload.AuthPath, &api.EnableAuthOptions{Type: "jwt"}))
 	}
-	require.NoError(p.t, root.Sys().DeletePolicyWithContext(ctx, cfg.AccessName()))
+	require.NoError(p.T, root.Sys().DeletePolicyWithContext(ctx, cfg.AccessName()))
 }
 
 // record lives a stack's life once, by the real CLI and with the deployer's policy and no other, and returns what it asked
 // of Vault.
-func (p *privileges) record(cfg *config.Config, edits []edit) []request {
-	p.t.Helper()
+func (p *privileges) record(cfg *config.Config, edits []lab.Edit) []request {
+	p.T.Helper()
 	p.clear(cfg)
 	token := p.deployer(stack.DeployerPolicy(cfg))
 	p.requests = nil
 	for i, phase := range p.phases(token, edits) {
-		require.NoError(p.t, phase(p.t.Context()), phaseNames[i])
+		require.NoError(p.T, phase(p.T.Context()), phaseNames[i])
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -204,22 +200,22 @@ func (p *privileges) record(cfg *config.Config, edits []edit) []request {
 // replay sends the requests again with a token of another policy, in an empty Vault, and returns the first one that is
 // refused. Any other answer has to be the one of the recording, or the replay would show nothing about it.
 func (p *privileges) replay(cfg *config.Config, recorded []request, policy string) (refused *request) {
-	p.t.Helper()
+	p.T.Helper()
 	p.clear(cfg)
 	client, err := p.Vault.Client(p.deployer(policy))
-	require.NoError(p.t, err)
+	require.NoError(p.T, err)
 	for _, r := range recorded {
-		again, err := http.NewRequestWithContext(p.t.Context(), r.method, p.Vault.Addr()+r.path, bytes.NewReader(r.body))
-		require.NoError(p.t, err)
+		again, err := http.NewRequestWithContext(p.T.Context(), r.method, p.Vault.Addr()+r.path, bytes.NewReader(r.body))
+		require.NoError(p.T, err)
 		again.Header.Set(api.AuthHeaderName, client.Token())
 		again.Header.Set("X-Vault-Request", "true")
 		response, err := client.CloneConfig().HttpClient.Do(again)
-		require.NoError(p.t, err)
-		require.NoError(p.t, response.Body.Close())
+		require.NoError(p.T, err)
+		require.NoError(p.T, response.Body.Close())
 		if response.StatusCode == http.StatusForbidden {
 			return &r
 		}
-		require.Equal(p.t, r.status, response.StatusCode, "%s is answered otherwise than in the recording", r)
+		require.Equal(p.T, r.status, response.StatusCode, "%s is answered otherwise than in the recording", r)
 	}
 	return nil
 }

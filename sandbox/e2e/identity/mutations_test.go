@@ -1,4 +1,4 @@
-package sandbox
+package identity
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ type changes map[string]func(fields map[string]any)
 
 // opened are the rows of a matrix that, while the changes are in place, give more than they should. Rows that are
 // refused for another reason than before are not among them.
-func (l *lab) opened(matrix []row, by changes) (rows []string) {
+func (l *rig) opened(matrix []row, by changes) (rows []string) {
 	for path, change := range by {
 		defer l.mutate(path, change)()
 	}

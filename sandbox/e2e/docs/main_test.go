@@ -1,0 +1,9 @@
+package docs
+
+import (
+	"testing"
+
+	"mlvault/sandbox/e2e/lab"
+)
+
+func TestMain(m *testing.M) { lab.Main(m) }
