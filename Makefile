@@ -11,7 +11,7 @@ SANDBOX = go -C sandbox run ./bootstrap
 FLAGS = -stack "$(STACK)" $(if $(CREDENTIALS),-credentials "$(abspath $(CREDENTIALS))")
 
 # Every module but the slim SDKs, and a command in each of them: $(call each,go -C,vet ./...)
-MODULES = $(dir $(wildcard go.mod */go.mod sandbox/*/go.mod sandbox/generate/*/go.mod tools/*/go.mod))
+MODULES = $(dir $(wildcard go.mod */go.mod sandbox/*/go.mod))
 each = $(foreach module,$(MODULES),$(1) $(module) $(2) &&) true
 
 # Tools, pinned. They are no dependency of a module: nothing of theirs reaches the program.
@@ -94,4 +94,4 @@ generate: ## the slim SDKs under sdks/, from their schemas
 
 # make bench SIZES=1,10,100 leaves the long one out
 bench: ## measure against floors, about 11 minutes, and write the tables of docs/benchmarks.md
-	go -C sandbox run ./bench $(if $(SIZES),-sizes "$(SIZES)") $(if $(ONLY),-only "$(ONLY)")
+	go -C tools run ./bench $(if $(SIZES),-sizes "$(SIZES)") $(if $(ONLY),-only "$(ONLY)")

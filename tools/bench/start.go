@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -72,7 +71,7 @@ func (b *bench) start(ctx context.Context) (string, error) {
 	}
 	programs := []string{b.path("start-floor"), b.path("start-ours")}
 	for i, target := range []string{floorSource, "."} {
-		if _, err := b.goBuild(ctx, goCache(ctx), programs[i], target); err != nil {
+		if _, err := b.goBuild(ctx, b.said(ctx, "go", "env", "GOCACHE"), programs[i], target); err != nil {
 			return "", err
 		}
 	}
@@ -105,17 +104,8 @@ func (b *bench) start(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t.line(fmt.Sprintf("Configuration limit: the program starts with %d credentials of one 32-character value each (`PULUMI_CONFIG` of %d bytes), and with one more the system refuses to start it.", limit, size))
+	t.line(fmt.Sprintf("Configuration limit: %d credentials of one 32-character value each (`PULUMI_CONFIG` of %d bytes). With one more the system refuses to start the program.", limit, size))
 	return t.String(), nil
-}
-
-// goCache is the user's own build cache, for what is built but not measured.
-func goCache(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOCACHE").Output()
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // programConfig is the dev stack's configuration as the engine hands it to a program.

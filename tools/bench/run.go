@@ -7,36 +7,52 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
-// usage is what a process and those that it waited for took. CPU is user and system time together: on a machine that
-// has other work it stays comparable, which the wall clock does not.
+// usage is what a process and its children took. CPU is user and system time together. On a busy machine it stays
+// comparable, and wall time does not.
 type usage struct {
 	Wall, CPU time.Duration
 	RSS       int64 // bytes, of the largest of the processes; 0 where the system does not tell
 }
 
-// measure runs a command and returns what it took. The error holds what the command printed.
-func measure(cmd *exec.Cmd) (usage, []byte, error) {
+// measure runs a command. The error holds what the command printed.
+func measure(cmd *exec.Cmd) (usage, string, error) {
 	var out, said strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &said
 	started := time.Now()
 	err := cmd.Run()
-	taken := usage{Wall: time.Since(started)}
-	if cmd.ProcessState != nil {
-		taken.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-		taken.RSS = peakRSS(cmd.ProcessState)
-	}
+	taken := usageOf(cmd.ProcessState, started)
 	if err != nil {
-		err = fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, said.String())
+		err = fmt.Errorf("%s: %w\n%s%s", strings.Join(cmd.Args, " "), err, out.String(), said.String())
 	}
-	return taken, []byte(out.String()), err
+	return taken, out.String(), err
 }
 
-// least takes the best of each from runs of the same thing: what disturbs a run only ever adds to it.
+func usageOf(state *os.ProcessState, started time.Time) usage {
+	taken := usage{Wall: time.Since(started)}
+	if state == nil {
+		return taken
+	}
+	taken.CPU = state.UserTime() + state.SystemTime()
+	// By name, because Windows has no such field.
+	if used := reflect.Indirect(reflect.ValueOf(state.SysUsage())); used.Kind() == reflect.Struct {
+		if peak := used.FieldByName("Maxrss"); peak.IsValid() && peak.CanInt() {
+			taken.RSS = peak.Int()
+		}
+	}
+	if runtime.GOOS != "darwin" {
+		taken.RSS *= 1024
+	}
+	return taken
+}
+
+// least takes the best of each from runs of the same thing: what disturbs a run only adds to it.
 func least(runs []usage) usage {
 	best := runs[0]
 	for _, run := range runs[1:] {
@@ -45,7 +61,7 @@ func least(runs []usage) usage {
 	return best
 }
 
-// interleave runs each of some measurements n times in turns, so that what else the machine does meets them alike.
+// interleave runs each measurement n times in turns, so that what else the machine does meets them alike.
 func interleave(n int, measurements ...func() (usage, error)) ([]usage, error) {
 	runs := make([][]usage, len(measurements))
 	for range n {
@@ -64,12 +80,12 @@ func interleave(n int, measurements ...func() (usage, error)) ([]usage, error) {
 	return best, nil
 }
 
-// The Automation API takes a Pulumi command and runs several of its commands for one up. To measure the up alone, this
-// program is that command: under the name pulumi it runs the real one and notes what it took.
+// The Automation API runs several commands of the CLI for one up. To measure the up alone, this program is that command:
+// under the name pulumi it runs the real CLI, with settings of its own, and notes what that took.
 const (
-	realCLI  = "MLVAULT_BENCH_CLI"
-	usageLog = "MLVAULT_BENCH_LOG"
-	profile  = "MLVAULT_BENCH_PROFILE" // set by hand: each up writes PREFIX.<pid>.cpu and so on, for go tool pprof
+	realCLI  = "BENCH_CLI"
+	usageLog = "BENCH_LOG"
+	settings = "BENCH_SETTINGS" // words like GOGC=400
 )
 
 type logged struct {
@@ -78,20 +94,16 @@ type logged struct {
 }
 
 func wrapCLI(args []string) int {
-	if prefix := os.Getenv(profile); prefix != "" && firstWord(args) == "up" {
-		args = append(args, "--profiling", prefix)
-	}
 	cmd := exec.CommandContext(context.Background(), os.Getenv(realCLI), args...) //nolint:gosec // G204,G702: the CLI that bench found.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), strings.Fields(os.Getenv(settings))...)
 	started := time.Now()
-	err := cmd.Run()
+	runErr := cmd.Run()
 	if cmd.ProcessState == nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
+		fmt.Fprintln(os.Stderr, "bench:", runErr)
 		return 1
 	}
-	line, err := json.Marshal(logged{Command: firstWord(args), Usage: usage{
-		Wall: time.Since(started), CPU: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), RSS: peakRSS(cmd.ProcessState),
-	}})
+	line, err := json.Marshal(logged{Command: args[0], Usage: usageOf(cmd.ProcessState, started)})
 	if err == nil {
 		err = appendLine(os.Getenv(usageLog), line)
 	}
@@ -100,15 +112,6 @@ func wrapCLI(args []string) int {
 		return 1
 	}
 	return cmd.ProcessState.ExitCode()
-}
-
-func firstWord(args []string) string {
-	for _, arg := range args {
-		if !strings.HasPrefix(arg, "-") {
-			return arg
-		}
-	}
-	return ""
 }
 
 func appendLine(path string, line []byte) (err error) {
@@ -123,7 +126,7 @@ func appendLine(path string, line []byte) (err error) {
 
 // lastOf returns what the newest run of a CLI command took.
 func (b *bench) lastOf(command string) (usage, error) {
-	text, err := os.ReadFile(b.log)
+	text, err := os.ReadFile(b.path("cli.log"))
 	if err != nil {
 		return usage{}, err
 	}
