@@ -2,22 +2,23 @@
 
     python3 -m unittest discover -s job
 
-Only the standard library and the openssl command are needed; without openssl the tests fail rather than skip, because
-certificate verification is half of what they prove. Every secret of the stand-ins contains CANARY, and whatever the
-client prints, raises or shows is searched for it.
+Only the standard library and the openssl command are needed; without openssl the tests fail rather than skip. Every
+secret of the stand-ins contains CANARY, and whatever the client prints, raises or shows is searched for it.
 """
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
+import functools
 import io
 import json
 import os
 import pathlib
 import pprint
 import shutil
-import socket
+import signal
 import ssl
 import subprocess
 import sys
@@ -28,6 +29,7 @@ import traceback
 import unittest
 import urllib.parse
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
 from unittest import mock
@@ -41,60 +43,49 @@ CANARY = "CANARY-5f1c"
 VALUE = f"value-{CANARY}"
 VAULT_TOKEN = f"hvs.{CANARY}"
 MSI_SECRET = f"msi-{CANARY}"
-
 CLIENT_ID = "11111111-2222-3333-4444-555555555555"
 OTHER_CLIENT_ID = "99999999-2222-3333-4444-555555555555"
 AUDIENCE = "api://vault-ml"
-PATH = "secret/data/mlvault/dev/ml_api_key"
-PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-
-certificates: pathlib.Path
-"""Directory of the certificates that setUpModule makes; they live as long as the test run."""
+PATH, OTHER_PATH, LEASED_PATH = "secret/data/mlvault/dev/ml_api_key", "secret/data/mlvault/dev/db", "database/creds/ml"
+LOGIN, REVOKE = "auth/jwt/login", "auth/token/revoke-self"
 
 
-def setUpModule() -> None:
-    global certificates
-    if shutil.which("openssl") is None:
-        raise RuntimeError("the openssl command is missing, and without it TLS verification would go untested")
-    certificates = pathlib.Path(tempfile.mkdtemp(prefix="vault-credentials-"))
-    unittest.addModuleCleanup(shutil.rmtree, certificates)
+@functools.lru_cache(maxsize=None)
+def certificates() -> pathlib.Path:
+    """A directory of certificates that lives as long as the test run: ca.pem, other-ca.pem, and what ca.pem signed."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="vault-credentials-"))
+    atexit.register(shutil.rmtree, folder)
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     for ca in ("ca", "other-ca"):
-        names = ("-keyout", f"{ca}.key", "-out", f"{ca}.pem", "-subj", f"/CN={ca}")
-        openssl("req", "-x509", *NEW_KEY, *names, "-days", "2")
-    make_certificate("server", "IP:127.0.0.1,DNS:localhost,DNS:vault.test")
-    make_certificate("elsewhere", "DNS:elsewhere.test")
-    make_certificate("expired", "IP:127.0.0.1", days=-1)
+        openssl("req", "-x509", *new_key, "-keyout", f"{ca}.key", "-out", f"{ca}.pem", "-subj", f"/CN={ca}", "-days", "2")
+    for name, names, days in (
+        ("server", "IP:127.0.0.1,DNS:localhost,DNS:vault.test", 2),
+        ("elsewhere", "DNS:elsewhere.test", 2),
+        ("expired", "IP:127.0.0.1", -1),
+    ):
+        (folder / f"{name}.ext").write_text(f"subjectAltName={names}\n")
+        openssl("req", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", f"{name}.ext", "-days", str(days))
+        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signing)
+        (folder / f"{name}.pem").write_bytes((folder / f"{name}.crt").read_bytes() + (folder / f"{name}.key").read_bytes())
+    return folder
 
 
-NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+def server_tls(certificate: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates() / f"{certificate}.pem")
+    return context
 
 
-def make_certificate(name: str, alternative_names: str, days: int = 2) -> None:
-    """Make name.pem, certificate and key in one file, signed by ca.pem."""
-    (certificates / f"{name}.ext").write_text(f"subjectAltName={alternative_names}\n")
-    openssl("req", *NEW_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", f"{name}.ext")
-    openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signing, "-days", str(days))
-    (certificates / f"{name}.pem").write_bytes(
-        (certificates / f"{name}.crt").read_bytes() + (certificates / f"{name}.key").read_bytes()
-    )
-
-
-def openssl(*arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=certificates, check=True, capture_output=True)
-
-
-def make_jwt(**claims: str) -> str:
-    """A token in Entra's v1 shape, unsigned: its signature is the canary."""
-    claims = {
-        "aud": AUDIENCE,
-        "iss": "https://sts.windows.net/tenant/",
-        "oid": "the-principal",
-        "tid": "the-tenant",
-        "appid": CLIENT_ID,
-        "private": CANARY,
-        **claims,
-    }
+def make_jwt(**claims: Any) -> str:
+    """A token in Entra's v1 shape, unsigned: its signature is the canary. A claim that is None is left out."""
+    everything = {"aud": AUDIENCE, "iss": "https://sts.windows.net/tenant/", "oid": "the-principal", "tid": "the-tenant"}
+    everything.update({"appid": CLIENT_ID, "private": CANARY, **claims})
+    claims = {name: value for name, value in everything.items() if value is not None}
     parts = (base64.urlsafe_b64encode(json.dumps(part).encode()) for part in ({"alg": "RS256"}, claims))
     return ".".join([*(part.decode().rstrip("=") for part in parts), CANARY])
 
@@ -107,58 +98,49 @@ class Request:
     method: str
     path: str
     query: Dict[str, str]
-    headers: Mapping[str, str]
-    """Header names in lower case."""
+    headers: Mapping[str, str]  # names in lower case
     body: bytes
 
 
 @dataclass
 class Answer:
     status: int = 200
-    body: Any = None
-    """JSON value, or bytes that go out as they are."""
+    body: Any = None  # a JSON value, or bytes that go out as they are
     headers: Tuple[Tuple[str, str], ...] = ()
-    drip: float = 0.0
-    """Seconds between two bytes."""
-    missing: int = 0
-    """Bytes that are announced and never sent."""
 
     def encoded(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
 class Server:
-    """An HTTP server on a free port of loopback that records requests and answers with a function."""
+    """An HTTP server on a free port of loopback that records requests and connections, and answers with a function."""
 
     def __init__(self, answer: Callable[[Request], Answer], certificate: str = "") -> None:
         self.requests: List[Request] = []
+        self.connections = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
             def handle_any(self) -> None:
                 url = urllib.parse.urlsplit(self.path)
-                length = int(self.headers.get("Content-Length", 0))
                 request = Request(
                     method=self.command,
                     path=urllib.parse.unquote(url.path),
                     query=dict(urllib.parse.parse_qsl(url.query)),
                     headers={name.lower(): value for name, value in self.headers.items()},
-                    body=self.rfile.read(length),
+                    body=self.rfile.read(int(self.headers.get("Content-Length", 0))),
                 )
                 outer.requests.append(request)
+                reply = answer(request)
                 with contextlib.suppress(OSError):  # the client may have hung up, which is its right
-                    self.send(answer(request))
-
-            def send(self, reply: Answer) -> None:
-                body = reply.encoded()
-                self.send_response(reply.status)
-                for name, value in reply.headers:
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body) + reply.missing))
-                self.end_headers()
-                for piece in [body[i : i + 1] for i in range(len(body))] if reply.drip else [body]:
-                    self.wfile.write(piece)
-                    time.sleep(reply.drip)
+                    self.send_response(reply.status)
+                    for name, value in (*reply.headers, ("Content-Length", str(len(reply.encoded())))):
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(reply.encoded())
 
             do_GET = do_POST = do_CONNECT = handle_any
 
@@ -167,15 +149,18 @@ class Server:
 
         class QuietServer(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 64
+
+            def process_request(self, *args: Any) -> None:
+                outer.connections += 1
+                super().process_request(*args)
 
             def handle_error(self, request: Any, client_address: Any) -> None:
                 pass
 
         self._server = QuietServer(("127.0.0.1", 0), Handler)
         if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificates / f"{certificate}.pem")
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self._server.socket = server_tls(certificate).wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
@@ -189,7 +174,7 @@ class FakeIdentityEndpoint(Server):
     """Azure ML's managed identity endpoint. answers, when given, come first."""
 
     def __init__(self) -> None:
-        self.token = make_jwt()
+        self.token: Any = make_jwt()
         self.answers: List[Answer] = []
         super().__init__(self.answer)
 
@@ -207,85 +192,103 @@ class FakeVault(Server):
 
     def __init__(self, certificate: str = "server") -> None:
         self.secrets: Dict[str, Dict[str, Any]] = {PATH: {"api_key": VALUE, "endpoint": VALUE}}
-        self.scripted: Dict[str, List[Answer]] = {}
-        self.token_type = "service"
+        self.versions: Dict[str, Any] = {}
+        self.scripted: Dict[str, List[Any]] = {}  # answers, or functions that give one
+        self.token_type, self.token_ttl, self.lease, self.leases = "batch", 900, 3600, 0
+        self.live: List[str] = []
         super().__init__(self.answer, certificate)
 
     def answer(self, request: Request) -> Answer:
         path = request.path[len("/v1/") :]
         if self.scripted.get(path):
-            return self.scripted[path].pop(0)
-        if path == "auth/jwt/login":
-            return Answer(body={"auth": {"client_token": VAULT_TOKEN, "token_type": self.token_type}})
-        if request.headers.get("x-vault-token") != VAULT_TOKEN:
-            return Answer(403, {"errors": ["permission denied"]})
-        if path == "auth/token/revoke-self":
+            scripted = self.scripted[path].pop(0)
+            return scripted() if callable(scripted) else scripted
+        if path == LOGIN:
+            self.live.append(f"{VAULT_TOKEN}-{len(self.asked(LOGIN))}")
+            auth = {"client_token": self.live[-1], "token_type": self.token_type, "lease_duration": self.token_ttl}
+            return Answer(body={"auth": auth})
+        if request.headers.get("x-vault-token") not in self.live:
+            return Answer(403, {"errors": ["permission denied", "invalid token"]})
+        if path == REVOKE:
             return Answer(204, b"")
+        if path == LEASED_PATH:
+            self.leases += 1
+            lease = {"lease_id": f"{path}/{self.leases}", "lease_duration": self.lease, "renewable": True}
+            return Answer(body={**lease, "data": {"username": f"v-job-{self.leases}", "password": VALUE}})
         if path not in self.secrets:
             return Answer(404, {"errors": []})
-        return Answer(body={"data": {"data": self.secrets[path], "metadata": {"version": 1}}})
+        metadata = {"version": self.versions.get(path, 1)}
+        return Answer(body={"data": {"data": self.secrets[path], "metadata": metadata}, "lease_id": ""})
 
     def asked(self, path: str) -> List[Request]:
         return [request for request in self.requests if request.path == f"/v1/{path}"]
 
 
-LOGIN = "auth/jwt/login"
-REVOKE = "auth/token/revoke-self"
+class Clock:
+    """Time for the client alone: the real one and what the test adds; a sleep is recorded and takes no time."""
+
+    def __init__(self) -> None:
+        self.added, self.waits = 0.0, []  # type: float, List[float]
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.added
+
+    def now(self, zone: timezone) -> datetime:
+        return datetime.now(zone) + timedelta(seconds=self.added)
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
 
 
 class TestCase(unittest.TestCase):
-    """A fresh pair of stand-ins, an environment that fits them, and time that does not pass in sleeps."""
+    """A fresh pair of stand-ins, the environment of a job that fits them and nothing else, and a clock."""
 
     def setUp(self) -> None:
         self.identity = FakeIdentityEndpoint()
         self.addCleanup(self.identity.close)
         self.vault = FakeVault()
         self.addCleanup(self.vault.close)
-        self.environ: Dict[str, str] = {
+        self.clock = Clock()
+        job = {
+            "PATH": os.environ["PATH"],
             "VAULT_ADDR": self.vault.url,
             "VAULT_LOGIN_PATH": LOGIN,
             "VAULT_ROLE": "mlvault-dev",
             "VAULT_AUDIENCE": AUDIENCE,
-            "VAULT_CREDENTIALS": PATH,
-            "VAULT_CACERT": str(certificates / "ca.pem"),
+            "VAULT_CREDENTIALS": json.dumps({"ml_api_key": PATH}),
+            "VAULT_CACERT": str(certificates() / "ca.pem"),
             "MSI_ENDPOINT": f"{self.identity.url}/MSI/token",
             "MSI_SECRET": MSI_SECRET,
             "DEFAULT_IDENTITY_CLIENT_ID": CLIENT_ID,
         }
-        self.waits: List[float] = []
-        self.patch(mock.patch.object(vc.time, "sleep", self.sleep))
-        self.patch(mock.patch.dict(os.environ))
-        for variable in PROXY_VARIABLES:
-            os.environ.pop(variable, None)
-
-    real_sleep = staticmethod(time.sleep)
-
-    def sleep(self, seconds: float) -> None:
-        # The stand-ins share the module time with the client; only the client waits on the test's own thread.
-        if threading.current_thread() is threading.main_thread():
-            self.waits.append(seconds)
-        else:
-            TestCase.real_sleep(seconds)
+        self.patch(mock.patch.dict(os.environ, job, clear=True))
+        self.patch(mock.patch.multiple(vc, time=self.clock, datetime=self.clock))
 
     def patch(self, patcher: Any) -> None:
         patcher.start()
         self.addCleanup(patcher.stop)
 
-    def read(self) -> vc.Credentials:
-        return vc.read_credentials(environ=self.environ)
+    def name(self, **paths: str) -> None:
+        os.environ["VAULT_CREDENTIALS"] = json.dumps(paths)
 
-    def refused(self, kind: Type[vc.CredentialsError], *words: str, variables: bool = True) -> None:
-        """Expect kind with each of words in its message, in one line, and no canary in it or anything around it.
+    def client(self, **options: Any) -> vc.VaultCredentials:
+        vault = vc.VaultCredentials(**options)
+        self.addCleanup(vault.close)
+        return vault
 
-        With variables, not in those of the client's stack frames either, which crash reporters show.
-        """
-        with self.assertRaises(vc.CredentialsError) as caught:
+    def hundred(self) -> None:
+        paths = {f"c{number}": f"secret/data/many/c{number}" for number in range(100)}
+        self.vault.secrets.update((path, {"k": VALUE}) for path in paths.values())
+        self.name(**paths)
+
+    def refused(self, kind: Type[BaseException], *words: str, read: Callable[[], Any] = vc.read_credentials) -> None:
+        """Expect kind with each of words in its one line, and no canary in it, its causes or its frames' variables."""
+        with self.assertRaises(kind) as caught:
             try:
-                self.read()
-            except vc.CredentialsError as error:
+                read()
+            except BaseException as error:
                 # Looked at here, because unittest clears the frames of the exceptions that it catches.
-                shown = frames_of_client(error) if variables else ""
-                self.assertEqual([line for line in shown.splitlines() if CANARY in line], [])
+                self.assertEqual([line for line in frames_of_client(error).splitlines() if CANARY in line], [])
                 raise
         error = caught.exception
         self.assertIs(type(error), kind, error)
@@ -293,21 +296,16 @@ class TestCase(unittest.TestCase):
             self.assertIn(word, str(error))
         self.assertNotIn("\n", str(error))
         self.assertNotIn(CANARY, f"{error} {error!r} {error.args}")
-        self.assertIsNone(error.__cause__)
-        self.assertIsNone(error.__context__)
+        self.assertEqual((error.__cause__, error.__context__), (None, None))
 
 
 def frames_of_client(error: BaseException) -> str:
-    """The part of error's traceback that runs in vault_credentials.py, with the variables of each frame.
-
-    The variable environ is left out: it is the environment of the process, which holds MSI_SECRET in any case.
-    """
+    """The part of error's traceback that runs in vault_credentials.py or below, with the variables of each frame."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != vc.__file__:
         trace = trace.tb_next
     assert trace is not None, "the client is not in the traceback"
-    lines = "".join(traceback.TracebackException(type(error), error, trace, capture_locals=True).format()).splitlines()
-    return "\n".join(line for line in lines if not line.strip().startswith("environ = "))
+    return "".join(traceback.TracebackException(type(error), error, trace, capture_locals=True).format())
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -315,125 +313,328 @@ def frames_of_client(error: BaseException) -> str:
 
 class ReadingTest(TestCase):
     def test_a_job_gets_its_credentials_by_name(self) -> None:
-        credentials = self.read()
-        self.assertEqual(credentials["ml_api_key"]["api_key"], VALUE)
+        credentials = vc.read_credentials()
         self.assertEqual(dict(credentials["ml_api_key"]), {"api_key": VALUE, "endpoint": VALUE})
-        self.assertEqual((list(credentials), len(credentials)), (["ml_api_key"], 1))
-
-    def test_the_identity_is_asked_as_azure_ml_wants_it(self) -> None:
-        self.read()
-        (request,) = self.identity.requests
-        self.assertEqual(request.path, "/MSI/token")
-        self.assertEqual(
-            request.query, {"api-version": "2017-09-01", "resource": AUDIENCE, "clientid": CLIENT_ID}
-        )
-        self.assertEqual(request.headers["secret"], MSI_SECRET)
-
-    def test_newer_hosts_are_asked_by_their_own_protocol(self) -> None:
-        del self.environ["MSI_ENDPOINT"]
-        self.environ.update(IDENTITY_ENDPOINT=f"{self.identity.url}/token?x=1", IDENTITY_HEADER=MSI_SECRET)
-        self.read()
-        (request,) = self.identity.requests
-        self.assertEqual(
-            request.query, {"x": "1", "api-version": "2019-08-01", "resource": AUDIENCE, "client_id": CLIENT_ID}
-        )
-        self.assertEqual(request.headers["x-identity-header"], MSI_SECRET)
-
-    def test_azure_ml_goes_before_the_other_endpoint(self) -> None:
-        self.environ.update(IDENTITY_ENDPOINT="http://127.0.0.1:1/", IDENTITY_HEADER="x")
-        self.read()
-        self.assertEqual(len(self.identity.requests), 1)
-
-    def test_an_explicit_client_id_goes_before_the_default_one(self) -> None:
-        self.environ["AZURE_CLIENT_ID"] = OTHER_CLIENT_ID
-        self.identity.token = make_jwt(appid=OTHER_CLIENT_ID.upper())
-        self.read()
-        self.assertEqual(self.identity.requests[0].query["clientid"], OTHER_CLIENT_ID)
-
-    def test_v2_tokens_name_their_client_elsewhere(self) -> None:
-        self.identity.token = make_jwt(appid="", azp=CLIENT_ID)
-        self.read()
-
-    def test_one_login_serves_every_credential(self) -> None:
-        self.vault.secrets["secret/data/mlvault/dev/db"] = {"password": VALUE}
-        self.environ["VAULT_CREDENTIALS"] = f"{PATH}, secret/data/mlvault/dev/db"
-        self.assertEqual(sorted(self.read()), ["db", "ml_api_key"])
+        self.assertEqual((list(credentials), len(credentials["ml_api_key"])), (["ml_api_key"], 2))
         (login,) = self.vault.asked(LOGIN)
         self.assertEqual(login.method, "POST")
         self.assertEqual(json.loads(login.body), {"role": "mlvault-dev", "jwt": self.identity.token})
         self.assertNotIn("x-vault-token", login.headers)
 
-    def test_credentials_can_be_listed_in_json_or_named_or_lie_below_a_mount(self) -> None:
-        for text, mount, name in (
-            (json.dumps([PATH]), "", "ml_api_key"),
-            (json.dumps({"mine": PATH}), "", "mine"),
-            ("mlvault/dev/ml_api_key", "secret/", "ml_api_key"),
-        ):
-            with self.subTest(text):
-                self.environ.update(VAULT_CREDENTIALS=text, VAULT_MOUNT=mount)
-                self.assertEqual(self.read()[name]["api_key"], VALUE)
+    def test_a_job_can_read_some_and_nothing_else_is_asked_for(self) -> None:
+        self.name(ml_api_key=PATH, db=OTHER_PATH)
+        self.assertEqual(list(vc.read_credentials("ml_api_key")), ["ml_api_key"])
+        self.assertEqual(self.vault.asked(OTHER_PATH), [])
+        self.vault.requests.clear()
+        self.refused(vc.SettingsError, "no credential 'x'", read=lambda: vc.read_credentials("x"))
+        self.assertEqual(self.vault.requests, [])
+
+    def test_a_credential_says_its_version_and_path(self) -> None:
+        for stated, version in ((7, 7), (None, None), ("7", None), (True, None), (-1, None), (1.5, None)):
+            self.vault.versions[PATH] = stated
+            credential = vc.read_credentials()["ml_api_key"]
+            self.assertEqual((credential.version, credential.path, credential.expires_at), (version, PATH, None))
+
+    def test_an_answer_without_a_version_is_read_alike(self) -> None:
+        for body in ({"data": {"k": VALUE}}, {"data": {"k": VALUE}, "lease_id": "", "lease_duration": 2764800}):
+            self.vault.scripted[PATH] = [Answer(200, body)]
+            credential = vc.read_credentials()["ml_api_key"]
+            self.assertEqual((dict(credential), credential.version, credential.expires_at), ({"k": VALUE}, None, None))
+
+    def test_the_identity_is_asked_as_azure_ml_wants_it(self) -> None:
+        vc.read_credentials()
+        (request,) = self.identity.requests
+        self.assertEqual((request.path, request.headers["secret"]), ("/MSI/token", MSI_SECRET))
+        self.assertEqual(request.query, {"api-version": "2017-09-01", "resource": AUDIENCE, "clientid": CLIENT_ID})
+
+    def test_azure_ml_goes_before_newer_hosts_which_have_a_protocol_of_their_own(self) -> None:
+        os.environ.update(IDENTITY_ENDPOINT=f"{self.identity.url}/token?x=1", IDENTITY_HEADER=MSI_SECRET)
+        vc.read_credentials()
+        self.assertEqual(self.identity.requests.pop().path, "/MSI/token")
+        del os.environ["MSI_ENDPOINT"]
+        vc.read_credentials()
+        (request,) = self.identity.requests
+        wanted = {"x": "1", "api-version": "2019-08-01", "resource": AUDIENCE, "client_id": CLIENT_ID}
+        self.assertEqual((request.query, request.headers["x-identity-header"]), (wanted, MSI_SECRET))
+
+    def test_an_explicit_client_id_goes_before_the_default_one(self) -> None:
+        os.environ["AZURE_CLIENT_ID"] = OTHER_CLIENT_ID
+        self.identity.token = make_jwt(appid=None, azp=OTHER_CLIENT_ID.upper())  # as v2 tokens name it
+        vc.read_credentials()
+        self.assertEqual(self.identity.requests[0].query["clientid"], OTHER_CLIENT_ID)
+
+    def test_kubernetes_compute_leaves_the_client_id_out_by_saying_so(self) -> None:
+        os.environ["AZURE_CLIENT_ID"] = "none"
+        self.identity.token = make_jwt(appid=OTHER_CLIENT_ID)
+        vc.read_credentials()
+        self.assertNotIn("clientid", self.identity.requests[0].query)
 
     def test_a_path_is_quoted_part_by_part(self) -> None:
         self.vault.secrets["secret/data/a b/c?version=1"] = {"k": VALUE}
-        self.environ["VAULT_CREDENTIALS"] = "secret/data/a b/c?version=1"
-        self.assertEqual(self.read()["c?version=1"]["k"], VALUE)
+        self.name(c="secret/data/a b/c?version=1")
+        self.assertEqual(vc.read_credentials()["c"]["k"], VALUE)
 
-    def test_the_namespace_goes_with_every_call(self) -> None:
-        self.environ["VAULT_NAMESPACE"] = "admin/ml"
-        self.read()
-        self.assertEqual({request.headers.get("x-vault-namespace") for request in self.vault.requests}, {"admin/ml"})
-
-    def test_without_a_namespace_no_header_is_sent(self) -> None:
-        self.read()
+    def test_the_namespace_goes_with_every_call_and_only_where_there_is_one(self) -> None:
+        vc.read_credentials()
         self.assertTrue(all("x-vault-namespace" not in request.headers for request in self.vault.requests))
+        self.vault.requests.clear()
+        os.environ["VAULT_NAMESPACE"] = "admin/ml"
+        vc.read_credentials()
+        self.assertEqual({request.headers.get("x-vault-namespace") for request in self.vault.requests}, {"admin/ml"})
 
     def test_values_may_be_any_json(self) -> None:
         self.vault.secrets[PATH] = {"port": 5432, "hosts": ["a", "b"], "empty": "", "ü": None}
-        self.assertEqual(dict(self.read()["ml_api_key"]), self.vault.secrets[PATH])
+        self.assertEqual(dict(vc.read_credentials()["ml_api_key"]), self.vault.secrets[PATH])
 
     def test_plain_http_to_this_machine_is_allowed(self) -> None:
         vault = FakeVault(certificate="")
         self.addCleanup(vault.close)
         for host in ("127.0.0.1", "localhost"):
-            self.environ["VAULT_ADDR"] = f"http://{host}:{vault.port}/"
-            self.assertEqual(self.read()["ml_api_key"]["api_key"], VALUE)
+            os.environ["VAULT_ADDR"] = f"http://{host}:{vault.port}/"
+            self.assertEqual(vc.read_credentials()["ml_api_key"]["api_key"], VALUE)
 
-    def test_settings_can_be_made_in_code(self) -> None:
-        settings = vc.Settings(
-            address=self.vault.url,
-            login_path=LOGIN,
-            role="r",
-            audience=AUDIENCE,
-            credentials={"key": PATH},
-            ca_file=self.environ["VAULT_CACERT"],
-        )
-        identity = {name: value for name, value in self.environ.items() if not name.startswith("VAULT_")}
-        self.assertEqual(vc.read_credentials(settings, environ=identity)["key"]["api_key"], VALUE)
+    def test_a_hundred_credentials_cost_one_login_and_two_connections(self) -> None:
+        self.hundred()
+        self.assertEqual(len(vc.read_credentials()), 100)
+        self.assertEqual(len(self.vault.asked(LOGIN)), 1)
+        self.assertLessEqual(self.vault.connections + self.identity.connections, 2)
+
+    def test_a_service_token_is_revoked_after_the_last_read_a_refused_one_too(self) -> None:
+        self.vault.token_type = "service"
+        vc.read_credentials()
+        last = self.vault.requests[-1]
+        self.assertEqual((last.method, last.path), ("POST", f"/v1/{REVOKE}"))
+        self.assertEqual(last.headers["x-vault-token"], self.vault.live[-1])
+        self.vault.scripted[PATH] = [Answer(403, {"errors": ["permission denied"]})]
+        self.refused(vc.ReadError)
+        self.assertEqual(len(self.vault.asked(REVOKE)), 2)
+
+    def test_a_batch_token_is_left_to_expire(self) -> None:
+        vc.read_credentials()
+        self.assertEqual(self.vault.asked(REVOKE), [])
+
+    def test_a_failing_revocation_is_no_failure_and_is_tried_once(self) -> None:
+        self.vault.token_type = "service"
+        for status in (400, 403, 503):
+            self.vault.requests.clear()
+            self.vault.scripted[REVOKE] = [Answer(status, {"errors": [CANARY]})] * 2
+            vc.read_credentials()
+            self.assertEqual(len(self.vault.asked(REVOKE)), 1)
+
+
+class LeaseTest(TestCase):
+    """Values with a lease: never used past it, and read again in time by a client that lives."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.name(db=LEASED_PATH)
+
+    def lasts(self, credential: vc.Credential) -> float:
+        assert credential.expires_at is not None
+        return (credential.expires_at - self.clock.now(timezone.utc)).total_seconds()
+
+    def test_a_lease_says_when_it_ends_which_is_with_its_token_at_the_latest(self) -> None:
+        for lease, token, lasts in ((600, 900, 600), (3600, 900, 900), (3600, 0, 3600), (3600, "x", 3600), (10**400, 900, 900)):
+            with self.subTest(lease=lease, token=token):
+                self.vault.lease, self.vault.token_ttl = lease, token  # type: ignore[assignment]
+                credential = vc.read_credentials()["db"]
+                self.assertAlmostEqual(self.lasts(credential), lasts, delta=2)
+                self.assertLessEqual(self.lasts(credential), lasts)
+                self.assertEqual((credential.version, credential["password"]), (None, VALUE))
+
+    def test_reading_once_leaves_the_lease_alive(self) -> None:
+        self.vault.token_type = "service"
+        vc.read_credentials()
+        self.assertEqual(self.vault.asked(REVOKE), [])
+        with vc.VaultCredentials() as vault:
+            vault["db"]
+        self.assertEqual(len(self.vault.asked(REVOKE)), 1)
+
+    def test_a_living_client_reads_again_at_two_thirds_and_no_earlier(self) -> None:
+        vault = self.client(ttl=1)
+        for added, user in ((0, "v-job-1"), (590, "v-job-1"), (20, "v-job-2"), (590, "v-job-2"), (20, "v-job-3")):
+            self.clock.added += added
+            self.assertEqual(vault["db"]["username"], user)
+        self.assertEqual(len(self.vault.asked(LOGIN)), 3)  # a lease lasts as long as its token, so it has a fresh one
+
+    def test_while_the_lease_holds_a_failure_to_renew_is_none_and_after_it_no_value_is_given_out(self) -> None:
+        vault = self.client()
+        vault["db"]
+        self.vault.scripted[LOGIN] = [Answer(503)] * 99
+        self.clock.added = 700
+        self.assertEqual([vault["db"]["username"] for _ in range(20)], ["v-job-1"] * 20)
+        self.assertEqual(len(self.vault.asked(LOGIN)), 2)  # one try, and a pause before the next
+        self.clock.added = 901
+        self.refused(vc.UnreachableError, "503", read=lambda: vault["db"])
+
+    def test_nobody_waits_for_a_renewal_while_the_lease_holds(self) -> None:
+        vault = self.client()
+        vault["db"]
+        self.clock.added = 700
+        with vault._lock:  # as if another thread were asking Vault
+            self.assertEqual(vault["db"]["username"], "v-job-1")
+
+    def test_a_clock_that_was_set_ends_a_lease_too(self) -> None:
+        vault = self.client()
+        vault["db"]
+        with mock.patch.object(vc, "datetime", mock.Mock(now=lambda zone: datetime.now(zone) + timedelta(hours=1))):
+            self.vault.scripted[LOGIN] = self.vault.scripted[LEASED_PATH] = [Answer(503)] * 99
+            self.refused(vc.UnreachableError, read=lambda: vault["db"])
+
+    def test_a_lease_that_is_over_at_once_or_makes_no_sense_is_refused(self) -> None:
+        for duration in (0, -5, True, "600", None, 1.5, [], {}):
+            body = {"lease_id": "a/b", "lease_duration": duration, "data": {"k": VALUE}}
+            self.vault.scripted[LEASED_PATH] = [Answer(200, body)]
+            self.refused(vc.ReadError, "no duration that makes sense")
+
+        def late() -> Answer:
+            self.clock.added += 5
+            return Answer(200, {"lease_id": "a/b", "lease_duration": 4, "data": {"k": VALUE}})
+
+        self.vault.scripted[LEASED_PATH] = [late]
+        self.refused(vc.ReadError, "its lease ended before it could be used")
+
+
+class LivingTest(TestCase):
+    """One client for many reads."""
+
+    def test_twenty_calls_cost_one_login_one_read_and_two_connections(self) -> None:
+        vault = self.client()
+        for _ in range(20):
+            self.assertEqual(vault["ml_api_key"]["api_key"], VALUE)
+        self.assertEqual((len(self.vault.asked(LOGIN)), len(self.vault.asked(PATH))), (1, 1))
+        self.assertEqual((self.vault.connections, self.identity.connections), (1, 1))
+
+    def test_sixteen_threads_cost_one_login_and_two_connections(self) -> None:
+        self.hundred()
+        vault, found, start = self.client(), [], threading.Barrier(16)
+
+        def work() -> None:
+            start.wait()
+            found.extend(vault[name]["k"] for name in vault)
+
+        threads = [threading.Thread(target=work) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(found, [VALUE] * 1600)
+        self.assertEqual((len(self.vault.asked(LOGIN)), len(self.vault.requests)), (1, 101))
+        self.assertEqual((self.vault.connections, self.identity.connections), (1, 1))
+
+    def test_a_rotated_value_is_seen_within_the_caches_time_and_at_once_after_refresh(self) -> None:
+        vault = self.client(ttl=300)
+        vault["ml_api_key"]
+        self.vault.secrets[PATH], self.vault.versions[PATH] = {"api_key": "new"}, 2
+        self.clock.added += 290
+        self.assertEqual(vault["ml_api_key"]["api_key"], VALUE)
+        self.clock.added += 11
+        self.assertEqual((vault["ml_api_key"]["api_key"], vault["ml_api_key"].version), ("new", 2))
+        self.vault.secrets[PATH] = {"api_key": "newer"}
+        self.assertEqual(vault.refresh("ml_api_key")["ml_api_key"]["api_key"], "newer")
+        self.assertEqual(vault["ml_api_key"]["api_key"], "newer")
+
+    def test_an_endpoint_reads_through_rotations_restarts_and_dead_tokens_with_no_failed_read(self) -> None:
+        vault, seen = self.client(ttl=0), []
+        for version in range(1, 200):
+            self.vault.secrets[PATH] = {"api_key": str(version)}
+            if version % 7 == 0:
+                self.vault.live.clear()  # Vault lost its tokens
+                self.clock.added += 60
+            if version % 5 == 0:
+                self.vault.scripted[PATH] = [Answer(503), Answer(500)]
+            seen.append(vault["ml_api_key"]["api_key"])
+        self.assertEqual(seen, [str(version) for version in range(1, 200)])
+
+    def test_a_dead_token_costs_one_login_and_a_policy_that_refuses_no_more_than_that(self) -> None:
+        vault = self.client(ttl=0)
+        vault["ml_api_key"]
+        self.vault.live.clear()
+        self.assertEqual(vault["ml_api_key"]["api_key"], VALUE)
+        self.assertEqual(len(self.vault.asked(LOGIN)), 2)
+        self.vault.scripted[PATH] = [Answer(403)] * 99
+        for _ in range(5):
+            self.refused(vc.ReadError, "does not grant read", read=lambda: vault["ml_api_key"])
+        self.assertEqual(len(self.vault.asked(LOGIN)), 2)
+        self.clock.added += vc.PAUSE + 1
+        self.refused(vc.ReadError, read=lambda: vault["ml_api_key"])
+        self.assertEqual(len(self.vault.asked(LOGIN)), 3)
+
+    def test_a_token_is_replaced_before_it_dies(self) -> None:
+        vault = self.client(ttl=0)
+        vault["ml_api_key"]
+        self.clock.added += 601
+        vault["ml_api_key"]
+        self.assertEqual((len(self.vault.asked(LOGIN)), len(self.vault.asked(PATH))), (2, 2))
+
+    def test_a_connection_that_the_server_closed_is_replaced_at_once(self) -> None:
+        vault = self.client(ttl=0)
+        vault["ml_api_key"]
+        vault._vault.server._kept.wire.socket.shutdown(2)  # type: ignore[union-attr]
+        vault["ml_api_key"]
+        self.assertEqual((self.vault.connections, self.clock.waits), (2, []))
+
+    def test_leaving_the_block_revokes_hangs_up_and_forgets(self) -> None:
+        self.vault.token_type = "service"
+        with vc.VaultCredentials() as vault:
+            self.assertEqual((list(vault), "ml_api_key" in vault, "x" in vault), (["ml_api_key"], True, False))
+            vault["ml_api_key"]
+        self.assertEqual((len(self.vault.asked(REVOKE)), vault._cache, vault._token), (1, {}, None))
+        self.assertEqual(vault.read()["ml_api_key"]["api_key"], VALUE)
+        vault.close()
+        self.assertEqual(len(self.vault.asked(LOGIN)), 2)
+
+    def test_nothing_is_sent_before_the_first_read(self) -> None:
+        with vc.VaultCredentials():
+            pass
+        self.assertEqual(self.identity.requests + self.vault.requests, [])
+
+    def test_a_thread_waits_for_another_no_longer_than_the_deadline(self) -> None:
+        os.environ["VAULT_DEADLINE"] = "0.1"
+        vault = self.client()
+        with vault._lock:
+            self.refused(vc.UnreachableError, "another thread", read=lambda: vault["ml_api_key"])
+
+    @unittest.skipUnless(hasattr(os, "fork"), "Windows has no fork")
+    def test_a_forked_worker_has_a_connection_of_its_own(self) -> None:
+        vault = self.client()
+        vault["ml_api_key"]
+        with vault._lock:  # held in the parent by whoever was reading
+            child = os.fork()
+            if not child:
+                os._exit(0 if vault["ml_api_key"]["api_key"] == VALUE else 1)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.assertEqual(vault.refresh()["ml_api_key"]["api_key"], VALUE)
+        self.assertEqual(self.vault.connections, 2)
+
+
+# --- secrecy ---------------------------------------------------------------------------------------------------------
 
 
 class SecrecyTest(TestCase):
-    def test_printing_shows_names_and_no_value(self) -> None:
-        credentials = self.read()
+    def test_printing_shows_names_and_keys_and_no_value(self) -> None:
+        vault = self.client()
+        credentials = vault.read()
         single = credentials["ml_api_key"]
-        for shown in (f"{credentials} {credentials!r} {single} {single!r}", "%s" % single, pprint.pformat(credentials)):
+        for shown in (f"{credentials} {single} {single!r}", "%s" % single, pprint.pformat(credentials)):
             self.assertNotIn(CANARY, shown)
             self.assertIn("api_key", shown)
+        self.assertNotIn(CANARY, repr(vault) + str(vault))
 
-    def test_json_refuses_credentials(self) -> None:
-        credentials = self.read()
+    def test_json_refuses_a_credential_which_cannot_be_written_to(self) -> None:
+        credentials = vc.read_credentials()
         for thing in (credentials, credentials["ml_api_key"]):
             with self.assertRaises(TypeError):
                 json.dumps(thing)
+        with self.assertRaises(TypeError):
+            credentials["ml_api_key"]["api_key"] = "other"  # type: ignore[index]
 
-    def test_an_unknown_name_or_key_is_answered_with_the_known_ones(self) -> None:
-        credentials = self.read()
+    def test_an_unknown_key_is_answered_with_the_known_ones(self) -> None:
+        credential = vc.read_credentials()["ml_api_key"]
         with self.assertRaises(KeyError) as caught:
-            credentials["other"]
-        self.assertIn("ml_api_key", str(caught.exception))
-        with self.assertRaises(KeyError) as caught:
-            credentials["ml_api_key"]["other"]
-        self.assertIn("api_key", str(caught.exception))
-        self.assertIsNone(credentials.get("other"))
+            credential["other"]
+        self.assertIn("'api_key', 'endpoint'", str(caught.exception))
+        self.assertIsNone(credential.get("other"))
 
     def test_a_server_that_echoes_the_request_does_not_get_it_into_the_message(self) -> None:
         echo = {"errors": [f"bad request: jwt={self.identity.token} token={VAULT_TOKEN} value={VALUE}"]}
@@ -443,42 +644,60 @@ class SecrecyTest(TestCase):
                     self.vault.scripted[path] = [Answer(status, echo)]
                     self.refused(kind)
 
-    def test_a_token_that_no_header_can_carry_is_not_shown(self) -> None:
-        self.environ["MSI_SECRET"] = f"{MSI_SECRET}\n{CANARY}"
-        self.refused(vc.UnreachableError, "malformed")
-        self.environ["MSI_SECRET"] = MSI_SECRET
-        self.vault.scripted[LOGIN] = [Answer(body={"auth": {"client_token": f"{CANARY}\r\n"}})]
-        self.refused(vc.UnreachableError, "malformed")
+    def test_a_token_that_no_header_can_carry_is_not_sent_and_not_shown(self) -> None:
+        for token in (f"{CANARY}\r\nx: y", f"{CANARY} x", f"{CANARY}ü", "", 7, None, {"a": CANARY}):
+            self.vault.scripted[LOGIN] = [Answer(body={"auth": {"client_token": token}})]
+            self.refused(vc.LoginError, "without a token")
+        os.environ["MSI_SECRET"] = f"{MSI_SECRET}\n{CANARY}"
+        self.refused(vc.IdentityError, "cannot be sent")
 
-    def test_the_token_of_a_service_is_revoked_after_the_last_read(self) -> None:
-        self.read()
-        last = self.vault.requests[-1]
-        self.assertEqual((last.method, last.path), ("POST", f"/v1/{REVOKE}"))
-        self.assertEqual(last.headers["x-vault-token"], VAULT_TOKEN)
+    def test_ctrl_c_leaves_without_tokens_or_environment_wherever_it_comes(self) -> None:
+        real = {name: getattr(vc._Wire, name) for name in ("readinto", "sendall")}
+        interrupted = 0
+        for place, name in (
+            (vc._Wire, "readinto"),
+            (vc._Wire, "sendall"),
+            (vc, "_parse_object"),
+            (vc, "_checked"),
+            (vc, "_Token"),
+            (vc, "_public"),
+            (vc, "_Answer"),
+            (vc, "Credential"),
+        ):
+            for turn in range(4):
+                calls, whole = [], real.get(name, getattr(place, name))
 
-    def test_the_token_is_revoked_after_a_refused_read_too(self) -> None:
-        self.vault.scripted[PATH] = [Answer(403, {"errors": ["permission denied"]})]
-        self.refused(vc.ReadError)
-        self.assertEqual(len(self.vault.asked(REVOKE)), 1)
+                def interrupt(*arguments: Any, **named: Any) -> Any:
+                    calls.append(arguments)
+                    if len(calls) > turn:
+                        raise KeyboardInterrupt
+                    return whole(*arguments, **named)
 
-    def test_a_batch_token_is_left_to_expire(self) -> None:
-        self.vault.token_type = "batch"
-        self.read()
-        self.assertEqual(self.vault.asked(REVOKE), [])
+                with self.subTest(name=name, turn=turn), mock.patch.object(place, name, interrupt):
+                    with contextlib.suppress(AssertionError):  # fewer calls than turns
+                        with self.assertRaises(KeyboardInterrupt):
+                            vc.read_credentials()
+                        calls.clear()
+                        self.refused(KeyboardInterrupt)
+                        interrupted += 1
+        self.assertGreaterEqual(interrupted, 20)
 
-    def test_a_refused_or_failing_revocation_is_no_failure_and_is_tried_once(self) -> None:
-        for status in (400, 403, 503):
-            with self.subTest(status):
-                self.vault.requests.clear()
-                self.vault.scripted[REVOKE] = [Answer(status, {"errors": [CANARY]})] * 2
-                self.read()
-                self.assertEqual(len(self.vault.asked(REVOKE)), 1)
+    def test_a_real_ctrl_c_in_the_middle_of_an_answer(self) -> None:
+        def interrupt() -> Answer:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+            return Answer(500)
 
-    def test_nothing_is_written_to_the_streams(self) -> None:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            self.read()
-        self.assertEqual((out.getvalue(), err.getvalue()), ("", ""))
+        self.vault.scripted[PATH] = [interrupt]
+        self.refused(KeyboardInterrupt)
+
+    def test_http_clients_debugging_prints_nothing_of_ours(self) -> None:
+        self.vault.token_type = "service"
+        out = io.StringIO()
+        with mock.patch.object(vc.http.client.HTTPConnection, "debuglevel", 1), contextlib.redirect_stdout(out):
+            with contextlib.redirect_stderr(out):
+                vc.read_credentials()
+        self.assertEqual(out.getvalue(), "")
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
@@ -488,16 +707,22 @@ class SettingsTest(TestCase):
     """One valid environment; each case breaks one thing."""
 
     def test_each_wrong_setting_is_named_and_nothing_is_sent(self) -> None:
-        not_pem = certificates / "not.pem"
+        not_pem = certificates() / "not.pem"
         not_pem.write_text("nothing")
+        form, clean = "VAULT_CREDENTIALS is not a JSON object", "not a clean API path"
         cases: Tuple[Tuple[str, Optional[str], str], ...] = (
             ("VAULT_ADDR", None, "VAULT_ADDR is not set"),
             ("VAULT_ADDR", "vault.example.com:8200", "VAULT_ADDR is not a URL"),
             ("VAULT_ADDR", "https://vault:port", "VAULT_ADDR is not a URL"),
+            ("VAULT_ADDR", "https://vault:99999", "VAULT_ADDR is not a URL"),
             ("VAULT_ADDR", "https://[::1", "VAULT_ADDR is not a URL"),
             ("VAULT_ADDR", "file:///etc/passwd", "VAULT_ADDR is not a URL"),
+            ("VAULT_ADDR", "https://vault.example.com/a b", "cannot be sent"),
             ("VAULT_ADDR", "http://vault.example.com:8200", "plain http to vault.example.com"),
             ("VAULT_ADDR", "http://127.0.0.1.example.com", "plain http to 127.0.0.1.example.com"),
+            ("VAULT_ADDR", "http://169.254.169.254", "plain http to 169.254.169.254"),
+            ("VAULT_ADDR", "https://vault.example.com/v1", "VAULT_ADDR ends in /v1"),
+            ("VAULT_ADDR", "https://vault.example.com/proxy/v1/", "VAULT_ADDR ends in /v1"),
             ("VAULT_ADDR", f"https://user:{CANARY}@vault.example.com", "more than scheme, host, port and path"),
             ("VAULT_ADDR", f"https://vault.example.com?token={CANARY}", "more than scheme, host, port and path"),
             ("VAULT_LOGIN_PATH", None, "VAULT_LOGIN_PATH is not set"),
@@ -505,498 +730,279 @@ class SettingsTest(TestCase):
             ("VAULT_LOGIN_PATH", "auth/../sys/login", "not like auth/jwt/login"),
             ("VAULT_ROLE", None, "VAULT_ROLE is not set"),
             ("VAULT_AUDIENCE", " ", "VAULT_AUDIENCE is not set"),
-            ("VAULT_CREDENTIALS", None, "VAULT_CREDENTIALS is empty"),
-            ("VAULT_CREDENTIALS", "[]", "neither a list of API paths nor an object"),
-            ("VAULT_CREDENTIALS", "[1]", "neither a list of API paths nor an object"),
-            ("VAULT_CREDENTIALS", '{"a": ', "neither a list of API paths nor an object"),
-            ("VAULT_CREDENTIALS", f'{{"": "{PATH}"}}', "has no name"),
-            ("VAULT_CREDENTIALS", "ml_api_key", "is not an API path"),
-            ("VAULT_CREDENTIALS", f"v1/{PATH}", "not a clean API path"),
-            ("VAULT_CREDENTIALS", "secret/data/../../sys/raw", "not a clean API path"),
-            ("VAULT_CREDENTIALS", "a/data/x,b/data/x", "two entries called 'x'"),
+            ("VAULT_CREDENTIALS", None, form),
+            ("VAULT_CREDENTIALS", "{}", form),
+            ("VAULT_CREDENTIALS", PATH, form),
+            ("VAULT_CREDENTIALS", f'["{PATH}"]', form),
+            ("VAULT_CREDENTIALS", '[["a", "b/c"]]', form),
+            ("VAULT_CREDENTIALS", '{"a": ', form),
+            ("VAULT_CREDENTIALS", '{"a": ' + "[" * 100000, form),
+            ("VAULT_CREDENTIALS", f'{{"": "{PATH}"}}', "is empty or cannot be printed"),
+            ("VAULT_CREDENTIALS", f'{{"a\\n": "{PATH}"}}', "is empty or cannot be printed"),
+            ("VAULT_CREDENTIALS", f'{{"a": "{PATH}", "a": "{OTHER_PATH}"}}', "two entries called 'a'"),
+            ("VAULT_CREDENTIALS", '{"a": 1}', clean),
+            ("VAULT_CREDENTIALS", '{"a": {"b": "c/d"}}', clean),
+            ("VAULT_CREDENTIALS", '{"a": "ml_api_key"}', clean),
+            ("VAULT_CREDENTIALS", f'{{"a": "v1/{PATH}"}}', clean),
+            ("VAULT_CREDENTIALS", '{"a": "secret/data/../../sys/raw"}', clean),
             ("VAULT_NAMESPACE", "a\nb", "VAULT_NAMESPACE"),
-            ("VAULT_CACERT", "/nowhere/ca.pem", "cannot be read: No such file"),
+            ("VAULT_CACERT", "/nowhere/ca.pem", "cannot be read"),
             ("VAULT_CACERT", str(not_pem), "holds no certificate"),
             ("VAULT_TIMEOUT", "soon", "VAULT_TIMEOUT is not a number of seconds"),
+            ("VAULT_TIMEOUT", "\u0661", "VAULT_TIMEOUT is not a number of seconds"),
             ("VAULT_DEADLINE", "0", "VAULT_DEADLINE is not a number of seconds"),
             ("VAULT_DEADLINE", "inf", "VAULT_DEADLINE is not a number of seconds"),
+            ("VAULT_DEADLINE", "9" * 5000, "VAULT_DEADLINE is not a number of seconds"),
+            ("VAULT_LOGIN", "azure", "VAULT_LOGIN is 'azure'"),
         )
-        valid = dict(self.environ)
         for variable, value, message in cases:
-            with self.subTest(variable=variable, value=value):
-                self.environ = dict(valid)
-                self.environ.pop(variable, None)
+            with self.subTest(variable=variable, value=value and value[:40]), mock.patch.dict(os.environ):
+                os.environ.pop(variable, None)
                 if value is not None:
-                    self.environ[variable] = value
-                # Not the variables: a secret that somebody put into an address was no secret in the environment either.
-                self.refused(vc.SettingsError, message, variables=False)
+                    os.environ[variable] = value
+                self.refused(vc.SettingsError, message)
         self.assertEqual(self.identity.requests + self.vault.requests, [])
 
     def test_every_problem_is_reported_at_once(self) -> None:
-        self.environ.update(VAULT_ADDR="", VAULT_ROLE="", VAULT_TIMEOUT="x")
-        self.refused(vc.SettingsError, "VAULT_ADDR", "VAULT_ROLE", "VAULT_TIMEOUT")
+        os.environ.update(VAULT_ADDR="", VAULT_ROLE="", VAULT_TIMEOUT="x", VAULT_CREDENTIALS="[]", VAULT_CACERT="/x")
+        names = ("VAULT_ADDR", "VAULT_ROLE", "VAULT_TIMEOUT", "VAULT_CREDENTIALS", "VAULT_CACERT")
+        self.refused(vc.SettingsError, *names)
+
+    def test_what_is_ignored_makes_no_difference(self) -> None:
+        os.environ.update(VAULT_TOKEN=CANARY, VAULT_SKIP_VERIFY="true", VAULT_MOUNT="x")
+        self.assertEqual(vc.read_credentials()["ml_api_key"]["api_key"], VALUE)
+        self.assertNotIn(CANARY, [request.headers.get("x-vault-token") for request in self.vault.requests])
 
 
 class IdentityTest(TestCase):
-    def assert_nothing_sent(self) -> None:
-        self.assertEqual(self.identity.requests + self.vault.requests, [])
+    def refused(self, kind: Any, *words: str, asked: int = 0, **named: Any) -> None:
+        """Expect a refusal before anything is sent to Vault, after so many questions for a token."""
+        self.identity.requests.clear()
+        super().refused(kind, *words, **named)
+        self.assertEqual((len(self.identity.requests), self.vault.requests), (asked, []))
 
-    def test_outside_azure_ml_there_is_no_identity(self) -> None:
-        del self.environ["MSI_SECRET"]
-        self.refused(vc.IdentityError, "no managed identity here", "run inside an Azure ML job")
-        self.assert_nothing_sent()
+    def test_on_a_laptop_the_first_error_says_that_there_is_no_identity_and_what_to_do(self) -> None:
+        with mock.patch.dict(os.environ, clear=True):
+            self.refused(vc.IdentityError, "no managed identity here", "run inside an Azure ML job", "VAULT_LOGIN=az-cli")
+        del os.environ["MSI_SECRET"]
+        self.refused(vc.IdentityError, "no managed identity here")
 
     def test_without_a_client_id_nothing_is_asked_because_a_users_token_could_come_back(self) -> None:
-        del self.environ["DEFAULT_IDENTITY_CLIENT_ID"]
-        self.refused(vc.IdentityError, "a user's token", "AZURE_CLIENT_ID")
-        self.assert_nothing_sent()
+        for variable, value in (("X", ""), ("DEFAULT_IDENTITY_CLIENT_ID", "clientid"), ("AZURE_CLIENT_ID", "None")):
+            with mock.patch.dict(os.environ, {variable: value}):
+                if not value:
+                    del os.environ["DEFAULT_IDENTITY_CLIENT_ID"]
+                expected = f"{value!r} and not a client id" if value else "AZURE_CLIENT_ID is not set"
+                self.refused(vc.IdentityError, expected, "a user's token", "attach the job identity")
 
-    def test_azure_mls_placeholder_counts_as_no_client_id(self) -> None:
-        self.environ["DEFAULT_IDENTITY_CLIENT_ID"] = "clientid"
-        self.refused(vc.IdentityError, "'clientid' and not a client id", "attach the job identity")
-        self.assert_nothing_sent()
+    def test_the_endpoint_must_be_plain_http_on_this_machine_or_link_local(self) -> None:
+        for endpoint in (
+            "file:///etc/passwd",
+            "https://127.0.0.1/",
+            "http://10.0.0.1/token",
+            "http://identity.example.com/",
+            "http://127.0.0.1.example.com/",
+            f"http://user:{CANARY}@127.0.0.1/",
+            "http://127.0.0.1:port/",
+            "http://[::1",
+            "http://127.0.0.1/\u00e4",
+            "127.0.0.1",
+        ):
+            with self.subTest(endpoint), mock.patch.dict(os.environ, MSI_ENDPOINT=endpoint):
+                self.refused(vc.IdentityError, "not plain http to this machine or a link-local address")
+        for endpoint in ("http://169.254.128.1:2377/x", "http://[fe80::1]/", "http://[::1]:1/", "http://localhost/"):
+            with mock.patch.dict(os.environ, MSI_ENDPOINT=endpoint):
+                self.client()
 
-    def test_a_token_of_somebody_else_never_reaches_vault(self) -> None:
-        self.identity.token = make_jwt(appid=OTHER_CLIENT_ID)
-        self.refused(vc.IdentityError, f"of client {OTHER_CLIENT_ID} instead of {CLIENT_ID}")
-        self.assertEqual(self.vault.requests, [])
+    def test_a_token_that_is_not_the_jobs_or_not_for_vault_never_reaches_vault(self) -> None:
+        opaque = "without a token that can be read"
+        for token, words in (
+            (make_jwt(appid=OTHER_CLIENT_ID), f"of client {OTHER_CLIENT_ID} instead of {CLIENT_ID}"),
+            (make_jwt(scp="user_impersonation"), "of a user"),
+            (make_jwt(appid=None), "names no application"),
+            (make_jwt(appid=""), "names no application"),
+            (make_jwt(appid=7), "names no application"),
+            (make_jwt(appid=f"x\n{CANARY}"), "names no application"),
+            (make_jwt(aud="https://management.azure.com/"), "for https://management.azure.com/ and not for"),
+            (make_jwt(aud=AUDIENCE + "/"), "workload.audience"),
+            (make_jwt(aud=None), "and not for"),
+            (make_jwt(aud={"a": CANARY}), "and not for"),
+            *((token, opaque) for token in (f"opaque-{CANARY}", f"a.\u00e9.{CANARY}", f"a.W10.{CANARY}", f"a.!.{CANARY}")),
+            *((token, opaque) for token in (None, 7, "", "a.b", [CANARY], {"a": CANARY}, make_jwt() + "\n", "a.e30.b")),
+        ):
+            with self.subTest(words, token=token):
+                self.identity.token = token
+                self.refused(vc.IdentityError, words, asked=1)
+        os.environ["AZURE_CLIENT_ID"] = "none"
+        self.identity.token = make_jwt(scp="user_impersonation")
+        self.refused(vc.IdentityError, "of a user", "instead of a managed identity", asked=1)
 
     def test_an_identity_that_is_not_attached_is_explained_and_not_retried(self) -> None:
-        self.identity.answers = [Answer(400, {"message": CANARY})]
-        self.refused(vc.IdentityError, "status 400", CLIENT_ID, AUDIENCE, "attached to the compute")
-        self.assertEqual(len(self.identity.requests), 1)
+        for answer in (Answer(400, {"message": CANARY}), Answer(302, headers=(("Location", self.vault.url),))):
+            self.identity.answers = [answer]
+            status = f"status {answer.status}"
+            self.refused(vc.IdentityError, status, CLIENT_ID, AUDIENCE, "attached to the compute", asked=1)
 
-    def test_a_passing_failure_is_retried(self) -> None:
-        self.identity.answers = [Answer(500), Answer(429), Answer(503)]
-        self.read()
-        self.assertEqual(len(self.identity.requests), 4)
-
-    def test_a_lasting_failure_is_explained(self) -> None:
+    def test_a_passing_failure_is_retried_and_a_lasting_one_explained(self) -> None:
         self.identity.answers = [Answer(500, CANARY)] * 99
-        self.refused(vc.UnreachableError, "managed identity endpoint", "500")
-        self.assertEqual(len(self.identity.requests), vc.ATTEMPTS)
+        self.refused(vc.UnreachableError, "managed identity endpoint", "500", asked=vc.ATTEMPTS)
+        self.identity.answers = [Answer(500), Answer(429), Answer(503)]
+        vc.read_credentials()
 
-    def test_an_answer_without_a_token_is_refused(self) -> None:
-        for body in ({}, {"access_token": ""}, {"access_token": 7}, [CANARY], CANARY.encode()):
-            with self.subTest(body):
-                self.identity.answers = [Answer(200, body)]
-                self.refused(vc.IdentityError, "without a token")
+    def test_the_azure_cli_is_asked_only_when_told_to_and_gives_a_persons_token(self) -> None:
+        person = make_jwt(appid="04b07795-8ddb-461a-bbee-02f9e1bf7b46", scp="user_impersonation", oid="a-person")
+        with self.azure_cli(f'echo "$@" > "$0.args"; echo {person}') as az:
+            vc.read_credentials(login="az-cli")
+            self.assertEqual(json.loads(self.vault.asked(LOGIN)[0].body)["jwt"], person)
+            self.assertIn(f"account get-access-token --query accessToken -o tsv --resource {AUDIENCE}", az.args())
+            for variable in ("MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID"):
+                del os.environ[variable]
+            os.environ["VAULT_LOGIN"] = "az-cli"
+            vc.read_credentials()
+        self.assertEqual(self.identity.requests, [])
 
-    def test_a_redirect_does_not_take_the_secret_along(self) -> None:
-        self.identity.answers = [Answer(302, headers=(("Location", f"{self.vault.url}/{CANARY}"),))]
-        self.refused(vc.IdentityError, "status 302")
-        self.assertEqual(self.vault.requests, [])
+    def test_what_the_azure_cli_lacks_is_said(self) -> None:
+        os.environ["VAULT_LOGIN"] = "az-cli"
+        for script, kind, words in (
+            (f"echo Please run 'az login' {CANARY} >&2; exit 1", vc.IdentityError, "run `az login`"),
+            (f"echo AADSTS65001: {CANARY} >&2; exit 1", vc.IdentityError, "AADSTS65001: see docs/operate.md"),
+            (f"echo {make_jwt(aud='https://graph.microsoft.com')}", vc.IdentityError, "and not for"),
+            (f"printf '\\377{CANARY}'", vc.IdentityError, "without a token"),
+            ("exec sleep 20", vc.UnreachableError, "no token in time"),
+        ):
+            with self.subTest(script), self.azure_cli(script):
+                os.environ["VAULT_DEADLINE"] = "0.3" if "sleep" in script else "60"
+                self.refused(kind, words)
+        with mock.patch.dict(os.environ, PATH="/nowhere"):
+            self.refused(vc.IdentityError, "az cannot be run")
 
-    def test_nobody_listening_is_explained(self) -> None:
-        self.environ["MSI_ENDPOINT"] = f"http://127.0.0.1:{closed_port()}/"
-        self.refused(vc.UnreachableError, "managed identity endpoint", "connection was refused")
-        self.assertEqual(len(self.waits), vc.ATTEMPTS - 1)
+    @contextlib.contextmanager
+    def azure_cli(self, script: str) -> Any:
+        """An `az` on PATH that runs a shell script; args() is what it was called with."""
+        with tempfile.TemporaryDirectory() as folder:
+            az = pathlib.Path(folder, "az")
+            az.write_text(f"#!/bin/sh\n{script}\n")
+            az.chmod(0o700)
+            with mock.patch.dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"):
+                yield mock.Mock(args=az.with_suffix(".args").read_text)
 
-    def test_an_endpoint_that_is_no_url_is_refused(self) -> None:
-        self.environ["MSI_ENDPOINT"] = "file:///etc/passwd"
-        self.refused(vc.IdentityError, "not an http:// URL")
+    def test_any_function_from_the_audience_to_a_token_will_do(self) -> None:
+        asked: List[str] = []
+        vc.read_credentials(login=lambda audience: asked.append(audience) or make_jwt(appid=OTHER_CLIENT_ID))
+        self.assertEqual((asked, self.identity.requests), ([AUDIENCE], []))
+        self.vault.requests.clear()
 
-    def test_tokens_in_no_known_shape_are_left_to_vault(self) -> None:
-        for token in (f"opaque-{CANARY}", f"a.é.{CANARY}", f"a.W10.{CANARY}", f"a.!.{CANARY}"):
-            with self.subTest(token):
-                self.identity.token = token
-                self.read()
+        def broken(audience: str) -> str:
+            raise RuntimeError(f"no luck {CANARY}")
+
+        for login, words in ((broken, "raised RuntimeError"), (lambda audience: CANARY, "without a token")):
+            self.refused(vc.IdentityError, words, read=lambda: vc.read_credentials(login=login))
 
 
 class LoginTest(TestCase):
     def test_each_refusal_is_explained_and_not_retried(self) -> None:
         # The texts are those of vault-plugin-auth-jwt 0.25 and hashicorp/cap 0.11, canaries apart.
-        cases = (
+        for text, advice in (
             ("error validating token: invalid audience (aud) claim: audience claim does not match", "wrong audience"),
             ("audience claim found in JWT but no audiences bound to the role", "bound to no audience"),
             ("error validating token: invalid issuer (iss) claim", "trusts another issuer"),
-            ('error validating claims: claim "oid" does not match any associated bound claim values', "bind oid"),
+            ('error validating claims: claim "oid" does not match any associated bound claim values', "principalIds"),
             ('role "mlvault-dev" could not be found', "no such role"),
             ("error validating token: invalid expiration time (exp) claim: token is expired", "clocks"),
             ("error validating token: invalid not before (nbf) claim: token not yet valid", "clocks"),
             ("error validating token: invalid issued at (iat) claim: token issued in the future", "clocks"),
-            ("error validating token: error verifying token signature: failed", "none of the trusted keys"),
+            ("error validating token: error verifying token signature: failed", "no trusted key"),
             ("error configuring token validator: no keys", "run pulumi up"),
             ("could not load configuration", "run pulumi up"),
-            ("something new", "status 400 for a reason not known here"),
-        )
-        for text, advice in cases:
+            ("something new", "compare login path, VAULT_NAMESPACE, role"),
+        ):
             with self.subTest(text):
                 self.vault.requests.clear()
                 self.vault.scripted[LOGIN] = [Answer(400, {"errors": [f"{text} {CANARY}"]})]
-                self.refused(vc.LoginError, LOGIN, "'mlvault-dev'", advice)
+                claims = (f"aud={AUDIENCE}", "oid=the-principal", "tid=the-tenant", "iss=https://sts.windows.net/tenant/")
+                self.refused(vc.LoginError, LOGIN, "'mlvault-dev'", "status 400", advice, *claims)
                 self.assertEqual(len(self.vault.requests), 1)
-
-    def test_a_refusal_says_what_the_token_claims(self) -> None:
-        self.vault.scripted[LOGIN] = [Answer(400, {"errors": ["invalid audience (aud) claim"]})]
-        self.refused(vc.LoginError, f"aud={AUDIENCE}", "oid=the-principal", "tid=the-tenant", "iss=https://sts.windows")
-
-    def test_permission_denied_points_at_path_role_and_identity(self) -> None:
-        for status in (403, 404):
-            self.vault.scripted[LOGIN] = [Answer(status, {"errors": ["permission denied"]})]
-            self.refused(vc.LoginError, f"status {status}", "login path or VAULT_NAMESPACE", "role", "audience", "oid")
-
-    def test_an_answer_without_a_token_is_refused(self) -> None:
-        bodies: List[Any] = [{}, {"auth": None}, {"auth": {"client_token": ""}}, [], b"<html>portal</html>"]
-        for body in bodies:
-            with self.subTest(body):
-                self.vault.scripted[LOGIN] = [Answer(200, body)]
-                self.refused(vc.LoginError, "without a token")
 
 
 class ReadRefusalTest(TestCase):
-    def test_a_policy_that_does_not_grant_the_path_is_explained_and_not_retried(self) -> None:
-        self.vault.scripted[PATH] = [Answer(403, {"errors": ["permission denied"]})]
-        self.refused(vc.ReadError, "'ml_api_key'", PATH, "policy of role 'mlvault-dev'")
-        self.assertEqual(len(self.vault.asked(PATH)), 1)
-
-    def test_a_missing_credential_is_explained(self) -> None:
-        del self.vault.secrets[PATH]
-        self.refused(vc.ReadError, PATH, "there is none, or its latest version was deleted")
-
-    def test_a_deleted_version_counts_as_missing(self) -> None:
-        gone = {"data": {"data": None, "metadata": {"deletion_time": "2030-01-01T00:00:00Z"}}}
-        self.vault.scripted[PATH] = [Answer(404, gone)]
-        self.refused(vc.ReadError, "deleted")
-
-    def test_a_version_1_mount_is_not_mistaken_for_a_credential(self) -> None:
-        bodies: List[Any] = [{"api_key": VALUE}, {"data": {"k": VALUE}}, {"data": VALUE, "metadata": {}}, [VALUE]]
-        for body in [*({"data": body} for body in bodies), [VALUE]]:
-            with self.subTest(body):
-                self.vault.scripted[PATH] = [Answer(200, body)]
-                self.refused(vc.ReadError, "version 1")
+    def test_each_refusal_is_explained_and_not_retried(self) -> None:
+        gone = {"data": {"data": None, "metadata": {"deletion_time": "2030-01-01T00:00:00Z", "version": 3}}}
+        for answer, advice in (
+            (Answer(403, {"errors": ["permission denied"]}), "policy of role 'mlvault-dev' does not grant read"),
+            (Answer(404, {"errors": []}), "there is none"),
+            (Answer(404, gone), "its latest version was deleted"),
+            (Answer(200, gone), "its latest version was deleted"),
+            (Answer(405, {"errors": [CANARY]}), "Vault answered 405"),
+            (Answer(200, b"<html>portal</html>"), "VAULT_ADDR is Vault itself"),
+        ):
+            with self.subTest(advice):
+                self.vault.requests.clear()
+                self.vault.scripted[PATH] = [answer]
+                self.refused(vc.ReadError, "'ml_api_key'", PATH, advice)
+                self.assertEqual(len(self.vault.asked(PATH)), 1)
 
     def test_one_refused_credential_of_two_means_none(self) -> None:
-        self.environ["VAULT_CREDENTIALS"] = f"{PATH},secret/data/mlvault/dev/other"
+        self.name(ml_api_key=PATH, other=OTHER_PATH)
         self.refused(vc.ReadError, "'other'")
-
-
-# --- the network -----------------------------------------------------------------------------------------------------
-
-
-def closed_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-class RetryTest(TestCase):
-    def test_passing_failures_are_retried_wherever_they_happen(self) -> None:
-        for path in (LOGIN, PATH):
-            with self.subTest(path):
-                self.vault.requests.clear()
-                self.vault.scripted[path] = [Answer(500), Answer(502), Answer(503), Answer(429)]
-                self.assertEqual(self.read()["ml_api_key"]["api_key"], VALUE)
-                self.assertEqual(len(self.vault.asked(path)), 5)
-
-    def test_waits_double_and_are_jittered_up_to_a_limit(self) -> None:
-        self.vault.scripted[LOGIN] = [Answer(500)] * 99
-        self.refused(vc.UnreachableError, "kept answering 500")
-        self.assertEqual(len(self.vault.requests), vc.ATTEMPTS)
-        for attempt, wait in enumerate(self.waits):
-            longest = min(vc.LONGEST_WAIT, vc.FIRST_WAIT * 2**attempt)
-            self.assertTrue(longest / 2 <= wait <= longest, self.waits)
-
-    def test_the_server_says_how_long_to_wait_in_seconds_or_as_a_date(self) -> None:
-        date = "Fri, 01 Jan 2100 00:00:00 GMT"
-        with mock.patch.object(vc.time, "time", lambda: 4102444800.0 - 20):
-            self.vault.scripted[LOGIN] = [
-                Answer(429, headers=(("Retry-After", value),)) for value in ("30", date, "soon", "-5")
-            ]
-            self.read()
-        self.assertEqual([round(wait) for wait in self.waits[:2]], [30, 20])
-        self.assertTrue(all(wait <= vc.LONGEST_WAIT for wait in self.waits[2:]))
-
-    def test_a_wait_that_would_pass_the_deadline_is_not_begun(self) -> None:
-        self.vault.scripted[LOGIN] = [Answer(429, headers=(("Retry-After", "600"),))]
-        self.refused(vc.UnreachableError, "429")
-        self.assertEqual((self.waits, len(self.vault.requests)), ([], 1))
-
-    def test_a_sealed_vault_is_retried_and_then_named(self) -> None:
-        self.vault.scripted[LOGIN] = [Answer(503, {"errors": ["Vault is sealed"]})] * 99
-        self.refused(vc.UnreachableError, "is sealed", "unseal")
-        self.assertEqual(len(self.vault.requests), vc.ATTEMPTS)
-
-    def test_too_many_requests_is_named(self) -> None:
-        self.vault.scripted[PATH] = [Answer(429)] * 99
-        self.refused(vc.UnreachableError, "too many requests")
-
-    def test_an_unreachable_host_is_retried_and_explained(self) -> None:
-        self.environ["VAULT_ADDR"] = f"https://127.0.0.1:{closed_port()}"
-        self.refused(vc.UnreachableError, "cannot reach Vault", "connection was refused", "network")
-        self.assertEqual(len(self.waits), vc.ATTEMPTS - 1)
-
-    def test_a_name_that_does_not_resolve_is_explained(self) -> None:
-        self.environ["VAULT_ADDR"] = "https://vault.invalid"
-        with mock.patch.object(socket, "getaddrinfo", fake_resolver(fail="vault.invalid")):
-            self.refused(vc.UnreachableError, "cannot be resolved")
-
-    def test_a_server_that_hangs_costs_one_timeout_per_try(self) -> None:
-        self.environ["VAULT_TIMEOUT"] = "0.1"
-        with socket.socket() as silent:
-            silent.bind(("127.0.0.1", 0))
-            silent.listen(16)
-            self.environ["VAULT_ADDR"] = f"https://127.0.0.1:{silent.getsockname()[1]}"
-            self.refused(vc.UnreachableError, "did not answer in time")
-        self.assertEqual(len(self.waits), vc.ATTEMPTS - 1)
-
-    def test_a_server_that_drips_cannot_stretch_the_deadline(self) -> None:
-        self.environ["VAULT_DEADLINE"] = "0.5"
-        self.vault.scripted[LOGIN] = [Answer(200, b" " * 1000, drip=0.05)]
-        start = time.monotonic()
-        self.refused(vc.UnreachableError, "took too long")
-        self.assertLess(time.monotonic() - start, 2)
-
-    def test_after_the_deadline_nothing_is_asked(self) -> None:
-        self.environ["VAULT_DEADLINE"] = "0.000001"
-        self.refused(vc.UnreachableError, "deadline passed")
-        self.assertEqual(self.identity.requests + self.vault.requests, [])
-
-    def test_an_answer_that_is_cut_short_is_asked_for_again(self) -> None:
-        self.vault.scripted[PATH] = [Answer(200, {"data": VALUE}, missing=10)]
-        self.assertEqual(self.read()["ml_api_key"]["api_key"], VALUE)
-        self.assertEqual(len(self.vault.asked(PATH)), 2)
-
-    def test_an_endless_answer_is_cut_off(self) -> None:
-        self.vault.scripted[PATH] = [Answer(200, b"x" * (vc.LARGEST_ANSWER + 1))]
-        self.refused(vc.UnreachableError, "far larger than any credential")
-
-    def test_garbage_instead_of_http_is_retried_and_explained(self) -> None:
-        def broken(*args: Any, **kwargs: Any) -> Any:
-            raise vc.http.client.BadStatusLine(f"echo {CANARY}")
-
-        with mock.patch.object(vc.http.client.HTTPConnection, "getresponse", broken):
-            self.refused(vc.UnreachableError, "broke off")
-        self.assertEqual(len(self.waits), vc.ATTEMPTS - 1)
-
-
-class TLSTest(TestCase):
-    def vault_with(self, certificate: str) -> FakeVault:
-        vault = FakeVault(certificate)
-        self.addCleanup(vault.close)
-        self.environ["VAULT_ADDR"] = vault.url
-        return vault
-
-    def assert_refused_at_once(self, vault: FakeVault, *words: str) -> None:
-        self.refused(vc.UnreachableError, *words)
-        self.assertEqual((vault.requests, self.waits), ([], []))
-
-    def test_a_certificate_of_another_ca_is_refused(self) -> None:
-        self.environ["VAULT_CACERT"] = str(certificates / "other-ca.pem")
-        self.assert_refused_at_once(self.vault, "not signed by a trusted CA", "VAULT_CACERT")
-
-    def test_without_a_ca_file_the_systems_cas_decide(self) -> None:
-        del self.environ["VAULT_CACERT"]
-        self.assert_refused_at_once(self.vault, "not signed by a trusted CA")
-
-    def test_verification_cannot_be_switched_off(self) -> None:
-        self.environ.update(VAULT_SKIP_VERIFY="true", VAULT_CACERT=str(certificates / "other-ca.pem"))
-        self.assert_refused_at_once(self.vault, "not signed by a trusted CA")
-
-    def test_a_certificate_of_another_host_is_refused(self) -> None:
-        self.assert_refused_at_once(self.vault_with("elsewhere"), "for another host")
-
-    def test_an_expired_certificate_is_refused(self) -> None:
-        self.assert_refused_at_once(self.vault_with("expired"), "expired or not yet valid")
-
-    def test_a_server_without_tls_is_refused(self) -> None:
-        vault = self.vault_with("")
-        self.environ["VAULT_ADDR"] = f"https://127.0.0.1:{vault.port}"
-        self.assert_refused_at_once(vault, "does not speak TLS")
-
-
-class RedirectTest(TestCase):
-    def redirect(self, location: str, status: int = 307) -> Answer:
-        return Answer(status, headers=(("Location", location),))
-
-    def test_a_redirect_on_the_same_host_is_followed_once_with_method_and_body(self) -> None:
-        for status in (307, 308):
-            with self.subTest(status):
-                self.vault.requests.clear()
-                self.vault.scripted[LOGIN] = [self.redirect(f"{self.vault.url}/v1/{LOGIN}", status)]
-                self.read()
-                first, second = self.vault.asked(LOGIN)
-                self.assertEqual((first.method, first.body), (second.method, second.body))
-
-    def test_a_redirect_elsewhere_is_refused_and_named(self) -> None:
-        elsewhere = FakeVault()
-        self.addCleanup(elsewhere.close)
-        locations = {
-            f"https://localhost:{elsewhere.port}/v1/{CANARY}": "https://localhost",  # another name for the same machine
-            f"http://127.0.0.1:{elsewhere.port}/v1/x": "http://127.0.0.1",
-            f"https://u:{CANARY}@127.0.0.1:{elsewhere.port}/": "https://127.0.0.1",
-            "https://[": "another place",
-            "": "another place",
-        }
-        for path in (LOGIN, PATH):
-            for location, named in locations.items():
-                with self.subTest(path=path, location=location):
-                    self.vault.scripted[path] = [self.redirect(location)]
-                    self.refused(vc.UnreachableError, f"redirects to {named}", "set VAULT_ADDR")
-        self.assertEqual(elsewhere.requests, [])
-
-    def test_other_redirects_are_not_followed(self) -> None:
-        for status in (301, 302, 303):
-            self.vault.scripted[PATH] = [self.redirect(f"{self.vault.url}/v1/{PATH}", status)]
-            self.refused(vc.UnreachableError, "redirects to")
-
-    def test_a_circle_of_redirects_ends(self) -> None:
-        self.vault.scripted[PATH] = [self.redirect(f"{self.vault.url}/v1/{PATH}")] * 9
-        self.refused(vc.UnreachableError, "only one redirect")
-        self.assertEqual(len(self.vault.asked(PATH)), 2)
-
-
-def fake_resolver(fail: str) -> Callable[..., Any]:
-    """socket.getaddrinfo that does not know the name fail, whatever the machine's DNS says."""
-    real = socket.getaddrinfo
-
-    def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if host == fail:
-            raise socket.gaierror(socket.EAI_NONAME, "unknown")
-        return real(host, *args, **kwargs)
-
-    return resolve
-
-
-class ProxyTest(TestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.proxy = Server(lambda request: Answer(403, CANARY))
-        self.addCleanup(self.proxy.close)
-        os.environ.update(HTTP_PROXY=self.proxy.url, HTTPS_PROXY=self.proxy.url)
-
-    def test_what_is_on_this_machine_is_not_asked_for_through_a_proxy(self) -> None:
-        self.read()
-        self.assertEqual(self.proxy.requests, [])
-
-    def test_vault_is_asked_for_through_the_proxy_and_the_identity_is_not(self) -> None:
-        self.environ["VAULT_ADDR"] = "https://vault.test:8200"
-        self.refused(vc.UnreachableError, "proxy on the way")
-        self.assertEqual(len(self.identity.requests), 1)
-        self.assertEqual({request.method for request in self.proxy.requests}, {"CONNECT"})
-
-    def test_hosts_outside_the_proxy_go_direct(self) -> None:
-        os.environ["NO_PROXY"] = "vault.test"
-        self.environ["VAULT_ADDR"] = "https://vault.test:8200"
-        with mock.patch.object(socket, "getaddrinfo", fake_resolver(fail="vault.test")):
-            self.refused(vc.UnreachableError, "cannot be resolved")
-        self.assertEqual(self.proxy.requests, [])
-
-    def test_a_tunnel_is_verified_to_its_far_end(self) -> None:
-        tunnel = Tunnel(self.vault.port)
-        self.addCleanup(tunnel.close)
-        os.environ["HTTPS_PROXY"] = f"http://127.0.0.1:{tunnel.port}"
-        self.environ["VAULT_ADDR"] = "https://vault.test:8200"
-        self.assertEqual(self.read()["ml_api_key"]["api_key"], VALUE)
-        self.environ["VAULT_ADDR"] = "https://other.test:8200"
-        self.refused(vc.UnreachableError, "for another host")
-
-
-class Tunnel:
-    """An HTTP proxy that answers every CONNECT with a tunnel to one port of loopback."""
-
-    def __init__(self, target: int) -> None:
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._connect, args=(client,), daemon=True).start()
-
-    def _connect(self, client: socket.socket) -> None:
-        with client, socket.create_connection(("127.0.0.1", self._target)) as server:
-            request = b""
-            while not request.endswith(b"\r\n\r\n"):
-                request += client.recv(1)
-            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=self._copy, args=(server, client), daemon=True)
-            back.start()
-            self._copy(client, server)
-            back.join()
-
-    @staticmethod
-    def _copy(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                data = source.recv(65536)
-                if not data:
-                    break
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
 
 
 # --- command line and samples ----------------------------------------------------------------------------------------
 
 
 class CommandTest(TestCase):
-    def run_main(self, *arguments: str) -> Tuple[int, str, str]:
+    def run_main(self, *arguments: str, encoding: str = "utf-8") -> Tuple[int, str, str]:
         """Exit status, stdout and stderr of the command in this process."""
-        out, err = io.StringIO(), io.StringIO()
-        with mock.patch.dict(os.environ, self.environ):
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                status = vc.main(arguments)
-        self.assertNotIn(CANARY, out.getvalue() + err.getvalue())
-        return status, out.getvalue(), err.getvalue()
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = vc.main(arguments)
+        printed = [stream.buffer.getvalue().decode(encoding) for stream in (out, err)]  # type: ignore[attr-defined]
+        self.assertNotIn(CANARY, "".join(printed))
+        return status, printed[0], printed[1]
 
-    def run_script(self, script: str) -> subprocess.CompletedProcess[str]:
-        finished = subprocess.run(
-            [sys.executable, str(JOB_DIRECTORY / script)],
-            env={**self.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        self.assertNotIn(CANARY, finished.stdout + finished.stderr)
-        return finished
+    def run_script(self, script: str) -> None:
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, str(JOB_DIRECTORY / script)]
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+        self.assertEqual((finished.returncode, finished.stderr), (0, ""))
+        self.assertNotIn(CANARY, finished.stdout)
+        self.assertIn("api_key", finished.stdout)
 
     def test_it_prints_names_and_keys_and_no_value(self) -> None:
         self.assertEqual(self.run_main(), (0, "ml_api_key: api_key, endpoint\n", ""))
 
     def test_check_reports_each_step(self) -> None:
+        self.name(ml_api_key=PATH, db=LEASED_PATH)
         status, out, err = self.run_main("--check")
         self.assertEqual((status, err), (0, ""))
         steps = [line.split()[1].rstrip(":") for line in out.splitlines() if line.startswith("ok")]
-        self.assertEqual(steps, ["settings", "identity", "login"])
-        self.assertTrue(out.endswith("ml_api_key: api_key, endpoint\n"))
+        self.assertEqual(steps, ["settings", "identity", "login", "read", "read"])
+        self.assertIn("read: ml_api_key, version 1\n", out)
+        self.assertRegex(out, r"read: db, until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC\n")
+        self.assertTrue(out.endswith("db: password, username\nml_api_key: api_key, endpoint\n"))
 
-    def test_flags_go_before_the_environment(self) -> None:
-        status, out, _ = self.run_main("--credentials", json.dumps({"mine": PATH}), "--role", "other")
-        self.assertEqual((status, out), (0, "mine: api_key, endpoint\n"))
-        self.assertEqual(json.loads(self.vault.asked(LOGIN)[0].body)["role"], "other")
-
-    def test_a_refusal_exits_1_with_one_line(self) -> None:
+    def test_a_refusal_exits_1_with_one_line_and_wrong_settings_exit_2(self) -> None:
         self.vault.scripted[LOGIN] = [Answer(400, {"errors": [f"invalid audience (aud) claim {CANARY}"]})]
         status, out, err = self.run_main()
         self.assertEqual((status, out, err.count("\n")), (1, "", 1))
         self.assertTrue(err.startswith("vault_credentials: "))
-
-    def test_wrong_settings_exit_2(self) -> None:
-        self.assertEqual(self.run_main("--address", "")[0], 2)
+        os.environ["VAULT_ADDR"] = ""
+        self.assertEqual(self.run_main()[0], 2)
         with self.assertRaises(SystemExit) as caught:
             self.run_main("--no-such-flag")
         self.assertEqual(caught.exception.code, 2)
 
-    def test_a_key_cannot_write_to_the_log_in_our_name(self) -> None:
-        self.vault.secrets[PATH] = {"a\nfake: line": VALUE, "b\x1b[31m": VALUE}
-        self.assertEqual(self.run_main()[1].count("\n"), 1)
+    def test_nothing_is_printed_unfiltered_and_no_key_ends_the_command(self) -> None:
+        self.vault.secrets[PATH] = {"a\nfake: line": VALUE, "b\x1b[31m": VALUE, "\u00fc\u65e5\ud800": VALUE, "\u202e": VALUE}
+        self.vault.token_type = f"batch\n{CANARY}"
+        os.environ["VAULT_ROLE"] = "r%s{}"
+        for encoding in ("utf-8", "ascii", "cp1252"):
+            status, out, err = self.run_main("--check", encoding=encoding)
+            self.assertEqual((status, out.count("\n"), err), (0, 5, ""))
+            self.assertFalse(set("\x1b\u202e") & set(out))
 
-    def test_it_runs_as_a_script(self) -> None:
-        finished = self.run_script("vault_credentials.py")
-        self.assertEqual((finished.returncode, finished.stderr), (0, ""))
-        self.assertEqual(finished.stdout, "ml_api_key: api_key, endpoint\n")
-
-    def test_the_sample_training_script_runs(self) -> None:
-        finished = self.run_script("train.py")
-        self.assertEqual((finished.returncode, finished.stderr), (0, ""))
-        self.assertIn("ml_api_key", finished.stdout)
+    def test_it_and_the_samples_run_as_scripts(self) -> None:
+        for script in ("vault_credentials.py", "train.py"):
+            self.run_script(script)
 
 
 if __name__ == "__main__":

@@ -1,100 +1,75 @@
-"""Read credentials from HashiCorp Vault inside an Azure Machine Learning job, with no key and no token of your own.
+"""Read credentials from HashiCorp Vault in an Azure Machine Learning job, with no key and no token of your own.
 
 Put this one file beside the training script; it needs Python 3.9 or newer and nothing else:
 
     from vault_credentials import read_credentials
 
-    credentials = read_credentials()
+    credentials = read_credentials()  # or some of them: read_credentials("ml_api_key")
     api_key = credentials["ml_api_key"]["api_key"]
 
-What happens, in this order:
+An endpoint, or anything else that lives longer, keeps a client. It logs in once and reads again in time:
 
-1. The compute's managed identity asks Azure ML for a token that is meant for Vault only (the audience).
-2. Vault's JWT login checks that token and answers with a short-lived Vault token.
-3. Each credential, a KV version 2 secret, is read once.
-4. The Vault token is dropped, and revoked where Vault lets it be.
+    with VaultCredentials() as vault:
+        api_key = vault["ml_api_key"]["api_key"]
 
-Settings come from the environment of the job. All but the last group are outputs of the mlvault stack:
+The compute's managed identity gets a token that is meant for Vault only (the audience). Vault's JWT login trades it for
+a short-lived Vault token, which reads each credential and is revoked at the end if it can be.
+
+Settings come from the environment. `make job` writes them all, from the outputs of the mlvault stack:
 
     VAULT_ADDR          https://vault.example.com:8200; plain http to this machine only
     VAULT_LOGIN_PATH    auth/jwt/login
-    VAULT_ROLE          role that the login names
-    VAULT_AUDIENCE      resource that the identity's token is asked for, as the role expects it, to the letter
-    VAULT_CREDENTIALS   what to read, in one of three forms:
-                          secret/data/mlvault/dev/ml_api_key,secret/data/mlvault/dev/db     API paths
-                          ["secret/data/mlvault/dev/ml_api_key"]                            the same in JSON
-                          {"ml_api_key": "secret/data/mlvault/dev/ml_api_key"}              with names of your own
-                        A path's last part is the credential's name. Entries without "/data/" lie below VAULT_MOUNT.
-    VAULT_NAMESPACE     optional, Vault Enterprise and HCP only
-    AZURE_CLIENT_ID     client id of the job identity; without it DEFAULT_IDENTITY_CLIENT_ID, which Azure ML sets
+    VAULT_ROLE          the role to log in with
+    VAULT_AUDIENCE      what the identity's token is for, exactly as the role expects it
+    VAULT_CREDENTIALS   names and API paths in JSON: {"ml_api_key": "secret/data/mlvault/dev/ml_api_key"}
+    AZURE_CLIENT_ID     client id of the job identity; default: DEFAULT_IDENTITY_CLIENT_ID, which Azure ML sets.
+                        "none" on Kubernetes compute, which has one identity and takes no client id
+    VAULT_LOGIN         optional: az-cli, on a laptop or a notebook, logs in as whoever ran `az login`
+    VAULT_NAMESPACE     optional: Vault Enterprise and HCP only
+    VAULT_CACERT        optional: PEM file of the CA that signed Vault's certificate; it replaces the system's CAs
+    VAULT_TIMEOUT       optional: seconds for one request (10)
+    VAULT_DEADLINE      optional: seconds for one call of this module, retries included (120)
 
-    VAULT_CACERT        optional, PEM file of the CA that signed Vault's certificate; it replaces the system's CAs
-    VAULT_MOUNT         optional, KV mount of the entries that are no API paths
-    VAULT_TIMEOUT       optional, seconds for one request (10)
-    VAULT_DEADLINE      optional, seconds for everything together, retries included (120)
+Azure ML itself sets MSI_ENDPOINT and MSI_SECRET. HTTPS_PROXY and NO_PROXY are followed. VAULT_TOKEN and
+VAULT_SKIP_VERIFY are ignored: a job needs no static token, and certificates are always verified.
 
-Azure ML itself sets MSI_ENDPOINT and MSI_SECRET. VAULT_TOKEN and VAULT_SKIP_VERIFY are ignored: a job needs no static
-token, and certificates are always verified.
+Leases. A path such as database/creds/ml-reader answers with values that Vault withdraws when their lease ends. A lease
+ends with the Vault token at the latest (`workload.tokenTtlSeconds` of the stack); Credential.expires_at says when.
+VaultCredentials reads again before that. read_credentials() reads once: a job longer than the lease must use
+VaultCredentials, and ask it each time that it opens a connection.
 
-As a command it reads everything and prints the names, never a value:
-
-    python vault_credentials.py            one line per credential: its name and its keys
-    python vault_credentials.py --check    the same, and each step as it succeeds
-
-Exit status: 0 everything was read, 1 something was refused or failed, 2 the settings are wrong.
-
+As a command it reads everything and prints names and keys, never a value. --check prints each step as well. It exits
+with 0 when everything was read, 1 when something was refused or failed, and 2 when the settings are wrong.
 No value and no token is written or printed, and none is in an exception, its causes or the variables of its traceback.
 """
 
 from __future__ import annotations
 
-import argparse
-import base64
-import email.utils
-import http.client
-import ipaddress
-import json
-import os
-import random
-import re
-import socket
-import ssl
-import sys
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Generic, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, cast
+import argparse, base64, http.client, io, ipaddress, json, os, random, re, shutil, socket, ssl, subprocess, sys  # noqa
+import threading, time, urllib.parse  # noqa: E401
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
-__all__ = [
-    "Credential",
-    "Credentials",
-    "CredentialsError",
-    "IdentityError",
-    "LoginError",
-    "ReadError",
-    "Settings",
-    "SettingsError",
-    "UnreachableError",
-    "read_credentials",
-]
+__all__ = ["Credential", "CredentialsError", "IdentityError", "LoginError", "ReadError", "SettingsError"]
+__all__ += ["UnreachableError", "VaultCredentials", "read_credentials"]
 
-ATTEMPTS = 8
-"""Tries for one request. With the waits below that is about half a minute: a Vault cluster elects a leader in less."""
-
-FIRST_WAIT = 0.5
-"""Seconds before the second try, at most; every further wait doubles. The real one is random, from half of it up, so
-that a hundred nodes that start together do not return together."""
-
-LONGEST_WAIT = 10.0
-"""Seconds between two tries, at most, unless the server asks for more with Retry-After."""
-
+# Tries for one request, and seconds before the second, which double up to the longest unless Retry-After asks for more.
+# That is half a minute: a Vault cluster elects a leader in less. A wait is random, from half of it up, so that a hundred
+# nodes that start together do not return together.
+ATTEMPTS, FIRST_WAIT, LONGEST_WAIT = 8, 0.5, 10.0
+# Bytes of an answer, headers included. Vault's own limit for a stored entry is about 1 MiB.
 LARGEST_ANSWER = 4 * 1024 * 1024
-"""Bytes of an answer. Vault's own limit for a stored entry is about 1 MiB; anything larger is no credential."""
-
+# Seconds for revoking the token. It soon expires by itself, so a job does not wait for it.
 REVOKE_TIMEOUT = 3.0
-"""Seconds for the goodbye. The token dies by itself soon, so a training job does not wait for it."""
+# Part of the life of a lease or a Vault token after which a new one is taken. The rest is time for retries.
+RENEW_AT = 2 / 3
+# Seconds between two logins because of a refused read, and between two vain reads for a lease that still holds.
+PAUSE = 10.0
+
+_T = TypeVar("_T")
+_Token = NamedTuple("_Token", [("value", str), ("kind", str), ("fresh_until", float), ("until", float)])
+Login = Union[None, str, Callable[[str], str]]
+Report = Callable[[str], object]
 
 
 class CredentialsError(Exception):
@@ -102,12 +77,11 @@ class CredentialsError(Exception):
 
 
 class SettingsError(CredentialsError):
-    """The settings are incomplete or malformed, and nothing was sent anywhere. The message lists every problem, or
-    just the one if VAULT_CREDENTIALS cannot be parsed."""
+    """The settings are incomplete or malformed, and nothing was sent anywhere. The message lists every problem."""
 
 
 class IdentityError(CredentialsError):
-    """There is no managed identity, it is not the job's, or Azure ML refused its token."""
+    """There is no managed identity, it is not the job's, or its token was refused or is not meant for Vault."""
 
 
 class LoginError(CredentialsError):
@@ -115,7 +89,7 @@ class LoginError(CredentialsError):
 
 
 class ReadError(CredentialsError):
-    """Vault refused a credential, or has none at its path."""
+    """Vault refused a credential, has none at its path, or answered with something else."""
 
 
 class UnreachableError(CredentialsError):
@@ -125,14 +99,15 @@ class UnreachableError(CredentialsError):
 class Credential(Mapping[str, Any]):
     """The keys and values of one credential, read-only. Printing it shows the keys and no value.
 
-    It is not a dict, so that a stray json.dumps() or an experiment tracker's log_params() refuses it instead of
-    writing the values down. dict(credential) is there for those who mean it.
+    It is not a dict, so that json.dumps() or an experiment tracker's log_params() refuses it instead of writing the
+    values down. dict(credential) is there for those who mean it.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_values", "path", "version", "expires_at")
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = dict(values)
+    def __init__(self, values: Mapping[str, Any], path: str, version: Optional[int], expires_at: Optional[datetime]):
+        """path is the API path, version that of KV version 2, expires_at the end of the lease, if there is one."""
+        self._values, self.path, self.version, self.expires_at = dict(values), path, version, expires_at
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._values:
@@ -149,858 +124,785 @@ class Credential(Mapping[str, Any]):
         return f"<Credential keys={sorted(self._values)}>"
 
 
-class Credentials(Mapping[str, Credential]):
-    """Credentials by name, read-only. Printing it shows names and keys and no value."""
+def read_credentials(*names: str, login: Login = None, report: Report = len) -> Dict[str, Credential]:
+    """Log in once and read the credentials with these names, or all. All or none: a job that lacks one stops at once.
 
-    __slots__ = ("_credentials",)
+    login and report are those of VaultCredentials. Values with a lease are good until expires_at and no longer.
+    Raises SettingsError, IdentityError, LoginError, ReadError or UnreachableError.
+    """
+    vault = VaultCredentials(login=login, report=report)
+    try:
+        return vault.read(*names)
+    finally:
+        vault.close(keep_leases=True)  # revoking the token would end the leases that the caller is about to use
 
-    def __init__(self, credentials: Mapping[str, Credential]) -> None:
-        self._credentials = dict(credentials)
+
+class VaultCredentials:
+    """A client that lives: one login for many reads, one kept connection, values cached. Any thread may use it.
+
+    Ask it each time that a value is needed. It answers from memory until ttl seconds have passed or, for values with a
+    lease, until two thirds of the lease have. A value that was rotated in Vault is thus seen within ttl seconds, or at
+    once after refresh(). Values are never given out past their lease. close(), or leaving the block, revokes the Vault
+    token where it is a service token, and its leases end with it.
+    """
+
+    def __init__(self, *, login: Login = None, ttl: float = 300.0, report: Report = len) -> None:
+        """login is "az-cli", or a function from the audience to a token, as with azure-identity:
+
+            login=lambda audience: DefaultAzureCredential().get_token(f"{audience}/.default").token
+
+        It defaults to VAULT_LOGIN, and that to the managed identity. report is called with a sentence after each step;
+        none of them carries a value or a token. Raises SettingsError or IdentityError; nothing is sent yet.
+        """
+        self._ttl, self._report = ttl, report
+        # The identity first: on a laptop, a list of missing variables would hide that there is none.
+        self._ask_identity, self._client_id = _shielded(_identity, login)
+        self._settings = _shielded(_Settings)
+        self._names, self._vault = self._settings.credentials, _Vault(self._settings)
+        report(f"settings: {self._settings.address}, role {self._settings.role!r}, {len(self._names)} credential(s)")
+        self._start()
+
+    def _start(self) -> None:
+        self._lock, self._process, self._refused_at = threading.Lock(), os.getpid(), float("-inf")
+        self._cache: Dict[str, _Cached] = {}
+        self._token: Optional[_Token] = None
+
+    def __enter__(self) -> VaultCredentials:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __getitem__(self, name: str) -> Credential:
-        if name not in self._credentials:
-            raise KeyError(f"no credential {name!r} was read, only {sorted(self._credentials)}")
-        return self._credentials[name]
+        return self.read(name)[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._credentials)
+        return iter(self._names)
 
-    def __len__(self) -> int:
-        return len(self._credentials)
+    def read(self, *names: str) -> Dict[str, Credential]:
+        """The credentials with these names, or all of them."""
+        return _shielded(self._read, names, False)
 
-    def __repr__(self) -> str:
-        keys = {name: sorted(credential) for name, credential in sorted(self._credentials.items())}
-        return f"<Credentials keys={keys}>"
+    def refresh(self, *names: str) -> Dict[str, Credential]:
+        """The same, read from Vault now: for a service that has just refused a value."""
+        return _shielded(self._read, names, True)
+
+    def close(self, *, keep_leases: bool = False) -> None:
+        """Forget every value, revoke the token and hang up. A later read starts anew."""
+        _shielded(self._close, keep_leases)
+
+    def _close(self, keep_leases: bool) -> None:
+        keep = keep_leases and any(cached.credential.expires_at for cached in self._cache.values())
+        if self._token and self._token.kind == "service" and not keep and self._process == os.getpid():
+            self._vault.revoke(self._token)
+        self._vault.server.close()
+        self._start()
+
+    def _read(self, names: Sequence[str], anew: bool) -> Dict[str, Credential]:
+        unknown = [name for name in names if name not in self._names]
+        if unknown:
+            raise SettingsError(f"VAULT_CREDENTIALS has no credential {unknown[0]!r}, only {sorted(self._names)}")
+        if self._process != os.getpid():  # a fork's two processes cannot share a connection
+            self._vault.server.close()
+            self._start()
+        budget = _Budget(self._settings.deadline)
+        return {name: self._read_one(name, budget, anew) for name in names or self._names}
+
+    def _read_one(self, name: str, budget: _Budget, anew: bool) -> Credential:
+        cached = self._cache.get(name)
+        if cached and cached.is_fresh() and not anew:
+            return cached.credential
+        # Old, but its lease holds: nobody waits for the next one, and a failure to get it is none yet.
+        held = cached if cached and cached.holds() and cached.credential.expires_at and not anew else None
+        if not self._lock.acquire(timeout=0 if held else budget.left()):
+            if held:
+                return held.credential
+            raise UnreachableError(f"credential {name!r}: the deadline passed while another thread was asking Vault")
+        try:
+            newer = self._cache.get(name)
+            if not newer or newer is cached or not newer.is_fresh():
+                try:
+                    newer = self._fetch(name, _Budget(budget.left(), 1) if held else budget)
+                except UnreachableError:
+                    if not held or not held.holds():
+                        raise
+                    newer = held._replace(fresh_until=time.monotonic() + PAUSE)
+                self._cache[name] = newer
+            if not newer.holds():
+                raise ReadError(f"credential {name!r}: its lease ended before it could be used: ask for a longer one")
+            return newer.credential
+        finally:
+            self._lock.release()
+
+    def _fetch(self, name: str, budget: _Budget) -> _Cached:
+        token = self._token
+        known = token is not None and time.monotonic() < token.fresh_until
+        if not token or not known:
+            token = self._log_in(budget)
+        path, begun = self._names[name], time.monotonic()
+        answer = self._vault.call(budget, "GET", path, token)
+        if answer.status == 403 and known and begun > self._refused_at + PAUSE:
+            # Vault says the same of a dead token and of a path that the policy does not grant: a new one tells.
+            token, begun = self._log_in(budget), time.monotonic()
+            answer, self._refused_at = self._vault.call(budget, "GET", path, token), begun
+        values, version, lease = self._vault.judge(name, path, answer)
+        life, until, expires_at, note = self._ttl, float("inf"), None, f", version {version}" if version else ""
+        if lease is not None:
+            until = min(begun + lease, token.until)  # a lease ends with its token
+            life = (until - begun) * RENEW_AT
+            expires_at = datetime.now(timezone.utc) + timedelta(seconds=until - time.monotonic())
+            note = f", until {expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        self._report(f"read: {name}{note}")
+        return _Cached(Credential(values, path, version, expires_at), begun + life, until)
+
+    def _log_in(self, budget: _Budget) -> _Token:
+        try:
+            jwt = self._ask_identity(self._settings, budget)
+        except CredentialsError:
+            raise
+        except Exception as error:  # of a function that the caller gave; its text may hold anything
+            raise IdentityError(f"the login function raised {type(error).__name__}: call it by itself to see why")
+        jwt = _checked(jwt, self._settings.audience, self._client_id)
+        self._report(f"identity: a token for {self._settings.audience}")
+        self._token = self._vault.log_in(budget, jwt)
+        self._report(f"login: {self._settings.login_path} granted a {self._token.kind} token")
+        return self._token
 
 
-def read_credentials(
-    settings: Optional[Settings] = None,
-    *,
-    environ: Optional[Mapping[str, str]] = None,
-    report: Callable[[str], None] = lambda step: None,
-) -> Credentials:
-    """Log in once with the job's managed identity and read every credential.
+class _Cached(NamedTuple):
+    """On the monotonic clock, fresh_until is when it is read again, and until when it may no longer be used."""
 
-    settings defaults to Settings.from_environment(environ); environ, which also names the managed identity, defaults
-    to os.environ. report is called with a sentence after each step; none of them carries a value or a token.
+    credential: Credential
+    fresh_until: float
+    until: float
 
-    Raises SettingsError, IdentityError, LoginError, ReadError or UnreachableError. All credentials or none: a job
-    that lacks one of them had better stop at once.
-    """
-    environ = os.environ if environ is None else environ
-    settings = settings or Settings.from_environment(environ)
-    report(f"settings: {settings.address}, role {settings.role!r}, {len(settings.credentials)} credential(s)")
+    def is_fresh(self) -> bool:
+        return time.monotonic() < self.fresh_until and self.holds()
 
-    budget = _Budget(settings.deadline)
-    identity = _ManagedIdentity.from_environment(environ)
-    vault = _Vault(settings, budget)
+    def holds(self) -> bool:
+        # Both clocks: the one stands still while a laptop sleeps, the other can be set.
+        expires_at = self.credential.expires_at
+        return time.monotonic() < self.until and (expires_at is None or datetime.now(timezone.utc) < expires_at)
 
-    jwt = identity.token(settings.audience, settings.timeout, budget)
-    report(f"identity: client {identity.client_id} got a token for {settings.audience}")
-    token = vault.login(jwt)
-    report(f"login: {settings.login_path} granted a {token.kind} token")
+
+def _shielded(work: Callable[..., _T], *arguments: object) -> _T:
+    """Call work. An error, also Ctrl-C, leaves without the frames below, whose variables hold tokens and values."""
     try:
-        return Credentials({name: vault.read(token, name, path) for name, path in settings.credentials.items()})
-    finally:
-        vault.revoke(token)
+        return work(*arguments)
+    except BaseException as error:
+        problem = error
+    problem.__cause__ = problem.__context__ = None
+    raise problem.with_traceback(None)
 
 
-# --- settings --------------------------------------------------------------------------------------------------------
+class _Settings:
+    """The settings that the module's docstring lists. Making one raises SettingsError with every problem in it."""
 
+    def __init__(self) -> None:
+        self._problems: List[str] = []
+        self.address = self._text("VAULT_ADDR").rstrip("/")
+        self.login_path = self._text("VAULT_LOGIN_PATH").strip("/")
+        self.role = self._text("VAULT_ROLE")
+        self.audience = self._text("VAULT_AUDIENCE")
+        self.namespace = self._text("VAULT_NAMESPACE", required=False)
+        self.timeout = self._seconds("VAULT_TIMEOUT", "10")
+        self.deadline = self._seconds("VAULT_DEADLINE", "120")
+        self._problems += filter(None, [_address_problem(self.address) if self.address else ""])
+        if self.login_path and not (re.fullmatch("auth/.+/login", self.login_path) and _is_clean(self.login_path)):
+            self._problems.append(f"VAULT_LOGIN_PATH {self.login_path!r} is not like auth/jwt/login")
+        self.credentials = self._credentials(_variable("VAULT_CREDENTIALS"))
+        self.tls = self._tls(_variable("VAULT_CACERT"))
+        if self._problems:
+            raise SettingsError("; ".join(self._problems))
 
-@dataclass(frozen=True)
-class Settings:
-    """Where Vault is, how to log in, and what to read. Making one raises SettingsError with every problem in it."""
+    def _text(self, name: str, required: bool = True) -> str:
+        text = _variable(name)
+        if required and not text:
+            self._problems.append(f"{name} is not set: take it from the stack's outputs, as `make job` does")
+        elif not _is_printable(text):
+            self._problems.append(f"{name} has characters that cannot be sent")
+        return text
 
-    address: str
-    """Vault's base URL, https; plain http only to this machine."""
-    login_path: str
-    """API path of the JWT login without /v1/: auth/<mount>/login."""
-    role: str
-    audience: str
-    """Resource that the identity's token is asked for. The role compares it to the letter, slashes included."""
-    credentials: Mapping[str, str]
-    """Name -> API path of a KV version 2 secret: <mount>/data/<path>."""
-    namespace: str = ""
-    ca_file: str = ""
-    """PEM file that replaces the system's certificate authorities; empty: the system's."""
-    timeout: float = 10.0
-    """Seconds for one request."""
-    deadline: float = 120.0
-    """Seconds for everything together, retries included."""
+    def _seconds(self, name: str, default: str) -> float:
+        text = _variable(name) or default
+        if re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,9})?", text) and 0 < float(text) <= 86400:
+            return float(text)
+        self._problems.append(f"{name} is not a number of seconds above 0 (and at most 86400)")
+        return 0
 
-    def __post_init__(self) -> None:
-        problems = [
-            *_address_problems(self.address),
-            *_login_path_problems(self.login_path),
-            *([] if self.role else ["VAULT_ROLE is not set: take the role from the stack's outputs"]),
-            *([] if self.audience else ["VAULT_AUDIENCE is not set: take the audience from the stack's outputs"]),
-            *_credentials_problems(self.credentials),
-            *_namespace_problems(self.namespace),
-            *_ca_file_problems(self.ca_file),
-            *_seconds_problems("VAULT_TIMEOUT", self.timeout),
-            *_seconds_problems("VAULT_DEADLINE", self.deadline),
-        ]
-        if problems:
-            raise SettingsError("; ".join(problems))
-
-    @classmethod
-    def from_environment(cls, environ: Optional[Mapping[str, str]] = None) -> Settings:
-        """The settings that the module's docstring lists. Raises SettingsError."""
-        environ = os.environ if environ is None else environ
-
-        def variable(name: str) -> str:
-            return environ.get(name, "").strip()
-
-        return cls(
-            address=variable("VAULT_ADDR").rstrip("/"),
-            login_path=variable("VAULT_LOGIN_PATH").strip("/"),
-            role=variable("VAULT_ROLE"),
-            audience=variable("VAULT_AUDIENCE"),
-            credentials=_parse_credentials(variable("VAULT_CREDENTIALS"), variable("VAULT_MOUNT").strip("/")),
-            namespace=variable("VAULT_NAMESPACE"),
-            ca_file=variable("VAULT_CACERT"),
-            timeout=_parse_seconds(variable("VAULT_TIMEOUT"), cls.timeout),
-            deadline=_parse_seconds(variable("VAULT_DEADLINE"), cls.deadline),
-        )
-
-
-def _parse_seconds(text: str, default: float) -> float:
-    """Seconds in text; not-a-number for nonsense, which _seconds_problems then reports together with the rest."""
-    if not text:
-        return default
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _parse_credentials(text: str, mount: str) -> Dict[str, str]:
-    """VAULT_CREDENTIALS in any of its three forms, as name -> API path. Raises SettingsError."""
-    if text.startswith("{"):
-        named = list((_as_object(_parse_json(text.encode())) or {"": None}).items())
-    elif text.startswith("["):
-        named = [(_last_part(entry), entry) for entry in _as_list(_parse_json(text.encode())) or [None]]
-    else:
-        named = [(_last_part(entry), entry.strip()) for entry in text.split(",") if entry.strip()]
-    if not all(isinstance(entry, str) for _, entry in named):
-        raise SettingsError(
-            "VAULT_CREDENTIALS starts like JSON but is neither a list of API paths nor an object of name to API path"
-        )
-
-    found: Dict[str, str] = {}
-    for name, entry in named:
-        if name in found:
-            raise SettingsError(
-                f"VAULT_CREDENTIALS has two entries called {name!r}: give a JSON object with a name for each path"
+    def _credentials(self, text: str) -> Dict[str, str]:
+        found: Dict[str, str] = {}
+        try:  # as pairs, because a dict would hide that a name is there twice
+            pairs: Any = json.loads(text, object_pairs_hook=list) if text.startswith("{") else []
+        except (ValueError, RecursionError):
+            pairs = []
+        for name, path in pairs:
+            if not name or not name.isprintable():
+                self._problems.append(f"VAULT_CREDENTIALS has a name {name!r}, which is empty or cannot be printed")
+            if name in found:
+                self._problems.append(f"VAULT_CREDENTIALS has two entries called {name!r}: give each its own name")
+            if not isinstance(path, str) or path.startswith("v1/") or "/" not in path or not _is_clean(path):
+                rule = "a clean API path (no v1/, no empty, '.' or '..' parts)"
+                self._problems.append(f"VAULT_CREDENTIALS has an entry {name!r} that is not {rule}")
+            found[name] = path
+        if not found:
+            self._problems.append(
+                'VAULT_CREDENTIALS is not a JSON object like {"ml_api_key": "secret/data/mlvault/dev/ml_api_key"}: take '
+                "the stack's output credentialPaths, as `make job` does"
             )
-        if "/data/" not in entry and mount:
-            entry = f"{mount}/data/{entry}"
-        found[name] = entry
-    return found
+        return found
+
+    def _tls(self, ca_file: str) -> Optional[ssl.SSLContext]:
+        """TLS that verifies the server against ca_file alone, or against the system's CAs when it is empty."""
+        try:
+            context = ssl.create_default_context(cafile=ca_file or None)
+        except (OSError, ValueError) as error:
+            why = "holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else "cannot be read"
+            self._problems.append(f"VAULT_CACERT {ca_file!r} {why}")
+            return None
+        context.minimum_version = ssl.TLSVersion.TLSv1_2  # Python 3.9 leaves that to the system
+        # Python 3.13 turned this on. It refuses private CAs for extensions that they lack, which Go's clients, and so
+        # Vault's own, do not ask for, and it looks like a wrong CA. Chain, dates and host stay verified.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        return context if self.address.startswith("https:") else None
 
 
-def _last_part(path: object) -> str:
-    return str(path).strip().rpartition("/")[2]
+def _variable(name: str) -> str:
+    return os.environ.get(name, "").strip()
 
 
-def _address_problems(address: str) -> List[str]:
+def _address_problem(address: str) -> str:
     """Why address is no place to send a token. Credentials inside an address are refused without quoting it."""
-    if not address:
-        return ["VAULT_ADDR is not set: take Vault's address from the stack's outputs"]
     try:
         url = urllib.parse.urlsplit(address)
-        host = url.hostname or ""
-        url.port  # raises for a port that is no number
+        valid = url.scheme in ("http", "https") and url.hostname and url.port != 0
     except ValueError:
-        return ["VAULT_ADDR is not a URL"]
-    if url.username is not None or url.password is not None or url.query or url.fragment:
-        return ["VAULT_ADDR holds more than scheme, host, port and path: leave only those"]
-    if url.scheme not in ("http", "https") or not host or not _is_printable(address):
-        return ["VAULT_ADDR is not a URL like https://vault.example.com:8200"]
-    if url.scheme == "http" and not _is_loopback(host):
-        return [f"VAULT_ADDR is plain http to {host}, which would send the tokens in the clear: use https"]
-    return []
+        valid = False
+    if not valid:
+        return "VAULT_ADDR is not a URL like https://vault.example.com:8200"
+    if url.username is not None or url.query or url.fragment:
+        return "VAULT_ADDR holds more than scheme, host, port and path: leave only those"
+    if url.path.endswith("/v1"):
+        return "VAULT_ADDR ends in /v1, which is added to every path: leave it off"
+    if url.scheme == "http" and not _is_here(url.hostname or ""):
+        return f"VAULT_ADDR is plain http to {url.hostname}, which would send the tokens in the clear: use https"
+    return ""
 
 
-def _login_path_problems(login_path: str) -> List[str]:
-    if not login_path:
-        return ["VAULT_LOGIN_PATH is not set: take the login path from the stack's outputs"]
-    if not re.fullmatch(r"auth/.+/login", login_path) or not _is_clean_path(login_path):
-        return [f"VAULT_LOGIN_PATH {login_path!r} is not like auth/jwt/login"]
-    return []
-
-
-def _credentials_problems(credentials: Mapping[str, str]) -> List[str]:
-    if not credentials:
-        return ["VAULT_CREDENTIALS is empty: list the API paths that the job needs, from the stack's outputs"]
-    problems: List[str] = []
-    for name, path in credentials.items():
-        if not name or not name.isprintable():
-            problems.append(f"the credential at {path!r} has no name, or one that cannot be printed")
-        if "/data/" not in path:
-            problems.append(
-                f"credential {path!r} is not an API path like secret/data/mlvault/dev/{name or 'name'}: "
-                "add the mount and data/, or set VAULT_MOUNT"
-            )
-        elif path.startswith("v1/") or not _is_clean_path(path):
-            problems.append(f"credential {path!r} is not a clean API path: no v1/, no empty, '.' or '..' parts")
-    return problems
-
-
-def _namespace_problems(namespace: str) -> List[str]:
-    return [] if _is_printable(namespace) else ["VAULT_NAMESPACE has characters that an HTTP header cannot carry"]
-
-
-def _ca_file_problems(ca_file: str) -> List[str]:
-    if not ca_file:
-        return []
-    try:
-        _tls(ca_file)
-    except ssl.SSLError:
-        return [f"VAULT_CACERT {ca_file!r} holds no certificate in PEM form"]
-    except OSError as error:
-        return [f"VAULT_CACERT {ca_file!r} cannot be read: {error.strerror}"]
-    return []
-
-
-def _seconds_problems(variable: str, seconds: float) -> List[str]:
-    # Written this way round so that not-a-number is refused too; a day is longer than any answer is worth waiting for.
-    return [] if 0 < seconds <= 86400 else [f"{variable} is not a number of seconds above 0 (and at most 86400)"]
-
-
-def _is_loopback(host: str) -> bool:
+def _is_here(host: str, link_local: bool = False) -> bool:
     """Whether host is this machine. A name other than localhost is not asked: DNS could answer anything."""
-    if host.lower() == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return host.lower() == "localhost"
+    return address.is_loopback or (link_local and address.is_link_local)
 
 
 def _is_printable(text: str) -> bool:
     return re.fullmatch(r"[\x21-\x7e]*", text) is not None
 
 
-def _is_clean_path(path: str) -> bool:
+def _is_clean(path: str) -> bool:
     """Whether every part of path names something: '..' would leave the mount, an empty part is a typo."""
     return all(part not in ("", ".", "..") and part.isprintable() for part in path.split("/"))
 
 
-# --- secrets and time ------------------------------------------------------------------------------------------------
-
-_T = TypeVar("_T")
-
-
-class _Secret(Generic[_T]):
-    """Holds a value that must not be seen. Tools that print a traceback's variables see only this name."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: _T) -> None:
-        self._value = value
-
-    def reveal(self) -> _T:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "<secret>"
+def _identity(login: Login) -> Tuple[Callable[[_Settings, _Budget], object], Optional[str]]:
+    """What gives the identity's token, and whose it must be: a client id, empty for any managed identity, None for
+    anybody. Raises IdentityError or SettingsError; nothing is asked yet."""
+    if callable(login):
+        function = login
+        return lambda settings, budget: function(settings.audience), None
+    login = login or _variable("VAULT_LOGIN")
+    if login not in ("", "az-cli"):
+        raise SettingsError(f"VAULT_LOGIN is {login!r}: set it to az-cli, or leave it out for the managed identity")
+    return (_ask_azure_cli, None) if login else _managed_identity()
 
 
-class _Budget:
-    """Counts down the deadline that all requests of one run share."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def remaining(self) -> float:
-        """Seconds left; never below 0."""
-        return max(0.0, self._end - time.monotonic())
-
-
-# --- HTTP ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """How a request ended. Never raised: an exception of urllib could carry a header, and with it a token."""
-
-    status: int = 0
-    """HTTP status; 0 when no answer came."""
-    problem: str = ""
-    """Why no answer came, in words of this module's own."""
-    transient: bool = False
-    """Whether the same request may succeed a moment later."""
-    wait: float = 0.0
-    """Seconds that the server asked to wait (Retry-After)."""
-    location: str = field(default="", repr=False)
-    """Where a redirect leads. Not shown: it may echo the request."""
-    body: _Secret[bytes] = field(default_factory=lambda: _Secret(b""))
-
-    def object_at(self, *keys: str) -> Optional[Dict[str, Any]]:
-        """The JSON object below keys; None when the body has no such object."""
-        found = _as_object(_parse_json(self.body.reveal()))
-        for key in keys:
-            found = _as_object(found.get(key)) if found else None
-        return found
-
-    def secret_at(self, *keys: str) -> Optional[_Secret[str]]:
-        """The non-empty JSON string below keys, wrapped; None when the body has no such string."""
-        value = (self.object_at(*keys[:-1]) or {}).get(keys[-1])
-        return _Secret(value) if isinstance(value, str) and value else None
-
-    def mentions(self, *words: str) -> bool:
-        """Whether the body contains one of words. Bodies are searched and never quoted: they may echo a request."""
-        text = self.body.reveal().decode("utf-8", "replace").lower()
-        return any(word in text for word in words)
-
-
-class _Http:
-    """Sends requests, again where that can help, within a time limit for each and a budget for all.
-
-    Redirects are answers like any other here: urllib would carry the token's header along to whatever host is named.
-    """
-
-    def __init__(self, timeout: float, budget: _Budget, *, tls: Optional[ssl.SSLContext], proxies: bool) -> None:
-        """timeout is in seconds for one request. Without tls, https is not spoken. proxies: those of HTTPS_PROXY and
-        NO_PROXY in the process's environment, or none at all."""
-        self._timeout = timeout
-        self._budget = budget
-        # Built by hand: build_opener() adds redirects, and handlers for file:, ftp: and data: that nobody needs here.
-        self._opener = urllib.request.OpenerDirector()
-        handlers: List[urllib.request.BaseHandler] = [
-            urllib.request.ProxyHandler() if proxies else urllib.request.ProxyHandler({}),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPErrorProcessor(),
-            urllib.request.UnknownHandler(),
-        ]
-        if tls is not None:
-            handlers.append(urllib.request.HTTPSHandler(context=tls))
-        for handler in handlers:
-            self._opener.add_handler(handler)
-
-    def send(
-        self,
-        method: str,
-        url: str,
-        headers: _Secret[Dict[str, str]],
-        body: Optional[_Secret[bytes]] = None,
-        *,
-        attempts: int = ATTEMPTS,
-        timeout: Optional[float] = None,
-    ) -> _Outcome:
-        """Send until something other than a passing failure comes back, or attempts or budget are used up."""
-        outcome = _Outcome(problem="the deadline passed before it was asked")
-        for attempt in range(attempts):
-            remaining = self._budget.remaining()
-            if remaining <= 0:
-                break
-            outcome = self._send_once(method, url, headers, body, min(timeout or self._timeout, remaining))
-            if not outcome.transient or attempt + 1 == attempts:
-                break
-            wait = max(outcome.wait, random.uniform(0.5, 1.0) * min(LONGEST_WAIT, FIRST_WAIT * 2**attempt))
-            if wait >= self._budget.remaining():
-                break  # a compute node costs money, so it does not sleep towards a certain failure
-            time.sleep(wait)
-        return outcome
-
-    def _send_once(
-        self, method: str, url: str, headers: _Secret[Dict[str, str]], body: Optional[_Secret[bytes]], timeout: float
-    ) -> _Outcome:
-        request = urllib.request.Request(
-            url, data=body.reveal() if body else None, headers=headers.reveal(), method=method
-        )
-        give_up = time.monotonic() + timeout
-        try:
-            with self._opener.open(request, timeout=timeout) as response:
-                return _outcome_of(response, give_up)
-        except urllib.error.HTTPError as error:
-            with error:
-                try:
-                    return _outcome_of(error, give_up)
-                except (OSError, http.client.HTTPException) as broken:
-                    return _outcome_without_answer(broken)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            return _outcome_without_answer(error)
-
-
-def _tls(ca_file: str) -> ssl.SSLContext:
-    """TLS that verifies the server against ca_file alone, or against the system's CAs when it is empty."""
-    context = ssl.create_default_context(cafile=ca_file or None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # Python 3.9 leaves that to the system
-    # Python 3.13 turned this on. It refuses private CAs for extensions that they lack, which Go's clients, and so
-    # Vault's own, do not ask for, and it looks as if the CA were the wrong one. Chain, dates and host stay verified.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
-
-
-def _outcome_of(response: Any, give_up: float) -> _Outcome:
-    """Read an answer. The socket's timeout starts anew with every byte, so the clock is watched here as well."""
-    chunks: List[bytes] = []
-    size = 0
-    while True:
-        chunk = response.read1(64 * 1024)
-        if not chunk:
-            break
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > LARGEST_ANSWER:
-            return _Outcome(problem="its answer is far larger than any credential")
-        if time.monotonic() > give_up:
-            return _Outcome(problem="its answer took too long", transient=True)
-    announced = response.headers.get("Content-Length", "")
-    if announced.isdigit() and size < int(announced):  # read1, unlike read, is silent about it
-        return _Outcome(problem="its answer was cut short", transient=True)
-    status = int(response.status)
-    return _Outcome(
-        status=status,
-        transient=status == 429 or status >= 500,
-        wait=_parse_retry_after(response.headers.get("Retry-After", "")),
-        location=response.headers.get("Location", ""),
-        body=_Secret(b"".join(chunks)),
-    )
-
-
-def _outcome_without_answer(error: BaseException) -> _Outcome:
-    """Say what kept the answer away, from the error's type and codes only; its text may quote a header."""
-    reason = getattr(error, "reason", None)
-    if isinstance(error, urllib.error.URLError) and isinstance(reason, BaseException):
-        error = reason
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _Outcome(problem=_certificate_problem(error.verify_code))
-    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return _Outcome(problem="the connection was cut during the TLS handshake", transient=True)
-    if isinstance(error, (socket.timeout, TimeoutError)):
-        return _Outcome(problem="it did not answer in time", transient=True)
-    if isinstance(error, ssl.SSLError):
-        return _Outcome(problem="it does not speak TLS there, or none that is still considered safe")
-    if isinstance(error, socket.gaierror):
-        return _Outcome(problem="its host name cannot be resolved", transient=True)
-    if isinstance(error, ConnectionRefusedError):
-        return _Outcome(problem="the connection was refused", transient=True)
-    if isinstance(error, ValueError):
-        return _Outcome(problem="a header or the URL is malformed")
-    if isinstance(error, OSError) and error.errno:
-        return _Outcome(problem=f"the connection failed: {os.strerror(error.errno)}", transient=True)
-    return _Outcome(problem="the connection, or a proxy on the way, broke off", transient=True)
-
-
-def _certificate_problem(code: int) -> str:
-    """Words for OpenSSL's X509_V_ERR_* codes that people meet (x509_vfy.h, the same since OpenSSL 1.1)."""
-    if code in (62, 64):  # HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH
-        return "its certificate is for another host: use the host name that the certificate carries"
-    if code in (9, 10):  # CERT_NOT_YET_VALID, CERT_HAS_EXPIRED
-        return "its certificate is expired or not yet valid: renew it, or set this machine's clock"
-    return "its certificate is not signed by a trusted CA: set VAULT_CACERT to the PEM file of the CA that signed it"
-
-
-def _parse_retry_after(text: str) -> float:
-    """Seconds of a Retry-After header in either of its forms (RFC 9110, 10.2.3); 0 for none or nonsense."""
-    if text.strip().isdigit():
-        return float(text)
+def _ask_azure_cli(settings: _Settings, budget: _Budget) -> str:
+    """The token of whoever ran `az login`."""
+    command = f"az account get-access-token --query accessToken -o tsv --resource {settings.audience}"
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return 0.0
+        found = shutil.which("az") or "az"  # on Windows it is az.cmd
+        done = subprocess.run([found, *command.split()[1:]], capture_output=True, timeout=budget.left())
+    except subprocess.TimeoutExpired:
+        raise UnreachableError(f"the Azure CLI gave no token in time: run `{command}` to see why")
+    except OSError:
+        raise IdentityError("VAULT_LOGIN is az-cli, but az cannot be run: install the Azure CLI and run `az login`")
+    if done.returncode:
+        code = re.search(rb"AADSTS[0-9]{1,9}", done.stderr)  # AADSTS65001: the CLI is not pre-authorised on the app
+        why = f" ({code[0].decode()}: see docs/operate.md)" if code else ""
+        raise IdentityError(f"the Azure CLI gave no token{why}: run `az login`, then `{command}` to see why")
+    return done.stdout.decode("utf-8", "replace").strip()
 
 
-def _parse_json(text: bytes) -> object:
-    """The JSON value in text, None for anything else. The decoder's own error would hold the whole text."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+def _managed_identity() -> Tuple[Callable[[_Settings, _Budget], object], str]:
+    """The endpoint that the platform announces: Azure ML's MSI_* first, then IDENTITY_* of newer hosts. It is not IMDS.
 
-
-def _as_object(value: object) -> Optional[Dict[str, Any]]:
-    """value if it is a JSON object, None for anything else."""
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else None
-
-
-def _as_list(value: object) -> Optional[List[Any]]:
-    """value if it is a JSON list, None for anything else."""
-    return cast(List[Any], value) if isinstance(value, list) else None
-
-
-# --- the job's managed identity --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _ManagedIdentity:
-    """The endpoint on the compute node that hands out the identity's tokens. It is not IMDS: Azure ML has its own."""
-
-    endpoint: str
-    secret_header: str
-    secret: _Secret[str]
-    client_id_parameter: str
-    api_version: str
-    client_id: str
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> _ManagedIdentity:
-        """What the platform announces: Azure ML's MSI_* first, then IDENTITY_* of newer hosts. Raises IdentityError.
-
-        The parameter is called clientid in the one protocol and client_id in the other; the wrong one is ignored
-        silently. Source: azure_ml.go and app_service.go of MSAL for Go, managed_identity.py of MSAL for Python.
-        """
-        client_id = _client_id(environ)
-        if environ.get("MSI_ENDPOINT") and environ.get("MSI_SECRET"):
-            identity = cls(
-                endpoint=environ["MSI_ENDPOINT"],
-                secret_header="secret",
-                secret=_Secret(environ["MSI_SECRET"]),
-                client_id_parameter="clientid",
-                api_version="2017-09-01",
-                client_id=client_id,
-            )
-        elif environ.get("IDENTITY_ENDPOINT") and environ.get("IDENTITY_HEADER"):
-            identity = cls(
-                endpoint=environ["IDENTITY_ENDPOINT"],
-                secret_header="X-IDENTITY-HEADER",
-                secret=_Secret(environ["IDENTITY_HEADER"]),
-                client_id_parameter="client_id",
-                api_version="2019-08-01",
-                client_id=client_id,
-            )
-        else:
-            raise IdentityError(
-                "no managed identity here (neither MSI_ENDPOINT with MSI_SECRET nor IDENTITY_ENDPOINT with "
-                "IDENTITY_HEADER is set): run inside an Azure ML job, on compute that carries the job identity"
-            )
-        if not re.match(r"http://[^/]", identity.endpoint) or not _is_printable(identity.endpoint):
-            raise IdentityError("the managed identity endpoint in the environment is not an http:// URL")
-        return identity
-
-    def token(self, audience: str, timeout: float, budget: _Budget) -> _Secret[str]:
-        """A token of this identity for audience. Raises IdentityError or UnreachableError."""
-        query = urllib.parse.urlencode(
-            {"api-version": self.api_version, "resource": audience, self.client_id_parameter: self.client_id}
-        )
-        separator = "&" if "?" in self.endpoint else "?"
-        # The endpoint is on the node itself: a proxy could not reach it, and would learn its secret.
-        outcome = _Http(timeout, budget, tls=None, proxies=False).send(
-            "GET",
-            self.endpoint + separator + query,
-            _Secret({self.secret_header: self.secret.reveal(), "Accept": "application/json"}),
-        )
-
-        if outcome.status == 0:
-            raise UnreachableError(
-                f"the managed identity endpoint of this node gave no token: {outcome.problem}; restart the job, and "
-                "look at the compute's identity if that does not help"
-            )
-        if outcome.status == 429 or outcome.status >= 500:
-            raise UnreachableError(
-                f"the managed identity endpoint of this node kept answering {outcome.status}: try again later, and "
-                f"check that an app registration for the audience {audience!r} exists in the tenant"
-            )
-        if outcome.status != 200:
-            raise IdentityError(
-                f"Azure ML refused a token (status {outcome.status}): check that the identity with client id "
-                f"{self.client_id} is attached to the compute, and that the audience {audience!r} is an app "
-                "registration of its tenant"
-            )
-        token = outcome.secret_at("access_token")
-        if token is None:
-            raise IdentityError(
-                "the managed identity endpoint answered without a token: check MSI_ENDPOINT or IDENTITY_ENDPOINT"
-            )
-        self._refuse_other_identity(token)
-        return token
-
-    def _refuse_other_identity(self, token: _Secret[str]) -> None:
-        """Keep another's token away from Vault: an endpoint that overlooks the client id answers with a user's."""
-        claims = _public_claims(token)
-        owner = claims.get("appid") or claims.get("azp")
-        if owner and owner.lower() != self.client_id.lower():
-            raise IdentityError(
-                f"Azure ML answered with a token of client {owner} instead of {self.client_id}: attach the job "
-                "identity to the compute and set AZURE_CLIENT_ID to its client id"
-            )
-
-
-def _client_id(environ: Mapping[str, str]) -> str:
-    """Client id of the job identity. Raises IdentityError when none is known.
-
-    Azure ML sets DEFAULT_IDENTITY_CLIENT_ID to the word "clientid" where no identity is attached, and treats anything
-    that is no GUID as absent: it then answers with a token of the logged-in *user*
-    (github.com/Azure/azure-sdk-for-python, pull request 36047).
+    The parameter is called clientid in one protocol and client_id in the other; the wrong one is ignored silently.
+    Source: azure_ml.go and app_service.go of MSAL for Go, managed_identity.py of MSAL for Python.
     """
-    for variable in ("AZURE_CLIENT_ID", "DEFAULT_IDENTITY_CLIENT_ID"):
-        client_id = environ.get(variable, "").strip()
-        if re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", client_id):
-            return client_id
-        if client_id:
-            raise IdentityError(
-                f"{variable} is {client_id[:40]!r} and not a client id, so Azure ML could answer with a user's token "
-                "instead of the job's: attach the job identity to the compute, or set AZURE_CLIENT_ID to its client id"
-            )
+    endpoint, secret = _variable("MSI_ENDPOINT"), _variable("MSI_SECRET")
+    version, parameter, header = "2017-09-01", "clientid", "secret"
+    if not endpoint or not secret:
+        endpoint, secret = _variable("IDENTITY_ENDPOINT"), _variable("IDENTITY_HEADER")
+        version, parameter, header = "2019-08-01", "client_id", "X-IDENTITY-HEADER"
+    if not endpoint or not secret:
+        raise IdentityError(
+            "there is no managed identity here (no MSI_ENDPOINT with MSI_SECRET, no IDENTITY_ENDPOINT with IDENTITY_HEADER): "
+            "run inside an Azure ML job, on compute that carries the job identity; on a laptop or a notebook run "
+            "`az login` and set VAULT_LOGIN=az-cli"
+        )
+    try:
+        url = urllib.parse.urlsplit(endpoint)
+        here = url.scheme == "http" and url.username is None and _is_here(url.hostname or "", link_local=True)
+        server = _Server(url, None)
+    except ValueError:
+        here = False
+    if not here or not _is_printable(endpoint + secret):
+        raise IdentityError(
+            "the managed identity endpoint in the environment is not plain http to this machine or a link-local "
+            "address, or its secret cannot be sent: the platform sets both, so do not set them yourself"
+        )
+    client_id = _client_id()
+
+    def ask(settings: _Settings, budget: _Budget) -> object:
+        query = {"api-version": version, "resource": settings.audience, **({parameter: client_id} if client_id else {})}
+        target = f"{url.path or '/'}?{url.query and url.query + '&'}{urllib.parse.urlencode(query)}"
+        headers = {"Host": url.netloc, "Accept": "application/json", header: secret}
+        answer = server.send(budget, settings.timeout, "GET", target, headers)
+        server.close()
+        app = f"and that the tenant has an app registration for the audience {settings.audience!r}"
+        if not answer.status or answer.status == 429 or answer.status >= 500:
+            why = answer.problem or f"it kept answering {answer.status}"
+            advice = f"{why}; restart the job, check the compute's network, {app}"
+            raise UnreachableError(f"the managed identity endpoint of this node gave no token: {advice}")
+        if answer.status != 200:
+            advice = f"check that the identity with client id {client_id or 'none'} is attached to the compute, {app}"
+            raise IdentityError(f"Azure ML refused a token (status {answer.status}): {advice}")
+        return answer.below().get("access_token")
+
+    return ask, client_id
+
+
+def _client_id() -> str:
+    """Client id of the job identity, empty where AZURE_CLIENT_ID says none. Raises IdentityError when none is known.
+
+    Azure ML sets DEFAULT_IDENTITY_CLIENT_ID to the word "clientid" where no identity is attached, and treats what is no
+    GUID as absent: it then answers with the *user's* token (github.com/Azure/azure-sdk-for-python, pull request 36047).
+    """
+    variable = "AZURE_CLIENT_ID" if _variable("AZURE_CLIENT_ID") else "DEFAULT_IDENTITY_CLIENT_ID"
+    client_id = _variable(variable)
+    if re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", client_id):
+        return client_id
+    if variable == "AZURE_CLIENT_ID" and client_id == "none":
+        return ""
+    what = f"{variable} is {client_id[:40]!r} and not a client id" if client_id else "AZURE_CLIENT_ID is not set"
     raise IdentityError(
-        "the client id of the job identity is not known, and without it Azure ML could answer with a user's token: "
-        "set AZURE_CLIENT_ID to the stack's job identity client id"
+        f"{what}, so Azure ML could answer with a user's token: attach the job identity to the compute and set "
+        "AZURE_CLIENT_ID to its client id (none on Kubernetes compute); on a notebook set VAULT_LOGIN=az-cli"
     )
 
 
-def _public_claims(token: _Secret[str]) -> Dict[str, str]:
-    """The claims of an Entra token that say who and for whom, none of them secret; empty for other tokens.
+def _checked(token: object, audience: str, client_id: Optional[str]) -> str:
+    """Keep a token from Vault that is not meant for it or, unless client_id is None, is not the managed identity's."""
+    claims = _claims(token)
+    if not isinstance(token, str) or not claims:
+        raise IdentityError("the identity answered without a token that can be read: check where its tokens come from")
+    shown, meant = _public(claims), claims.get("aud")
+    if audience not in (meant if isinstance(meant, list) else [meant]):
+        advice = "version 2 tokens carry the app's bare id, so use that as workload.audience and VAULT_AUDIENCE"
+        raise IdentityError(f"the identity's token is for {shown.get('aud')} and not for {audience!r}: {advice}")
+    owner = shown.get("appid") or shown.get("azp")
+    if not owner:
+        raise IdentityError("the identity's token names no application (appid or azp), so it is not one of Entra's")
+    if client_id is not None and ("scp" in claims or client_id and owner.lower() != client_id.lower()):
+        whose = f"{'a user' if 'scp' in claims else 'client'} {owner} instead of {client_id or 'a managed identity'}"
+        advice = "attach the job identity to the compute and set AZURE_CLIENT_ID to its client id"
+        raise IdentityError(f"Azure ML answered with a token of {whose}: {advice}")
+    return token
 
-    Nothing is verified here, that is Vault's task; they only explain a refusal.
-    """
-    parts = token.reveal().split(".")
-    if len(parts) != 3:
-        return {}
+
+def _claims(token: object) -> Dict[str, Any]:
+    """The claims of a JWT, unverified, which is Vault's task; empty for anything else."""
+    parts = token.split(".") if isinstance(token, str) and _is_printable(token) else []
     try:
-        claims = _as_object(_parse_json(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))) or {}
+        return _parse_object(base64.urlsafe_b64decode(parts[1] + "==")) if len(parts) == 3 else {}
     except ValueError:
         return {}
+
+
+def _public(claims: Mapping[str, Any]) -> Dict[str, str]:
+    """The claims that say who and for whom, none of them secret."""
     shown = ((name, claims.get(name)) for name in ("aud", "iss", "oid", "tid", "appid", "azp"))
-    return {name: value[:200] for name, value in shown if isinstance(value, str) and _is_printable(value)}
+    return {name: value[:200] for name, value in shown if isinstance(value, str) and value and _is_printable(value)}
 
 
-# --- Vault -----------------------------------------------------------------------------------------------------------
+def _parse_object(text: bytes) -> Dict[str, Any]:
+    """The JSON object in text; empty for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {}
 
 
-@dataclass(frozen=True)
-class _Token:
-    """What a login grants. kind is Vault's token_type: service or batch."""
-
-    value: _Secret[str]
-    kind: str
+def _whole(value: object, largest: int) -> Optional[int]:
+    """A JSON number that counts something, cut off at largest; None for anything else."""
+    return min(value, largest) if type(value) is int and value > 0 else None
 
 
 class _Vault:
     """The three calls of Vault's API that a job makes: log in, read, revoke."""
 
-    def __init__(self, settings: Settings, budget: _Budget) -> None:
-        self._settings = settings
-        host = urllib.parse.urlsplit(settings.address).hostname or ""
-        self._http = _Http(
-            settings.timeout,
-            budget,
-            # As Go's clients do, and so Vault's own: what is on this machine is not asked for through a proxy.
-            proxies=not _is_loopback(host),
-            tls=_tls(settings.ca_file),
-        )
+    def __init__(self, settings: _Settings) -> None:
+        self._settings, self._url = settings, urllib.parse.urlsplit(settings.address)
+        self.server = _Server(self._url, settings.tls)
 
-    def login(self, jwt: _Secret[str]) -> _Token:
+    def log_in(self, budget: _Budget, jwt: str) -> _Token:
         """Trade the identity's token for a Vault token. Raises LoginError or UnreachableError."""
-        body = _Secret(json.dumps({"role": self._settings.role, "jwt": jwt.reveal()}).encode())
-        outcome = self._call("POST", self._settings.login_path, body=body)
-        if outcome.status != 200:
-            claims = ", ".join(f"{name}={value}" for name, value in _public_claims(jwt).items())
-            raise LoginError(
-                f"Vault refused the login at {self._settings.login_path} with role {self._settings.role!r}: "
-                f"{_login_advice(outcome)}" + (f" (the token says {claims})" if claims else "")
-            )
-        token = outcome.secret_at("auth", "client_token")
-        if token is None:
-            raise LoginError(
-                f"{self._settings.address} answered the login without a token: check that VAULT_ADDR is Vault itself, "
-                "and that the role asks for no second factor"
-            )
-        kind = outcome.secret_at("auth", "token_type")
-        return _Token(value=token, kind=kind.reveal() if kind else "service")
+        begun, role, path = time.monotonic(), self._settings.role, self._settings.login_path
+        answer = self.call(budget, "POST", path, body=json.dumps({"role": role, "jwt": jwt}).encode())
+        if answer.status != 200:
+            claims = ", ".join(f"{name}={value}" for name, value in _public(_claims(jwt)).items())
+            advice = next(what for words, what in _LOGIN_ADVICE if answer.mentions(words))
+            refused = f"Vault refused the login at {path} with role {role!r}, status {answer.status}"
+            raise LoginError(f"{refused}: {advice} (the token says {claims})")
+        auth = answer.below("auth")
+        token, life = auth.get("client_token"), _whole(auth.get("lease_duration"), YEAR) or float("inf")
+        if not isinstance(token, str) or not token or not _is_printable(token):
+            advice = "check that VAULT_ADDR is Vault itself, and that the role asks for no second factor"
+            raise LoginError(f"{self._settings.address} answered the login without a token: {advice}")
+        kind = "batch" if auth.get("token_type") == "batch" else "service"
+        return _Token(token, kind, begun + life * RENEW_AT, begun + life)
 
-    def read(self, token: _Token, name: str, path: str) -> Credential:
-        """The latest version of a KV version 2 secret. Raises ReadError or UnreachableError."""
-        outcome = self._call("GET", path, token)
-        if outcome.status != 200:
-            raise ReadError(f"credential {name!r} at {path}: {self._read_advice(outcome)}")
-        if outcome.object_at("data", "metadata") is None or outcome.object_at("data", "data") is None:
-            raise ReadError(
-                f"credential {name!r} at {path}: the answer is not that of a KV version 2 secret, so the mount is "
-                "probably version 1: upgrade it (vault kv enable-versioning) or name another"
+    def judge(self, name: str, path: str, answer: _Answer) -> Tuple[Dict[str, Any], Optional[int], Optional[float]]:
+        """Values, version and seconds of the lease: KV version 2 has a version, other engines may have a lease."""
+        whole, data, metadata = answer.below(), answer.below("data"), answer.below("data", "metadata")
+        lease = _whole(whole.get("lease_duration"), YEAR) if whole.get("lease_id") else None
+        if answer.status == 403:
+            advice = (
+                f"the policy of role {self._settings.role!r} does not grant read on exactly this path (in this "
+                "namespace), or the token expired: run pulumi up if the credential is new"
             )
-        return Credential(outcome.object_at("data", "data") or {})
+        elif answer.status == 404:
+            advice = (
+                "there is none, its latest version was deleted, or data/ is missing after the mount of a KV version 2 "
+                "engine: check the path, then run pulumi up to write it"
+            )
+        elif answer.status != 200 or not isinstance(whole.get("data"), dict):
+            advice = f"Vault answered {answer.status} without data: check the path, and that VAULT_ADDR is Vault itself"
+        elif "version" in metadata and "data" in data:
+            if isinstance(data["data"], dict):
+                return data["data"], _whole(metadata["version"], 2**63), None
+            advice = "its latest version was deleted: write it again with pulumi up, or undelete it"
+        elif lease or not whole.get("lease_id"):
+            return data, None, lease
+        else:
+            advice = "its lease has no duration that makes sense: check the engine's role"
+        raise ReadError(f"credential {name!r} at {path}: {advice}")
 
     def revoke(self, token: _Token) -> None:
-        """Say goodbye if that is possible. Never raises: a batch token cannot be revoked, a policy may not allow it,
-        and either way the token expires by itself."""
-        if token.kind == "service":
-            self._call("POST", "auth/token/revoke-self", token, attempts=1, timeout=REVOKE_TIMEOUT, checked=False)
+        """Try once. A policy may not allow it, and the token expires by itself."""
+        try:
+            self.call(_Budget(REVOKE_TIMEOUT, 1), "POST", "auth/token/revoke-self", token)
+        except UnreachableError:
+            pass
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        token: Optional[_Token] = None,
-        *,
-        body: Optional[_Secret[bytes]] = None,
-        attempts: int = ATTEMPTS,
-        timeout: Optional[float] = None,
-        checked: bool = True,
-    ) -> _Outcome:
-        """Call the API. Unless checked is False, raises UnreachableError when no answer counts as Vault's decision."""
-        url = f"{self._settings.address}/v1/{urllib.parse.quote(path)}"
-        headers = _Secret(
-            {
-                "X-Vault-Request": "true",  # Vault Agent and Proxy may insist on it, against forged browser requests
-                "Accept": "application/json",
-                **({"X-Vault-Namespace": self._settings.namespace} if self._settings.namespace else {}),
-                **({"X-Vault-Token": token.value.reveal()} if token else {}),
-                **({"Content-Type": "application/json"} if body else {}),
-            }
-        )
-        outcome = self._http.send(method, url, headers, body, attempts=attempts, timeout=timeout)
-        if outcome.status in (307, 308):
-            target = _same_host_target(url, outcome.location)
-            if target:
-                outcome = self._http.send(method, target, headers, body, attempts=attempts, timeout=timeout)
-        if checked:
-            self._raise_if_unreachable(outcome)
-        return outcome
-
-    def _raise_if_unreachable(self, outcome: _Outcome) -> None:
-        address = self._settings.address
-        if outcome.status == 0:
-            raise UnreachableError(
-                f"cannot reach Vault at {address}: {outcome.problem}; check VAULT_ADDR, VAULT_CACERT, and that the "
-                "compute's network lets it out to that host and port"
-            )
-        if outcome.status == 503 and outcome.mentions("sealed"):
-            raise UnreachableError(f"Vault at {address} is sealed: ask its operators to unseal it, then rerun the job")
-        if outcome.status == 429:
-            raise UnreachableError(
-                f"Vault at {address} kept answering 429, too many requests: start fewer nodes, or raise its quota"
-            )
-        if outcome.status >= 500:
-            raise UnreachableError(
-                f"Vault at {address}, or a proxy before it, kept answering {outcome.status}: ask its operators"
-            )
-        if 300 <= outcome.status < 400:
-            raise UnreachableError(
-                f"Vault at {address} redirects to {_host_of(outcome.location)}, but only one redirect, to the same "
-                "host over https, is followed with a token: set VAULT_ADDR to an address that reaches the active node"
-            )
-
-    def _read_advice(self, outcome: _Outcome) -> str:
-        if outcome.status == 403:
-            return (
-                f"Vault refused it: the policy of role {self._settings.role!r} does not grant read on exactly this "
-                "path (in this namespace), or the token expired; run pulumi up if the credential is new"
-            )
-        if outcome.status == 404:
-            return "there is none, or its latest version was deleted: check the path, then run pulumi up to write it"
-        return f"Vault answered {outcome.status}: check that the path is <mount>/data/<path> on a KV version 2 mount"
+    def call(
+        self, budget: _Budget, method: str, path: str, token: Optional[_Token] = None, body: Optional[bytes] = None
+    ) -> _Answer:
+        """Call the API. Raises UnreachableError when no answer counts as Vault's decision."""
+        headers = {"Host": self._url.netloc, "Accept": "application/json"}
+        headers["X-Vault-Request"] = "true"  # Vault Agent and Proxy may insist on it, against forged browser requests
+        if self._settings.namespace:
+            headers["X-Vault-Namespace"] = self._settings.namespace
+        if token:
+            headers["X-Vault-Token"] = token.value
+        target = f"{self._url.path}/v1/{urllib.parse.quote(path)}"
+        answer = self.server.send(budget, self._settings.timeout, method, target, headers, body)
+        who, status = f"Vault at {self._settings.address}", answer.status
+        if 200 <= status < 300 or 400 <= status < 500 and status != 429:
+            return answer
+        if status == 0:
+            advice = "check VAULT_ADDR, VAULT_CACERT, and that the compute's network lets it out to that host and port"
+            raise UnreachableError(f"cannot reach {who}: {answer.problem}; {advice}")
+        if status == 429:
+            raise UnreachableError(f"{who} kept answering 429, too many requests: start fewer nodes, or raise its quota")
+        if status < 400:
+            advice = "a token is not sent elsewhere: set VAULT_ADDR to an address that reaches the active node"
+            raise UnreachableError(f"{who} redirects (status {status}), and {advice}")
+        if answer.mentions("vault is sealed"):
+            raise UnreachableError(f"{who} is sealed: ask its operators to unseal it, then rerun the job")
+        raise UnreachableError(f"{who}, or a proxy before it, kept answering {status}: ask its operators")
 
 
-def _login_advice(outcome: _Outcome) -> str:
-    """What to do about a refused login, by the words of vault-plugin-auth-jwt 0.25 and hashicorp/cap 0.11.
+YEAR = 365 * 24 * 3600
+# Words of vault-plugin-auth-jwt 0.25 and hashicorp/cap 0.11, and what to do. They are looked for and not quoted; the most
+# specific comes first, because the plugin wraps one message in another.
+_LOGIN_ADVICE = (
+    ("invalid audience (aud) claim", "wrong audience: VAULT_AUDIENCE must be exactly what the role is bound to"),
+    ("no audiences bound to the role", "the role is bound to no audience: bind it to VAULT_AUDIENCE"),
+    ("invalid issuer (iss) claim", "the login trusts another issuer: set it to the token's, as named below"),
+    ("error validating claims", "the role admits another identity: it must bind the oid and tid named below; add a "
+     "person's oid to workload.principalIds"),
+    ("could not be found", "no such role: take VAULT_ROLE from the stack's outputs"),
+    ("token is expired", "the identity's token is expired: check the clocks of the node and of Vault"),
+    ("not yet valid", "the identity's token is not valid yet: check the clocks of the node and of Vault"),
+    ("issued in the future", "the identity's token is from the future: check the clocks of the node and of Vault"),
+    ("error verifying token signature", "no trusted key signed the token: check the issuer, and that Vault reaches it"),
+    ("error configuring token validator", "the login has no keys, or Vault cannot reach the issuer: run pulumi up"),
+    ("could not load configuration", "the login is not set up: run pulumi up"),
+    ("", "compare login path, VAULT_NAMESPACE, role, audience and oid with the stack's outputs, then ask for the audit log"),
+)
 
-    They are looked for and not quoted, and most specific comes first: the plugin wraps one message in another.
+
+class _Budget:
+    """Counts down the seconds, and holds the tries for each request, that a call has."""
+
+    def __init__(self, seconds: float, attempts: int = 0) -> None:
+        self._end, self.attempts = time.monotonic() + seconds, attempts or ATTEMPTS
+
+    def left(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+    def due(self) -> float:
+        """Seconds left for a socket. Raises socket.timeout when there are none."""
+        if not self.left():
+            raise socket.timeout
+        return max(0.001, self.left())
+
+
+class _Answer(NamedTuple):
+    """How a request ended. Never raised: an exception could carry a header, and with it a token.
+
+    status is 0 when no answer came, and problem says why in words of this module's own. transient: the same request may
+    succeed a moment later. wait: seconds that the server asked for (Retry-After).
     """
-    advice: Sequence[Tuple[str, str]] = (
-        (
-            "invalid audience (aud) claim",
-            "wrong audience: set VAULT_AUDIENCE to exactly what the role is bound to, trailing slash included",
-        ),
-        ("no audiences bound to the role", "the role is bound to no audience: bind it to VAULT_AUDIENCE"),
-        (
-            "invalid issuer (iss) claim",
-            "the login trusts another issuer: set it to the token's (https://sts.windows.net/<tenant>/ for v1 tokens, "
-            "https://login.microsoftonline.com/<tenant>/v2.0 for v2)",
-        ),
-        (
-            "error validating claims",
-            "the role admits another identity: bind oid to the job identity's principal id, in lower case, and tid to "
-            "its tenant",
-        ),
-        ("could not be found", "no such role: take VAULT_ROLE from the stack's outputs"),
-        ("token is expired", "the identity's token is expired: check the clocks of the node and of Vault"),
-        ("not yet valid", "the identity's token is not valid yet: check the clocks of the node and of Vault"),
-        ("issued in the future", "the identity's token is from the future: check the clocks of the node and of Vault"),
-        (
-            "error verifying token signature",
-            "none of the trusted keys signed the token: check the issuer that the login trusts, and that Vault "
-            "reaches the issuer to fetch its keys",
-        ),
-        ("error configuring token validator", "the login has no keys, or Vault cannot reach the issuer: run pulumi up"),
-        ("could not load configuration", "the login is not set up: run pulumi up"),
-    )
-    for words, what_to_do in advice:
-        if outcome.mentions(words):
-            return what_to_do
-    if outcome.status in (403, 404):
-        return (
-            f"status {outcome.status}, so the login path or VAULT_NAMESPACE is wrong, or the role does not admit this "
-            "node or identity: compare path, role, audience and the identity's oid with the stack's outputs"
-        )
-    return (
-        f"status {outcome.status} for a reason not known here: compare role, audience and the identity's oid with the "
-        "stack's outputs, then ask Vault's operators for the audit log"
-    )
+
+    status: int = 0
+    problem: str = ""
+    transient: bool = False
+    wait: float = 0.0
+    body: bytes = b""
+
+    def below(self, *keys: str) -> Dict[str, Any]:
+        """The JSON object below keys; empty when the body has none."""
+        found = _parse_object(self.body)
+        for key in keys:
+            found = found[key] if isinstance(found.get(key), dict) else {}
+        return found
+
+    def mentions(self, words: str) -> bool:
+        """Whether the body contains words. Bodies are searched and never quoted: they may echo a request."""
+        return words in self.body.decode("utf-8", "replace").lower()
 
 
-def _same_host_target(url: str, location: str) -> str:
-    """Where a redirect may be followed to: the same host over https, or empty. A standby node that names the active
-    one by another host is not followed; the caller says so."""
-    try:
-        source = urllib.parse.urlsplit(url)
-        target = urllib.parse.urlsplit(urllib.parse.urljoin(url, location))
-        same_host = target.hostname == source.hostname and (target.port or 443) > 0
-    except ValueError:
-        return ""
-    plain = target.username is None and target.password is None and _is_printable(target.geturl())
-    return target.geturl() if location and same_host and plain and source.scheme == target.scheme == "https" else ""
+class _Wire(io.RawIOBase):
+    """A socket for http.client whose every byte is due before one point in time, and whose bytes are counted. A socket's
+    own timeout starts anew with each byte, so a server that drips would never run into it."""
+
+    def __init__(self, sock: Any, clock: _Budget) -> None:
+        self.socket = sock
+        self.start(clock)
+
+    def start(self, clock: _Budget) -> None:
+        self._clock, self._received = clock, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.socket.settimeout(self._clock.due())
+        count: int = self.socket.recv_into(buffer)
+        self._received += count
+        if self._received > LARGEST_ANSWER:
+            raise OverflowError
+        return count
+
+    def sendall(self, data: bytes) -> None:
+        self.socket.settimeout(self._clock.due())
+        self.socket.sendall(data)
+
+    def makefile(self, *_: object) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def close(self) -> None:
+        """Nothing: http.client closes a connection before its last answer is read. _Server closes the socket."""
 
 
-def _host_of(location: str) -> str:
-    """Scheme and host of a redirect's target; the rest could carry anything."""
-    try:
-        target = urllib.parse.urlsplit(location)
-    except ValueError:
-        return "another place"
-    host = target.hostname or ""
-    return f"{target.scheme}://{host}" if host and _is_printable(host) else "another place"
+class _Connection(http.client.HTTPConnection):
+    """A connection that never connects by itself, and prints nothing even where http.client is told to debug."""
+
+    debuglevel = auto_open = 0
+
+    def __init__(self, sock: Any, clock: _Budget) -> None:
+        super().__init__("named.by.the.headers", 80)
+        self.sock = self.wire = _Wire(sock, clock)
 
 
-# --- command line ----------------------------------------------------------------------------------------------------
+class _Server:
+    """One HTTP server: a kept connection, a time limit for each request, and tries where another can help. Redirects are
+    answers like any other: they would carry the token's header along to whatever host is named."""
 
-_FLAGS: Mapping[str, Tuple[str, str]] = {
-    "--address": ("VAULT_ADDR", "Vault's URL"),
-    "--login-path": ("VAULT_LOGIN_PATH", "API path of the JWT login, such as auth/jwt/login"),
-    "--role": ("VAULT_ROLE", "role to log in with"),
-    "--audience": ("VAULT_AUDIENCE", "resource to ask the identity's token for"),
-    "--credentials": ("VAULT_CREDENTIALS", "API paths, comma separated or JSON"),
-    "--mount": ("VAULT_MOUNT", "KV mount of entries that are no API paths"),
-    "--namespace": ("VAULT_NAMESPACE", "Vault namespace"),
-    "--ca-file": ("VAULT_CACERT", "PEM file of the CA that signed Vault's certificate"),
-    "--client-id": ("AZURE_CLIENT_ID", "client id of the job identity"),
-    "--timeout": ("VAULT_TIMEOUT", "seconds for one request (10)"),
-    "--deadline": ("VAULT_DEADLINE", "seconds for everything together (120)"),
-}
-"""Every flag stands in for an environment variable. There is none for a token or a secret: ps would show it."""
+    def __init__(self, url: urllib.parse.SplitResult, tls: Optional[ssl.SSLContext]) -> None:
+        self._host, self._port, self._tls = url.hostname or "", url.port or (443 if tls else 80), tls
+        self._kept: Optional[_Connection] = None
+
+    def close(self) -> None:
+        if self._kept:
+            self._kept.wire.socket.close()
+        self._kept = None
+
+    def send(
+        self, budget: _Budget, timeout: float, method: str, target: str, headers: Dict[str, str], body: Any = None
+    ) -> _Answer:
+        """Send until something other than a passing failure comes back, or attempts or budget are used up."""
+        answer, attempt = _Answer(problem="the deadline passed before it was asked"), 0
+        while budget.left():
+            reused = self._kept is not None
+            answer = self._send_once(_Budget(min(timeout, budget.left())), method, target, headers, body)
+            if reused and answer.problem == _HUNG_UP:
+                continue  # servers close idle connections: a new one tells
+            attempt += 1
+            if not answer.transient or attempt >= budget.attempts:
+                break
+            wait = max(answer.wait, random.uniform(0.5, 1.0) * min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)))
+            if wait >= budget.left():
+                break  # a compute node costs money, so it does not sleep towards a certain failure
+            time.sleep(wait)
+        return answer
+
+    def _send_once(self, clock: _Budget, method: str, target: str, headers: Dict[str, str], body: Any) -> _Answer:
+        connection, self._kept = self._kept, None  # it comes back when the answer was read to its end
+        try:
+            connection = connection or self._connect(clock)
+            connection.wire.start(clock)
+            connection.request(method, target, body, headers)
+            response = connection.getresponse()
+            content = b"".join(iter(lambda: response.read(65536), b""))
+            if response.length:
+                return _Answer(problem="its answer was cut short", transient=True)
+            if not response.will_close:
+                self._kept = connection
+            asked = response.headers.get("Retry-After", "")  # its other form, a date, is not worth the code
+            wait = float(asked) if re.fullmatch("[0-9]{1,9}", asked) else 0.0
+            return _Answer(response.status, "", response.status == 429 or response.status >= 500, wait, content)
+        except Exception as error:  # whatever a server makes http.client, ssl or a parser raise
+            return _no_answer(error)
+        finally:
+            if connection and connection is not self._kept:
+                connection.wire.socket.close()
+
+    def _connect(self, clock: _Budget) -> _Connection:
+        proxy = _proxy(self._host, self._port) if self._tls else None
+        sock = _dial(*((proxy.hostname or "", proxy.port or 80) if proxy else (self._host, self._port)), clock)
+        try:
+            if proxy:
+                headers = {"Host": f"{self._host}:{self._port}"}
+                if proxy.username:
+                    user = urllib.parse.unquote(f"{proxy.username}:{proxy.password or ''}").encode()
+                    headers["Proxy-Authorization"] = f"Basic {base64.b64encode(user).decode()}"
+                tunnel = _Connection(sock, clock)
+                tunnel.request("CONNECT", headers["Host"], headers=headers)
+                if tunnel.getresponse().status != 200:
+                    raise http.client.HTTPException
+            if self._tls:
+                sock.settimeout(clock.due())
+                sock = self._tls.wrap_socket(sock, server_hostname=self._host)
+        except BaseException:
+            sock.close()
+            raise
+        return _Connection(sock, clock)
+
+
+def _proxy(host: str, port: int) -> Optional[urllib.parse.SplitResult]:
+    """The proxy of HTTPS_PROXY and NO_PROXY. As with Go's clients, and so Vault's own, none to this machine."""
+    import urllib.request  # only here: it is slow to load
+
+    url = urllib.request.getproxies().get("https")
+    if not url or _is_here(host) or urllib.request.proxy_bypass(f"{host}:{port}"):
+        return None
+    return urllib.parse.urlsplit(url if "//" in url else f"//{url}")
+
+
+def _dial(host: str, port: int, clock: _Budget) -> socket.socket:
+    """Connect before the clock runs out, however long the name takes and however many addresses do not answer."""
+    found: List[Any] = []
+    problem: Exception = socket.timeout()
+
+    def resolve() -> None:
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:
+            found.append(error)
+
+    thread = threading.Thread(target=resolve, daemon=True)
+    thread.start()
+    thread.join(clock.due())
+    for tried, address in enumerate(found):
+        if isinstance(address, Exception):
+            raise address
+        sock = socket.socket(*address[:3])
+        try:
+            sock.settimeout(clock.due() / (len(found) - tried))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect(address[4])
+            return sock
+        except OSError as error:
+            sock.close()
+            problem = error
+    raise problem
+
+
+_HUNG_UP = "the connection, or a proxy on the way, broke off"
+_OTHER_HOST = "its certificate is for another host: use the host name that the certificate carries"
+_DATES = "its certificate is expired or not yet valid: renew it, or set this machine's clock"
+_OTHER_CA = "its certificate is not signed by a trusted CA: set VAULT_CACERT to the PEM file of the CA that signed it"
+
+
+def _no_answer(error: Any) -> _Answer:
+    """Say what kept the answer away, from the error's type and codes only; its text may quote a header."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        # OpenSSL's X509_V_ERR_* codes (x509_vfy.h, the same since OpenSSL 1.1): host and address, then the two dates.
+        codes = {62: _OTHER_HOST, 64: _OTHER_HOST, 9: _DATES, 10: _DATES}
+        return _Answer(problem=codes.get(error.verify_code, _OTHER_CA))
+    for kind, words, transient in (
+        ((ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError), _HUNG_UP, True),
+        ((socket.timeout, TimeoutError), "it did not answer in time", True),
+        (ssl.SSLError, "it does not speak TLS there, or none that is still considered safe", False),
+        (socket.gaierror, "its host name cannot be resolved", True),
+        (ConnectionRefusedError, "the connection was refused", True),
+        (OSError, f"the connection failed: {os.strerror(getattr(error, 'errno', 0) or 0)}", True),
+        (http.client.HTTPException, "it does not speak HTTP, or a proxy on the way refused", True),
+        (OverflowError, "its answer is far larger than any credential", False),
+        (Exception, "its answer is malformed, or HTTPS_PROXY is", False),
+    ):
+        if isinstance(error, kind):
+            break
+    return _Answer(problem=words, transient=transient)
+
+
+def _print(text: str, stream: Any) -> None:
+    """Print one line. What a server or a variable says must neither write lines of its own nor end the command."""
+    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """The command. Returns its exit status: 0 everything was read, 1 refused or failed, 2 wrong settings."""
-    parser = argparse.ArgumentParser(
-        prog="vault_credentials.py",
-        description="Read the job's credentials from Vault and print their names and keys, never a value.",
-        epilog="exit status: 0 everything was read, 1 something was refused or failed, 2 the settings are wrong",
-        allow_abbrev=False,
-    )
+    about = "Read the job's credentials from Vault and print their names and keys, never a value."
+    parser = argparse.ArgumentParser(description=f"{about} The first lines of this file list the settings.")
     parser.add_argument("--check", action="store_true", help="also print each step as it succeeds")
-    for flag, (variable, meaning) in _FLAGS.items():
-        parser.add_argument(flag, dest=variable, metavar="VALUE", help=f"{meaning}; default: ${variable}")
-    options = vars(parser.parse_args(arguments))
-    check = options.pop("check")
-    environ = {**os.environ, **{variable: value for variable, value in options.items() if value is not None}}
-
-    def report(step: str) -> None:
-        if check:
-            print(f"ok  {step}", flush=True)
-
+    check = parser.parse_args(arguments).check
     try:
-        credentials = read_credentials(environ=environ, report=report)
+        credentials = read_credentials(report=lambda step: _print(f"ok  {step}", sys.stdout) if check else None)
     except CredentialsError as error:
-        print(f"vault_credentials: {error}", file=sys.stderr)
+        _print(f"vault_credentials: {error}", sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1
     for name, credential in sorted(credentials.items()):
-        # A key can be any text; one with control characters must not write to the log in our name.
-        print(f"{name}: {', '.join(key if key.isprintable() else ascii(key) for key in sorted(credential))}")
+        _print(f"{name}: {', '.join(sorted(credential))}", sys.stdout)
     return 0
 
 

@@ -1,0 +1,428 @@
+"""Tests of vault_credentials against servers and networks that misbehave: on purpose, by accident, or slowly."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import socket
+import threading
+import time
+import unittest
+from typing import Any, Callable, Dict, List, Tuple
+from unittest import mock
+
+import test_vault_credentials as stand_ins
+from test_vault_credentials import AUDIENCE, CANARY, LOGIN, PATH, VALUE, Answer, FakeVault, Request, Server, certificates, vc
+
+OK = b"HTTP/1.1 200 OK\r\n"
+SECRET = {"data": {"data": {"api_key": VALUE}, "metadata": {"version": 1}}}
+
+
+class RawServer:
+    """A TCP server on a free port of loopback that hands each connection to a function, and then closes it."""
+
+    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
+        self._serve = serve
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        self.connections = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._handle, args=(connection,), daemon=True).start()
+
+    def _handle(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._serve(connection)
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """The head of the next request, after its whole body."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        received = connection.recv(65536)
+        if not received:
+            raise ConnectionError
+        request += received
+    head, _, body = request.partition(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            while len(body) < int(line[15:]):
+                body += connection.recv(65536)
+    return head
+
+
+def whole(body: Any) -> bytes:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return OK + b"Content-Length: %d\r\n\r\n" % len(content) + content
+
+
+class TestCase(stand_ins.TestCase):
+    def raw(self, serve: Callable[[socket.socket], None]) -> RawServer:
+        server = RawServer(serve)
+        self.addCleanup(server.close)
+        return server
+
+    def hostile(self, place: str, attack: Callable[[socket.socket], None]) -> RawServer:
+        """Put a server that attacks at one place, the identity, the login or the read, and behaves before that."""
+
+        def serve(connection: socket.socket) -> None:
+            while True:
+                head = read_request(connection)
+                if place == "read" and LOGIN.encode() in head:
+                    connection.sendall(whole({"auth": {"client_token": f"hvs.{CANARY}", "token_type": "batch"}}))
+                else:
+                    return attack(connection)
+
+        server = self.raw(serve)
+        os.environ["MSI_ENDPOINT" if place == "identity" else "VAULT_ADDR"] = f"http://127.0.0.1:{server.port}"
+        return server
+
+
+PLACES = ("identity", "login", "read")
+BODY = json.dumps({**SECRET, "access_token": f"a.{CANARY}.c", "auth": {"client_token": f"hvs.{CANARY}"}}).encode()
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+DIGITS = (b"\xb2", "١".encode(), b"9" * 5000, b"1" * 20, b"-1", b"+5", b"1_0", b"0x10", b"1e3", b"nan", b" ", b"\x00")
+ANSWERS: Tuple[bytes, ...] = (
+    b"",
+    b"\r\n\r\n",
+    b"garbage " + CANARY.encode() + b"\r\n\r\n",
+    b"SSH-2.0-OpenSSH_9.6\r\n",
+    b"\x15\x03\x01\x00\x02\x02\x46",
+    b"HTTP/1.1\r\n\r\n",
+    b"HTTP/1.1 OK\r\n\r\n",
+    b"HTTP/1.1 99999999999999999999 x\r\n\r\n",
+    b"HTTP/1.1 " + "٢٠٠".encode() + b" OK\r\n\r\n",
+    b"HTTP/1.1 -200 OK\r\n\r\n",
+    b"HTTP/1.1 000 OK\r\n\r\n",
+    b"HTTP/9.9 200 OK\r\n\r\n",
+    b"HTTP/0.9 200 OK\r\n\r\n" + BODY,
+    b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\n\r\n",
+    b"HTTP/1.1 999 " + CANARY.encode() + b"\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 " + b"x" * 70000 + b"\r\n\r\n",
+    OK + b"A: " + b"x" * 70000 + b"\r\n\r\n",
+    OK + b"".join(b"H%d: x\r\n" % number for number in range(500)) + b"\r\n",
+    OK + b"no colon at all\r\n\r\n",
+    OK + b": no name\r\n\r\n",
+    OK + b"\xff\xfe: \xff\xfe\r\n\r\n",
+    OK + b" continued: " + CANARY.encode() + b"\r\n\r\n",
+    OK + b"Content-Length: 10\r\nContent-Length: 20\r\n\r\n" + BODY,
+    OK + b"Content-Length: 999999\r\n\r\n" + BODY,
+    OK + b"Content-Length: 99999999999999\r\n\r\n" + BODY,
+    OK + b"Content-Length: 8388608\r\n\r\n" + b"x" * (vc.LARGEST_ANSWER + 10),
+    OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00",
+    OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    OK + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    *(OK + b"Content-Length: " + digits + b"\r\n\r\n" + BODY for digits in DIGITS),
+    *(b"HTTP/1.1 429 x\r\nRetry-After: " + digits + b"\r\nContent-Length: 0\r\n\r\n" for digits in DIGITS),
+    b"HTTP/1.1 503 x\r\nRetry-After: Fri, 99 Jan 99999999999 99:99:99 GMT\r\nContent-Length: 0\r\n\r\n",
+    *(CHUNKED + digits + b"\r\n" + BODY + b"\r\n0\r\n\r\n" for digits in DIGITS),
+    CHUNKED + b"f" * 5000 + b"\r\n" + BODY,
+    CHUNKED + b"ffffffffffffffff\r\n" + BODY,
+    CHUNKED + b"5\r\nabc",
+    CHUNKED + b"5;" + b"x" * 70000 + b"\r\nabcde\r\n0\r\n\r\n",
+    CHUNKED + b"1\r\na" * 10,
+    *(whole(body) for body in (b"", b"{", b"null", b"[]", b"7", b'"x"', b"\xff", b"\xfe\xff", b"\x00" * 99, b"{}" * 9)),
+    *(whole(body) for body in (b"[" * 100000, b'{"a":' * 100000, b'{"data": 1' + b"0" * 5000 + b"}", b'"\\ud800"')),
+    *(
+        whole({"access_token": value, "auth": value, "data": value})
+        for value in (None, True, 7, 1e308, "", CANARY, [], [CANARY], {}, {"client_token": [CANARY]}, {"data": CANARY})
+    ),
+    *(
+        whole({"data": {"data": data, "metadata": metadata}, "auth": {"client_token": "t\u00e9", "lease_duration": "x"}})
+        for data, metadata in ((None, {}), (None, {"version": 1}), ([CANARY], {"version": 1}), (CANARY, {"version": {}}))
+    ),
+)
+
+
+class HostileAnswerTest(TestCase):
+    """Whatever a server sends, the client ends with an error of its own, or reads what there is to read."""
+
+    def attempt(self, name: str) -> bool:
+        """Read; True for an error of the client's own kinds, which then has no canary and no cause."""
+        try:
+            vc.read_credentials()
+        except Exception as error:
+            with self.subTest(name):
+                self.assertIsInstance(error, vc.CredentialsError)
+                self.assertNotIn(CANARY, f"{error} {stand_ins.frames_of_client(error)}")
+                self.assertEqual((error.__cause__, error.__context__, "\n" in str(error)), (None, None, False))
+            return True
+        return False
+
+    def test_every_hostile_answer_at_every_place_ends_in_an_error_of_its_own(self) -> None:
+        os.environ.update(VAULT_TIMEOUT="2", VAULT_DEADLINE="5")
+        refused = 0
+        with mock.patch.object(vc, "ATTEMPTS", 2):
+            for place in PLACES:
+                with mock.patch.dict(os.environ):
+                    current = [b""]
+                    self.hostile(place, lambda connection: connection.sendall(current[0]))
+                    for number, answer in enumerate(ANSWERS):
+                        current[0] = answer
+                        refused += self.attempt(f"{place} {number} {answer[:60]!r}")
+        print(f"\nhostile answers: {len(ANSWERS)} at {len(PLACES)} places, {refused} refused", flush=True)
+        self.assertGreater(refused, len(ANSWERS) * len(PLACES) * 0.8)
+
+    def test_answers_that_are_damaged_at_random(self) -> None:
+        chance, current = random.Random(7), [b""]
+        with mock.patch.object(vc, "ATTEMPTS", 1):
+            self.hostile("read", lambda connection: connection.sendall(current[0]))
+            for number in range(300):
+                damaged = bytearray(whole(SECRET))
+                for _ in range(chance.randint(1, 4)):
+                    damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+                current[0] = bytes(damaged[: chance.randint(1, len(damaged))] if number % 3 == 0 else damaged)
+                self.attempt(f"seed 7, number {number}")
+
+
+class TimeLimitTest(TestCase):
+    """Within the limit and one second it is over, whatever the other side drips or repeats."""
+
+    PATTERNS: Dict[str, Tuple[bytes, bytes]] = {  # what is sent at once, and what then drips
+        "silence": (b"", b""),
+        "status line": (b"HTTP/1.1 200 ", b"x"),
+        "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        "header names": (OK, b"x"),
+        "headers": (OK, b"a: b\r\n"),
+        "body": (OK + b"Content-Length: 100000\r\n\r\n", b" "),
+        "body without an end": (OK + b"\r\n", b" "),
+        "chunk size": (CHUNKED, b"0"),
+        "chunk extension": (CHUNKED + b"1;", b"x"),
+        "chunks": (CHUNKED, b"1\r\n \r\n"),
+        "trailers": (CHUNKED + b"0\r\n", b"a: b\r\n"),
+    }
+
+    def assert_over(self, limit: float, read: Callable[[], Any]) -> None:
+        begun = time.monotonic()
+        self.refused(vc.UnreachableError, read=read)
+        self.assertLess(time.monotonic() - begun, limit + 1)
+
+    def drips(self, pattern: Tuple[bytes, bytes], pause: float) -> Callable[[socket.socket], None]:
+        def drip(connection: socket.socket) -> None:
+            connection.sendall(pattern[0])
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                connection.sendall(pattern[1])
+                time.sleep(pause)
+
+        return drip
+
+    def test_each_limit_holds_against_each_drip_at_each_place(self) -> None:
+        for limits in ({"VAULT_TIMEOUT": "0.2", "VAULT_DEADLINE": "60"}, {"VAULT_TIMEOUT": "60", "VAULT_DEADLINE": "0.3"}):
+            for place in PLACES:
+                for name, pattern in self.PATTERNS.items():
+                    with self.subTest(name, place=place, **limits), mock.patch.dict(os.environ, limits):
+                        with mock.patch.object(vc, "ATTEMPTS", 1):
+                            self.hostile(place, self.drips(pattern, 0.02))
+                            self.assert_over(0.3, vc.read_credentials)
+
+    def test_a_flood_ends_as_a_drip_does(self) -> None:
+        os.environ["VAULT_DEADLINE"] = "0.3"
+        for name in ("100 Continue", "chunks", "trailers", "headers", "body without an end"):
+            with self.subTest(name), mock.patch.dict(os.environ):
+                pattern = self.PATTERNS[name]
+                self.hostile("read", self.drips((pattern[0], pattern[1] * 1000), 0))
+                self.assert_over(0.3, vc.read_credentials)
+
+    def test_a_tls_handshake_that_stops_or_drips_ends_in_time(self) -> None:
+        os.environ["VAULT_DEADLINE"] = "0.3"
+        record = b"\x16\x03\x03\x40\x00"  # a handshake record of 16 kB, which never becomes whole
+        for name, pattern in {"silence": (b"", b""), "drip": (record + b"\x02\x00\x3f\xfc", b"\x00")}.items():
+            server = self.raw(self.drips(pattern, 0.02))
+            os.environ["VAULT_ADDR"] = f"https://127.0.0.1:{server.port}"
+            with self.subTest(name):
+                self.assert_over(0.3, vc.read_credentials)
+
+    def test_a_proxy_that_drips_ends_in_time(self) -> None:
+        server = self.raw(self.drips(self.PATTERNS["headers"], 0.02))
+        os.environ.update(HTTPS_PROXY=f"http://127.0.0.1:{server.port}", VAULT_DEADLINE="0.3")
+        os.environ["VAULT_ADDR"] = "https://vault.test:8200"
+        self.assert_over(0.3, vc.read_credentials)
+
+    def test_a_name_that_takes_long_ends_in_time(self) -> None:
+        os.environ.update(VAULT_ADDR="https://vault.test", VAULT_DEADLINE="0.3")
+        real = socket.getaddrinfo
+
+        def slow(host: Any, *arguments: Any, **named: Any) -> Any:
+            time.sleep(3 if host == "vault.test" else 0)
+            return real(host, *arguments, **named)
+
+        with mock.patch.object(socket, "getaddrinfo", slow):
+            self.assert_over(0.3, vc.read_credentials)
+
+    def test_a_dead_address_leaves_time_for_the_next(self) -> None:
+        dead = socket.create_server(("127.0.0.1", 0), backlog=0)  # its queue is full after one
+        self.addCleanup(dead.close)
+        waiting = [socket.socket() for _ in range(4)]
+        for filler in waiting:
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(dead.getsockname())
+        real = socket.getaddrinfo
+
+        def both(host: Any, port: int, **named: Any) -> Any:
+            found = real("127.0.0.1", port, **named)
+            return [(*found[0][:4], dead.getsockname()), *found] if host == "localhost" else found
+
+        os.environ.update(VAULT_ADDR=f"https://localhost:{self.vault.port}", VAULT_TIMEOUT="1")
+        with mock.patch.object(socket, "getaddrinfo", both):
+            self.assertEqual(vc.read_credentials()["ml_api_key"]["api_key"], VALUE)
+
+
+class RetryTest(TestCase):
+    def test_passing_failures_are_retried_wherever_they_happen(self) -> None:
+        for path in (LOGIN, PATH):
+            self.vault.requests.clear()
+            self.vault.scripted[path] = [Answer(500), Answer(502), Answer(503), Answer(429)]
+            self.assertEqual(vc.read_credentials()["ml_api_key"]["api_key"], VALUE)
+            self.assertEqual(len(self.vault.asked(path)), 5)
+
+    def test_waits_double_and_are_jittered_up_to_a_limit(self) -> None:
+        self.vault.scripted[LOGIN] = [Answer(500)] * 99
+        self.refused(vc.UnreachableError, "kept answering 500")
+        self.assertEqual(len(self.vault.requests), vc.ATTEMPTS)
+        for attempt, wait in enumerate(self.clock.waits):
+            longest = min(vc.LONGEST_WAIT, vc.FIRST_WAIT * 2**attempt)
+            self.assertTrue(longest / 2 <= wait <= longest, self.clock.waits)
+
+    def test_the_server_says_how_long_to_wait(self) -> None:
+        answers = [Answer(429, headers=(("Retry-After", value),)) for value in ("30", "soon", "-5")]
+        self.vault.scripted[LOGIN] = answers  # type: ignore[assignment]
+        vc.read_credentials()
+        self.assertEqual(self.clock.waits[0], 30)
+        self.assertTrue(all(wait <= vc.LONGEST_WAIT for wait in self.clock.waits[1:]))
+
+    def test_a_wait_that_would_pass_the_deadline_is_not_begun(self) -> None:
+        self.vault.scripted[LOGIN] = [Answer(429, headers=(("Retry-After", "600"),))]
+        self.refused(vc.UnreachableError, "429, too many requests")
+        self.assertEqual((self.clock.waits, len(self.vault.requests)), ([], 1))
+
+    def test_what_lasts_is_named(self) -> None:
+        for answer, words in (
+            (Answer(503, {"errors": ["Vault is sealed"]}), "is sealed: ask its operators to unseal it"),
+            (Answer(307, headers=(("Location", f"https://x/{CANARY}"),)), "redirects (status 307)"),
+            (Answer(301), "redirects (status 301)"),
+        ):
+            self.vault.scripted[LOGIN] = [answer] * 99
+            self.refused(vc.UnreachableError, words)
+
+    def test_an_unreachable_host_is_retried_and_explained(self) -> None:
+        for name, words in (("VAULT_ADDR", "cannot reach Vault"), ("MSI_ENDPOINT", "managed identity endpoint")):
+            self.clock.waits.clear()
+            with socket.socket() as free, mock.patch.dict(os.environ):
+                free.bind(("127.0.0.1", 0))
+                os.environ[name] = f"http://127.0.0.1:{free.getsockname()[1]}"
+                self.refused(vc.UnreachableError, words, "connection was refused", "network")
+            self.assertEqual(len(self.clock.waits), vc.ATTEMPTS - 1)
+
+    def test_a_name_that_does_not_resolve_is_explained(self) -> None:
+        os.environ["VAULT_ADDR"] = "https://vault.invalid"
+        with unknown_host("vault.invalid"):
+            self.refused(vc.UnreachableError, "cannot be resolved")
+
+    def test_after_the_deadline_nothing_is_asked(self) -> None:
+        os.environ["VAULT_DEADLINE"] = "0.000001"
+        self.refused(vc.UnreachableError, "deadline passed")
+        self.assertEqual(self.identity.requests + self.vault.requests, [])
+
+    def test_an_answer_that_is_cut_short_is_asked_for_again(self) -> None:
+        answers = [OK + b"Content-Length: 999\r\n\r\n{", whole(SECRET)]
+        self.hostile("read", lambda connection: connection.sendall(answers.pop(0)))
+        self.assertEqual(vc.read_credentials()["ml_api_key"]["api_key"], VALUE)
+
+
+def unknown_host(name: str) -> Any:
+    """The machine's DNS, which does not know name."""
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, *arguments: Any, **named: Any) -> Any:
+        if host == name:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return real(host, *arguments, **named)
+
+    return mock.patch.object(socket, "getaddrinfo", resolve)
+
+
+class TLSTest(TestCase):
+    def test_a_certificate_that_cannot_be_verified_is_refused_at_once(self) -> None:
+        other_ca = str(certificates() / "other-ca.pem")
+        for certificate, variables, words in (
+            ("server", {"VAULT_CACERT": other_ca}, "not signed by a trusted CA"),
+            ("server", {"VAULT_CACERT": ""}, "not signed by a trusted CA"),
+            ("server", {"VAULT_CACERT": other_ca, "VAULT_SKIP_VERIFY": "true"}, "not signed by a trusted CA"),
+            ("elsewhere", {}, "for another host"),
+            ("expired", {}, "expired or not yet valid"),
+            ("", {}, "does not speak TLS"),
+        ):
+            with self.subTest(words, **variables), mock.patch.dict(os.environ, variables):
+                vault = FakeVault(certificate)
+                self.addCleanup(vault.close)
+                os.environ["VAULT_ADDR"] = f"https://127.0.0.1:{vault.port}"
+                self.refused(vc.UnreachableError, words)
+                self.assertEqual((vault.requests, self.clock.waits), ([], []))
+
+
+class ProxyTest(TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.proxy = Server(lambda request: Answer(403, CANARY))
+        self.addCleanup(self.proxy.close)
+        os.environ.update(HTTP_PROXY=self.proxy.url, HTTPS_PROXY=self.proxy.url)
+
+    def test_what_is_on_this_machine_is_not_asked_for_through_a_proxy(self) -> None:
+        vc.read_credentials()
+        self.assertEqual(self.proxy.requests, [])
+
+    def test_vault_is_asked_for_through_the_proxy_and_the_identity_is_not(self) -> None:
+        os.environ.update(VAULT_ADDR="https://vault.test:8200", HTTPS_PROXY=f"http://u%40:{CANARY}@127.0.0.1:{self.proxy.port}")
+        self.refused(vc.UnreachableError, "a proxy on the way refused")
+        self.assertEqual(len(self.identity.requests), 1)
+        request: Request = self.proxy.requests[0]
+        self.assertEqual((request.method, request.headers["host"]), ("CONNECT", "vault.test:8200"))
+        self.assertTrue(request.headers["proxy-authorization"].startswith("Basic dUA6Q0FOQVJZ"))
+
+    def test_hosts_outside_the_proxy_go_direct(self) -> None:
+        os.environ.update(NO_PROXY="vault.test", VAULT_ADDR="https://vault.test:8200")
+        with unknown_host("vault.test"):
+            self.refused(vc.UnreachableError, "cannot be resolved")
+        self.assertEqual(self.proxy.requests, [])
+
+    def test_a_proxy_that_is_no_url_is_named(self) -> None:
+        os.environ.update(HTTPS_PROXY="http://proxy:port", VAULT_ADDR="https://vault.test:8200")
+        self.refused(vc.UnreachableError, "HTTPS_PROXY is")
+
+    def test_a_tunnel_is_verified_to_its_far_end(self) -> None:
+        def copy(source: socket.socket, target: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                for data in iter(lambda: source.recv(65536), b""):
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_WR)
+
+        def tunnel(client: socket.socket) -> None:
+            read_request(client)
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with socket.create_connection(("127.0.0.1", self.vault.port)) as server:
+                threading.Thread(target=copy, args=(server, client), daemon=True).start()
+                copy(client, server)
+
+        os.environ.update(HTTPS_PROXY=f"127.0.0.1:{self.raw(tunnel).port}", VAULT_ADDR="https://vault.test:8200")
+        self.assertEqual(vc.read_credentials()["ml_api_key"]["api_key"], VALUE)
+        os.environ["VAULT_ADDR"] = "https://other.test:8200"
+        self.refused(vc.UnreachableError, "for another host")
+
+
+if __name__ == "__main__":
+    unittest.main()
