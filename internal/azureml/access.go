@@ -2,7 +2,10 @@ package azureml
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
+	locks "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20200501"
 	authorization "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220401"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -15,10 +18,18 @@ type RoleAssignment struct {
 	PrincipalType string // User, Group or ServicePrincipal; ARM refuses another than the principal's
 }
 
-// acrPull is the built-in role AcrPull.
-const acrPull = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+// Built-in roles of Azure, by the GUID of the definition.
+const (
+	acrPull            = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+	contributor        = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+	keyVaultAdmin      = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
+	blobContributor    = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+	dataScientist      = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
+	connectionApprover = "b556d68e-0be0-4f35-a333-ad7ee1ce17ea"
+)
 
-func (b *builder) roleAssignments(workspace pulumi.StringInput) error {
+// roleAssignments are those that need the workspace, but for what an own identity of the workspace needs before it.
+func (b *builder) roleAssignments(workspace pulumi.StringInput, parts dependents) error {
 	for _, a := range b.args.RoleAssignments {
 		// By role and principal and not by place in the list: to remove one must not replace the others.
 		suffix := fmt.Sprintf("-%s-%s", a.Role, a.PrincipalID)
@@ -26,14 +37,92 @@ func (b *builder) roleAssignments(workspace pulumi.StringInput) error {
 			return err
 		}
 	}
+	if b.args.JobUsesWorkspace {
+		if err := b.grant("-job-data-scientist", workspace, dataScientist, b.parent.JobIdentity.PrincipalID); err != nil {
+			return err
+		}
+	}
+	if b.args.JobUsesBlobs {
+		if err := b.grant("-job-blobs", parts.storageAccount, blobContributor, b.parent.JobIdentity.PrincipalID); err != nil {
+			return err
+		}
+	}
+	if b.args.WorkspaceIdentity {
+		return b.grant("-workspace-contributor", workspace, contributor, b.workspacePrincipal)
+	}
 	return nil
 }
 
-// assign gives a role on a scope. The assignment's own name, a GUID, is the provider's. The type of the principal is
-// always said: the provider's default is User, and with a type ARM does not look up a principal that is only just
-// made and not yet known everywhere.
+// workspaceRoles are the roles on what is made here that Azure gives to a system-assigned identity of a workspace, and
+// to no other ("Set up authentication between Azure Machine Learning and other services"). The owner of what is brought
+// along gives them there.
+func (b *builder) workspaceRoles(parts dependents) error {
+	for _, on := range []struct {
+		name    string
+		made    bool
+		id      pulumi.StringInput
+		data    string // the role on what the resource holds; empty: Contributor is enough
+		private bool   // a managed network reaches it through an endpoint that this identity approves
+	}{
+		{"storage", b.args.Existing.StorageAccountID == "", parts.storageAccount, blobContributor, true},
+		{"kv", b.args.Existing.KeyVaultID == "", parts.keyVault, keyVaultAdmin, true},
+		{"insights", b.args.Existing.ApplicationInsightsID == "", parts.insights, "", false},
+		{"registry", b.args.ContainerRegistrySKU != "", parts.registry, "", true},
+	} {
+		roles := map[string]string{"contributor": contributor}
+		if on.data != "" {
+			roles["data"] = on.data
+		}
+		if on.private && b.args.ManagedNetwork.on() {
+			roles["connections"] = connectionApprover
+		}
+		for _, role := range slices.Sorted(maps.Keys(roles)) {
+			if !on.made {
+				continue
+			}
+			if err := b.grant("-workspace-"+on.name+"-"+role, on.id, roles[role], b.workspacePrincipal); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// locks forbid to delete what holds data. They come last: while one is there, Azure also refuses to take away a role, a
+// diagnostic setting or an endpoint of what is locked.
+func (b *builder) locks(parts dependents) error {
+	for _, on := range []struct {
+		name string
+		made bool
+		id   pulumi.StringInput
+	}{
+		{"storage", b.args.Existing.StorageAccountID == "", parts.storageAccount},
+		{"kv", b.args.Existing.KeyVaultID == "", parts.keyVault},
+		{"registry", b.args.ContainerRegistrySKU != "", parts.registry},
+	} {
+		if !on.made {
+			continue
+		}
+		if _, err := locks.NewManagementLockByScope(b.ctx, b.name+"-"+on.name+"-lock", &locks.ManagementLockByScopeArgs{
+			Scope: on.id,
+			Level: pulumi.String(locks.LockLevelCanNotDelete),
+			Notes: pulumi.String("Made by Pulumi. Set azure.lock to false to remove it."),
+		}, b.child(pulumi.DependsOn(b.attached))...); err != nil {
+			return fmt.Errorf("%s: %w", on.name, err)
+		}
+	}
+	return nil
+}
+
+// grant gives a role to an identity.
+func (b *builder) grant(suffix string, scope pulumi.StringInput, role string, identity pulumi.StringInput) error {
+	return b.assign(suffix, scope, role, identity, "ServicePrincipal")
+}
+
+// assign gives a role on a scope. Its type is always sent: the provider's default is User, and with a type ARM does not
+// look up a principal that is only just made and not yet known everywhere.
 func (b *builder) assign(suffix string, scope pulumi.StringInput, role string, principal pulumi.StringInput, principalType string) error {
-	_, err := authorization.NewRoleAssignment(b.ctx, b.name+suffix, &authorization.RoleAssignmentArgs{
+	assignment, err := authorization.NewRoleAssignment(b.ctx, b.name+suffix, &authorization.RoleAssignmentArgs{
 		Scope:            scope,
 		RoleDefinitionId: pulumi.String("/providers/Microsoft.Authorization/roleDefinitions/" + role),
 		PrincipalId:      principal,
@@ -42,5 +131,6 @@ func (b *builder) assign(suffix string, scope pulumi.StringInput, role string, p
 	if err != nil {
 		return fmt.Errorf("%s%s: %w", b.name, suffix, err)
 	}
+	b.attached = append(b.attached, assignment)
 	return nil
 }

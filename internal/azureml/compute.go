@@ -9,11 +9,34 @@ import (
 type Compute struct {
 	VMSize   string
 	MaxNodes int
+	SubnetID string // of the user's own network; empty: Azure's, or the managed one
 }
+
+// clusterSuffix also makes the physical name, where none is given: azure-native copies it for a nested resource.
+const clusterSuffix = "-cluster"
 
 // computeCluster carries the job identity: a job on it asks for that identity's token and for no other.
 func (b *builder) computeCluster(workspace pulumi.StringInput, identity pulumi.IDOutput) (*machinelearningservices.Compute, error) {
-	return machinelearningservices.NewCompute(b.ctx, b.name+"-cluster", &machinelearningservices.ComputeArgs{
+	compute := b.args.Compute
+	properties := machinelearningservices.AmlComputePropertiesArgs{
+		VmSize:                      pulumi.String(compute.VMSize),
+		RemoteLoginPortPublicAccess: pulumi.String("Disabled"),
+		ScaleSettings: machinelearningservices.ScaleSettingsArgs{
+			MinNodeCount:                pulumi.Int(0),
+			MaxNodeCount:                pulumi.Int(compute.MaxNodes),
+			NodeIdleTimeBeforeScaleDown: pulumi.String("PT2M"),
+		},
+	}
+	if compute.SubnetID != "" {
+		properties.Subnet = machinelearningservices.ResourceIdArgs{Id: pulumi.String(compute.SubnetID)}
+	}
+	if compute.SubnetID != "" || b.args.ManagedNetwork.on() {
+		// Azure gives each node a public address unless it is told not to.
+		properties.EnableNodePublicIp = pulumi.Bool(false)
+	}
+	// Azure changes neither the size nor the subnet of a cluster, and a nested resource keeps its name: it goes first.
+	fixed := pulumi.String(compute.VMSize + " " + compute.SubnetID)
+	return machinelearningservices.NewCompute(b.ctx, b.name+clusterSuffix, &machinelearningservices.ComputeArgs{
 		ResourceGroupName: b.group,
 		WorkspaceName:     workspace,
 		ComputeName:       named(b.args.Names.ComputeCluster),
@@ -25,16 +48,8 @@ func (b *builder) computeCluster(workspace pulumi.StringInput, identity pulumi.I
 		Properties: machinelearningservices.AmlComputeArgs{
 			ComputeType:      pulumi.String("AmlCompute"),
 			DisableLocalAuth: pulumi.Bool(true),
-			Properties: machinelearningservices.AmlComputePropertiesArgs{
-				VmSize:                      pulumi.String(b.args.Compute.VMSize),
-				RemoteLoginPortPublicAccess: pulumi.String("Disabled"),
-				ScaleSettings: machinelearningservices.ScaleSettingsArgs{
-					MinNodeCount:                pulumi.Int(0),
-					MaxNodeCount:                pulumi.Int(b.args.Compute.MaxNodes),
-					NodeIdleTimeBeforeScaleDown: pulumi.String("PT2M"),
-				},
-			},
+			Properties:       properties,
 		},
 		Tags: b.tags(),
-	}, b.child()...)
+	}, b.tagged(b.replacedBy(fixed, true)...)...)
 }

@@ -67,13 +67,13 @@ func (b *builder) resourceGroup() (pulumi.StringOutput, error) {
 	return group.Name, nil
 }
 
-func (b *builder) jobIdentity() (*managedidentity.UserAssignedIdentity, error) {
-	return managedidentity.NewUserAssignedIdentity(b.ctx, b.name+"-identity", &managedidentity.UserAssignedIdentityArgs{
+func (b *builder) identity(suffix, physical string) (*managedidentity.UserAssignedIdentity, error) {
+	return managedidentity.NewUserAssignedIdentity(b.ctx, b.name+suffix, &managedidentity.UserAssignedIdentityArgs{
 		ResourceGroupName: b.group,
-		ResourceName:      named(b.args.Names.JobIdentity),
+		ResourceName:      named(physical),
 		Location:          pulumi.String(b.args.Location),
 		Tags:              b.tags(),
-	}, b.child()...)
+	}, b.tagged()...)
 }
 
 // storageAccount is the workspace's default store. Its logical name has no hyphen because Azure takes none in
@@ -82,7 +82,7 @@ func (b *builder) storageAccount() (pulumi.StringInput, error) {
 	if id := b.args.Existing.StorageAccountID; id != "" {
 		return pulumi.String(id), nil
 	}
-	account, err := storage.NewStorageAccount(b.ctx, b.name+"storage", &storage.StorageAccountArgs{
+	args := &storage.StorageAccountArgs{
 		ResourceGroupName:      b.group,
 		AccountName:            named(b.args.Names.StorageAccount),
 		Location:               pulumi.String(b.args.Location),
@@ -92,7 +92,15 @@ func (b *builder) storageAccount() (pulumi.StringInput, error) {
 		MinimumTlsVersion:      pulumi.String(storage.MinimumTlsVersion_TLS1_2),
 		AllowBlobPublicAccess:  pulumi.Bool(false),
 		Tags:                   b.tags(),
-	}, b.keeping()...)
+	}
+	if b.args.PrivateEndpoints != nil {
+		args.PublicNetworkAccess = pulumi.String(storage.PublicNetworkAccessDisabled)
+		// Azure ML itself comes in as a trusted service, to make the containers of its datastores.
+		args.NetworkRuleSet = storage.NetworkRuleSetArgs{
+			Bypass: pulumi.String(storage.BypassAzureServices), DefaultAction: storage.DefaultActionDeny,
+		}
+	}
+	account, err := storage.NewStorageAccount(b.ctx, b.name+"storage", args, b.keeping()...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +122,12 @@ func (b *builder) keyVault(tenant pulumi.StringInput) (pulumi.StringInput, error
 	if b.args.KeyVaultPurgeProtection {
 		// Never false: Azure takes it for an attempt to switch it off.
 		properties.EnablePurgeProtection = pulumi.Bool(true)
+	}
+	if b.args.PrivateEndpoints != nil {
+		properties.PublicNetworkAccess = pulumi.String("Disabled")
+		properties.NetworkAcls = keyvault.NetworkRuleSetArgs{
+			Bypass: pulumi.String(keyvault.NetworkRuleBypassOptionsAzureServices), DefaultAction: pulumi.String(keyvault.NetworkRuleActionDeny),
+		}
 	}
 	vault, err := keyvault.NewVault(b.ctx, b.name+"-kv", &keyvault.VaultArgs{
 		ResourceGroupName: b.group,
@@ -143,7 +157,7 @@ func (b *builder) logAnalytics() (pulumi.StringInput, error) {
 		Sku:               operationalinsights.WorkspaceSkuArgs{Name: pulumi.String(operationalinsights.WorkspaceSkuNameEnumPerGB2018)},
 		RetentionInDays:   pulumi.Int(30),
 		Tags:              b.tags(),
-	}, b.child()...)
+	}, b.tagged()...)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +177,7 @@ func (b *builder) applicationInsights(logs pulumi.StringInput) (pulumi.StringInp
 		ApplicationType:     pulumi.String(insights.ApplicationTypeWeb),
 		WorkspaceResourceId: logs.ToStringOutput(),
 		Tags:                b.tags(),
-	}, b.child()...)
+	}, b.tagged()...)
 	if err != nil {
 		return nil, err
 	}
@@ -180,17 +194,21 @@ func (b *builder) containerRegistry(jobPrincipal pulumi.StringInput) (pulumi.Str
 	if b.args.ContainerRegistrySKU == "" {
 		return nil, nil
 	}
-	registry, err := containerregistry.NewRegistry(b.ctx, b.name+"registry", &containerregistry.RegistryArgs{
+	args := &containerregistry.RegistryArgs{
 		ResourceGroupName: b.group,
 		RegistryName:      named(b.args.Names.ContainerRegistry),
 		Location:          pulumi.String(b.args.Location),
 		Sku:               containerregistry.SkuArgs{Name: pulumi.String(b.args.ContainerRegistrySKU)},
 		AdminUserEnabled:  pulumi.Bool(false),
 		Tags:              b.tags(),
-	}, b.keeping()...)
+	}
+	if b.args.PrivateEndpoints != nil {
+		args.PublicNetworkAccess = pulumi.String(containerregistry.PublicNetworkAccessDisabled)
+	}
+	registry, err := containerregistry.NewRegistry(b.ctx, b.name+"registry", args, b.keeping()...)
 	if err != nil {
 		return nil, err
 	}
 	id := registry.ID().ToStringOutput()
-	return id, b.assign("-registry-pull", id, acrPull, jobPrincipal, "ServicePrincipal")
+	return id, b.grant("-registry-pull", id, acrPull, jobPrincipal)
 }

@@ -28,7 +28,7 @@ func (b *builder) diagnostics(workspace pulumi.StringInput, parts dependents) er
 // diagnosticSetting takes every category, also those that Azure adds later. Retention is the Log Analytics workspace's:
 // Azure has retired a setting's own.
 func (b *builder) diagnosticSetting(suffix string, of, logs pulumi.StringInput) error {
-	_, err := insights.NewDiagnosticSetting(b.ctx, b.name+suffix, &insights.DiagnosticSettingArgs{
+	setting, err := insights.NewDiagnosticSetting(b.ctx, b.name+suffix, &insights.DiagnosticSettingArgs{
 		ResourceUri: of,
 		WorkspaceId: logs.ToStringOutput(),
 		Logs:        insights.LogSettingsArray{insights.LogSettingsArgs{CategoryGroup: pulumi.String("allLogs"), Enabled: pulumi.Bool(true)}},
@@ -37,5 +37,6 @@ func (b *builder) diagnosticSetting(suffix string, of, logs pulumi.StringInput) 
 	if err != nil {
 		return fmt.Errorf("%s%s: %w", b.name, suffix, err)
 	}
+	b.attached = append(b.attached, setting)
 	return nil
 }

@@ -13,6 +13,8 @@ type ManagedNetwork struct {
 	VaultHost     pulumi.StringInput // a secret; nil: no rule leads to Vault
 }
 
+func (n *ManagedNetwork) on() bool { return n != nil && n.IsolationMode != "Disabled" }
+
 // OutboundRule is one destination: a host, a service tag, or a resource behind a private endpoint.
 type OutboundRule struct {
 	Name string
@@ -28,10 +30,15 @@ type OutboundRule struct {
 	SparkEnabled      bool
 }
 
+const approvedOnly = "AllowOnlyApprovedOutbound"
+
+// storageParts are reached by batch endpoints and parallel jobs; Azure makes the endpoints to blob and file by itself.
+var storageParts = []string{"queue", "table"}
+
 // vaultRule is the name of the rule that leads to Vault. Azure ML knows rules by name, so it is chosen once.
 const vaultRule = "vault"
 
-func (n *ManagedNetwork) settings() machinelearningservices.ManagedNetworkSettingsArgs {
+func (n *ManagedNetwork) settings(account pulumi.StringInput) machinelearningservices.ManagedNetworkSettingsArgs {
 	settings := machinelearningservices.ManagedNetworkSettingsArgs{IsolationMode: pulumi.String(n.IsolationMode)}
 	if n.FirewallSKU != "" {
 		settings.FirewallSku = pulumi.String(n.FirewallSKU)
@@ -39,6 +46,11 @@ func (n *ManagedNetwork) settings() machinelearningservices.ManagedNetworkSettin
 	rules := pulumi.Map{}
 	for _, rule := range n.OutboundRules {
 		rules[rule.Name] = rule.input()
+	}
+	if account != nil {
+		for _, part := range storageParts {
+			rules["storage-"+part] = endpointRule(account, part, false)
+		}
 	}
 	if n.VaultHost != nil {
 		rules[vaultRule] = fqdnRule(n.VaultHost)
@@ -76,15 +88,19 @@ func (r OutboundRule) input() pulumi.Input {
 			},
 		}
 	default:
-		return machinelearningservices.PrivateEndpointOutboundRuleArgs{
-			Type:     pulumi.String("PrivateEndpoint"),
-			Category: pulumi.String(machinelearningservices.RuleCategoryUserDefined),
-			Destination: machinelearningservices.PrivateEndpointDestinationArgs{
-				ServiceResourceId: pulumi.String(r.ServiceResourceID),
-				SubresourceTarget: pulumi.String(r.Subresource),
-				SparkEnabled:      pulumi.Bool(r.SparkEnabled),
-			},
-		}
+		return endpointRule(pulumi.String(r.ServiceResourceID), r.Subresource, r.SparkEnabled)
+	}
+}
+
+func endpointRule(resource pulumi.StringInput, part string, spark bool) pulumi.Input {
+	return machinelearningservices.PrivateEndpointOutboundRuleArgs{
+		Type:     pulumi.String("PrivateEndpoint"),
+		Category: pulumi.String(machinelearningservices.RuleCategoryUserDefined),
+		Destination: machinelearningservices.PrivateEndpointDestinationArgs{
+			ServiceResourceId: resource.ToStringOutput(),
+			SubresourceTarget: pulumi.String(part),
+			SparkEnabled:      pulumi.Bool(spark),
+		},
 	}
 }
 

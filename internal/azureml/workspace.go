@@ -7,11 +7,13 @@
 // Application Insights ("Missing dependent resources in workspace json"), although neither its schema nor the SDK marks
 // them as required.
 //
-// The parts: dependents.go is what the workspace needs beside it, network.go its managed network, encryption.go its key,
-// access.go who may use it, diagnostics.go its logs, compute.go its cluster.
+// The parts: dependents.go is what the workspace needs beside it, network.go its managed network, endpoints.go the ways
+// in from a network of the user's own, encryption.go its key, access.go its roles and locks, diagnostics.go its logs,
+// compute.go its cluster.
 package azureml
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,29 +27,38 @@ const Type = "mlvault:azureml:Workspace"
 
 // Args says what to build. Every value but the network's Vault host is known before anything exists.
 type Args struct {
-	Location string
-	Names    Names
-	Existing Existing
-	Tags     map[string]string
-	Protect  bool // of what holds data: group, storage account, key vault, registry, workspace
+	Location   string
+	Names      Names
+	Existing   Existing
+	Tags       map[string]string
+	IgnoreTags []string // names of tags that somebody else sets
+	Protect    bool     // of what holds data: group, storage account, key vault, registry, workspace
+	Lock       bool     // of storage account, key vault and registry, as far as they are made
 
 	ContainerRegistrySKU    string // empty: no registry is made
 	KeyVaultPurgeProtection bool   // of the key vault that is made
 
 	PublicNetworkAccess string              // Enabled or Disabled, for the workspace
 	ManagedNetwork      *ManagedNetwork     // nil: none
+	PrivateEndpoints    *PrivateEndpoints   // nil: none
 	HBIWorkspace        bool                //
 	CustomerManagedKey  *CustomerManagedKey // nil: Microsoft's key
+	WorkspaceIdentity   bool                // a user-assigned identity in place of the system-assigned one
 
-	Compute         *Compute // nil: none
+	Compute         *Compute    // nil: none
+	Serverless      *Serverless // nil: Azure's defaults
 	Diagnostics     bool
 	RoleAssignments []RoleAssignment
+
+	JobUsesWorkspace bool // the job identity is a data scientist of the workspace
+	JobUsesBlobs     bool // and reads and writes blobs of the storage account that is made
 }
 
 // Names are physical names; the empty ones are made by Pulumi from the child's logical name and a random suffix.
 type Names struct {
 	ResourceGroup       string
 	JobIdentity         string
+	WorkspaceIdentity   string
 	StorageAccount      string
 	KeyVault            string
 	LogAnalytics        string
@@ -55,6 +66,12 @@ type Names struct {
 	ContainerRegistry   string
 	Workspace           string
 	ComputeCluster      string
+}
+
+// Serverless is where jobs without a cluster run.
+type Serverless struct {
+	SubnetID   string
+	NoPublicIP bool
 }
 
 // Workspace is the component.
@@ -84,6 +101,10 @@ type builder struct {
 	args   Args
 	parent *Workspace
 	group  pulumi.StringInput
+
+	workspaceIdentity  pulumi.StringInput // nil: the workspace has a system-assigned one
+	workspacePrincipal pulumi.StringInput
+	attached           []pulumi.Resource // roles, diagnostic settings and endpoints, which a lock would hold
 }
 
 // New registers the component and its children, which are named after it: <name>-group and so on.
@@ -114,7 +135,7 @@ func (b *builder) build() error {
 	}
 	w.ResourceGroup, b.group = group, group
 
-	identity, err := b.jobIdentity()
+	identity, err := b.identity("-identity", b.args.Names.JobIdentity)
 	if err != nil {
 		return fmt.Errorf("job identity: %w", err)
 	}
@@ -127,6 +148,16 @@ func (b *builder) build() error {
 	parts, err := b.dependents(w.JobIdentity)
 	if err != nil {
 		return err
+	}
+	if b.args.WorkspaceIdentity {
+		own, err := b.identity("-workspace-identity", b.args.Names.WorkspaceIdentity)
+		if err != nil {
+			return fmt.Errorf("workspace identity: %w", err)
+		}
+		b.workspaceIdentity, b.workspacePrincipal = own.ID().ToStringOutput(), own.PrincipalId
+		if err := b.workspaceRoles(parts); err != nil {
+			return fmt.Errorf("roles of the workspace identity: %w", err)
+		}
 	}
 	workspace, err := b.workspace(parts)
 	if err != nil {
@@ -145,8 +176,18 @@ func (b *builder) build() error {
 			return fmt.Errorf("diagnostic settings: %w", err)
 		}
 	}
-	if err := b.roleAssignments(w.ID); err != nil {
+	if err := b.roleAssignments(w.ID, parts); err != nil {
 		return fmt.Errorf("role assignments: %w", err)
+	}
+	if b.args.PrivateEndpoints != nil {
+		if err := b.privateEndpoints(w.ID, parts); err != nil {
+			return fmt.Errorf("private endpoints: %w", err)
+		}
+	}
+	if b.args.Lock {
+		if err := b.locks(parts); err != nil {
+			return fmt.Errorf("locks: %w", err)
+		}
 	}
 	return nil
 }
@@ -166,21 +207,50 @@ func (b *builder) workspace(parts dependents) (*machinelearningservices.Workspac
 		HbiWorkspace:        pulumi.Bool(b.args.HBIWorkspace),
 		Tags:                b.tags(),
 	}
+	// Azure never changes these. The trigger has the ids that the program knows and not those that Azure answers with:
+	// Azure varies their case, and a refresh would make a replacement of that. Such a change is ignored for the same reason.
+	ignored := []string{"storageAccount", "keyVault"}
+	cmk := ""
+	var opts []pulumi.ResourceOption
+	if k := b.args.CustomerManagedKey; k != nil {
+		args.Encryption, cmk = k.encryption(), k.KeyVaultID
+		ignored = append(ignored, "encryption.keyVaultProperties.keyVaultArmId")
+	}
 	if parts.registry != nil {
 		args.ContainerRegistry = parts.registry.ToStringOutput()
+	} else {
+		ignored = append(ignored, "containerRegistry") // Azure makes one at the first image build
 	}
-	// Azure never changes these, and the provider would send them in an update that the service refuses. Of a customer's
-	// key it changes the version, within its key vault.
-	fixed := []string{"storageAccount", "keyVault", "hbiWorkspace"}
-	if k := b.args.CustomerManagedKey; k != nil {
-		args.Encryption = k.encryption()
-		fixed = append(fixed, "encryption.keyVaultProperties.keyVaultArmId")
+	if b.workspaceIdentity != nil {
+		args.Identity = machinelearningservices.ManagedServiceIdentityArgs{
+			Type:                   pulumi.String(machinelearningservices.ManagedServiceIdentityTypeUserAssigned),
+			UserAssignedIdentities: pulumi.StringArray{b.workspaceIdentity},
+		}
+		args.PrimaryUserAssignedIdentity = b.workspaceIdentity.ToStringOutput()
+		// To make a workspace Azure reads the key vault and the storage account as this identity.
+		opts = append(opts, pulumi.DependsOn(b.attached))
 	}
-	opts := []pulumi.ResourceOption{pulumi.ReplaceOnChanges(fixed)}
 	if n := b.args.ManagedNetwork; n != nil {
-		args.ManagedNetwork = n.settings()
+		var account pulumi.StringInput
+		if b.args.Existing.StorageAccountID == "" && (n.IsolationMode == approvedOnly || n.on() && b.args.PrivateEndpoints != nil) {
+			account = parts.storageAccount
+		}
+		args.ManagedNetwork = n.settings(account)
 		opts = append(opts, n.options()...)
 	}
+	if b.args.PrivateEndpoints != nil && b.args.Compute != nil {
+		// A registry without public access cannot build: its builders have no way in.
+		args.ImageBuildCompute = pulumi.String(cmp.Or(b.args.Names.ComputeCluster, b.name+clusterSuffix))
+	}
+	if s := b.args.Serverless; s != nil {
+		args.ServerlessComputeSettings = machinelearningservices.ServerlessComputeSettingsArgs{
+			ServerlessComputeCustomSubnet: pulumi.String(s.SubnetID),
+			ServerlessComputeNoPublicIP:   pulumi.Bool(s.NoPublicIP),
+		}
+	}
+	fixed := pulumi.Sprintf("%s %s %t %s", parts.storageAccount, parts.keyVault, b.args.HBIWorkspace, cmk)
+	opts = append(opts, pulumi.IgnoreChanges(ignored))
+	opts = append(opts, b.replacedBy(fixed, b.args.Names.Workspace != "")...)
 	return machinelearningservices.NewWorkspace(b.ctx, b.name+"-workspace", args, b.keeping(opts...)...)
 }
 
@@ -189,12 +259,28 @@ func (b *builder) child(extra ...pulumi.ResourceOption) []pulumi.ResourceOption 
 	return slices.Concat([]pulumi.ResourceOption{pulumi.Parent(b.parent)}, extra)
 }
 
-// keeping is child for what holds data.
-func (b *builder) keeping(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	if b.args.Protect {
-		extra = append(slices.Clone(extra), pulumi.Protect(true))
+// tagged is child for what has tags.
+func (b *builder) tagged(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	var ignored []string
+	for _, name := range b.args.IgnoreTags {
+		ignored = append(ignored, fmt.Sprintf("tags[%q]", name))
 	}
-	return b.child(extra...)
+	return b.child(append(slices.Clone(extra), pulumi.IgnoreChanges(ignored))...)
+}
+
+// keeping is tagged for what holds data.
+func (b *builder) keeping(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	return b.tagged(append(slices.Clone(extra), pulumi.Protect(b.args.Protect))...)
+}
+
+// replacedBy replaces a resource when a value changes that Azure never changes; azure-native would send the change, and
+// Azure refuse it. What keeps its physical name is deleted first.
+func (b *builder) replacedBy(fixed pulumi.StringInput, keepsName bool) []pulumi.ResourceOption {
+	opts := []pulumi.ResourceOption{pulumi.ReplacementTrigger(fixed)}
+	if keepsName {
+		return append(opts, pulumi.DeleteBeforeReplace(true))
+	}
+	return opts // with a name of its own making the provider decides
 }
 
 func (b *builder) tags() pulumi.StringMapInput {

@@ -69,20 +69,21 @@ func (s *Server) Requests() map[string]int {
 
 // Resource returns the document with this id as a GET would, whatever the id's casing.
 func (s *Server) Resource(id string) (Document, bool) {
-	doc, found := s.store.read().Resources[key(id)]
+	now := s.store.read()
+	doc, found := now.Resources[key(id)]
 	if !found {
 		return nil, false
 	}
-	return response(doc), true
+	return response(doc, now.Respelled), true
 }
 
 // List returns the documents of an ARM type, such as "Microsoft.KeyVault/vaults", or every document for "", by id.
 func (s *Server) List(armType string) []Document {
-	resources := s.store.read().Resources
+	now := s.store.read()
 	var list []Document
-	for _, k := range slices.Sorted(maps.Keys(resources)) {
-		if doc := resources[k]; armType == "" || strings.EqualFold(doc.text("type"), armType) {
-			list = append(list, response(doc))
+	for _, k := range slices.Sorted(maps.Keys(now.Resources)) {
+		if doc := now.Resources[k]; armType == "" || strings.EqualFold(doc.text("type"), armType) {
+			list = append(list, response(doc, now.Respelled))
 		}
 	}
 	return list
@@ -102,6 +103,48 @@ func (s *Server) Seed(id string, doc Document) error {
 	seeded["id"], seeded["name"], seeded["type"] = id, parsed.name, parsed.armType
 	return s.store.change(func(st *state) error {
 		st.Resources[key(id)] = seeded
+		return nil
+	})
+}
+
+// BuildImage does what Azure ML does at the first image build of a workspace without a registry: it makes one.
+func (s *Server) BuildImage(workspaceID string) error {
+	return s.store.change(func(st *state) error {
+		workspace := st.Resources[key(workspaceID)].clone()
+		if workspace == nil || workspace.text("properties.containerRegistry") != "" {
+			return nil
+		}
+		id := workspaceID[:strings.Index(workspaceID, "/providers/")] + "/providers/" + typeRegistry + "/" +
+			strings.ReplaceAll(guid("registry", workspaceID), "-", "")
+		workspace.set("properties.containerRegistry", id)
+		st.Resources[key(workspaceID)] = workspace
+		st.Resources[key(id)] = Document{
+			"id": id, "name": id[strings.LastIndex(id, "/")+1:], "type": typeRegistry, "location": workspace["location"],
+			"sku": map[string]any{"name": "Standard", "tier": "Standard"}, "properties": map[string]any{"adminUserEnabled": true},
+		}
+		return nil
+	})
+}
+
+// Live does what happens in a subscription between two deployments: images are built, a policy adds tags to all that can
+// have them, and from then on ARM spells ids otherwise.
+func (s *Server) Live(tags map[string]any) error {
+	for _, workspace := range s.List(typeML) {
+		if err := s.BuildImage(workspace.text("id")); err != nil {
+			return err
+		}
+	}
+	return s.store.change(func(st *state) error {
+		st.Respelled = !st.Respelled
+		for k, doc := range st.Resources {
+			if row, known := rowOfType(doc.text("type")); known && slices.Contains(row.Inputs, "tags") {
+				doc = doc.clone()
+				for name, value := range tags {
+					doc.set("tags."+name, value)
+				}
+				st.Resources[k] = doc
+			}
+		}
 		return nil
 	})
 }

@@ -13,7 +13,8 @@ import (
 const createBeforeDelete = "__createBeforeDelete"
 
 // defaultName gives inputs a name where the user gave none, as azure-native's getDefaultName does: the name from before,
-// else what the engine's autonaming configuration says, else the logical name and eight hexadecimal digits.
+// else what the engine's autonaming configuration says, else for a subresource the logical name, and for all others
+// the logical name and eight hexadecimal digits (its AutoName).
 //
 // It does no more than that: azure-native does not make a storage account's name fit, so that a logical name with a
 // hyphen or of more than 16 letters is refused here as it is there.
@@ -44,6 +45,9 @@ func (r *resourceType) defaultName(req *pulumirpc.CheckRequest, olds, news resou
 	var err error
 	switch {
 	case proposed != "":
+	case r.subresource(): // named as the program does, without the flag: it is deleted before it is replaced
+		news[property] = resource.NewStringProperty(resource.URN(req.GetUrn()).Name())
+		return nil
 	case r.Name.GUID:
 		if name, err = resource.NewUniqueName(req.GetRandomSeed(), "", 32, 0, nil); err == nil {
 			name = guidString(name)

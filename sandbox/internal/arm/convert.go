@@ -65,6 +65,14 @@ func (r *resourceType) body(inputs map[string]any) Document {
 			properties[name] = value
 		}
 	}
+	for _, list := range r.Items {
+		properties[list] = eachOf(properties[list], func(item map[string]any) map[string]any {
+			inner := maps.Clone(item)
+			delete(inner, "name")
+			return map[string]any{"name": item["name"], "properties": inner}
+		})
+	}
+	maps.DeleteFunc(properties, func(_ string, value any) bool { return value == nil })
 	if !r.Nested && len(properties) > 0 {
 		body["properties"] = r.Renames.apply(properties)
 	}
@@ -98,7 +106,29 @@ func (r *resourceType) outputs(doc Document) map[string]any {
 			outputs[name] = value
 		}
 	}
+	for _, list := range r.Items {
+		outputs[list] = eachOf(outputs[list], func(item map[string]any) map[string]any {
+			inner, _ := item["properties"].(map[string]any)
+			flat := maps.Clone(inner)
+			flat["name"] = item["name"]
+			return flat
+		})
+	}
 	return outputs
+}
+
+// eachOf maps the objects of a list; azure-native flattens those of some lists too.
+func eachOf(list any, change func(map[string]any) map[string]any) any {
+	items, isList := list.([]any)
+	if !isList {
+		return list
+	}
+	changed := make([]any, len(items))
+	for i, item := range items {
+		object, _ := item.(map[string]any)
+		changed[i] = change(object)
+	}
+	return changed
 }
 
 // settable keeps of azure-native's outputs what can be an input, in an input's shape.
@@ -125,33 +155,45 @@ func (r *resourceType) settable(outputs map[string]any) map[string]any {
 }
 
 // response is a stored document as ARM answers with it: the same, but for the casing of the ids inside, which is the
-// service's own and not the caller's. Refresh must not mistake it for drift.
-func response(doc Document) Document {
+// service's own, not the caller's, and not always the same.
+func response(doc Document, respelled bool) Document {
 	answer := doc.clone()
-	row, known := rowOfType(doc.text("type"))
-	if !known {
-		return answer
-	}
-	for path, spelling := range row.Spelling {
-		if id := answer.text(path); id != "" {
-			answer.set(path, respell(id, spelling))
+	for _, service := range words("Microsoft.MachineLearningServices/ Microsoft.Network/") {
+		if strings.HasPrefix(doc.text("type"), service) {
+			for _, part := range words("properties identity") {
+				answer[part] = spell(answer[part], respelled)
+			}
+			maps.DeleteFunc(answer, func(_ string, value any) bool { return value == nil })
 		}
-	}
-	if identities, ok := answer.at("identity.userAssignedIdentities").(map[string]any); ok {
-		spelled := map[string]any{}
-		for id, value := range identities {
-			spelled[respell(id, "resourcegroups")] = value
-		}
-		answer.set("identity.userAssignedIdentities", spelled)
 	}
 	return answer
 }
 
-// respell gives the part of id that equals spelling, but for case, that spelling.
-func respell(id, spelling string) string {
-	at := strings.Index(strings.ToLower(id), "/"+strings.ToLower(spelling)+"/")
-	if at < 0 {
-		return id
+// spell gives every id in a value, the keys of user-assigned identities included, a casing in which it was seen:
+// azure-rest-api-specs#8323, and the AVM Terraform module of the workspace, which rewrites what ARM answers.
+func spell(value any, respelled bool) any {
+	switch value := value.(type) {
+	case string:
+		if !strings.HasPrefix(value, "/subscriptions/") {
+			return value
+		}
+		if respelled {
+			return strings.NewReplacer("/resourcegroups/", "/resourceGroups/", "/Microsoft.", "/microsoft.").Replace(value)
+		}
+		return strings.NewReplacer("/resourceGroups/", "/resourcegroups/", "/Microsoft.KeyVault/", "/Microsoft.Keyvault/",
+			"/Microsoft.Insights/", "/microsoft.insights/").Replace(value)
+	case map[string]any:
+		object := make(map[string]any, len(value))
+		for k, v := range value {
+			object[spell(k, respelled).(string)] = spell(v, respelled) //nolint:forcetypeassert // A text stays one.
+		}
+		return object
+	case []any:
+		list := make([]any, len(value))
+		for i, v := range value {
+			list[i] = spell(v, respelled)
+		}
+		return list
 	}
-	return id[:at+1] + spelling + id[at+1+len(spelling):]
+	return value
 }

@@ -105,6 +105,11 @@ func (r *resourceType) parameters() []string {
 	return names
 }
 
+// subresource tells whether two parameters or more follow the last provider in the path.
+func (r *resourceType) subresource() bool {
+	return strings.Count(r.Path[strings.LastIndex(r.Path, "/providers/")+1:], "{") > 1
+}
+
 // id fills the row's path from inputs.
 func (r *resourceType) id(inputs map[string]any) (string, error) {
 	var missing []string

@@ -105,7 +105,7 @@ func (s *Server) put(ctx context.Context, row *resourceType, id string, body Doc
 		if err != nil {
 			return nil, err
 		}
-		return response(stored), nil
+		return response(stored, s.store.read().Respelled), nil
 	})
 }
 
@@ -120,6 +120,9 @@ func (s *Server) delete(ctx context.Context, row *resourceType, id string) error
 	_, err := s.send(ctx, http.MethodDelete, row.Type, id, func() (Document, error) {
 		return nil, s.store.change(func(st *state) error {
 			root := key(id)
+			if refusal := locked(st, id); refusal != nil {
+				return refusal
+			}
 			maps.DeleteFunc(st.Resources, func(k string, doc Document) bool {
 				if k != root && !strings.HasPrefix(k, root+"/") {
 					return false
@@ -133,6 +136,20 @@ func (s *Server) delete(ctx context.Context, row *resourceType, id string) error
 		})
 	})
 	return err
+}
+
+// locked: a lock on a resource, or on what is above it, keeps it and all that is attached to it, but for the lock itself
+// (lock-resources). Role assignments and diagnostic settings are attached.
+func locked(st *state, id string) error {
+	for k, doc := range st.Resources {
+		scope, _, isLock := strings.Cut(k, strings.ToLower("/providers/"+typeLock+"/"))
+		if isLock && k != key(id) && (strings.HasPrefix(key(id)+"/", scope+"/") || strings.HasPrefix(scope, key(id)+"/")) {
+			return &Error{Method: http.MethodDelete, ID: id, Status: http.StatusConflict, Code: "ScopeLocked", Message: fmt.Sprintf(
+				"The scope '%s' cannot perform delete operation because following scope(s) are locked: '%s'. Please remove the lock and try again.",
+				id, doc.text("id")[:len(scope)])}
+		}
+	}
+	return nil
 }
 
 // notFound is ARM's 404 for the resource at missing, whichever request id came across it.

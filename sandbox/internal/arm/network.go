@@ -147,6 +147,21 @@ func provisionsNetwork(p *put) *Error {
 	return nil
 }
 
+// Reach tells whether a job of a workspace reaches a host: in approved-outbound mode Microsoft's registry, by the rules
+// that are required, and what a rule of the workspace names (how-to-managed-network, "List of required rules").
+func (s *Server) Reach(workspaceID, host string) bool {
+	workspace, _ := s.Resource(workspaceID)
+	if !strings.EqualFold(workspace.text(isolationMode), approvedOnly) || host == "mcr.microsoft.com" {
+		return true
+	}
+	rules, _ := workspace.at(outboundRules).(map[string]any)
+	return slices.ContainsFunc(slices.Collect(maps.Values(rules)), func(rule any) bool {
+		object, _ := rule.(map[string]any)
+		allowed := Document(object).text("destination")
+		return allowed != "" && (allowed == host || strings.HasPrefix(allowed, "*.") && strings.HasSuffix(host, allowed[1:]))
+	})
+}
+
 func withStatus(rules map[string]any, provisioned bool) map[string]any {
 	said := make(map[string]any, len(rules))
 	for name, rule := range rules {

@@ -12,6 +12,9 @@ import (
 // knownProperties sends the body through Microsoft's SDK type for it and back. A property that does not return is one
 // that the type does not have: misspelled, misplaced, or of another API version.
 func knownProperties(p *put) *Error {
+	if p.row.Model == nil {
+		return nil
+	}
 	sent, err := json.Marshal(p.doc)
 	if err != nil {
 		return p.refuse(http.StatusBadRequest, "InvalidRequestContent", "The request content is not JSON: %v", err)

@@ -84,6 +84,7 @@ type state struct {
 	Format    int                 `json:"format"`
 	Resources map[string]Document `json:"resources"`
 	Deleted   map[string]Document `json:"deleted"`
+	Respelled bool                `json:"respelled,omitempty"` // answers have the other casing of ids
 }
 
 // store keeps the state in memory and in a file.
@@ -128,6 +129,7 @@ func (s *store) change(edit func(*state) error) error {
 		Format:    s.current.Format,
 		Resources: maps.Clone(s.current.Resources),
 		Deleted:   maps.Clone(s.current.Deleted),
+		Respelled: s.current.Respelled,
 	}
 	if err := edit(next); err != nil {
 		return err

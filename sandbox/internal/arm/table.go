@@ -23,7 +23,7 @@ import (
 // table is every type that the sandbox offers.
 var table = []*resourceType{
 	&resourceGroup, &userAssignedIdentity, &storageAccount, &keyVault, &logAnalytics, &appInsights, &registry, &mlWorkspace,
-	&mlCompute, &roleAssignment, &diagnosticSetting,
+	&mlCompute, &roleAssignment, &diagnosticSetting, &privateEndpoint, &zoneGroup, &privateZone, &zoneLink, &lock,
 }
 
 // resourceNameRules is Microsoft's page of name rules, named as a source below.
@@ -397,7 +397,8 @@ var mlWorkspace = resourceType{
 		refersTo("properties.encryption.keyVaultProperties.keyVaultArmId", typeVault),
 		refersTo("properties.encryption.identity.userAssignedIdentity", typeIdentity),
 		keyIsSafe,
-		isolationOnlyTightens, validRules, registryIsReachable,
+		isolationOnlyTightens, validRules, registryIsReachable, primaryMayRead,
+		ownSubnet("properties.serverlessComputeSettings.serverlessComputeCustomSubnet", func(p *put) Document { return p.doc }),
 	},
 	Complete: func(p *put) map[string]any {
 		api := p.doc.text("location") + ".api.azureml.ms"
@@ -421,17 +422,15 @@ var mlWorkspace = resourceType{
 		maps.Copy(computed, network(p))
 		return computed
 	},
-	// Azure/terraform-azurerm-avm-res-machinelearningservices-workspace rewrites these ids because the service spells so.
-	Spelling: map[string]string{
-		"properties.applicationInsights": "Microsoft.insights",
-		"properties.keyVault":            "Microsoft.Keyvault",
-		"properties.storageAccount":      "Microsoft.Storage",
-		"properties.containerRegistry":   "Microsoft.ContainerRegistry",
-	},
-	// Status, code and text as in Azure/ResourceModules#3596. It is a 400, though a key vault answers 409.
 	SoftDelete: &softDelete{http.StatusBadRequest, "BadRequest",
 		"Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete"},
 }
+
+// Roles by the GUID of their definition ("Azure built-in roles").
+const (
+	keyVaultAdministrator = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
+	contributorRole       = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+)
 
 const missingDependents = "Missing dependent resources in workspace json"
 
@@ -480,6 +479,35 @@ func primaryIdentity(p *put) *Error {
 	}
 	return p.refuse(http.StatusBadRequest, "BadRequest",
 		"primaryUserAssignedIdentity '%s' is not one of the workspace's identity.userAssignedIdentities.", primary)
+}
+
+// primaryMayRead: Azure gives its roles to a system-assigned identity alone. As a user-assigned one the service reads the
+// key vault and the storage account before it makes a workspace (how-to-identity-based-service-authentication). (own words).
+func primaryMayRead(p *put) *Error {
+	identity := p.state.Resources[key(p.doc.text("properties.primaryUserAssignedIdentity"))]
+	for property, role := range map[string]string{"keyVault": keyVaultAdministrator, "storageAccount": contributorRole} {
+		if identity == nil || slices.ContainsFunc(slices.Collect(maps.Values(p.state.Resources)), func(doc Document) bool {
+			return doc.text("type") == roleAssignment.Type && strings.HasSuffix(doc.text("properties.roleDefinitionId"), role) &&
+				doc.text("properties.principalId") == identity.text("properties.principalId") &&
+				strings.HasPrefix(key(p.doc.text("properties."+property))+"/", key(doc.text("properties.scope"))+"/")
+		}) {
+			continue
+		}
+		return p.refuse(http.StatusForbidden, "AuthorizationFailed", "The identity '%s' has not the role %s on the workspace's %s.", identity.text("id"), role, property)
+	}
+	return nil
+}
+
+// ownSubnet: a managed network leaves no choice of another ("you can't bring your own VNet", how-to-managed-network).
+// (own words).
+func ownSubnet(path string, workspace func(*put) Document) rule {
+	exists := refersTo(path, typeNetwork+"/subnets")
+	return func(p *put) *Error {
+		if mode := workspace(p).text(isolationMode); p.doc.text(path) != "" && mode != "" && !strings.EqualFold(mode, "Disabled") {
+			return p.refuse(http.StatusBadRequest, "BadRequest", "A workspace with a managed network takes no subnet [%s].", path)
+		}
+		return exists(p)
+	}
 }
 
 // isolationOnlyTightens: once on, the managed network cannot be switched off or loosened (how-to-managed-network). (own words).
@@ -539,6 +567,7 @@ var mlCompute = resourceType{
 		immutable("BadRequest", "The property '%s' cannot be changed once the cluster has been created.",
 			"properties.computeType", "properties.properties.vmSize", "properties.properties.vmPriority",
 			"properties.properties.subnet.id"),
+		ownSubnet("properties.properties.subnet.id", func(p *put) Document { return p.state.Resources[key(p.parent)] }),
 		provisionsNetwork,
 	},
 	Complete: func(p *put) map[string]any {

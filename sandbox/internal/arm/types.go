@@ -23,16 +23,16 @@ type resourceType struct {
 	Envelope []string // inputs that ARM has at the top of the body; all others are in its properties
 	Nested   bool     // azure-native does not flatten this type's properties
 	Renames  renames  // relative to properties
+	Items    []string // lists whose objects have a name and properties; azure-native flattens these too
 
-	Model        func() any // Microsoft's SDK type of the PUT body
+	Model        func() any // Microsoft's SDK type of the PUT body; nil: only the tests compile it
 	ModelVersion string     // the API version that the SDK was made from
 	Newer        []string   // paths that APIVersion has and ModelVersion has not
 
 	Defaults   map[string]any // by path, what the service fills in
 	Rules      []rule         // what the service refuses, in order
 	Complete   func(*put) map[string]any
-	Spelling   map[string]string // by path of an id, the casing in which this service returns a part of it
-	SoftDelete *softDelete       // nil: a deleted resource is gone
+	SoftDelete *softDelete // nil: a deleted resource is gone
 }
 
 // nameRule is what a resource may be called.

@@ -1,0 +1,114 @@
+package azureml
+
+import (
+	"fmt"
+	"path"
+
+	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20230201"
+	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20200601"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// PrivateEndpoints lead from a subnet to the workspace and to what is made for it, which then refuse public access.
+type PrivateEndpoints struct {
+	SubnetID string
+	// Zones are the private DNS zones of this cloud, by the part of a resource that an endpoint leads to.
+	Zones map[string][]string
+	// Where both are empty, a policy of the network's owner enters the endpoints in a DNS.
+	ZoneIDs          []string // zones that exist
+	VirtualNetworkID string   // zones are made, and linked to this network
+}
+
+// privateEndpoints are registered in a fixed order, so that each zone is made once and by the first that needs it.
+func (b *builder) privateEndpoints(workspace pulumi.StringInput, parts dependents) error {
+	for _, target := range []struct {
+		made  bool
+		id    pulumi.StringInput
+		parts []string
+	}{
+		{true, workspace, []string{"amlworkspace"}},
+		{b.args.Existing.StorageAccountID == "", parts.storageAccount, []string{"blob", "file", "queue", "table"}},
+		{b.args.Existing.KeyVaultID == "", parts.keyVault, []string{"vault"}},
+		{b.args.ContainerRegistrySKU != "", parts.registry, []string{"registry"}},
+	} {
+		for _, part := range target.parts {
+			if !target.made {
+				continue
+			}
+			if err := b.privateEndpoint(part, target.id); err != nil {
+				return fmt.Errorf("%s: %w", part, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (b *builder) privateEndpoint(part string, target pulumi.StringInput) error {
+	settings := b.args.PrivateEndpoints
+	endpoint, err := network.NewPrivateEndpoint(b.ctx, b.name+"-"+part+"-endpoint", &network.PrivateEndpointArgs{
+		ResourceGroupName: b.group,
+		Location:          pulumi.String(b.args.Location),
+		Subnet:            network.SubnetTypeArgs{Id: pulumi.String(settings.SubnetID)},
+		PrivateLinkServiceConnections: network.PrivateLinkServiceConnectionArray{network.PrivateLinkServiceConnectionArgs{
+			Name:                 pulumi.String(part),
+			PrivateLinkServiceId: target.ToStringOutput(),
+			GroupIds:             pulumi.ToStringArray([]string{part}),
+		}},
+		Tags: b.tags(),
+	}, b.tagged(b.replacedBy(pulumi.Sprintf("%s %s", settings.SubnetID, target), false)...)...)
+	if err != nil {
+		return err
+	}
+	b.attached = append(b.attached, endpoint)
+	var configs network.PrivateDnsZoneConfigArray
+	for _, zone := range settings.Zones[part] {
+		id, err := b.zone(zone)
+		if err != nil {
+			return fmt.Errorf("zone %s: %w", zone, err)
+		}
+		if id != nil {
+			configs = append(configs, network.PrivateDnsZoneConfigArgs{Name: pulumi.String(zone), PrivateDnsZoneId: id.ToStringOutput()})
+		}
+	}
+	if len(configs) == 0 {
+		return nil
+	}
+	_, err = network.NewPrivateDnsZoneGroup(b.ctx, b.name+"-"+part+"-dns", &network.PrivateDnsZoneGroupArgs{
+		ResourceGroupName:       b.group,
+		PrivateEndpointName:     endpoint.Name,
+		PrivateDnsZoneGroupName: pulumi.String("default"),
+		PrivateDnsZoneConfigs:   configs,
+	}, b.child()...)
+	return err
+}
+
+// zone is the id of a private DNS zone that is brought along or made, or nil for one that is left to a policy.
+func (b *builder) zone(name string) (pulumi.StringInput, error) {
+	for _, id := range b.args.PrivateEndpoints.ZoneIDs {
+		if path.Base(id) == name {
+			return pulumi.String(id), nil
+		}
+	}
+	if b.args.PrivateEndpoints.VirtualNetworkID == "" {
+		return nil, nil
+	}
+	zone, err := dns.NewPrivateZone(b.ctx, b.name+"-"+name, &dns.PrivateZoneArgs{
+		ResourceGroupName: b.group,
+		PrivateZoneName:   pulumi.String(name),
+		Location:          pulumi.String("global"),
+		Tags:              b.tags(),
+	}, b.tagged()...)
+	if err != nil {
+		return nil, err
+	}
+	_, err = dns.NewVirtualNetworkLink(b.ctx, b.name+"-"+name+"-link", &dns.VirtualNetworkLinkArgs{
+		ResourceGroupName:      b.group,
+		PrivateZoneName:        zone.Name,
+		VirtualNetworkLinkName: pulumi.String(b.name),
+		Location:               pulumi.String("global"),
+		RegistrationEnabled:    pulumi.Bool(false),
+		VirtualNetwork:         dns.SubResourceArgs{Id: pulumi.String(b.args.PrivateEndpoints.VirtualNetworkID)},
+		Tags:                   b.tags(),
+	}, b.tagged(b.replacedBy(pulumi.String(b.args.PrivateEndpoints.VirtualNetworkID), true)...)...)
+	return zone.ID().ToStringOutput(), err
+}
