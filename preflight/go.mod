@@ -99,6 +99,7 @@ require (
 	github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2 v2.92.3 // indirect
 	github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2 v2.92.3 // indirect
 	github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2 v2.92.3 // indirect
+	github.com/pulumi/pulumi-azure-native-sdk/network/v2 v2.92.3
 	github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2 v2.92.3 // indirect
 	github.com/pulumi/pulumi-azure-native-sdk/resources/v2 v2.92.3 // indirect
 	github.com/pulumi/pulumi-azure-native-sdk/storage/v2 v2.92.3 // indirect

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"path"
 
-	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20230201"
 	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20200601"
+	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20230201"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 

@@ -7,6 +7,7 @@ import "regexp"
 type Names struct {
 	ResourceGroup       string `json:"resourceGroup"`
 	JobIdentity         string `json:"jobIdentity"`
+	WorkspaceIdentity   string `json:"workspaceIdentity"`
 	StorageAccount      string `json:"storageAccount"`
 	KeyVault            string `json:"keyVault"`
 	LogAnalytics        string `json:"logAnalytics"`
@@ -33,14 +34,17 @@ func (r nameRule) valid(name string) bool {
 var groupRule = nameRule{1, 90, regexp.MustCompile(`^[-\w._()]*[-\w_()]$`),
 	"1 to 90 letters, digits, - _ . ( ), not ending in a dot"}
 
+var identityRule = nameRule{3, 128, regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`),
+	"3 to 128 letters, digits, - _, starting with a letter or digit"}
+
 var nameRules = []struct {
 	field string
 	of    func(Names) string
 	nameRule
 }{
 	{"resourceGroup", func(n Names) string { return n.ResourceGroup }, groupRule},
-	{"jobIdentity", func(n Names) string { return n.JobIdentity }, nameRule{3, 128, regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`),
-		"3 to 128 letters, digits, - _, starting with a letter or digit"}},
+	{"jobIdentity", func(n Names) string { return n.JobIdentity }, identityRule},
+	{"workspaceIdentity", func(n Names) string { return n.WorkspaceIdentity }, identityRule},
 	{"storageAccount", func(n Names) string { return n.StorageAccount }, nameRule{3, 24, regexp.MustCompile(`^[a-z0-9]+$`),
 		"3 to 24 lower-case letters and digits, unique in all of Azure"}},
 	// No two hyphens in a row: after a hyphen the pattern wants a letter or digit.

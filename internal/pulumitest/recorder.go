@@ -23,6 +23,7 @@ type Registration struct {
 	Protect          bool           `json:"protect,omitempty"`
 	RetainOnDelete   bool           `json:"retainOnDelete,omitempty"`
 	ReplaceOnChanges []string       `json:"replaceOnChanges,omitempty"`
+	IgnoreChanges    []string       `json:"ignoreChanges,omitempty"`
 	SecretOutputs    []string       `json:"secretOutputs,omitempty"` // those that the provider would leave in the clear
 	ReplacedWith     string         `json:"replacedWith,omitempty"`  // the replacement trigger: another one replaces the resource
 	DeleteFirst      bool           `json:"deleteFirst,omitempty"`   // when it is replaced
@@ -55,6 +56,7 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		Protect:          rpc.GetProtect(),
 		RetainOnDelete:   rpc.GetRetainOnDelete(),
 		ReplaceOnChanges: rpc.GetReplaceOnChanges(),
+		IgnoreChanges:    rpc.GetIgnoreChanges(),
 		SecretOutputs:    rpc.GetAdditionalSecretOutputs(),
 		ReplacedWith:     rpc.GetReplacementTrigger().GetStringValue(),
 		DeleteFirst:      rpc.GetDeleteBeforeReplace(),

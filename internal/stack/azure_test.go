@@ -163,9 +163,15 @@ func TestEveryKindOfOutboundRuleIsSentAsARMNamesIt(t *testing.T) {
 		{"name":"logs","serviceTag":"AzureMonitor","portRanges":"443"},
 		{"name":"store","serviceResourceId":"`+storageID+`","subresource":"blob","sparkEnabled":true}]}}`)
 	workspace, _ := r.Find(workspaceType, "ml-workspace")
+	account := func(part string) map[string]any {
+		return map[string]any{"type": "PrivateEndpoint", "category": "UserDefined", "destination": map[string]any{
+			"serviceResourceId": "StorageAccount/mlstorage", "subresourceTarget": part, "sparkEnabled": false,
+		}}
+	}
 	want := map[string]any{
 		"isolationMode": "AllowOnlyApprovedOutbound", "firewallSku": "Basic",
 		"outboundRules": map[string]any{
+			"storage-queue": account("queue"), "storage-table": account("table"),
 			"vault": map[string]any{"type": "FQDN", "category": "UserDefined", "destination": map[string]any{"secret": hostCanary}},
 			"pypi":  map[string]any{"type": "FQDN", "category": "UserDefined", "destination": "*.pypi.org"},
 			"logs": map[string]any{"type": "ServiceTag", "category": "UserDefined", "destination": map[string]any{

@@ -119,10 +119,12 @@ func workspaceArgs(cfg *config.Config) azureml.Args {
 		ManagedNetwork:          managedNetwork(cfg),
 		HBIWorkspace:            azure.HBIWorkspace,
 		CustomerManagedKey:      (*azureml.CustomerManagedKey)(azure.CustomerManagedKey),
-		Compute:                 (*azureml.Compute)(cfg.Compute),
 		Diagnostics:             azure.Diagnostics,
 	}
 	maps.Copy(args.Tags, azure.Tags)
+	if c := cfg.Compute; c != nil {
+		args.Compute = &azureml.Compute{VMSize: c.VMSize, MaxNodes: c.MaxNodes}
+	}
 	for _, assignment := range azure.RoleAssignments {
 		role := config.WorkspaceRoles[assignment.Role]
 		args.RoleAssignments = append(args.RoleAssignments, azureml.RoleAssignment{

@@ -107,7 +107,8 @@ func (r *resourceType) parameters() []string {
 
 // subresource tells whether two parameters or more follow the last provider in the path.
 func (r *resourceType) subresource() bool {
-	return strings.Count(r.Path[strings.LastIndex(r.Path, "/providers/")+1:], "{") > 1
+	_, below, _ := strings.Cut(r.Path, "/providers/")
+	return strings.Count(below, "{") > 1
 }
 
 // id fills the row's path from inputs.

@@ -114,7 +114,7 @@ func TestARMSpellsIdsItsOwnWayAndRefreshDoesNotMind(t *testing.T) {
 	written := workspace.edited(object{"applicationInsights": strings.Replace(insightsID, "microsoft.insights", "Microsoft.Insights", 1)})
 	d := c.mustCreate(written)
 
-	assert.Contains(t, d.outputs["applicationInsights"].StringValue(), "/Microsoft.insights/")
+	assert.Contains(t, d.outputs["applicationInsights"].StringValue(), "/microsoft.insights/")
 	assert.Contains(t, d.outputs["keyVault"].StringValue(), "/Microsoft.Keyvault/")
 	for id := range d.outputs["identity"].ObjectValue()["userAssignedIdentities"].ObjectValue() {
 		assert.Contains(t, string(id), "/resourcegroups/")
