@@ -1,6 +1,6 @@
 # Thin recipes: each is one go command. CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help up preview down vault preflight policy job build clean test prove fuzz check cross audit generate bench
+.PHONY: help up preview down vault preflight policy job repair build clean test prove fuzz check cross audit generate bench
 
 # One build cache for every clone, and for Pulumi's language host, which builds with it.
 export GOFLAGS += -trimpath
@@ -43,6 +43,9 @@ policy: ## the least Vault policy for the token that deploys the real stack
 
 job: ## from the real stack's outputs, files ready to submit: job/<stack>/ (COMPUTE=cluster)
 	@go -C preflight run . job -stack "$(STACK)" $(if $(COMPUTE),-compute "$(COMPUTE)")
+
+repair: ## after a run of the real stack that was killed: make its state true again
+	@go -C preflight run . repair -stack "$(STACK)"
 
 build: ## compile the program exactly as Pulumi's language host does, so that the next preview compiles nothing
 	go build -trimpath -buildvcs=false -ldflags "-w -s" -o /dev/null .

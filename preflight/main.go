@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -17,6 +18,7 @@ import (
 	"mlvault/internal/config"
 	"mlvault/preflight/check"
 	"mlvault/preflight/job"
+	"mlvault/preflight/repair"
 )
 
 const usage = `usage: preflight <command> [-stack dev] [-root ..]
@@ -24,6 +26,7 @@ const usage = `usage: preflight <command> [-stack dev] [-root ..]
   check    tell whether ` + "`pulumi up`" + ` would succeed; changes nothing. Exit code 1: there is a problem
   policy   print the least Vault policy for the token that deploys the stack
   job      write job/<stack>/: definitions of jobs, pipelines and endpoints, ready to submit, and the client
+  repair   make the state true again after a run that was killed; then run ` + "`pulumi up`" + `
 
 `
 
@@ -46,7 +49,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	compute := flags.String("compute", "", "for job: the `cluster` to name where the stack makes none")
 	flags.Usage = func() { fmt.Fprintf(out, usage); flags.SetOutput(out); flags.PrintDefaults() }
 	commands := map[string]func(context.Context, check.CLI, string, io.Writer) error{
-		"check": preflight, "policy": policy,
+		"check": preflight, "policy": policy, "repair": mend,
 		"job": func(ctx context.Context, cli check.CLI, name string, out io.Writer) error {
 			return handOver(ctx, cli, name, *compute, out)
 		},
@@ -91,6 +94,87 @@ func preflight(ctx context.Context, cli check.CLI, name string, out io.Writer) e
 	}
 	fmt.Fprintln(out, "No problem found. `pulumi up` should succeed. Nothing was changed.")
 	return nil
+}
+
+// mend does what `pulumi up` does not: see package repair. Only a file backend's files and locks can be looked at.
+func mend(ctx context.Context, cli check.CLI, name string, out io.Writer) error {
+	say := func(format string, args ...any) { fmt.Fprintf(out, "  "+format+"\n", args...) }
+	project, err := cli.Project()
+	if err != nil {
+		return err
+	}
+	var backend struct{ URL string }
+	if err := cli.JSON(ctx, &backend, "whoami", "--json"); err != nil {
+		return err
+	}
+	if root, isFolder := strings.CutPrefix(backend.URL, "file://"); isFolder {
+		root, _, _ = strings.Cut(filepath.FromSlash(root), "?")
+		if rest, isHome := strings.CutPrefix(root, "~"); isHome {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return err
+			}
+			root = home + rest
+		} else if !filepath.IsAbs(root) {
+			root = filepath.Join(cli.Root, root)
+		}
+		files := repair.Files{Root: root, Project: project, Stack: path.Base(name)}
+		done, err := files.Mend()
+		for _, text := range done {
+			say("%s", text)
+		}
+		if err != nil {
+			return err
+		}
+		unlocked, err := files.Unlock(ctx, func(ctx context.Context) error {
+			_, err := cli.Run(ctx, nil, "cancel", "--yes", "--stack", name)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if unlocked {
+			say("removed the lock of a run that is gone")
+		}
+	} else {
+		say("the lock is not looked at: if the run is gone, `pulumi cancel --stack %s`", name)
+	}
+	state, err := cli.Run(ctx, nil, "stack", "export", "--stack", name)
+	if err != nil {
+		return err
+	}
+	repaired, adopted, unknown, err := repair.Adopt(state, subscription(ctx, state))
+	if err != nil {
+		return err
+	}
+	for _, urn := range adopted {
+		say("was being created, is looked for: %s", urn)
+	}
+	if len(adopted) > 0 || !bytes.Equal(state, repaired) {
+		if _, err := cli.Run(ctx, bytes.NewReader(repaired), "stack", "import", "--stack", name); err != nil {
+			return err
+		}
+	}
+	say("comparing the state with what is there (`pulumi refresh`)")
+	if err := cli.Show(ctx, out, "refresh", "--yes", "--run-program", "--skip-preview", "--stack", name); err != nil {
+		return err
+	}
+	for _, urn := range unknown {
+		say("was being created, and its id is not known: %s. If it is there: `pulumi refresh --import-pending-creates '%s <id>'`", urn, urn)
+	}
+	say("done. Run `make preflight STACK=%s`, then `pulumi up --stack %s`", name, name)
+	return nil
+}
+
+// subscription is where the stack's resources are, or would be.
+func subscription(ctx context.Context, state []byte) string {
+	if id := repair.Subscription(state); id != "" {
+		return id
+	}
+	if id := os.Getenv("ARM_SUBSCRIPTION_ID"); id != "" {
+		return id
+	}
+	return check.Subscription(ctx)
 }
 
 // handOver decrypts Vault's address where it is a secret output, and nothing else.

@@ -42,8 +42,7 @@ func (c *checker) azure(ctx context.Context) {
 		c.problem("Azure: there is no login: no ARM_* variables and no Azure CLI; install it and `az login`, or set the variables of a service principal")
 		return
 	}
-	subscription := az(ctx, "account", "show", "--query", "id", "--output", "tsv")
-	if len(subscription) != 1 {
+	if Subscription(ctx) == "" {
 		c.problem("Azure: the Azure CLI has no login; `az login`, and `az account set --subscription ...`")
 		return
 	}
@@ -58,6 +57,14 @@ func (c *checker) azure(ctx context.Context) {
 			c.problem("Azure: the resource provider %s is not registered in the subscription; `az provider register --namespace %s`", provider, provider)
 		}
 	}
+}
+
+// Subscription is the Azure CLI's, or empty.
+func Subscription(ctx context.Context) string {
+	if answer := az(ctx, "account", "show", "--query", "id", "--output", "tsv"); len(answer) == 1 {
+		return answer[0]
+	}
+	return ""
 }
 
 // azureLogin names a login that is not the Azure CLI's, from the stack's configuration or the variables that the

@@ -89,8 +89,8 @@ type CLI struct {
 	Environment []string // beside the process's own: NAME=value
 }
 
-// project is the name in Pulumi.yaml, which is the namespace of the configuration.
-func (c CLI) project() (string, error) {
+// Project is the name in Pulumi.yaml, which is the namespace of the configuration.
+func (c CLI) Project() (string, error) {
 	for _, name := range []string{"Pulumi.yaml", "Pulumi.yml", "Pulumi.json"} {
 		text, err := os.ReadFile(filepath.Join(c.Root, name))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -114,7 +114,7 @@ func (c CLI) project() (string, error) {
 // Load reads a stack's configuration through the program's own loader. A configuration that it refuses is
 // a [config.Problems]; no error quotes a value.
 func (c CLI) Load(ctx context.Context, name string) (Stack, error) {
-	project, err := c.project()
+	project, err := c.Project()
 	if err != nil {
 		return Stack{}, err
 	}
@@ -200,25 +200,40 @@ func (c CLI) resources(ctx context.Context, name string) ([]Resource, error) {
 	return resources, nil
 }
 
-// Run runs the CLI. Its standard output may hold secrets, so no error quotes it.
-func (c CLI) Run(ctx context.Context, input io.Reader, args ...string) ([]byte, error) {
+func (c CLI) command(ctx context.Context, args ...string) *exec.Cmd {
 	path := c.Path
 	if path == "" {
 		path = "pulumi"
 	}
-	var said bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, append(args, "--non-interactive")...) //nolint:gosec // G204: the Pulumi CLI that the caller chose.
-	cmd.Dir, cmd.Stdin, cmd.Stderr = c.Root, input, &said
-	cmd.Env = append(append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true"), c.Environment...)
+	cmd.Dir, cmd.Env = c.Root, append(append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true"), c.Environment...)
+	return cmd
+}
+
+// Run runs the CLI and returns its standard output, which may hold secrets, so that no error quotes it.
+func (c CLI) Run(ctx context.Context, input io.Reader, args ...string) ([]byte, error) {
+	var said bytes.Buffer
+	cmd := c.command(ctx, args...)
+	cmd.Stdin, cmd.Stderr = input, &said
 	out, err := cmd.Output()
-	if errors.Is(err, exec.ErrNotFound) {
-		return nil, errors.New("there is no Pulumi CLI on PATH. Install it: https://www.pulumi.com/docs/install/")
+	return out, c.failed(err, args[0], strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(said.String()), "error:")))
+}
+
+// Show runs the CLI for a person to watch.
+func (c CLI) Show(ctx context.Context, out io.Writer, args ...string) error {
+	cmd := c.command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	return c.failed(cmd.Run(), args[0], "see what it printed")
+}
+
+func (c CLI) failed(err error, command, said string) error {
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return errors.New("there is no Pulumi CLI on PATH. Install it: https://www.pulumi.com/docs/install/")
+	case err != nil:
+		return fmt.Errorf("`pulumi %s` failed: %s", command, said)
 	}
-	if err != nil {
-		text := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(said.String()), "error:"))
-		return nil, fmt.Errorf("`pulumi %s` failed: %s", args[0], text)
-	}
-	return out, nil
+	return nil
 }
 
 // JSON runs the CLI and reads its answer.

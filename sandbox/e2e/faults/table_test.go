@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -417,7 +416,7 @@ func twoUps(f *faulty, configured *sandbox.Stack, write int) {
 		if !auto.IsConcurrentUpdateError(err) || !strings.Contains(sandbox.Explain(err), "wait for it") {
 			f.T.Errorf("a second CLI finds the stack locked, and says so: %v", err)
 		}
-		held, living, err := sandbox.Locks(filepath.Join(f.Path("state"), ".pulumi", "locks", "organization", "mlvault", "dev"))
+		held, living, err := f.Files("dev").Locks()
 		if held != 1 || living != 1 || err != nil {
 			f.T.Errorf("the lock of a living process is none to remove: %d, %d, %v", held, living, err)
 		}

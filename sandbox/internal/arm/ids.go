@@ -158,12 +158,3 @@ func (r *resourceType) inputsOfID(id string) (map[string]any, error) {
 	}
 	return inputs, nil
 }
-
-// IDOf is the id of the resource that an azure-native type token and inputs, checked ones with a name, describe.
-func IDOf(token string, inputs map[string]any) (string, error) {
-	row, err := rowOfToken(token)
-	if err != nil {
-		return "", err
-	}
-	return row.id(inputs)
-}

@@ -1,24 +1,22 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
+	"mlvault/preflight/repair"
 	"mlvault/sandbox/internal/arm"
-	"mlvault/sandbox/internal/vaultplugin"
 )
 
 // Up deploys the stack, whatever ended the run before it. After a run that failed or was killed, the state does not say
@@ -55,7 +53,9 @@ func (s *Stack) Destroy(ctx context.Context, opts ...optdestroy.Option) (auto.De
 
 // begin notes that a run has started, and repairs the state when the note of the run before is still there.
 func (s *Stack) begin(ctx context.Context) (unfinished bool, err error) {
-	if err := s.unlock(ctx); err != nil {
+	// Nobody can take a lock between the look and the cancel: this process holds the sandbox (see vaultserver), and in it
+	// one run of a stack at a time.
+	if _, err := s.sandbox.Files(s.Name()).Unlock(ctx, s.Cancel); err != nil {
 		return false, fmt.Errorf("lock of stack %s: %w", s.Name(), err)
 	}
 	_, err = os.Stat(s.note())
@@ -87,117 +87,34 @@ func (s *Stack) end(err error) error {
 
 func (s *Stack) note() string { return s.sandbox.Path("unfinished-" + s.Name()) }
 
-// patience is how long a run waits for the CLI of a sandbox that was killed. Without its program and its providers,
-// which lived in the sandbox, it ends by itself within a second or so.
-const patience = 30 * time.Second
-
-// Lock is what the CLI's file backend writes into a lock.
-type Lock struct {
-	PID      int    `json:"pid"`
-	Hostname string `json:"hostname"`
+// Files are the stack's in the sandbox's backend.
+func (s *Sandbox) Files(stack string) repair.Files {
+	return repair.Files{Root: s.Path("state"), Project: s.Project, Stack: stack}
 }
 
-// unlock removes the locks of processes that are gone, with the CLI's own cancel. Nobody can take a lock between the look
-// and the cancel: this process holds the sandbox (see vaultserver), and in it one run of a stack at a time. A lock whose
-// process lives, or is of another machine, stays, and the CLI will say whose it is.
-func (s *Stack) unlock(ctx context.Context) error {
-	folder := filepath.Join(s.sandbox.Path("state"), ".pulumi", "locks", "organization", s.sandbox.Project, s.Name())
-	deadline := time.Now().Add(patience)
-	for {
-		held, living, err := Locks(folder)
-		if err != nil {
-			return err
-		}
-		if living == 0 {
-			if held == 0 {
-				return nil
-			}
-			return s.Cancel(ctx)
-		}
-		if time.Now().After(deadline) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-// Locks counts the locks of a stack, and those of them that must be respected.
-func Locks(folder string) (held, living int, err error) {
-	entries, err := os.ReadDir(folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, 0, err
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, entry := range entries {
-		text, err := os.ReadFile(filepath.Join(folder, entry.Name()))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // its process has just ended
-		}
-		if err != nil {
-			return 0, 0, err
-		}
-		held++
-		var l Lock
-		// A lock that is cut off was being written when its process, or the machine, died.
-		if json.Unmarshal(text, &l) == nil && (l.Hostname != host || alive(l.PID)) {
-			living++
-		}
-	}
-	return held, living, nil
-}
-
-// adopt takes what was being created when the run before died into the state, under the id that it has if it was made.
-// The refresh that follows reads it, and drops it if it is not there. Dropping it here would orphan a resource with a
-// random name, and make what exists "already in use" for ever. Every other operation in flight was on something that
-// the state knows, and the refresh reads that too.
+// adopt takes what was being created when the run before died into the state.
 func (s *Stack) adopt(ctx context.Context) error {
 	exported, err := s.Export(ctx)
 	if err != nil {
 		return err
 	}
-	var deployment apitype.DeploymentV3
-	if err := json.Unmarshal(exported.Deployment, &deployment); err != nil {
+	state, err := json.Marshal(exported)
+	if err != nil {
 		return err
 	}
-	if len(deployment.PendingOperations) == 0 {
+	repaired, _, unknown, err := repair.Adopt(state, arm.SubscriptionID)
+	switch {
+	case err != nil:
+		return err
+	case len(unknown) > 0:
+		return fmt.Errorf("no id is known for %s", strings.Join(unknown, ", "))
+	case bytes.Equal(repaired, state):
 		return nil
 	}
-	known := map[resource.URN]bool{}
-	for _, r := range deployment.Resources {
-		known[r.URN] = true
-	}
-	for _, operation := range deployment.PendingOperations {
-		r := operation.Resource
-		if id := idOf(r); operation.Type == apitype.OperationTypeCreating && id != "" && !known[r.URN] {
-			r.ID, r.Outputs = resource.ID(id), r.Inputs
-			deployment.Resources = append(deployment.Resources, r)
-		}
-	}
-	deployment.PendingOperations = nil
-	if exported.Deployment, err = json.Marshal(deployment); err != nil {
+	if err := json.Unmarshal(repaired, &exported); err != nil {
 		return err
 	}
 	return s.Import(ctx, exported)
-}
-
-// idOf is the id that a resource gets from its inputs, or "".
-func idOf(r apitype.ResourceV3) string {
-	if strings.HasPrefix(string(r.Type), "vault:") {
-		id, _ := vaultplugin.IDOf(string(r.Type), r.Inputs)
-		return id
-	}
-	id, err := arm.IDOf(string(r.Type), r.Inputs)
-	if err != nil {
-		return ""
-	}
-	return id
 }
 
 // removeHalfMadeBackend disables the stack's auth backend if a run enabled it and did not get to know: the state has

@@ -139,6 +139,9 @@ func (s *Sandbox) open(ctx context.Context, name string, open opener) (auto.Stac
 	if err != nil {
 		return auto.Stack{}, fmt.Errorf("project of the sandbox: %w", err)
 	}
+	if _, err := s.Files(name).Mend(); err != nil {
+		return auto.Stack{}, fmt.Errorf("stack %s: %w", name, err)
+	}
 	command, err := s.Command()
 	if err != nil {
 		return auto.Stack{}, err

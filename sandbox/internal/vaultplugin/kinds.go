@@ -73,12 +73,3 @@ func deletePath(ctx context.Context, vault *api.Client, path string) error {
 	_, err := vault.Logical().DeleteWithContext(ctx, path)
 	return err
 }
-
-// IDOf is the id, the genuine plugin's too, of the object that a type token and checked inputs describe.
-func IDOf(token string, inputs map[string]any) (id string, known bool) {
-	k, known := kinds[token]
-	if !known {
-		return "", false
-	}
-	return k.id(inputs), true
-}

@@ -1,4 +1,4 @@
-package sandbox
+package repair
 
 import "syscall"
 
