@@ -199,7 +199,9 @@ func (l *rig) cliPID() int {
 		return 0
 	}
 	text, err := os.ReadFile(found[0])
-	var held sandbox.Lock
+	var held struct {
+		PID int `json:"pid"`
+	}
 	if err != nil || json.Unmarshal(text, &held) != nil {
 		return 0
 	}

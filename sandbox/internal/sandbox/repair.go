@@ -102,14 +102,9 @@ func (s *Stack) adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	repaired, _, unknown, err := repair.Adopt(state, arm.SubscriptionID)
-	switch {
-	case err != nil:
+	repaired, _, _, err := repair.Adopt(state, arm.SubscriptionID)
+	if err != nil || bytes.Equal(repaired, state) {
 		return err
-	case len(unknown) > 0:
-		return fmt.Errorf("no id is known for %s", strings.Join(unknown, ", "))
-	case bytes.Equal(repaired, state):
-		return nil
 	}
 	if err := json.Unmarshal(repaired, &exported); err != nil {
 		return err
