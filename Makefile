@@ -47,7 +47,8 @@ job: ## from the real stack's outputs, files ready to submit: job/<stack>/ (COMP
 repair: ## after a run of the real stack that was killed: make its state true again
 	@go -C preflight run . repair -stack "$(STACK)"
 
-build: ## compile the program exactly as Pulumi's language host does, so that the next preview compiles nothing
+# These flags are part of the cache's key; pulumi-language-go (seen in 3.259) compiles with them.
+build: ## compile the program as Pulumi's language host does, so that the next preview compiles nothing
 	go build -trimpath -buildvcs=false -ldflags "-w -s" -o /dev/null .
 
 clean: ## forget the sandbox: its Vault, its state and the built commands

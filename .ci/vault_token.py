@@ -3,8 +3,7 @@
     python3 .ci/vault_token.py login     exports VAULT_TOKEN to the steps that follow, masked in the log
     python3 .ci/vault_token.py logout    revokes it
 
-Nothing is stored: GitHub signs who the job is (repository, environment, branch), and a role in Vault says what that
-job may do. A token is never an argument of a process, and only the line that masks it prints it.
+Nothing is stored: GitHub signs who the job is, and a role in Vault says what that job may do.
 
 Environment: VAULT_ADDR, VAULT_ROLE, VAULT_AUTH_PATH (jwt-github), VAULT_AUDIENCE (VAULT_ADDR), VAULT_NAMESPACE,
 VAULT_CACERT (a PEM file). ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN and GITHUB_ENV are the runner's.
@@ -27,10 +26,8 @@ class Refused(Exception):
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the token to another address."""
-
     def redirect_request(self, *_: Any) -> None:
-        return None
+        """Answers none, since a redirect would carry the token to another address."""
 
 
 def setting(name: str, default: str = "") -> str:
@@ -82,9 +79,8 @@ def vault(path: str, body: Dict[str, str], what: str, headers: Dict[str, str], e
     address = setting("VAULT_ADDR").rstrip("/")
     if not re.match(r"https://|http://(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?$", address):
         raise Refused("VAULT_ADDR does not begin with https://, so the token would cross the network in the clear")
-    headers = {"Content-Type": "application/json", "X-Vault-Request": "true", **headers}
-    if os.environ.get("VAULT_NAMESPACE"):
-        headers["X-Vault-Namespace"] = os.environ["VAULT_NAMESPACE"]
+    namespace = {"X-Vault-Namespace": os.environ["VAULT_NAMESPACE"]} if os.environ.get("VAULT_NAMESPACE") else {}
+    headers = {"Content-Type": "application/json", "X-Vault-Request": "true", **namespace, **headers}
     return send(f"{address}/v1/{path}", what, headers, body, expected)
 
 

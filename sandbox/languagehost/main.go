@@ -111,7 +111,8 @@ func build(ctx context.Context, folder, target string) (program string, remove f
 	if !filepath.IsAbs(target) {
 		target = filepath.Join(folder, target)
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", target)
+	// The genuine host's flags, which `make build` has too.
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", target, "-trimpath", "-ldflags", "-w -s")
 	cmd.Dir = folder
 	if said, err := cmd.CombinedOutput(); err != nil {
 		remove()

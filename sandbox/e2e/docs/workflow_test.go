@@ -68,7 +68,7 @@ func githubClaims(environment string) map[string]any {
 	return map[string]any{"repository": "my-org/my-repo", "environment": environment, "sub": "repo:my-org/my-repo:environment:" + environment}
 }
 
-// trustGitHub does to Vault what docs/environments.md says.
+// trustGitHub does to Vault what docs/deploy.md says.
 func trustGitHub(term *terminal, policy string) {
 	term.T.Helper()
 	root := term.Vault.Root()
@@ -82,7 +82,7 @@ func trustGitHub(term *terminal, policy string) {
 	_, err = root.Logical().WriteWithContext(term.T.Context(), "auth/jwt-github/role/mlvault-deployer-dev", map[string]any{
 		"role_type": "jwt", "user_claim": "repository", "bound_audiences": []string{term.Vault.Addr()},
 		"bound_claims":   map[string]any{"repository": "my-org/my-repo", "environment": "dev"},
-		"token_policies": []string{policy}, "token_ttl": "30m", "token_max_ttl": "30m",
+		"token_policies": []string{policy}, "token_ttl": "4h", "token_max_ttl": "4h",
 	})
 	require.NoError(term.T, err)
 }
@@ -164,4 +164,26 @@ func TestAJobThatIsNotTheDeployersIsRefusedAndItsTokenNotPrinted(t *testing.T) {
 	logged, exported, err := good.step("python3 .ci/vault_token.py login")
 	require.NoError(t, err, "the deployer's own job gets in:\n%s", logged)
 	require.Contains(t, exported, "VAULT_TOKEN=")
+}
+
+// The workflows run `make build` so that the language host's own build finds all of it in the cache.
+func TestAPreviewAfterMakeBuildCompilesNothing(t *testing.T) {
+	term := newTerminal(t)
+	term.adapt("dev")
+	compiled := filepath.Join(t.TempDir(), "compiled")
+	wrapper := filepath.Join(t.TempDir(), "wrapper")
+	script := "#!/bin/sh\ncase \"$1 $2\" in *-V=full) ;; */compile*) echo \"$TOOLEXEC_IMPORTPATH\" >>" + compiled + ";; esac\nexec \"$@\"\n"
+	require.NoError(t, os.WriteFile(wrapper, []byte(script), 0o700))
+	preview := func() string {
+		term.mustRun("pulumi preview", "GOFLAGS=-trimpath -toolexec="+wrapper)
+		text, _ := os.ReadFile(compiled) // nothing compiled, no file
+		return string(text)
+	}
+	term.mustRun(`make build
+		pulumi stack init dev
+		pulumi config set --secret vaultAddress "$ADDRESS"
+		pulumi config set --path --secret credentials.ml_api_key.api_key x`, "ADDRESS="+term.Vault.Addr())
+	require.Empty(t, preview())
+	term.mustRun("echo '// a change' >>main.go")
+	require.Equal(t, "mlvault\n", preview(), "and after an edit the edited package alone")
 }

@@ -41,7 +41,7 @@ func TestProveEveryFaultIsRepairedByTheNextUpAlone(t *testing.T) {
 	publish(t, "faults", table(records))
 }
 
-// TestProveTheWayBackWithoutTheSandbox is what docs/operations.md says to do by hand, with the CLI alone.
+// TestProveTheWayBackWithoutTheSandbox is what docs/operate.md says to do by hand, with the CLI alone.
 func TestProveTheWayBackWithoutTheSandbox(t *testing.T) {
 	f := newFaulty(t)
 	wanted := several(12, "new")

@@ -56,7 +56,7 @@ var causes = []struct {
 	{regexp.MustCompile(`permission denied`),
 		"the deployer's token may not do this: compare its policy with what make policy prints"},
 	{regexp.MustCompile(`path is already in use`),
-		"an auth backend or mount of this path exists and is not in the state: see \"When a run was killed\" in docs/operations.md"},
+		"an auth backend or mount of this path exists and is not in the state: see \"When a run was cut off\" in docs/operate.md"},
 	{regexp.MustCompile(`connection refused|no such host|no route to host`),
 		"Vault is not there: nothing answers at vaultAddress. Start it or mend the address, then run up again"},
 	{regexp.MustCompile(`context deadline exceeded|Client\.Timeout|i/o timeout`),

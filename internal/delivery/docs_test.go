@@ -1,0 +1,64 @@
+package delivery
+
+import (
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var (
+	cited   = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+|test_\\w+|\\w+Test)`")
+	defined = regexp.MustCompile(`(?m)^(?:func|class| +def) ((?:Test|Fuzz)\w+|test_\w+|\w+Test)\b`)
+)
+
+// files reads what is below root and ends so. Generated code and what is not of the repository are left out.
+func files(t *testing.T, root string, endings ...string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && slices.Contains([]string{".git", ".sandbox", "node_modules", "sdks"}, entry.Name()) {
+			return fs.SkipDir
+		}
+		if slices.Contains(endings, filepath.Ext(path)) {
+			found[path] = read(t, path)
+		}
+		return err
+	})
+	if err != nil || len(found) < 5 {
+		t.Fatalf("%d files below %s, %v", len(found), root, err)
+	}
+	return found
+}
+
+func TestEachTestThatThePagesNameExists(t *testing.T) {
+	names := map[string]bool{}
+	for _, text := range files(t, "../..", ".go", ".py") {
+		for _, m := range defined.FindAllStringSubmatch(text, -1) {
+			names[m[1]] = true
+		}
+	}
+	for page, text := range files(t, "../..", ".md") {
+		for _, m := range cited.FindAllStringSubmatch(text, -1) {
+			if !names[m[1]] {
+				t.Errorf("%s: there is no test %s", page, m[1])
+			}
+		}
+	}
+	if text := "`TestNone`"; names[cited.FindStringSubmatch(text)[1]] {
+		t.Error("a name that does not exist is found")
+	}
+}
+
+// Workflow, documentation and threat model must not differ on who can use a stack's key.
+func TestWhoCanRunAPreviewIsSaidAlikeEverywhere(t *testing.T) {
+	const sentence = "anyone who can push a branch can run their own code with the stack's key, once a reviewer of the <stack>-preview environment approves the run."
+	for _, file := range []string{workflows + "/preview.yml", "../../docs/deploy.md", "../../docs/security.md"} {
+		words := strings.Fields(strings.NewReplacer("\n#", "\n", "`", "").Replace(strings.ToLower(read(t, file))))
+		if !strings.Contains(strings.Join(words, " "), sentence) {
+			t.Errorf("%s does not say that %s", file, sentence)
+		}
+	}
+}
