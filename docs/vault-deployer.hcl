@@ -1,4 +1,4 @@
-# Deploys one mlvault stack. Whoever holds it can write policies and roles, which equals root in effect.
+# Deploys mlvault stack mlvault/dev. Whoever holds it can write policies and roles, which equals root in effect.
 path "secret/data/mlvault/dev/feature_store" {
   capabilities = ["create", "update", "read", "delete"]
 }
@@ -11,23 +11,23 @@ path "secret/data/mlvault/dev/ml_api_key" {
 path "secret/metadata/mlvault/dev/ml_api_key" {
   capabilities = ["read", "update"]
 }
-path "sys/policies/acl/mlvault-dev" {
+path "sys/policies/acl/mlvault-dev-ae5143b9" {
   capabilities = ["read", "update", "delete"]
 }
 # Vault asks for sudo wherever an auth method is enabled or disabled.
-path "sys/auth/jwt-mlvault-dev" {
+path "sys/auth/jwt-mlvault-dev-ae5143b9" {
   capabilities = ["update", "delete", "sudo"]
 }
-path "sys/mounts/auth/jwt-mlvault-dev" {
+path "sys/mounts/auth/jwt-mlvault-dev-ae5143b9" {
   capabilities = ["read"]
 }
-path "sys/mounts/auth/jwt-mlvault-dev/tune" {
+path "sys/mounts/auth/jwt-mlvault-dev-ae5143b9/tune" {
   capabilities = ["read"]
 }
-path "auth/jwt-mlvault-dev/config" {
+path "auth/jwt-mlvault-dev-ae5143b9/config" {
   capabilities = ["read", "update"]
 }
-path "auth/jwt-mlvault-dev/role/mlvault-dev" {
+path "auth/jwt-mlvault-dev-ae5143b9/role/mlvault-dev-ae5143b9" {
   capabilities = ["create", "read", "update", "delete"]
 }
 # The plugin looks at its token, and works with a child of it unless vault.skipChildToken is set.

@@ -3,6 +3,8 @@ package azureml
 import (
 	machinelearningservices "github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2/v20241001"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/component"
 )
 
 // Compute is an AmlCompute cluster that scales to zero.
@@ -39,7 +41,7 @@ func (b *builder) computeCluster(workspace pulumi.StringInput, identity pulumi.I
 	return machinelearningservices.NewCompute(b.ctx, b.name+clusterSuffix, &machinelearningservices.ComputeArgs{
 		ResourceGroupName: b.group,
 		WorkspaceName:     workspace,
-		ComputeName:       named(b.args.Names.ComputeCluster),
+		ComputeName:       component.Optional(b.args.Names.ComputeCluster),
 		Location:          pulumi.String(b.args.Location),
 		Identity: machinelearningservices.ManagedServiceIdentityArgs{
 			Type:                   pulumi.String(machinelearningservices.ManagedServiceIdentityTypeUserAssigned),

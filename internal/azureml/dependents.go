@@ -11,6 +11,8 @@ import (
 	resources "github.com/pulumi/pulumi-azure-native-sdk/resources/v2/v20220901"
 	storage "github.com/pulumi/pulumi-azure-native-sdk/storage/v2/v20220901"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/component"
 )
 
 // Existing is what is brought along: the name of a resource group, and ARM ids. What is empty is made, but for the
@@ -57,7 +59,7 @@ func (b *builder) resourceGroup() (pulumi.StringOutput, error) {
 		return pulumi.String(name).ToStringOutput(), nil
 	}
 	group, err := resources.NewResourceGroup(b.ctx, b.name+"-group", &resources.ResourceGroupArgs{
-		ResourceGroupName: named(b.args.Names.ResourceGroup),
+		ResourceGroupName: component.Optional(b.args.Names.ResourceGroup),
 		Location:          pulumi.String(b.args.Location),
 		Tags:              b.tags(),
 	}, b.keeping()...)
@@ -70,7 +72,7 @@ func (b *builder) resourceGroup() (pulumi.StringOutput, error) {
 func (b *builder) identity(suffix, physical string) (*managedidentity.UserAssignedIdentity, error) {
 	return managedidentity.NewUserAssignedIdentity(b.ctx, b.name+suffix, &managedidentity.UserAssignedIdentityArgs{
 		ResourceGroupName: b.group,
-		ResourceName:      named(physical),
+		ResourceName:      component.Optional(physical),
 		Location:          pulumi.String(b.args.Location),
 		Tags:              b.tags(),
 	}, b.tagged()...)
@@ -84,7 +86,7 @@ func (b *builder) storageAccount() (pulumi.StringInput, error) {
 	}
 	args := &storage.StorageAccountArgs{
 		ResourceGroupName:      b.group,
-		AccountName:            named(b.args.Names.StorageAccount),
+		AccountName:            component.Optional(b.args.Names.StorageAccount),
 		Location:               pulumi.String(b.args.Location),
 		Kind:                   pulumi.String(storage.KindStorageV2),
 		Sku:                    storage.SkuArgs{Name: pulumi.String(storage.SkuName_Standard_LRS)},
@@ -131,7 +133,7 @@ func (b *builder) keyVault(tenant pulumi.StringInput) (pulumi.StringInput, error
 	}
 	vault, err := keyvault.NewVault(b.ctx, b.name+"-kv", &keyvault.VaultArgs{
 		ResourceGroupName: b.group,
-		VaultName:         named(b.args.Names.KeyVault),
+		VaultName:         component.Optional(b.args.Names.KeyVault),
 		Location:          pulumi.String(b.args.Location),
 		Properties:        properties,
 		Tags:              b.tags(),
@@ -152,7 +154,7 @@ func (b *builder) logAnalytics() (pulumi.StringInput, error) {
 	}
 	logs, err := operationalinsights.NewWorkspace(b.ctx, b.name+"-logs", &operationalinsights.WorkspaceArgs{
 		ResourceGroupName: b.group,
-		WorkspaceName:     named(b.args.Names.LogAnalytics),
+		WorkspaceName:     component.Optional(b.args.Names.LogAnalytics),
 		Location:          pulumi.String(b.args.Location),
 		Sku:               operationalinsights.WorkspaceSkuArgs{Name: pulumi.String(operationalinsights.WorkspaceSkuNameEnumPerGB2018)},
 		RetentionInDays:   pulumi.Int(30),
@@ -171,7 +173,7 @@ func (b *builder) applicationInsights(logs pulumi.StringInput) (pulumi.StringInp
 	}
 	component, err := insights.NewComponent(b.ctx, b.name+"-insights", &insights.ComponentArgs{
 		ResourceGroupName:   b.group,
-		ResourceName:        named(b.args.Names.ApplicationInsights),
+		ResourceName:        component.Optional(b.args.Names.ApplicationInsights),
 		Location:            pulumi.String(b.args.Location),
 		Kind:                pulumi.String("web"),
 		ApplicationType:     pulumi.String(insights.ApplicationTypeWeb),
@@ -196,7 +198,7 @@ func (b *builder) containerRegistry(jobPrincipal pulumi.StringInput) (pulumi.Str
 	}
 	args := &containerregistry.RegistryArgs{
 		ResourceGroupName: b.group,
-		RegistryName:      named(b.args.Names.ContainerRegistry),
+		RegistryName:      component.Optional(b.args.Names.ContainerRegistry),
 		Location:          pulumi.String(b.args.Location),
 		Sku:               containerregistry.SkuArgs{Name: pulumi.String(b.args.ContainerRegistrySKU)},
 		AdminUserEnabled:  pulumi.Bool(false),

@@ -20,6 +20,8 @@ import (
 
 	machinelearningservices "github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2/v20241001"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/component"
 )
 
 // Type is the component's type token. It is part of every child's URN: changing it replaces them all.
@@ -119,11 +121,11 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		return nil, fmt.Errorf("component %s: %w", name, err)
 	}
 	return w, ctx.RegisterResourceOutputs(w, pulumi.Map{
-		"resourceGroup":     w.ResourceGroup,
-		"name":              w.Name,
-		"id":                w.ID,
-		"jobIdentityId":     w.JobIdentity.ID,
-		"jobIdentityClient": w.JobIdentity.ClientID,
+		"resourceGroup":       w.ResourceGroup,
+		"name":                w.Name,
+		"id":                  w.ID,
+		"jobIdentityId":       w.JobIdentity.ID,
+		"jobIdentityClientId": w.JobIdentity.ClientID,
 	})
 }
 
@@ -195,7 +197,7 @@ func (b *builder) build() error {
 func (b *builder) workspace(parts dependents) (*machinelearningservices.Workspace, error) {
 	args := &machinelearningservices.WorkspaceArgs{
 		ResourceGroupName:   b.group,
-		WorkspaceName:       named(b.args.Names.Workspace),
+		WorkspaceName:       component.Optional(b.args.Names.Workspace),
 		Location:            pulumi.String(b.args.Location),
 		Kind:                pulumi.String("Default"),
 		Sku:                 machinelearningservices.SkuArgs{Name: pulumi.String("Basic"), Tier: machinelearningservices.SkuTierBasic},
@@ -254,9 +256,8 @@ func (b *builder) workspace(parts dependents) (*machinelearningservices.Workspac
 	return machinelearningservices.NewWorkspace(b.ctx, b.name+"-workspace", args, b.keeping(opts...)...)
 }
 
-// child builds a child's options, a fresh slice each time: two children never share a backing array.
 func (b *builder) child(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	return slices.Concat([]pulumi.ResourceOption{pulumi.Parent(b.parent)}, extra)
+	return component.Child(b.parent, extra...)
 }
 
 // tagged is child for what has tags.
@@ -285,12 +286,4 @@ func (b *builder) replacedBy(fixed pulumi.StringInput, keepsName bool) []pulumi.
 
 func (b *builder) tags() pulumi.StringMapInput {
 	return pulumi.ToStringMap(maps.Clone(b.args.Tags))
-}
-
-// named is a physical name, or nil, which tells the provider to make one.
-func named(name string) pulumi.StringPtrInput {
-	if name == "" {
-		return nil
-	}
-	return pulumi.String(name)
 }

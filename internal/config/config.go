@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/access"
 )
 
 // Config is a valid configuration.
@@ -36,14 +38,14 @@ type Credential struct {
 // Vault says where in Vault the credentials live and how the plugin talks to it.
 type Vault struct {
 	Mount              string `json:"mount"`              // KV v2 mount; default secret
-	CreateMount        bool   `json:"createMount"`        // make the mount; it is kept on destroy unless deleteOnDestroy
+	CreateMount        bool   `json:"createMount"`        // make the mount; a destroy never deletes it
 	Prefix             string `json:"prefix"`             // path below the mount; default <project>/<stack>
 	Namespace          string `json:"namespace"`          // Vault Enterprise and HCP; default none
 	CACertFile         string `json:"caCertFile"`         // PEM file on the machine that deploys; default the system's roots
 	SkipChildToken     bool   `json:"skipChildToken"`     // use the token itself: for batch, limited-use and narrow tokens
 	MaxLeaseTTLSeconds int    `json:"maxLeaseTtlSeconds"` // life of the child token; default 1200
 	DisableRead        bool   `json:"disableRead"`        // write only: no drift detection, no read right needed
-	DeleteOnDestroy    bool   `json:"deleteOnDestroy"`    // purge every version; default: the newest is soft-deleted
+	DeleteOnDestroy    bool   `json:"deleteOnDestroy"`    // purge every version of the stack's own secrets; default: the newest is soft-deleted
 }
 
 // Workload says which tokens may log in to Vault and read the credentials.
@@ -51,7 +53,7 @@ type Workload struct {
 	Audience          string   `json:"audience"`          // the aud claim; required
 	Issuer            string   `json:"issuer"`            // the iss claim; default https://sts.windows.net/<tenant of the job identity>/
 	IssuerCAPEM       string   `json:"issuerCaPem"`       // roots for fetching the issuer's keys; default the system's
-	AuthPath          string   `json:"authPath"`          // default jwt-<project>-<stack>
+	AuthPath          string   `json:"authPath"`          // default jwt-<project>-<stack>-<digest>
 	CreateAuthBackend *bool    `json:"createAuthBackend"` // default true; false: authPath exists and is not ours
 	PrincipalIDs      []string `json:"principalIds"`      // object ids that may read besides the job identity
 	TokenTTLSeconds   int      `json:"tokenTtlSeconds"`   // life of a job's token; default 900
@@ -216,7 +218,7 @@ func (cfg *Config) applyDefaults() {
 	defaultTo(&cfg.Vault.MaxLeaseTTLSeconds, 1200)
 	cfg.Azure.applyDefaults()
 	// One mount for each stack: two stacks never share a role or an issuer, and neither needs the other to exist.
-	defaultTo(&cfg.Workload.AuthPath, "jwt-"+cfg.AccessName())
+	defaultTo(&cfg.Workload.AuthPath, access.AuthPath(cfg.Project, cfg.Stack))
 	if cfg.Workload.CreateAuthBackend == nil {
 		create := true
 		cfg.Workload.CreateAuthBackend = &create
@@ -235,6 +237,24 @@ func defaultTo[T comparable](field *T, value T) {
 	}
 }
 
-// AccessName names the stack's read policy and its role in Vault: <project>-<stack> in lower case, which is how
-// Vault stores both whatever it is sent; any other case would show as drift at each refresh.
-func (cfg *Config) AccessName() string { return strings.ToLower(cfg.Project + "-" + cfg.Stack) }
+// Access is what the stack has in Vault.
+func (cfg *Config) Access() access.Store {
+	store := access.Store{
+		Project:         cfg.Project,
+		Stack:           cfg.Stack,
+		Fingerprint:     access.Fingerprint(cfg.Project, cfg.Stack, cfg.Address.Reveal()),
+		Mount:           cfg.Vault.Mount,
+		Prefix:          cfg.Vault.Prefix,
+		CreateMount:     cfg.Vault.CreateMount,
+		AuthPath:        cfg.Workload.AuthPath,
+		CreateBackend:   *cfg.Workload.CreateAuthBackend,
+		DeleteOnDestroy: cfg.Vault.DeleteOnDestroy,
+		SkipChildToken:  cfg.Vault.SkipChildToken,
+	}
+	for _, credential := range cfg.Credentials {
+		// The plugin logs what it reads. Safe comes first: what the CLI cannot mask there is not read.
+		disableRead := cfg.Vault.DisableRead || !credential.Masked
+		store.Credentials = append(store.Credentials, access.Credential{Name: credential.Name, DisableRead: disableRead})
+	}
+	return store
+}

@@ -53,7 +53,7 @@ func FuzzSections(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, p := range []string{cfg.Vault.Mount, cfg.Vault.Prefix, cfg.Workload.AuthPath, cfg.AccessName()} {
+		for _, p := range []string{cfg.Vault.Mount, cfg.Vault.Prefix, cfg.Workload.AuthPath, cfg.Access().Name()} {
 			requireItsOwnPath(t, p)
 		}
 		if again, err := From(named{plainFake{values}, project, stack}); err != nil || !reflect.DeepEqual(cfg, again) {

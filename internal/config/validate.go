@@ -84,10 +84,13 @@ func pathProblem(path string) string {
 	return ""
 }
 
+var stackName = regexp.MustCompile(`^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$`)
+
 func (cfg *Config) validateVault(c *collector) {
 	v := cfg.Vault
-	if name := cfg.AccessName(); pathProblem(name) != "" || strings.Contains(name, "/") {
-		c.addf("stack", "%q makes %q the name of the policy and the role in Vault, which takes no name like this; call the stack otherwise", cfg.Stack, name)
+	// Both names stand in the policies' comments, where a line break would start a rule.
+	if name := cfg.Project + "/" + cfg.Stack; !stackName.MatchString(name) {
+		c.addf("stack", "%q is not a project and a stack as Pulumi names them. Rename the stack: letters, digits, _, - and .", name)
 	}
 	if problem := pathProblem(v.Mount); problem != "" {
 		c.addf("vault.mount", "%s %s", c.show("vault.mount", v.Mount), problem)

@@ -19,7 +19,7 @@ const (
 	OutputComputeCluster      = "computeCluster"  // only with compute
 	OutputVaultAddress        = "vaultAddress"    // secret: `pulumi stack output vaultAddress --show-secrets`
 	OutputVaultNamespace      = "vaultNamespace"  // empty without one
-	OutputVaultLoginPath      = "vaultLoginPath"  // API path, for example auth/jwt-mlvault-dev/login
+	OutputVaultLoginPath      = "vaultLoginPath"  // API path, for example auth/jwt-mlvault-dev-ae5143b9/login
 	OutputVaultRole           = "vaultRole"       // to send with the token
 	OutputVaultAudience       = "vaultAudience"   // to ask the managed identity a token for
 	OutputVaultPolicy         = "vaultPolicy"     // the read policy's name
@@ -28,7 +28,7 @@ const (
 )
 
 func outputs(cfg *config.Config, workspace *azureml.Workspace, store *credentials.Store) (pulumi.Map, error) {
-	page, err := readme(cfg, workspace, store)
+	page, err := readme(cfg, workspace)
 	if err != nil {
 		return nil, err
 	}
@@ -40,11 +40,11 @@ func outputs(cfg *config.Config, workspace *azureml.Workspace, store *credential
 		OutputJobIdentityClientID: workspace.JobIdentity.ClientID,
 		OutputVaultAddress:        secret(cfg.Address),
 		OutputVaultNamespace:      pulumi.String(cfg.Vault.Namespace),
-		OutputVaultLoginPath:      pulumi.String(store.LoginPath),
+		OutputVaultLoginPath:      pulumi.String(cfg.Access().LoginPath()),
 		OutputVaultRole:           store.Role,
 		OutputVaultAudience:       pulumi.String(cfg.Workload.Audience),
 		OutputVaultPolicy:         store.Policy,
-		OutputCredentialPaths:     pulumi.ToStringMap(store.Paths),
+		OutputCredentialPaths:     pulumi.ToStringMap(cfg.Access().Paths()),
 		OutputReadme:              page,
 	}
 	if cfg.Compute != nil {

@@ -11,14 +11,13 @@ import (
 
 	"mlvault/internal/azureml"
 	"mlvault/internal/config"
-	"mlvault/internal/credentials"
 )
 
 // readme is the page that tells an ML engineer how a job of this stack reads its credentials. It names the address's
 // output instead of the address: one secret inside would make the whole page [secret].
-func readme(cfg *config.Config, workspace *azureml.Workspace, store *credentials.Store) (pulumi.StringOutput, error) {
+func readme(cfg *config.Config, workspace *azureml.Workspace) (pulumi.StringOutput, error) {
 	// With names, because two paths may end in the same part.
-	paths, err := json.Marshal(store.Paths)
+	paths, err := json.Marshal(cfg.Access().Paths())
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("readme: %w", err)
 	}
@@ -53,10 +52,10 @@ Put `+"`job/vault_credentials.py`"+` beside the training script:
 		cfg.Project, cfg.Stack,
 		workspace.Name, workspace.ResourceGroup,
 		identityStep(cfg, workspace),
-		store.LoginPath, store.Role, cfg.Workload.Audience, namespaceRow(cfg.Vault.Namespace),
+		cfg.Access().LoginPath(), cfg.Access().Name(), cfg.Workload.Audience, namespaceRow(cfg.Vault.Namespace),
 		string(paths),
 		workspace.JobIdentity.ClientID,
-		nameList(store.Paths)), nil
+		nameList(cfg.Access().Paths())), nil
 }
 
 func identityStep(cfg *config.Config, workspace *azureml.Workspace) pulumi.StringOutput {

@@ -3,8 +3,6 @@
 package stack
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"strings"
@@ -75,7 +73,7 @@ func newVaultProvider(ctx *pulumi.Context, cfg *config.Config) (*vault.Provider,
 	args := &vault.ProviderArgs{
 		Address:            secret(cfg.Address),
 		Token:              secret(cfg.Token),
-		TokenName:          pulumi.Sprintf("mlvault-%s-%s", cfg.Project, cfg.Stack),
+		TokenName:          pulumi.String(cfg.Access().Name()),
 		SkipChildToken:     pulumi.Bool(cfg.Vault.SkipChildToken),
 		MaxLeaseTtlSeconds: pulumi.Int(cfg.Vault.MaxLeaseTTLSeconds),
 		MaxRetries:         pulumi.Int(2),
@@ -151,60 +149,20 @@ func managedNetwork(cfg *config.Config) *azureml.ManagedNetwork {
 
 func storeArgs(cfg *config.Config, identity azureml.JobIdentity) credentials.Args {
 	args := credentials.Args{
-		Mount:           cfg.Vault.Mount,
-		CreateMount:     cfg.Vault.CreateMount,
-		Prefix:          cfg.Vault.Prefix,
-		Owner:           Owner(cfg),
-		VaultID:         vaultID(cfg),
-		DeleteOnDestroy: cfg.Vault.DeleteOnDestroy,
-		SkipChildToken:  cfg.Vault.SkipChildToken,
-		AccessName:      cfg.AccessName(),
+		Access: cfg.Access(),
+		Data:   make(map[string]pulumi.StringInput, len(cfg.Credentials)),
 		Login: credentials.Login{
-			AuthPath:      cfg.Workload.AuthPath,
-			CreateBackend: *cfg.Workload.CreateAuthBackend,
-			Issuer:        cfg.Workload.Issuer,
-			IssuerCAPEM:   cfg.Workload.IssuerCAPEM,
-			Audience:      cfg.Workload.Audience,
-			PrincipalID:   identity.PrincipalID,
-			TenantID:      identity.TenantID,
-			PrincipalIDs:  cfg.Workload.PrincipalIDs,
-			TokenTTL:      cfg.Workload.TokenTTLSeconds,
+			Issuer:       cfg.Workload.Issuer,
+			IssuerCAPEM:  cfg.Workload.IssuerCAPEM,
+			Audience:     cfg.Workload.Audience,
+			PrincipalID:  identity.PrincipalID,
+			TenantID:     identity.TenantID,
+			PrincipalIDs: cfg.Workload.PrincipalIDs,
+			TokenTTL:     cfg.Workload.TokenTTLSeconds,
 		},
 	}
 	for _, credential := range cfg.Credentials {
-		args.Credentials = append(args.Credentials, credentials.Credential{
-			Name: credential.Name,
-			Data: secret(credential.Payload),
-			// The plugin logs what it reads. Safe comes first: what the CLI cannot mask there is not read.
-			DisableRead: cfg.Vault.DisableRead || !credential.Masked,
-		})
+		args.Data[credential.Name] = secret(credential.Payload)
 	}
 	return args
-}
-
-// Owner is the custom metadata of each secret. It says whose it is to whoever finds it in Vault.
-func Owner(cfg *config.Config) map[string]string {
-	return map[string]string{"project": cfg.Project, "stack": cfg.Stack, "managed-by": "pulumi"}
-}
-
-// DeployerGrants are what the token needs that deploys a stack of this configuration.
-func DeployerGrants(cfg *config.Config) []credentials.Grant {
-	return credentials.DeployerGrants(storeArgs(cfg, azureml.JobIdentity{}))
-}
-
-// vaultID tells one address of Vault from another and shows neither: it stands in the state, in previews and in Vault.
-// It is short on purpose. Whoever sees it can check a guess of the address, as with any digest, but with many false hits.
-func vaultID(cfg *config.Config) string {
-	digest := sha256.Sum256([]byte(cfg.Project + "/" + cfg.Stack + "/" + cfg.Address.Reveal()))
-	return hex.EncodeToString(digest[:4])
-}
-
-// DeployerPolicy is [DeployerGrants] as a policy in Vault's HCL.
-func DeployerPolicy(cfg *config.Config) string {
-	return credentials.DeployerPolicy(storeArgs(cfg, azureml.JobIdentity{}))
-}
-
-// ReadPolicy is the policy, in Vault's HCL, that the stack gives to its jobs.
-func ReadPolicy(cfg *config.Config) string {
-	return credentials.ReadPolicy(storeArgs(cfg, azureml.JobIdentity{}))
 }

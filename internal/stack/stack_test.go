@@ -15,6 +15,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"gopkg.in/yaml.v3"
 
+	"mlvault/internal/access"
 	"mlvault/internal/config"
 	"mlvault/internal/pulumitest"
 )
@@ -164,7 +165,7 @@ func TestTheDeployersPolicyOfTheDocsIsTheProgramsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, got := filepath.Join("..", "..", "docs", "vault-deployer.hcl"), DeployerPolicy(cfg)
+	page, got := filepath.Join("..", "..", "docs", "vault-deployer.hcl"), cfg.Access().DeployerPolicy()
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile(page, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
@@ -334,12 +335,11 @@ func TestProtectCoversWhatHoldsData(t *testing.T) {
 	}
 }
 
-func TestAMountMadeHereOutlivesTheStackUnlessToldOtherwise(t *testing.T) {
-	for setting, kept := range map[string]bool{`{"createMount":true}`: true, `{"createMount":true,"deleteOnDestroy":true}`: false} {
+func TestAMountMadeHereOutlivesTheStackWhateverIsPurged(t *testing.T) {
+	for _, setting := range []string{`{"createMount":true}`, `{"createMount":true,"deleteOnDestroy":true}`} {
 		r := mustRun(t, "dev", func(values map[string]string) { values["mlvault:vault"] = setting })
-		mount, found := r.Find("vault:index/mount:Mount", "credentials-mount")
-		if !found || mount.RetainOnDelete != kept {
-			t.Errorf("with %s the mount is registered: %t, kept: %t, want kept: %t", setting, found, mount.RetainOnDelete, kept)
+		if mount, found := r.Find("vault:index/mount:Mount", "credentials-mount"); !found || !mount.RetainOnDelete {
+			t.Errorf("with %s the mount is registered: %t, kept: %t", setting, found, mount.RetainOnDelete)
 		}
 	}
 }
@@ -401,10 +401,10 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 		OutputComputeCluster:      "ml-cluster",
 		OutputVaultAddress:        addressCanary,
 		OutputVaultNamespace:      "",
-		OutputVaultLoginPath:      "auth/jwt-mlvault-dev/login",
-		OutputVaultRole:           "mlvault-dev",
+		OutputVaultLoginPath:      "auth/jwt-mlvault-dev-ae5143b9/login",
+		OutputVaultRole:           "mlvault-dev-ae5143b9",
 		OutputVaultAudience:       "api://mlvault-dev",
-		OutputVaultPolicy:         "mlvault-dev",
+		OutputVaultPolicy:         "mlvault-dev-ae5143b9",
 		OutputCredentialPaths: map[string]string{
 			"feature_store": "secret/data/mlvault/dev/feature_store",
 			"ml_api_key":    "secret/data/mlvault/dev/ml_api_key",
@@ -419,7 +419,7 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 		t.Errorf("secret outputs are %v, want the address alone", secretOnes)
 	}
 	for name, text := range map[string]string{
-		"workspace": "**ml-workspace**", "cluster": "azureml:ml-cluster", "login path": "auth/jwt-mlvault-dev/login",
+		"workspace": "**ml-workspace**", "cluster": "azureml:ml-cluster", "login path": "auth/jwt-mlvault-dev-ae5143b9/login",
 		"credential": `credentials["ml_api_key"]`, "client id": "11111111-1111-1111-1111-111111111111",
 	} {
 		if !strings.Contains(readme, text) {
@@ -509,13 +509,11 @@ func TestANewTokenChangesTheProviderAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestTheAddressesDigestIsShortAndOfThisStack(t *testing.T) {
-	id := func(stack, address string) string {
-		return vaultID(&config.Config{Project: "mlvault", Stack: stack, Address: config.NewSecret(address)})
-	}
+func TestTheAddressesFingerprintIsShortAndOfThisStack(t *testing.T) {
+	id := func(stack, address string) string { return access.Fingerprint("mlvault", stack, address) }
 	dev := id("dev", addressCanary)
 	if len(dev) != 8 || dev == id("prod", addressCanary) || dev == id("dev", "https://elsewhere") {
-		t.Errorf("the digest is %q", dev)
+		t.Errorf("the fingerprint is %q", dev)
 	}
 }
 
@@ -538,7 +536,7 @@ func TestTheDeployersPolicyReadsOnlyWhatTheDeployerReads(t *testing.T) {
 		Vault:       config.Vault{Mount: "secret", Prefix: "p"},
 		Workload:    config.Workload{AuthPath: "jwt", CreateAuthBackend: new(bool)},
 	}
-	policy := DeployerPolicy(cfg)
+	policy := cfg.Access().DeployerPolicy()
 	for path, capabilities := range map[string]string{
 		"secret/data/p/read":       `"create", "update", "read", "delete"`,
 		"secret/data/p/unread":     `"create", "update", "delete"`,

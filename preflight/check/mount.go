@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-
-	"mlvault/internal/stack"
 )
 
 // mounted is what stands at a path of Vault: a secrets engine, or with auth/ before it an auth method. Vault lets
@@ -31,7 +29,7 @@ func (c *checker) mounted(ctx context.Context, path string, sight bool) (kind, v
 // mount looks at the KV engine. It tells whether there may be secrets in it.
 func (c *checker) mount(ctx context.Context) bool {
 	v := c.cfg.Vault
-	kind, version, known := c.mounted(ctx, v.Mount, c.sees(stack.DeployerGrants(c.cfg)[0].Path)) // the first credential
+	kind, version, known := c.mounted(ctx, v.Mount, c.sees(c.cfg.Access().DeployerGrants()[0].Path)) // the first credential
 	ours := c.stack.Has(TypeMount, v.Mount)
 	switch {
 	case !known:
@@ -74,7 +72,7 @@ func (c *checker) checkAndSet(ctx context.Context) {
 // secrets looks for what stands at the credentials' paths and is not the stack's: an up would overwrite it in silence.
 func (c *checker) secrets(ctx context.Context) {
 	free, blind := 0, 0
-	owner := stack.Owner(c.cfg)
+	owner := c.cfg.Access().Owner()
 	for _, credential := range c.cfg.Credentials {
 		at := func(kind string) string {
 			return c.cfg.Vault.Mount + "/" + kind + "/" + c.cfg.Vault.Prefix + "/" + credential.Name
@@ -117,7 +115,7 @@ func (c *checker) secrets(ctx context.Context) {
 // authBackend looks whether the place of the JWT auth backend is free, or taken by the right thing.
 func (c *checker) authBackend(ctx context.Context) {
 	path := c.cfg.Workload.AuthPath
-	role := "auth/" + path + "/role/" + c.cfg.AccessName()
+	role := "auth/" + path + "/role/" + c.cfg.Access().Name()
 	kind, _, known := c.mounted(ctx, "auth/"+path, c.sees(role))
 	create := *c.cfg.Workload.CreateAuthBackend
 	switch {

@@ -16,9 +16,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"mlvault/internal/access"
 	"mlvault/internal/config"
-	"mlvault/internal/credentials"
-	"mlvault/internal/stack"
 )
 
 // Stack is a real stack as its CLI gives it.
@@ -54,12 +53,12 @@ func (s Stack) Has(kind, id string) bool {
 
 // Leaving are the rights to delete the secrets that the state has and the configuration no longer names: the next up
 // deletes them, and a policy of the configuration alone would not let it.
-func (s Stack) Leaving() []credentials.Grant {
+func (s Stack) Leaving() []access.Grant {
 	stays := map[string]bool{}
-	for _, grant := range stack.DeployerGrants(s.Config) {
+	for _, grant := range s.Config.Access().DeployerGrants() {
 		stays[grant.Path] = true
 	}
-	var grants []credentials.Grant
+	var grants []access.Grant
 	for _, resource := range s.Resources {
 		if resource.Type != TypeSecret || stays[resource.ID] {
 			continue
@@ -68,16 +67,16 @@ func (s Stack) Leaving() []credentials.Grant {
 		if resource.Purges {
 			path = strings.Replace(path, "/data/", "/metadata/", 1) // a mount has no part that is called data
 		}
-		grants = append(grants, credentials.Grant{Path: path, Capabilities: []string{"delete"}})
+		grants = append(grants, access.Grant{Path: path, Capabilities: []string{"delete"}})
 	}
 	return grants
 }
 
 // Policy is the deployer's policy for the next up.
 func (s Stack) Policy() string {
-	policy := stack.DeployerPolicy(s.Config)
+	policy := s.Config.Access().DeployerPolicy()
 	if leaving := s.Leaving(); len(leaving) > 0 {
-		policy += credentials.PolicyText("These left the configuration. The next up deletes them, and needs no such rule after it.", leaving)
+		policy += access.PolicyText("These left the configuration. The next up deletes them, and needs no such rule after it.", leaving)
 	}
 	return policy
 }

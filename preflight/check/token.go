@@ -9,8 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"mlvault/internal/credentials"
-	"mlvault/internal/stack"
+	"mlvault/internal/access"
 )
 
 // token looks at the deployer's token. It tells whether more can be asked with it.
@@ -88,7 +87,7 @@ func number(v any) int {
 // rights compares what the token may do with what the deployer's policy says, path by path, from the same grants. It also
 // learns which of the further looks are allowed.
 func (c *checker) rights(ctx context.Context) {
-	grants := append(stack.DeployerGrants(c.cfg), c.stack.Leaving()...)
+	grants := append(c.cfg.Access().DeployerGrants(), c.stack.Leaving()...)
 	paths := []string{c.cfg.Vault.Mount + "/config"}
 	for _, grant := range grants {
 		paths = append(paths, grant.Path)
@@ -130,7 +129,7 @@ func (c *checker) rights(ctx context.Context) {
 	}
 }
 
-func (c *checker) lack(grant credentials.Grant, lacks []string) string {
+func (c *checker) lack(grant access.Grant, lacks []string) string {
 	text := fmt.Sprintf("%s: may not %s at %s; write the policy that `make policy STACK=%s` prints, and give it to the token",
 		c.stack.TokenFrom, strings.Join(lacks, ", "), grant.Path, c.cfg.Stack)
 	if grant.Path == "auth/token/create" {

@@ -13,7 +13,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
-	"mlvault/internal/stack"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/sandbox"
@@ -69,7 +68,7 @@ func (l *rig) names(folder string) []string {
 // deployer is a new token with the deployer's policy, beside the one that the sandbox keeps.
 func (l *rig) deployer(dev *sandbox.Stack, ttl time.Duration) string {
 	l.T.Helper()
-	token, err := l.Vault.Token(l.T.Context(), "deployer-test", stack.DeployerPolicy(dev.Config), ttl)
+	token, err := l.Vault.Token(l.T.Context(), "deployer-test", dev.Config.Access().DeployerPolicy(), ttl)
 	require.NoError(l.T, err)
 	return token
 }

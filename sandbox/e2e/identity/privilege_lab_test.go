@@ -17,9 +17,8 @@ import (
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/access"
 	"mlvault/internal/config"
-	"mlvault/internal/credentials"
-	"mlvault/internal/stack"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
 	"mlvault/sandbox/internal/vaultserver"
@@ -179,7 +178,7 @@ func (p *privileges) clear(cfg *config.Config) {
 	if !*cfg.Workload.CreateAuthBackend {
 		require.NoError(p.T, root.Sys().EnableAuthWithOptionsWithContext(ctx, cfg.Workload.AuthPath, &api.EnableAuthOptions{Type: "jwt"}))
 	}
-	require.NoError(p.T, root.Sys().DeletePolicyWithContext(ctx, cfg.AccessName()))
+	require.NoError(p.T, root.Sys().DeletePolicyWithContext(ctx, cfg.Access().Name()))
 }
 
 // record lives a stack's life once, by the real CLI and with the deployer's policy and no other, and returns what it asked
@@ -187,7 +186,7 @@ func (p *privileges) clear(cfg *config.Config) {
 func (p *privileges) record(cfg *config.Config, edits []lab.Edit) []request {
 	p.T.Helper()
 	p.clear(cfg)
-	token := p.deployer(stack.DeployerPolicy(cfg))
+	token := p.deployer(cfg.Access().DeployerPolicy())
 	p.requests = nil
 	for i, phase := range p.phases(token, edits) {
 		require.NoError(p.T, phase(p.T.Context()), phaseNames[i])
@@ -227,7 +226,7 @@ type less struct {
 }
 
 // reductions are all the policies that lack exactly one capability.
-func reductions(grants []credentials.Grant) []less {
+func reductions(grants []access.Grant) []less {
 	var all []less
 	for i, grant := range grants {
 		for _, capability := range grant.Capabilities {
@@ -236,7 +235,7 @@ func reductions(grants []credentials.Grant) []less {
 			if len(reduced[i].Capabilities) == 0 {
 				reduced = slices.Delete(reduced, i, i+1)
 			}
-			all = append(all, less{fmt.Sprintf("%s at %s", capability, grant.Path), credentials.PolicyText("one less", reduced)})
+			all = append(all, less{fmt.Sprintf("%s at %s", capability, grant.Path), access.PolicyText("one less", reduced)})
 		}
 	}
 	return all

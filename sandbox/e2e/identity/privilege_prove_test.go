@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"mlvault/internal/stack"
 )
 
 func TestProveNoRightIsSpareInAnyCombination(t *testing.T) {
@@ -21,11 +19,11 @@ func TestProveNoRightIsSpareInAnyCombination(t *testing.T) {
 func TestProveNoRightIsSpare(t *testing.T) {
 	p := newPrivileges(t)
 	cfg := p.prepare("hvs.none", "one", nil).Config
-	whole := stack.DeployerPolicy(cfg)
+	whole := cfg.Access().DeployerPolicy()
 	token := p.deployer(whole)
 	phases := p.phases(token, nil)
 	failed := map[string]int{}
-	for _, reduced := range reductions(stack.DeployerGrants(cfg)) {
+	for _, reduced := range reductions(cfg.Access().DeployerGrants()) {
 		p.clear(cfg)
 		p.restrict(reduced.policy)
 		red := ""

@@ -5,8 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"mlvault/internal/credentials"
-	"mlvault/internal/stack"
+	"mlvault/internal/access"
 	"mlvault/sandbox/internal/issuer"
 )
 
@@ -31,9 +30,9 @@ func requireNoneSpare(t *testing.T, p *privileges, c combination) {
 	edits := c.edits(t)
 	cfg := p.prepare("hvs.none", "one", edits).Config
 	recorded := p.record(cfg, edits)
-	require.Nil(t, p.replay(cfg, recorded, stack.DeployerPolicy(cfg)), "with the whole policy nothing is refused")
+	require.Nil(t, p.replay(cfg, recorded, cfg.Access().DeployerPolicy()), "with the whole policy nothing is refused")
 
-	missing := reductions(stack.DeployerGrants(cfg))
+	missing := reductions(cfg.Access().DeployerGrants())
 	for _, reduced := range missing {
 		refused := p.replay(cfg, recorded, reduced.policy)
 		if refused == nil {
@@ -44,7 +43,7 @@ func requireNoneSpare(t *testing.T, p *privileges, c combination) {
 	}
 	t.Logf("%s: %d requests, %d rights, each needed", c.name, len(recorded), len(missing))
 
-	spare := append(stack.DeployerGrants(cfg), credentials.Grant{Path: "sys/health", Capabilities: []string{"read"}})
+	spare := append(cfg.Access().DeployerGrants(), access.Grant{Path: "sys/health", Capabilities: []string{"read"}})
 	last := reductions(spare)[len(missing)]
 	require.Nil(t, p.replay(cfg, recorded, last.policy), "a right that is planted to be spare is seen to be")
 }
@@ -53,13 +52,13 @@ func TestNoPathOfTheReadPolicyIsSpare(t *testing.T) {
 	d := newLabWith(t, "dev").door("dev", issuer.V1)
 	names := []string{"feature_store", "ml_api_key"}
 	for _, removed := range names {
-		var grants []credentials.Grant
+		var grants []access.Grant
 		for _, name := range names {
 			if name != removed {
-				grants = append(grants, credentials.Grant{Path: "secret/data/" + d.prefix + "/" + name, Capabilities: []string{"read"}})
+				grants = append(grants, access.Grant{Path: "secret/data/" + d.prefix + "/" + name, Capabilities: []string{"read"}})
 			}
 		}
-		restore := d.mutate(d.policyPath(), func(fields map[string]any) { fields["policy"] = credentials.PolicyText("one less", grants) })
+		restore := d.mutate(d.policyPath(), func(fields map[string]any) { fields["policy"] = access.PolicyText("one less", grants) })
 		var matrix []row
 		for _, name := range names {
 			want := granted

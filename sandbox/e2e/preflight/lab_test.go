@@ -30,7 +30,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/config"
-	"mlvault/internal/stack"
 	"mlvault/preflight/check"
 	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/vaultserver"
@@ -125,7 +124,7 @@ func (a *attempt) check() check.Report {
 	a.t.Helper()
 	a.stack.Config = a.config()
 	if a.token == "" {
-		a.token = a.deployer(stack.DeployerPolicy(a.stack.Config))
+		a.token = a.deployer(a.stack.Config.Access().DeployerPolicy())
 	}
 	if a.token != noToken {
 		a.stack.Token = config.NewSecret(a.token)

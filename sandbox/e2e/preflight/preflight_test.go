@@ -13,8 +13,7 @@ import (
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 
-	"mlvault/internal/credentials"
-	"mlvault/internal/stack"
+	"mlvault/internal/access"
 	"mlvault/preflight/check"
 	"mlvault/sandbox/internal/issuer"
 )
@@ -171,7 +170,7 @@ var rows = []row{
 		a.mounts("strict", "2")
 		a.settings["vault"]["mount"] = "strict"
 		a.write("strict/config", map[string]any{"cas_required": true})
-		a.token = a.deployer(stack.DeployerPolicy(a.config()) + `path "strict/config" { capabilities = ["read"] }`)
+		a.token = a.deployer(a.config().Access().DeployerPolicy() + `path "strict/config" { capabilities = ["read"] }`)
 	}},
 
 	// The secrets.
@@ -264,7 +263,7 @@ func azureScript(registered string) string {
 
 // ours is a token with this attempt's own policy.
 func (a *attempt) ours(edit func(*api.TokenCreateRequest)) string {
-	return a.deployer(stack.DeployerPolicy(a.config()), edit)
+	return a.deployer(a.config().Access().DeployerPolicy(), edit)
 }
 
 func TestEachFaultGetsExactlyItsFinding(t *testing.T) {
@@ -307,10 +306,10 @@ func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 		if createMount {
 			base.settings["vault"]["createMount"], base.settings["vault"]["mount"] = true, "new"
 		}
-		grants := stack.DeployerGrants(base.config())
+		grants := base.config().Access().DeployerGrants()
 		for i, grant := range grants {
 			for _, capability := range grant.Capabilities {
-				reduced := append([]credentials.Grant{}, grants...)
+				reduced := append([]access.Grant{}, grants...)
 				reduced[i].Capabilities = without(grant.Capabilities, capability)
 				if len(reduced[i].Capabilities) == 0 {
 					reduced = append(reduced[:i], reduced[i+1:]...)
@@ -318,7 +317,7 @@ func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 				a := l.attempt(t)
 				a.settings = base.settings
 				// In place of the default policy, whose look at itself would stand in for the deployer's own.
-				a.token = a.deployer(credentials.PolicyText("less", reduced)+`path "sys/capabilities-self" { capabilities = ["update"] }`,
+				a.token = a.deployer(access.PolicyText("less", reduced)+`path "sys/capabilities-self" { capabilities = ["update"] }`,
 					func(r *api.TokenCreateRequest) { r.NoDefaultPolicy = true })
 				report := a.check()
 				requireOnly(t, report, fmt.Sprintf("vaultToken: may not %s at %s; write the policy", capability, grant.Path), "")

@@ -13,9 +13,8 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/hashicorp/vault/vault"
 
+	"mlvault/internal/access"
 	"mlvault/internal/config"
-	"mlvault/internal/credentials"
-	"mlvault/internal/stack"
 )
 
 // settings are a configuration with names of the fuzzer's choice.
@@ -110,14 +109,14 @@ func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 				t.Skip() // too long, or a mount of Vault's own
 			}
 		}
-		var reads []credentials.Grant
+		var reads []access.Grant
 		for _, credential := range cfg.Credentials {
-			reads = append(reads, credentials.Grant{Path: cfg.Vault.Mount + "/data/" + cfg.Vault.Prefix + "/" + credential.Name, Capabilities: []string{"read"}})
+			reads = append(reads, access.Grant{Path: cfg.Vault.Mount + "/data/" + cfg.Vault.Prefix + "/" + credential.Name, Capabilities: []string{"read"}})
 		}
-		if err := grantsExactly(stack.ReadPolicy(cfg), reads, probe); err != nil {
+		if err := grantsExactly(cfg.Access().ReadPolicy(), reads, probe); err != nil {
 			t.Errorf("read policy: %v", err)
 		}
-		if err := grantsExactly(stack.DeployerPolicy(cfg), stack.DeployerGrants(cfg), probe); err != nil {
+		if err := grantsExactly(cfg.Access().DeployerPolicy(), cfg.Access().DeployerGrants(), probe); err != nil {
 			t.Errorf("deployer's policy: %v", err)
 		}
 	})
@@ -125,8 +124,8 @@ func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 
 // TestTheJudgeSeesAPolicyThatIsWiderThanItSays plants what the fuzzer looks for.
 func TestTheJudgeSeesAPolicyThatIsWiderThanItSays(t *testing.T) {
-	grants := []credentials.Grant{{Path: "secret/data/p/a", Capabilities: []string{"read"}}}
-	good := credentials.PolicyText("good", grants)
+	grants := []access.Grant{{Path: "secret/data/p/a", Capabilities: []string{"read"}}}
+	good := access.PolicyText("good", grants)
 	if err := grantsExactly(good, grants, "secret/data/p/b"); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +156,7 @@ func bits(capabilities []string) (bitmap uint32) {
 }
 
 // grantsExactly asks Vault about every granted path, about the probe, and about what stands near each granted path.
-func grantsExactly(text string, grants []credentials.Grant, probe string) error {
+func grantsExactly(text string, grants []access.Grant, probe string) error {
 	ctx := namespace.RootContext(context.Background())
 	policy, err := vault.ParseACLPolicy(namespace.RootNamespace, text)
 	if err != nil {

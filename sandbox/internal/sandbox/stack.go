@@ -235,8 +235,8 @@ const tokenLife = 30 * 24 * time.Hour
 // DeployerToken is a token with the deployer's policy and nothing else, the same from run to run while it lives. The
 // policy of the run before stays beside the current one, because this run deletes what the configuration has lost.
 func (s *Sandbox) DeployerToken(ctx context.Context, cfg *config.Config) (string, error) {
-	root, name := s.Vault.Root(), "deployer-"+cfg.AccessName()
-	current := stack.DeployerPolicy(cfg)
+	root, name := s.Vault.Root(), "deployer-"+cfg.Access().Name()
+	current := cfg.Access().DeployerPolicy()
 	previous, err := root.Sys().GetPolicyWithContext(ctx, name)
 	if err != nil {
 		return "", fmt.Errorf("policy %s: %w", name, err)

@@ -1,11 +1,13 @@
-package credentials
+package access_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"mlvault/internal/access"
 	"mlvault/internal/config"
 )
 
@@ -52,18 +54,15 @@ func FuzzPolicyText(f *testing.F) {
 			return
 		}
 		flag := func(bit int) bool { return flags>>bit&1 == 1 }
-		a := Args{
-			Mount: cfg.Vault.Mount, Prefix: cfg.Vault.Prefix, AccessName: cfg.AccessName(),
-			CreateMount: flag(0), DeleteOnDestroy: flag(2), SkipChildToken: flag(3),
-			Login: Login{AuthPath: cfg.Workload.AuthPath, CreateBackend: flag(4)},
-		}
+		cfg.Vault.CreateMount, cfg.Vault.DisableRead, cfg.Vault.DeleteOnDestroy, cfg.Vault.SkipChildToken = flag(0), flag(1), flag(2), flag(3)
+		*cfg.Workload.CreateAuthBackend = flag(4)
+		a := cfg.Access()
 		var want []string
 		for _, credential := range cfg.Credentials {
-			a.Credentials = append(a.Credentials, Credential{Name: credential.Name, DisableRead: flag(1)})
 			want = append(want, cfg.Vault.Mount+"/data/"+cfg.Vault.Prefix+"/"+credential.Name)
 		}
-		reads, deploys := ReadGrants(a), DeployerGrants(a)
-		for text, grants := range map[string][]Grant{ReadPolicy(a): reads, DeployerPolicy(a): deploys} {
+		reads, deploys := a.ReadGrants(), a.DeployerGrants()
+		for text, grants := range map[string][]access.Grant{a.ReadPolicy(): reads, a.DeployerPolicy(): deploys} {
 			if err := saysOnly(text, grants); err != nil {
 				t.Errorf("%v\n%s", err, text)
 			}
@@ -87,6 +86,27 @@ func FuzzPolicyText(f *testing.F) {
 		slices.Sort(all)
 		if len(slices.Compact(all)) != len(deploys) {
 			t.Errorf("a path has two rules, of which Vault takes the union: %q", all)
+		}
+	})
+}
+
+// Names are injective: whatever Pulumi takes as project and stack, two pairs never share a name, and Vault stores each name
+// as it is sent. Its rule for a role is GenericNameRegex in vault/sdk/framework/path.go.
+func FuzzName(f *testing.F) {
+	f.Add("ml", "a-b", "ml-a", "b")
+	f.Add("ml", "dev", "ml", "Dev")
+	f.Add("ml", "feature-", "ml", "feature.")
+	f.Add("-", ".", ".", "-")
+	role := regexp.MustCompile(`^\w(([\w-.]+)?\w)?$`)
+	f.Fuzz(func(t *testing.T, project, stack, otherProject, otherStack string) {
+		name, other := access.Name(project, stack), access.Name(otherProject, otherStack)
+		for _, n := range []string{name, access.AuthPath(project, stack)} {
+			if !role.MatchString(n) || strings.ToLower(n) != n {
+				t.Errorf("%q/%q: Vault refuses or changes %q", project, stack, n)
+			}
+		}
+		if (project+"/"+stack != otherProject+"/"+otherStack) && name == other {
+			t.Errorf("%q/%q and %q/%q share %q", project, stack, otherProject, otherStack, name)
 		}
 	})
 }
