@@ -93,7 +93,7 @@ func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	term := newTerminal(t)
 	term.adapt("dev")
 	term.deployer("dev", `{"ml_api_key":{"api_key":"x"}}`) // writes the policy
-	trustGitHub(term, "deployer-mlvault-dev")
+	trustGitHub(term, "deployer-mlvault-dev-ae5143b9")
 
 	runner := newGitHubRunner(term, githubClaims("dev"))
 	logged, exported, err := runner.step("python3 .ci/vault_token.py login")

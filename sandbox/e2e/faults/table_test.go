@@ -155,9 +155,9 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 // shortToken is a deployer's token with its policy that lives for a moment.
 func (f *faulty) shortToken(life time.Duration) string {
 	f.T.Helper()
-	policy, err := f.Vault.Root().Sys().GetPolicyWithContext(f.T.Context(), "deployer-mlvault-dev")
+	policy, err := f.Vault.Root().Sys().GetPolicyWithContext(f.T.Context(), "deployer-mlvault-dev-ae5143b9")
 	require.NoError(f.T, err)
-	token, err := f.Vault.Token(f.T.Context(), "deployer-mlvault-dev", policy, life)
+	token, err := f.Vault.Token(f.T.Context(), "deployer-mlvault-dev-ae5143b9", policy, life)
 	require.NoError(f.T, err)
 	f.token = token
 	return token
@@ -236,7 +236,7 @@ func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
 
 const (
-	authMount    = "/v1/sys/auth/jwt-mlvault-dev"
+	authMount    = "/v1/sys/auth/jwt-mlvault-dev-ae5143b9"
 	armWorkspace = "Microsoft.MachineLearningServices/workspaces"
 	armStorage   = "Microsoft.Storage/storageAccounts"
 )

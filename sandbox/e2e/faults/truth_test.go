@@ -166,7 +166,7 @@ func TestANewEmptyVaultIsNeverLeftEmptyBehindAGreenUp(t *testing.T) {
 		require.NotEmpty(t, data, "%s is written to the new Vault all the same", path)
 		require.Equal(t, 1, version)
 	}
-	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev")
+	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev-ae5143b9")
 	require.NoError(t, err)
 	require.Contains(t, policy, lab.APIKeyPath)
 

@@ -197,19 +197,19 @@ var rows = []row{
 	}},
 
 	// The auth backend and the issuer.
-	{"an auth path that is taken", "workload.authPath: auth/jwt-mlvault-dev is taken", "", func(a *attempt) { a.enables("jwt-mlvault-dev", "jwt") }},
+	{"an auth path that is taken", "workload.authPath: auth/jwt-mlvault-dev-ae5143b9 is taken", "", func(a *attempt) { a.enables("jwt-mlvault-dev-ae5143b9", "jwt") }},
 	{"an auth backend that the stack has made", "", "", func(a *attempt) {
-		a.enables("jwt-mlvault-dev", "jwt")
-		a.stack.Resources = []check.Resource{{Type: check.TypeBackend, ID: "jwt-mlvault-dev"}}
+		a.enables("jwt-mlvault-dev-ae5143b9", "jwt")
+		a.stack.Resources = []check.Resource{{Type: check.TypeBackend, ID: "jwt-mlvault-dev-ae5143b9"}}
 	}},
-	{"an auth backend of others that is not there", "workload.authPath: there is no auth backend at auth/jwt-mlvault-dev", "",
+	{"an auth backend of others that is not there", "workload.authPath: there is no auth backend at auth/jwt-mlvault-dev-ae5143b9", "",
 		func(a *attempt) { a.settings["workload"]["createAuthBackend"] = false }},
 	{"an auth backend of others", "", "", func(a *attempt) {
-		a.enables("jwt-mlvault-dev", "jwt")
+		a.enables("jwt-mlvault-dev-ae5143b9", "jwt")
 		a.settings["workload"]["createAuthBackend"] = false
 	}},
-	{"an auth backend of another type", "auth/jwt-mlvault-dev is of type approle", "", func(a *attempt) {
-		a.enables("jwt-mlvault-dev", "approle")
+	{"an auth backend of another type", "auth/jwt-mlvault-dev-ae5143b9 is of type approle", "", func(a *attempt) {
+		a.enables("jwt-mlvault-dev-ae5143b9", "approle")
 		a.settings["workload"]["createAuthBackend"] = false
 	}},
 	{"an issuer that cannot be fetched", "", "workload.issuer: its document cannot be fetched from this machine: nothing listens there", func(a *attempt) {

@@ -76,7 +76,7 @@ func TestACredentialThatLeavesTheConfigurationLeavesVaultAndThePolicyAndCanBeBro
 	require.Equal(t, 1, version)
 	data, _ = l.Read(lab.StorePath)
 	require.Nil(t, data, "the old name has none")
-	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev")
+	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev-ae5143b9")
 	require.NoError(t, err)
 	require.NotContains(t, policy, "feature_store")
 	require.Contains(t, policy, "features")
