@@ -46,8 +46,11 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := builder.Vault(ctx); err != nil {
+		return err
+	}
 	sandbox := builder.Executable("mlvault-sandbox")
-	if err := builder.Build(ctx, "the sandbox with its Vault (the first time about 8 minutes)", sandbox, "-s -w", "."); err != nil {
+	if err := builder.Build(ctx, "the sandbox", sandbox, "-s -w", "."); err != nil {
 		return err
 	}
 	if len(args) == 1 && args[0] == "build" {

@@ -157,7 +157,6 @@ type faulty struct {
 	gate *gate
 
 	// Of the run under a fault.
-	disk      *full
 	token     string
 	cancel    context.CancelFunc
 	restarted chan error

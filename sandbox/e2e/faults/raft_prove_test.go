@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -14,21 +13,13 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/api"
-	vaulthttp "github.com/hashicorp/vault/http"
-	"github.com/hashicorp/vault/internalshared/configutil"
-	"github.com/hashicorp/vault/physical/raft"
-	"github.com/hashicorp/vault/sdk/physical"
-	"github.com/hashicorp/vault/vault"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
@@ -113,46 +104,28 @@ type cluster struct {
 	http     *http.Client
 }
 
-// node is a Vault process.
+// node is a Vault server as an operator runs it: raft storage, TLS, a cluster port.
 type node struct {
 	ID, Dir, API, Cluster, Cert, Key string
-	process                          *exec.Cmd
+	process                          *vaultserver.Process
 }
 
-var _ = func() bool { roles["raft-node"] = serveNode; return true }()
-
-// serveNode is a Vault server as an operator runs it, in a process of its own: raft storage, TLS, a cluster port.
-func serveNode(_ context.Context, spec []byte) error {
-	var n node
-	if err := json.Unmarshal(spec, &n); err != nil {
-		return err
-	}
-	logFile, err := os.OpenFile(filepath.Join(n.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	logger := hclog.New(&hclog.LoggerOptions{Name: n.ID, Level: hclog.Warn, Output: logFile})
-	storage, err := raft.NewRaftBackend(map[string]string{"path": n.Dir, "node_id": n.ID}, logger)
-	if err != nil {
-		return err
-	}
-	config := vaultserver.CoreConfig("raft", storage, n.API, logger)
-	config.HAPhysical = storage.(physical.HABackend) //nolint:forcetypeassert // raft's is both.
-	config.ClusterAddr = n.Cluster
-	core, err := vault.NewCore(config)
-	if err != nil {
-		return err
-	}
-	listen, err := net.ResolveTCPAddr("tcp", strings.TrimPrefix(n.Cluster, "https://"))
-	if err != nil {
-		return err
-	}
-	handler := vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core, ListenerConfig: &configutil.Listener{}})
-	core.SetClusterListenerAddrs([]*net.TCPAddr{listen})
-	core.SetClusterHandler(handler)
-	server := &http.Server{Addr: strings.TrimPrefix(n.API, "https://"), Handler: handler, ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: logger.StandardLogger(&hclog.StandardLoggerOptions{})}
-	return server.ListenAndServeTLS(n.Cert, n.Key)
+func (n *node) start(binary string) (err error) {
+	n.process, err = vaultserver.Run(binary, n.Dir, fmt.Sprintf(`
+storage "raft" {
+  path    = %q
+  node_id = %q
+}
+listener "tcp" {
+  address         = %q
+  cluster_address = %q
+  tls_cert_file   = %q
+  tls_key_file    = %q
+}
+api_addr     = %q
+cluster_addr = %q
+`, n.Dir, n.ID, strings.TrimPrefix(n.API, "https://"), strings.TrimPrefix(n.Cluster, "https://"), n.Cert, n.Key, n.API, n.Cluster), nil)
+	return err
 }
 
 // newCluster starts three nodes, lets two join the first, and mounts what the program expects.
@@ -224,7 +197,8 @@ func (c *cluster) useCluster(settings *sandbox.Settings) {
 }
 
 func (c *cluster) startNode(n *node) {
-	n.process = startChild(c.owner, "raft-node", n)
+	require.NoError(c.T, n.start(c.Vault.Binary))
+	c.owner.Cleanup(n.process.Kill)
 	require.Eventually(c.T, func() bool { return c.health(n) != 0 }, time.Minute, 50*time.Millisecond, "%s listens", n.ID)
 }
 
@@ -317,8 +291,7 @@ func (c *cluster) awaitActive() {
 
 func (c *cluster) killLeader() {
 	if n := c.leader(); n != nil {
-		_ = n.process.Process.Signal(syscall.SIGKILL)
-		_ = n.process.Wait()
+		n.process.Kill()
 	}
 }
 

@@ -10,12 +10,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/physical"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
@@ -96,9 +94,7 @@ func (x fault) run(t *testing.T, p phase, n int) record {
 
 func (x fault) strike(t *testing.T, p phase, n int) struck {
 	t.Helper()
-	var disk full
-	f := newFaulty(t, func(o *vaultserver.Options) { o.WrapStorage = disk.wrap })
-	f.disk = &disk
+	f := newFaulty(t)
 	s := struck{faulty: f, record: record{fault: x, phase: p}, wanted: several(n, "new")}
 	if p == change {
 		s.before = several(n, "old")
@@ -163,8 +159,7 @@ func (f *faulty) shortToken(life time.Duration) string {
 	return token
 }
 
-// stopVault ends Vault as a crash does, as far as that can be done to a part of one's own process: no request in flight
-// is answered.
+// stopVault ends Vault as a crash does: no request in flight is answered.
 func (f *faulty) stopVault() {
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -193,24 +188,6 @@ func find(t *testing.T, name string) fault {
 	}
 	t.Fatalf("there is no fault %q", name)
 	return fault{}
-}
-
-// full is a storage that takes nothing more from the moment it is full.
-type full struct{ now atomic.Bool }
-
-func (d *full) wrap(storage physical.Backend) physical.Backend { return fullStorage{storage, d} }
-
-type fullStorage struct {
-	physical.Backend
-
-	disk *full
-}
-
-func (s fullStorage) Put(ctx context.Context, entry *physical.Entry) error {
-	if s.disk.now.Load() {
-		return syscall.ENOSPC
-	}
-	return s.Backend.Put(ctx, entry)
 }
 
 // unseal heals every fault that leaves Vault running and sealed.
@@ -322,10 +299,10 @@ func faults() []fault {
 			next: back},
 		{name: "answer to enabling the auth backend lost", how: "Vault enables it and no answer arrives", phases: []phase{create}, ends: fails, cause: "run up again|docs/operations",
 			provoke: gated(func(int) rule { return on(http.MethodPost, authMount, loseAnswer) })},
-		{name: "full disk", phases: both, how: "Vault's storage answers ENOSPC from half of the writes on", ends: fails, cause: "disk is full", extra: 1,
+		{name: "full disk", phases: both, how: "Vault's process may write no file from half of the writes on", ends: fails, cause: "disk is full", extra: 1,
 			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
-				f.gate.fail(at(write, first(func() { f.disk.now.Store(true) }, pass)))
-			}, heal: func(f *faulty) { f.disk.now.Store(false) }},
+				f.gate.fail(at(write, first(func() { _ = f.Vault.FillDisk(true) }, pass)))
+			}, heal: func(f *faulty) { require.NoError(f.T, f.Vault.FillDisk(false)) }},
 		{name: "token revoked in the middle", how: "auth/token/revoke at half of the writes", ends: fails, cause: "Set a new one|set it with", token: time.Hour, extra: 1,
 			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(at(write, first(func() { _ = f.Vault.Root().Auth().Token().RevokeTree(f.token) }, pass)))

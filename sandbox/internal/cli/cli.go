@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -66,6 +67,49 @@ func (b Builder) Find(ctx context.Context) (CLI, error) {
 		return CLI{}, err
 	}
 	return built, nil
+}
+
+// Vault builds vaultd, unless there is another server.
+func (b Builder) Vault(ctx context.Context) error {
+	path := b.Executable("vaultd")
+	if found, err := FindVault(); err == nil && found != path {
+		return nil
+	}
+	b.Module = filepath.Join(b.Module, "vaultd")
+	return b.Build(ctx, "a Vault server", path, "-s -w", ".")
+}
+
+// FindVault is the server that SANDBOX_VAULT names, the vault or bao on PATH, or the vaultd that was built in the
+// repository around the working folder.
+func FindVault() (string, error) {
+	if named := os.Getenv("SANDBOX_VAULT"); named != "" {
+		path, err := exec.LookPath(named)
+		if err != nil {
+			return "", fmt.Errorf("SANDBOX_VAULT: %w", err)
+		}
+		return filepath.Abs(path)
+	}
+	for _, name := range []string{"vault", "bao"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return filepath.Abs(path)
+		}
+	}
+	folder, err := os.Getwd()
+	for err == nil {
+		if path := filepath.Join(folder, ".sandbox", "bin", executable("vaultd")); exists(path) {
+			return path, nil
+		}
+		if folder == filepath.Dir(folder) {
+			break
+		}
+		folder = filepath.Dir(folder)
+	}
+	return "", errors.New("no Vault server: install vault or bao, or build one with `go -C sandbox run ./bootstrap build`")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // Build compiles a package of the module, or of one that it requires, into an executable. The Go command decides

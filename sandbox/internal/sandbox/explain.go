@@ -39,7 +39,7 @@ var causes = []struct {
 }{
 	{regexp.MustCompile(`signal: killed`),
 		"the Pulumi CLI was killed: run up again, which removes its lock and looks first at what it left"},
-	{regexp.MustCompile(`no space left on device`),
+	{regexp.MustCompile(`no space left on device|file too large`),
 		"Vault's disk is full: make room, then run up again"},
 	{regexp.MustCompile(`(?s)lookup-self.{0,60}\b403\b|\b403\b[^\n]{0,60}lookup-self`),
 		"Vault does not accept the deployer's token: it was revoked, it has expired, or it is another Vault's. " +

@@ -1,5 +1,5 @@
 // Package sandbox runs the program, stack.Run itself, through the real Pulumi CLI and engine on one machine and without
-// an account: on an embedded Vault, which is the real server, and on stand-ins for ARM and for Entra's token service.
+// an account: on a Vault server of its own, and on stand-ins for ARM and for Entra's token service.
 //
 // What is real here: the program, the CLI, the engine, its state and secrets, Vault with its KV, JWT and policy code,
 // TLS. What stands in: Azure, which is a document store with ARM's rules, and, unless the genuine plugin is installed,
@@ -115,7 +115,7 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 
 // StartVault starts Vault, the first time or after a Stop, where the run before left it: same storage, same address.
 func (s *Sandbox) StartVault(ctx context.Context) (err error) {
-	options := vaultserver.Options{Dir: s.Path("vault"), LogFile: "vault.log"}
+	options := vaultserver.Options{Dir: s.Path("vault")}
 	if s.Options.Vault != nil {
 		s.Options.Vault(&options)
 	}

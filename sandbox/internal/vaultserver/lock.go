@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // InUseError says that another process, or another Server of this one, runs on
@@ -29,12 +30,20 @@ func (e *InUseError) Error() string {
 // errLocked is what tryLock returns when somebody else holds the file.
 var errLocked = errors.New("locked")
 
-// lockDir takes dir's lock and returns the function that frees it. The lock is
-// the operating system's and on the open file, so it ends with the process
-// however that ends; the file that stays behind means nothing.
-func lockDir(dir string) (unlock func() error, err error) {
+// lockDir takes dir's lock, which closing the file frees. The lock is the
+// operating system's and on the open file, which the server's process has too:
+// it ends with both, however they end. The file that stays behind means nothing.
+func lockDir(dir string) (*os.File, error) {
 	path := filepath.Join(dir, "lock")
 	f, err := tryLock(path)
+	for range 20 {
+		// A server whose parent was killed ends a moment after it.
+		if !errors.Is(err, errLocked) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+		f, err = tryLock(path)
+	}
 	if errors.Is(err, errLocked) {
 		holder, _ := os.ReadFile(path) // the PID only improves the message
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(holder)))
@@ -50,5 +59,5 @@ func lockDir(dir string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("vault server: lock %s: %w", dir, err), f.Close())
 	}
-	return f.Close, nil
+	return f, nil
 }

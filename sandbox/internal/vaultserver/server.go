@@ -1,6 +1,7 @@
-// Package vaultserver runs the real HashiCorp Vault core inside this process,
-// for the sandbox: TLS on loopback, storage on disk, a KV v2 engine at secret/,
-// and the jwt and approle auth methods. Nothing is emulated.
+// Package vaultserver runs a Vault server as a process of its own, for the sandbox: vault or bao, whichever the machine
+// has, or vaultd of this repository. It listens on loopback with TLS, keeps its storage on disk, and is initialised,
+// unsealed and given a KV v2 engine at secret/ through its API. Clients reach it through a proxy in this process, which
+// counts requests and where tests put faults.
 //
 // A directory holds everything a second run needs to see the same Vault:
 //
@@ -9,11 +10,11 @@
 //	keys.json       unseal key and root token (0600)
 //	ca.pem          the private CA that clients trust
 //	ca-key.pem, server.pem, server-key.pem
+//	config.hcl, vault.log
 //	storage/        Vault's own encrypted storage
 //
-// Keeping the unseal key beside the storage it opens is what makes this a
-// sandbox: whoever can read the directory owns this Vault. For that reason it
-// listens on loopback only.
+// The unseal key lies beside the storage that it opens: whoever can read the directory owns this Vault. It is a sandbox,
+// and for that reason it listens on loopback only.
 package vaultserver
 
 import (
@@ -22,8 +23,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,17 +37,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-	jwtauth "github.com/hashicorp/vault-plugin-auth-jwt"
-	kv "github.com/hashicorp/vault-plugin-secrets-kv"
 	"github.com/hashicorp/vault/api"
-	"github.com/hashicorp/vault/builtin/credential/approle"
-	vaulthttp "github.com/hashicorp/vault/http"
-	"github.com/hashicorp/vault/internalshared/configutil"
-	"github.com/hashicorp/vault/sdk/logical"
-	"github.com/hashicorp/vault/sdk/physical"
-	"github.com/hashicorp/vault/sdk/physical/file"
-	"github.com/hashicorp/vault/vault"
+
+	"mlvault/sandbox/internal/cli"
 )
 
 // KVMount is the path of the KV v2 engine that Start makes sure of.
@@ -59,24 +55,23 @@ type Options struct {
 	// a stack's configuration; with any other port it is that one or an error.
 	Listen string
 
-	// LogFile is the name of a file in Dir (0600, appended to) for Vault's
-	// warnings and errors. Empty discards them.
-	LogFile string
+	// Binary is the server: a path of vault, bao or vaultd. Empty means the one that cli.FindVault finds.
+	Binary string
 
 	// Wrap goes around Vault's HTTP handler, for tests that need faults. It is
 	// inside the request counter: an answered fault counts as a request.
 	Wrap func(next http.Handler) http.Handler
-
-	// WrapStorage goes around the storage on disk, for tests that need a full one.
-	WrapStorage func(storage physical.Backend) physical.Backend
 }
 
 // Server is a running Vault. Its methods are safe for concurrent use.
 type Server struct {
+	Binary string // that runs
+
 	dir      string
 	addr     string
-	core     *vault.Core
+	process  *Process
 	keys     keys
+	direct   *api.Client // with the root token, past the proxy and its faults
 	root     *api.Client
 	requests requestCounter
 
@@ -107,11 +102,16 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 		return nil, fmt.Errorf("vault server: state directory: %w", err)
 	}
 
-	unlock, err := lockDir(opts.Dir)
+	if s.Binary = opts.Binary; s.Binary == "" {
+		if s.Binary, err = cli.FindVault(); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := lockDir(opts.Dir)
 	if err != nil {
 		return nil, err
 	}
-	s.onStop(func(context.Context) error { return unlock() })
+	s.onStop(func(context.Context) error { return lock.Close() })
 
 	listener, err := listen(ctx, opts.Dir, opts.Listen)
 	if err != nil {
@@ -123,22 +123,16 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("vault server: TLS files in %s: %w", opts.Dir, err)
 	}
-
-	logger, closeLog, err := openLog(opts.Dir, opts.LogFile)
-	if err != nil {
-		return nil, fmt.Errorf("vault server: log file: %w", err)
+	if err := s.startProcess(ctx, lock); err != nil {
+		return nil, fmt.Errorf("vault server: %w", err)
 	}
-	s.onStop(func(context.Context) error { return closeLog() })
-
-	if s.core, err = newCore(opts, s.addr, logger); err != nil {
-		return nil, fmt.Errorf("vault server: core: %w", err)
-	}
-	s.onStop(func(context.Context) error { return s.core.Shutdown() })
+	s.onStop(s.process.Stop)
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-
-	s.serve(listener, certificate, opts.Wrap, logger)
+	if err := s.serve(listener, certificate, opts.Wrap); err != nil {
+		return nil, err
+	}
 	if s.root, err = s.Client(s.keys.RootToken); err != nil {
 		return nil, err
 	}
@@ -165,7 +159,9 @@ func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
 // Client returns a client with the given token, which trusts this server's CA
 // and nothing else. VAULT_ADDR, VAULT_TOKEN and VAULT_NAMESPACE of the
 // environment do not reach it. It does not retry, so that a fault is seen once.
-func (s *Server) Client(token string) (*api.Client, error) {
+func (s *Server) Client(token string) (*api.Client, error) { return s.client(s.addr, token) }
+
+func (s *Server) client(address, token string) (*api.Client, error) {
 	roots, err := readCAPool(s.CAFile())
 	if err != nil {
 		return nil, fmt.Errorf("vault client: %w", err)
@@ -175,7 +171,7 @@ func (s *Server) Client(token string) (*api.Client, error) {
 		IdleConnTimeout: 30 * time.Second,
 	}
 	client, err := api.NewClient(&api.Config{
-		Address:    s.addr,
+		Address:    address,
 		HttpClient: &http.Client{Transport: transport},
 		Timeout:    time.Minute,
 	})
@@ -218,9 +214,15 @@ func (s *Server) Token(ctx context.Context, policyName, policyHCL string, ttl ti
 	return secret.Auth.ClientToken, nil
 }
 
+// Certificate is the server's certificate for this machine's loopback names, for the other servers of a sandbox:
+// whoever trusts CAFile then trusts them all.
+func (s *Server) Certificate() (tls.Certificate, error) {
+	return loadOrCreateTLS(s.dir, s.host(), time.Now())
+}
+
 // Seal seals Vault: every request is answered with 503 until Unseal.
 func (s *Server) Seal() error {
-	if err := s.core.Seal(s.keys.RootToken); err != nil {
+	if err := s.direct.Sys().Seal(); err != nil {
 		return fmt.Errorf("seal vault: %w", err)
 	}
 	return nil
@@ -229,13 +231,16 @@ func (s *Server) Seal() error {
 // Unseal opens a sealed Vault and waits until its KV engine answers again. On
 // an open one it only waits.
 func (s *Server) Unseal(ctx context.Context) error {
-	if err := s.unseal(); err != nil {
+	if err := s.unseal(ctx); err != nil {
 		return err
 	}
 	return s.waitForKV(ctx)
 }
 
-// Stop ends the server: it lets requests in flight finish until ctx ends, seals
+// FillDisk makes every write of Vault to its storage fail, as a full disk does, or ends that. Linux only.
+func (s *Server) FillDisk(full bool) error { return limitWrites(s.process.cmd.Process.Pid, full) }
+
+// Stop ends the server: it lets requests in flight finish until ctx ends, ends
 // Vault, and frees the directory. Further calls return the first one's result.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stopOnce.Do(func() {
@@ -250,68 +255,63 @@ func (s *Server) Stop(ctx context.Context) error {
 
 func (s *Server) onStop(f func(context.Context) error) { s.closers = append(s.closers, f) }
 
-// newCore makes a sealed core over file storage, with the plugins the sandbox
-// uses and none of the dozens that the vault binary carries.
-func newCore(opts Options, addr string, logger hclog.Logger) (*vault.Core, error) {
-	storage, err := file.NewFileBackend(map[string]string{"path": filepath.Join(opts.Dir, "storage")}, logger)
-	if err != nil {
-		return nil, err
+// startProcess runs the server on a free port, which another program may take in the moment before the server does.
+func (s *Server) startProcess(ctx context.Context, lock *os.File) error {
+	var err error
+	for range 3 {
+		address := ""
+		if address, err = freeAddress(ctx, s.host()); err != nil {
+			return err
+		}
+		if s.direct, err = s.client("https://"+address, ""); err != nil {
+			return err
+		}
+		config := fmt.Sprintf("storage \"file\" {\n  path = %q\n}\n", filepath.Join(s.dir, "storage")) +
+			Listener(address, filepath.Join(s.dir, serverFile), filepath.Join(s.dir, serverKeyFile)) +
+			fmt.Sprintf("api_addr = %q\n", s.addr)
+		if s.process, err = Run(s.Binary, s.dir, config, lock); err != nil {
+			return err
+		}
+		if err = s.process.await(ctx, s.direct); err == nil {
+			return nil
+		}
+		_ = s.process.Stop(ctx)
+		if !strings.Contains(err.Error(), "address already in use") {
+			return err
+		}
 	}
-	if opts.WrapStorage != nil {
-		storage = opts.WrapStorage(storage)
-	}
-	return vault.NewCore(CoreConfig("file", storage, addr, logger))
+	return err
 }
 
-// CoreConfig is the configuration of a Vault with the sandbox's plugins, for
-// tests that run it on a storage of another type.
-func CoreConfig(storageType string, storage physical.Backend, addr string, logger hclog.Logger) *vault.CoreConfig {
-	return &vault.CoreConfig{
-		Physical:           storage,
-		StorageType:        storageType,
-		LogicalBackends:    map[string]logical.Factory{"kv": kv.Factory},
-		CredentialBackends: map[string]logical.Factory{"jwt": jwtauth.Factory, "approle": approle.Factory},
-		BuiltinRegistry:    registry{},
-		RedirectAddr:       addr,
-		ClusterName:        "mlvault-sandbox",
-		Logger:             logger,
-		// mlock needs a capability or a ulimit that laptops and CI don't give.
-		DisableMlock: true,
-	}
-}
-
-// open brings the core from whatever its storage holds to unsealed.
+// open brings Vault from whatever its storage holds to unsealed.
 func (s *Server) open(ctx context.Context) error {
-	initialised, err := s.core.Initialized(ctx)
+	initialised, err := s.direct.Sys().InitStatusWithContext(ctx)
 	if err != nil {
 		return fmt.Errorf("vault server: storage in %s: %w", s.dir, err)
 	}
 	if !initialised {
 		// Shamir with one share of one: Vault's own seal, without the ceremony.
-		result, err := s.core.Initialize(ctx, &vault.InitParams{
-			BarrierConfig:  &vault.SealConfig{SecretShares: 1, SecretThreshold: 1},
-			RecoveryConfig: &vault.SealConfig{},
-		})
+		result, err := s.direct.Sys().InitWithContext(ctx, &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
 		if err != nil {
 			return fmt.Errorf("vault server: initialise: %w", err)
 		}
-		if err := writeKeys(s.dir, keys{UnsealKey: result.SecretShares[0], RootToken: result.RootToken}); err != nil {
+		if err := writeKeys(s.dir, keys{UnsealKey: result.KeysB64[0], RootToken: result.RootToken}); err != nil {
 			return err
 		}
 	}
 	if s.keys, err = readKeys(s.dir); err != nil {
 		return err
 	}
-	return s.unseal()
+	s.direct.SetToken(s.keys.RootToken)
+	return s.unseal(ctx)
 }
 
-func (s *Server) unseal() error {
-	if !s.core.Sealed() {
-		return nil
+func (s *Server) unseal(ctx context.Context) error {
+	status, err := s.direct.Sys().SealStatusWithContext(ctx)
+	if err == nil && status.Sealed {
+		status, err = s.direct.Sys().UnsealWithContext(ctx, s.keys.UnsealKey)
 	}
-	// Unseal wipes the slice that it is given.
-	open, err := s.core.Unseal(slices.Clone(s.keys.UnsealKey))
-	if err == nil && !open {
+	if err == nil && status.Sealed {
 		err = errors.New("the key was taken and Vault is still sealed")
 	}
 	if err != nil {
@@ -321,11 +321,23 @@ func (s *Server) unseal() error {
 	return nil
 }
 
-func (s *Server) serve(listener net.Listener, certificate tls.Certificate, wrap func(http.Handler) http.Handler, logger hclog.Logger) {
-	handler := vaulthttp.Handler.Handler(&vault.HandlerProperties{
-		Core:           s.core,
-		ListenerConfig: &configutil.Listener{},
-	})
+// serve is the proxy before Vault. Where Vault does not answer, neither does the proxy: it breaks the connection.
+func (s *Server) serve(listener net.Listener, certificate tls.Certificate, wrap func(http.Handler) http.Handler) error {
+	target, err := url.Parse(s.direct.Address())
+	if err != nil {
+		return fmt.Errorf("vault server: %w", err)
+	}
+	transport, isTransport := s.direct.CloneConfig().HttpClient.Transport.(*http.Transport)
+	if !isTransport {
+		return errors.New("vault server: the client has no transport of its own")
+	}
+	transport.MaxIdleConnsPerHost = 64
+	var handler http.Handler = &httputil.ReverseProxy{
+		Transport:    transport,
+		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:     log.New(io.Discard, "", 0),
+	}
 	if wrap != nil {
 		handler = wrap(handler)
 	}
@@ -335,7 +347,7 @@ func (s *Server) serve(listener net.Listener, certificate tls.Certificate, wrap 
 		ReadHeaderTimeout: 10 * time.Second,
 		// Without a logger of its own net/http writes every failed TLS
 		// handshake to the process's standard error.
-		ErrorLog: logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
+		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	s.onStop(func(ctx context.Context) error {
 		err := server.Shutdown(ctx)
@@ -345,6 +357,7 @@ func (s *Server) serve(listener net.Listener, certificate tls.Certificate, wrap 
 		return err
 	})
 	go func() { _ = server.ServeTLS(listener, "", "") }() // ends with http.ErrServerClosed at Stop
+	return nil
 }
 
 func (s *Server) ensureKV(ctx context.Context) error {
@@ -422,19 +435,6 @@ func listen(ctx context.Context, dir, address string) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("vault server: port file: %w", err), listener.Close())
 	}
 	return listener, nil
-}
-
-// openLog returns a logger that writes to dir/name, or nowhere if name is empty.
-func openLog(dir, name string) (hclog.Logger, func() error, error) {
-	output, closeLog := io.Discard, func() error { return nil }
-	if name != "" {
-		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, nil, err
-		}
-		output, closeLog = f, f.Close
-	}
-	return hclog.New(&hclog.LoggerOptions{Name: "vault", Level: hclog.Warn, Output: output}), closeLog, nil
 }
 
 func ignoreClosed(err error) error {

@@ -45,8 +45,7 @@ func TestServerLife(t *testing.T) {
 	ctx := t.Context()
 	var teapot atomic.Bool
 	opts := vaultserver.Options{
-		Dir:     filepath.Join(t.TempDir(), "vault"),
-		LogFile: "vault.log",
+		Dir: filepath.Join(t.TempDir(), "vault"),
 		Wrap: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if teapot.Load() {
@@ -222,10 +221,11 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		opts vaultserver.Options
 		want string
 	}{
-		"no directory":     {vaultserver.Options{}, "set Options.Dir"},
-		"all interfaces":   {vaultserver.Options{Dir: dir, Listen: "0.0.0.0:0"}, "is not loopback"},
-		"no port":          {vaultserver.Options{Dir: dir, Listen: "127.0.0.1"}, "missing port"},
-		"log file nowhere": {vaultserver.Options{Dir: dir, LogFile: "no/such/dir"}, "log file"},
+		"no directory":   {vaultserver.Options{}, "set Options.Dir"},
+		"all interfaces": {vaultserver.Options{Dir: dir, Listen: "0.0.0.0:0"}, "is not loopback"},
+		"no port":        {vaultserver.Options{Dir: dir, Listen: "127.0.0.1"}, "missing port"},
+		"no server":      {vaultserver.Options{Dir: dir, Binary: "/no/such/vault"}, "no such file"},
+		"not a server":   {vaultserver.Options{Dir: dir, Binary: "/bin/false"}, "/bin/false ended"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := vaultserver.Start(t.Context(), test.opts)

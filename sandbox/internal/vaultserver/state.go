@@ -13,7 +13,7 @@ const keysFile = "keys.json"
 
 // keys are what opens the storage beside them. They are never printed.
 type keys struct {
-	UnsealKey []byte `json:"unsealKey"` // base64 in the file
+	UnsealKey string `json:"unsealKey"` // base64
 	RootToken string `json:"rootToken"`
 }
 
@@ -38,7 +38,7 @@ func readKeys(dir string) (keys, error) {
 		return keys{}, fmt.Errorf("vault server: unseal key: %w", err)
 	}
 	var k keys
-	if json.Unmarshal(data, &k) != nil || len(k.UnsealKey) == 0 || k.RootToken == "" {
+	if json.Unmarshal(data, &k) != nil || k.UnsealKey == "" || k.RootToken == "" {
 		// The decoder's own message may quote the file.
 		return keys{}, fmt.Errorf("vault server: %s is damaged: delete the directory to start afresh", path)
 	}

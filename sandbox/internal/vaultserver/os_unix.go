@@ -5,6 +5,7 @@ package vaultserver
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"syscall"
 )
 
@@ -22,3 +23,11 @@ func tryLock(path string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+func passLock(cmd *exec.Cmd, lock *os.File) {
+	if lock != nil {
+		cmd.ExtraFiles = []*os.File{lock}
+	}
+}
+
+func interrupt(process *os.Process) { _ = process.Signal(syscall.SIGTERM) }

@@ -3,6 +3,7 @@ package vaultserver
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"syscall"
 )
 
@@ -27,3 +28,11 @@ func tryLock(path string) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(handle), path), nil
 }
+
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
+
+func passLock(*exec.Cmd, *os.File) {}
+
+func interrupt(process *os.Process) { _ = process.Kill() }
