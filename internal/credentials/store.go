@@ -7,6 +7,7 @@ package credentials
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pulumi/pulumi-vault/sdk/v6/go/vault"
 	"github.com/pulumi/pulumi-vault/sdk/v6/go/vault/jwt"
@@ -59,6 +60,8 @@ type builder struct {
 	ctx    *pulumi.Context
 	name   string
 	parent *Store
+	// fence is the auth backend where it is made here, else nil.
+	fence pulumi.Resource
 }
 
 // New registers the component and its children, which are named after it: <name>-<credential> and so on.
@@ -81,6 +84,10 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 }
 
 func (b *builder) build() error {
+	path, err := b.backend()
+	if err != nil {
+		return fmt.Errorf("auth backend %s: %w", b.Access.AuthPath, err)
+	}
 	mount, err := b.mount()
 	if err != nil {
 		return fmt.Errorf("mount %s: %w", b.Access.Mount, err)
@@ -93,21 +100,30 @@ func (b *builder) build() error {
 	policy, err := vault.NewPolicy(b.ctx, b.name+"-read", &vault.PolicyArgs{
 		Name:   pulumi.String(b.Access.Name()),
 		Policy: pulumi.String(b.Access.ReadPolicy()),
-	}, b.child()...)
+	}, b.fenced()...)
 	if err != nil {
 		return fmt.Errorf("policy %s: %w", b.Access.Name(), err)
 	}
 	b.parent.Policy = policy.Name
-	backend, err := b.backend()
-	if err != nil {
-		return fmt.Errorf("auth backend %s: %w", b.Access.AuthPath, err)
-	}
-	role, err := b.role(backend, policy.Name)
+	role, err := b.role(path, policy.Name)
 	if err != nil {
 		return fmt.Errorf("role %s: %w", b.Access.Name(), err)
 	}
 	b.parent.Role = role.RoleName
 	return nil
+}
+
+// fenced builds the options of every child but the backend.
+//
+// A child waits for `POST sys/auth/<path>`, which makes the backend: that call alone fails where another stack has these
+// names already. Vault takes the writes of a secret, a policy and a role from whoever comes last, so without the order a
+// stack that collides has overwritten the other one's policy before it fails. It is an order only and no property: a
+// changed backend changes no child but the role.
+func (b *builder) fenced(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	if b.fence != nil {
+		extra = append(slices.Clone(extra), pulumi.DependsOn([]pulumi.Resource{b.fence}))
+	}
+	return component.Child(b.parent, extra...)
 }
 
 // mount returns the mount's path, from the mount's own output when it is made here, so that secrets wait for it.
@@ -120,8 +136,9 @@ func (b *builder) mount() (pulumi.StringInput, error) {
 		Type:        pulumi.String("kv"),
 		Options:     pulumi.StringMap{"version": pulumi.String("2")},
 		Description: pulumi.String("Credentials of machine-learning jobs, by mlvault"),
-		// Deleting a mount deletes every secret in it, other people's too, and nothing can bring them back.
-	}, b.child(pulumi.RetainOnDelete(true))...)
+		// Deleting a mount deletes every secret in it, other people's too, and nothing can bring them back. The plugin would
+		// move it to another path (sys/remount), with all that is in it.
+	}, b.fenced(pulumi.RetainOnDelete(true), pulumi.ReplaceOnChanges([]string{"path"}))...)
 	if err != nil {
 		return nil, err
 	}
@@ -138,12 +155,8 @@ func (b *builder) secret(mount pulumi.StringInput, credential access.Credential)
 		CustomMetadata:    kv.SecretV2CustomMetadataArgs{Data: pulumi.ToStringMap(b.Access.Owner())},
 		DisableRead:       pulumi.Bool(credential.DisableRead),
 		DeleteAllVersions: pulumi.Bool(b.Access.DeleteOnDestroy),
-	}, b.child()...)
+	}, b.fenced()...)
 	return err
-}
-
-func (b *builder) child(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	return component.Child(b.parent, extra...)
 }
 
 // issuer is the iss claim of the tokens to trust. Without one in the configuration it is the issuer of the job
@@ -169,10 +182,13 @@ func (b *builder) backend() (pulumi.StringInput, error) {
 		OidcDiscoveryUrl:   b.issuer(),
 		OidcDiscoveryCaPem: component.Optional(b.Login.IssuerCAPEM),
 		JwtSupportedAlgs:   pulumi.StringArray{pulumi.String("RS256")},
-	}, b.child()...)
+		// Another path makes another backend. The plugin would move it (sys/remount), which the deployer may not.
+		DisableRemount: pulumi.Bool(true),
+	}, component.Child(b.parent)...)
 	if err != nil {
 		return nil, err
 	}
+	b.fence = backend
 	return backend.Path.Elem(), nil
 }
 
@@ -204,5 +220,5 @@ func (b *builder) role(backend, policy pulumi.StringInput) (*jwt.AuthBackendRole
 		TokenNoDefaultPolicy: pulumi.Bool(true),
 		// No input of a role can say which Vault it is meant for, so another address replaces it. Deleting first, because
 		// both have the same path; where the backend is missing, creating fails and the run is red.
-	}, b.child(pulumi.ReplacementTrigger(pulumi.String(b.Access.Fingerprint)), pulumi.DeleteBeforeReplace(true))...)
+	}, b.fenced(pulumi.ReplacementTrigger(pulumi.String(b.Access.Fingerprint)), pulumi.DeleteBeforeReplace(true))...)
 }
