@@ -37,15 +37,17 @@ type Credential struct {
 
 // Vault says where in Vault the credentials live and how the plugin talks to it.
 type Vault struct {
-	Mount              string `json:"mount"`              // KV v2 mount; default secret
-	CreateMount        bool   `json:"createMount"`        // make the mount; a destroy never deletes it
-	Prefix             string `json:"prefix"`             // path below the mount; default <project>/<stack>
-	Namespace          string `json:"namespace"`          // Vault Enterprise and HCP; default none
-	CACertFile         string `json:"caCertFile"`         // PEM file on the machine that deploys; default the system's roots
-	SkipChildToken     bool   `json:"skipChildToken"`     // use the token itself: for batch, limited-use and narrow tokens
-	MaxLeaseTTLSeconds int    `json:"maxLeaseTtlSeconds"` // life of the child token; default 1200
-	DisableRead        bool   `json:"disableRead"`        // write only: no drift detection, no read right needed
-	DeleteOnDestroy    bool   `json:"deleteOnDestroy"`    // purge every version of the stack's own secrets; default: the newest is soft-deleted
+	Mount              string            `json:"mount"`              // KV v2 mount; default secret
+	CreateMount        bool              `json:"createMount"`        // make the mount; a destroy never deletes it
+	Prefix             string            `json:"prefix"`             // path below the mount; default <project>/<stack>
+	Namespace          string            `json:"namespace"`          // Vault Enterprise and HCP; default none
+	CACertFile         string            `json:"caCertFile"`         // PEM file on the machine that deploys; default the system's roots
+	SkipChildToken     bool              `json:"skipChildToken"`     // use the token itself: for batch, limited-use and narrow tokens
+	MaxLeaseTTLSeconds int               `json:"maxLeaseTtlSeconds"` // life of the child token; default 1200
+	DisableRead        bool              `json:"disableRead"`        // write only: no drift detection, no read right needed
+	Reads              map[string]string `json:"reads"`              // name -> API path of others that the jobs may read
+
+	DeleteOnDestroy bool `json:"deleteOnDestroy"` // purge every version of the stack's own secrets; default: the newest is soft-deleted
 }
 
 // Workload says which tokens may log in to Vault and read the credentials.
@@ -56,6 +58,7 @@ type Workload struct {
 	AuthPath          string   `json:"authPath"`          // default jwt-<project>-<stack>-<digest>
 	CreateAuthBackend *bool    `json:"createAuthBackend"` // default true; false: authPath exists and is not ours
 	PrincipalIDs      []string `json:"principalIds"`      // object ids that may read besides the job identity
+	PublishAddress    bool     `json:"publishAddress"`    // make the output vaultAddress plain; default: it is a secret
 	TokenTTLSeconds   int      `json:"tokenTtlSeconds"`   // life of a job's token; default 900
 }
 
@@ -101,7 +104,7 @@ func decode(c *collector, src Source) *Config {
 	credentials, _ := src.GetConfig(key("credentials"))
 	for _, name := range []string{"vaultAddress", "vaultToken", "credentials"} {
 		// Plain text in the stack's file would be plain text in the state too: the SDK masks neither address nor token.
-		if text, _ := src.GetConfig(key(name)); text != "" && !src.IsConfigSecret(key(name)) {
+		if text, _ := src.GetConfig(key(name)); text != "" && text != "{}" && !src.IsConfigSecret(key(name)) {
 			c.addf(name, "is in plain text; remove it (`pulumi config rm %s`) and set it again with `--secret`", name)
 		}
 	}
@@ -140,7 +143,6 @@ func ParseCredentials(text string) ([]Credential, error) {
 func decodeCredentials(c *collector, text string) []Credential {
 	const key = "credentials"
 	if text == "" {
-		c.addf(key, "is missing; set each value with `pulumi config set --path --secret credentials.<name>.<key>`")
 		return nil
 	}
 	root, faults := parseJSON(text)
@@ -151,9 +153,6 @@ func decodeCredentials(c *collector, text string) []Credential {
 	if root.kind != '{' {
 		c.addf(key, "is not an object of credential names; set each value with `pulumi config set --path --secret credentials.<name>.<key>`")
 		return nil
-	}
-	if len(root.keys) == 0 {
-		c.addf(key, "is empty; set a value with `pulumi config set --path --secret credentials.<name>.<key>`")
 	}
 	var credentials []Credential
 	for i, name := range root.keys {
@@ -246,6 +245,7 @@ func (cfg *Config) Access() access.Store {
 		Mount:           cfg.Vault.Mount,
 		Prefix:          cfg.Vault.Prefix,
 		CreateMount:     cfg.Vault.CreateMount,
+		Reads:           cfg.Vault.Reads,
 		AuthPath:        cfg.Workload.AuthPath,
 		CreateBackend:   *cfg.Workload.CreateAuthBackend,
 		DeleteOnDestroy: cfg.Vault.DeleteOnDestroy,

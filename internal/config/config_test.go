@@ -46,7 +46,7 @@ func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintln(cfg.Vault, cfg.Workload.AuthPath, *cfg.Workload.CreateAuthBackend, cfg.Workload.TokenTTLSeconds, cfg.Compute, cfg.Access().Name())
-	want := "{secret false mlvault/dev   false 1200 false false} jwt-mlvault-dev-ae5143b9 true 900 <nil> mlvault-dev-ae5143b9\n"
+	want := "{secret false mlvault/dev   false 1200 false map[] false} jwt-mlvault-dev-ae5143b9 true 900 <nil> mlvault-dev-ae5143b9\n"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -56,6 +56,17 @@ func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
 	}
 	if !cfg.VaultHost().Empty() {
 		t.Error("a rule for Vault's host is wanted where nothing is closed")
+	}
+}
+
+func TestACredentialOfOthersIsEnough(t *testing.T) {
+	for _, own := range []string{"", "{}"} {
+		values := valid()
+		values["mlvault:credentials"], values["mlvault:vault"] = own, `{"reads":{"warehouse":"kv/data/team/warehouse","features":"database/creds/ml-reader"}}`
+		cfg, err := From(plainFake{values})
+		if err != nil || fmt.Sprint(cfg.Access().Paths()) != "map[features:database/creds/ml-reader warehouse:kv/data/team/warehouse]" {
+			t.Errorf("with credentials %q: %v", own, err)
+		}
 	}
 }
 
@@ -137,8 +148,8 @@ var refusals = []struct {
 
 	{"a token with a line break", set("vaultToken", canary+"\n"), "vaultToken: has a space or a line break"},
 
-	{"no credentials", func(f fake) { delete(f, "mlvault:credentials") }, "credentials: is missing"},
-	{"empty credentials", set("credentials", "{}"), "credentials: is empty"},
+	{"no credentials", func(f fake) { delete(f, "mlvault:credentials") }, "credentials: is empty, and so is vault.reads"},
+	{"empty credentials", set("credentials", "{}"), "credentials: is empty, and so is vault.reads"},
 	{"credentials that are no JSON", set("credentials", canary), "credentials: is not valid JSON"},
 	{"credentials that end too early", set("credentials", `{"a":{"k":"`+canary), "credentials: is not valid JSON"},
 	{"credentials with more behind them", set("credentials", `{"a":{"k":"v"}} "`+canary+`"`), "credentials: has more text after its end"},
@@ -195,6 +206,23 @@ var refusals = []struct {
 	{"a prefix as in the sketch", set("vault", `{"prefix":"data/team"}`), "vault.prefix: \"data/team\" starts with data/"},
 	{"a namespace with dots", set("vault", `{"namespace":"a/../b"}`), "vault.namespace: "},
 	{"a child token that lives a second", set("vault", `{"maxLeaseTtlSeconds":1}`), "vault.maxLeaseTtlSeconds: 1 is not between"},
+
+	{"a read of a wildcard", read("kv/data/team/*"), `vault.reads.x: "kv/data/team/*" may have letters`},
+	{"a read of one part of any name", read("kv/data/+/a"), "vault.reads.x: "},
+	{"a read that leaves its place", read("kv/data/../sys"), "vault.reads.x: "},
+	{"a read of Vault itself", read("sys/raw"), `vault.reads.x: "sys/raw" belongs to Vault itself`},
+	{"a read of an auth method", read("auth/token/lookup"), "vault.reads.x: "},
+	{"a read of identities", read("identity/oidc/token/x"), "vault.reads.x: "},
+	{"a read of a cubbyhole", read("cubbyhole/x"), "vault.reads.x: "},
+	{"a read of a mount", read("database"), "vault.reads.x: \"database\" is a mount"},
+	{"a read in API form", read("/v1/kv/data/x"), "vault.reads.x: "},
+	{"a read of KV without data", read("kv/team/warehouse"), "vault.reads.x: \"kv/team/warehouse\" lacks data/"},
+	{"a read of the own mount without data", set("vault", `{"mount":"ml/store","reads":{"x":"ml/store/team/warehouse"}}`), "vault.reads.x: "},
+	{"a read of an own credential", read("secret/data/mlvault/dev/ml_api_key"), "is the path of credential ml_api_key already"},
+	{"a path read twice", set("vault", `{"reads":{"x":"database/creds/a","y":"database/creds/a"}}`), "vault.reads.y: \"database/creds/a\" is read as x already"},
+	{"a name read twice", set("vault", `{"reads":{"x":"database/creds/a","x":"database/creds/b"}}`), "vault.reads.x: is given twice"},
+	{"a read named as a credential", set("vault", `{"reads":{"ml_api_key":"database/creds/a"}}`), "vault.reads.ml_api_key: is the name of a credential too"},
+	{"a read with a strange name", set("vault", `{"reads":{"a*":"database/creds/a"}}`), "vault.reads.a*: the name may have"},
 
 	{"an unknown name", set("azure", `{"names":{"vault":"x"}}`), "azure.names.vault: is not a known field"},
 	{"a resource group that ends in a dot", set("azure", `{"names":{"resourceGroup":"rg."}}`), `azure.names.resourceGroup: "rg." is not a name that Azure takes`},
@@ -329,6 +357,8 @@ func closed(address string) func(fake) {
 		set("vaultAddress", address)(f)
 	}
 }
+
+func read(path string) func(fake) { return set("vault", `{"reads":{"x":"`+path+`"}}`) }
 
 func assign(fields string) func(fake) { return set("azure", `{"roleAssignments":[{`+fields+`}]}`) }
 

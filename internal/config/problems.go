@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -48,6 +49,11 @@ type collector struct {
 
 func (c *collector) addf(key, format string, args ...any) {
 	c.found = append(c.found, Problem{Key: printable(key), Text: printable(fmt.Sprintf(format, args...))})
+}
+
+// refused tells whether a section has a problem already.
+func (c *collector) refused(section string) bool {
+	return slices.ContainsFunc(c.found, func(p Problem) bool { return p.Key == section || strings.HasPrefix(p.Key, section+".") })
 }
 
 // printable keeps one problem on one line, whatever a name in the configuration has in it: a line break could forge

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/pem"
+	"maps"
 	"net"
 	"net/url"
 	"regexp"
@@ -84,6 +85,9 @@ func pathProblem(path string) string {
 	return ""
 }
 
+// vaultsOwn are mounts that every Vault has.
+var vaultsOwn = []string{"sys", "auth", "identity", "cubbyhole"}
+
 var stackName = regexp.MustCompile(`^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$`)
 
 func (cfg *Config) validateVault(c *collector) {
@@ -96,7 +100,7 @@ func (cfg *Config) validateVault(c *collector) {
 		c.addf("vault.mount", "%s %s", c.show("vault.mount", v.Mount), problem)
 	} else if slices.Contains(strings.Split(v.Mount, "/"), "data") {
 		c.addf("vault.mount", "%s has data as a part; the plugin would take what precedes it for the mount", c.show("vault.mount", v.Mount))
-	} else if first, _, _ := strings.Cut(v.Mount, "/"); slices.Contains([]string{"sys", "auth", "identity", "cubbyhole"}, first) {
+	} else if first, _, _ := strings.Cut(v.Mount, "/"); slices.Contains(vaultsOwn, first) {
 		c.addf("vault.mount", "%s belongs to Vault itself; name a KV v2 mount", c.show("vault.mount", v.Mount))
 	}
 	if problem := pathProblem(v.Prefix); problem != "" {
@@ -107,10 +111,61 @@ func (cfg *Config) validateVault(c *collector) {
 			c.addf("vault.namespace", "%s %s", c.show("vault.namespace", v.Namespace), problem)
 		}
 	}
+	cfg.validateReads(c)
 	// The plugin warns below 15 minutes only in its log, and an update that outlives its token fails half-way.
 	if v.MaxLeaseTTLSeconds < 60 || v.MaxLeaseTTLSeconds > 86400 {
 		c.addf("vault.maxLeaseTtlSeconds", "%d is not between 60 (a minute) and 86400 (a day)", v.MaxLeaseTTLSeconds)
 	}
+}
+
+// validateReads checks the paths of others that the jobs may read. The policy names each exactly.
+func (cfg *Config) validateReads(c *collector) {
+	own := cfg.Access()
+	own.Reads = nil
+	taken := map[string]string{}
+	for name, path := range own.Paths() {
+		taken[path] = "the path of credential " + name
+	}
+	if len(cfg.Credentials)+len(cfg.Vault.Reads) == 0 && !c.refused("credentials") {
+		c.addf("credentials", "is empty, and so is vault.reads: the jobs would have nothing to read. "+
+			"Set a value with `pulumi config set --path --secret credentials.<name>.<key>`")
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Vault.Reads)) {
+		key, path := "vault.reads."+name, cfg.Vault.Reads[name]
+		first, rest, _ := strings.Cut(path, "/")
+		if problem := pathProblem(name); problem != "" {
+			c.addf(key, "the name %s", problem)
+		}
+		if slices.ContainsFunc(cfg.Credentials, func(credential Credential) bool { return credential.Name == name }) {
+			c.addf(key, "is the name of a credential too. Rename one of the two: a job asks by name")
+		}
+		switch problem := pathProblem(path); {
+		case problem != "":
+			c.addf(key, "%s %s", c.show(key, path), problem)
+		case rest == "":
+			c.addf(key, "%s is a mount and no path below it", c.show(key, path))
+		case slices.Contains(vaultsOwn, first):
+			c.addf(key, "%s belongs to Vault itself; name a path of a secrets engine", c.show(key, path))
+		case kvWithoutData(cfg.Vault.Mount, path):
+			c.addf(key, "%s lacks data/, under which KV v2 serves its values. Write <mount>/data/<path>", c.show(key, path))
+		case taken[path] != "":
+			c.addf(key, "%s is %s already. Remove it here", c.show(key, path), taken[path])
+		default:
+			taken[path] = "read as " + name
+		}
+	}
+}
+
+// kvWithoutData knows a KV v2 mount by vault.mount, or by the names that Vault and its documentation give to one.
+func kvWithoutData(mount, path string) bool {
+	below, isOwn := strings.CutPrefix(path, mount+"/")
+	if first, rest, _ := strings.Cut(path, "/"); !isOwn {
+		if first != "secret" && !strings.HasPrefix(first, "kv") {
+			return false
+		}
+		below = rest
+	}
+	return !strings.HasPrefix(below, "data/")
 }
 
 var guid = regexp.MustCompile(`^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$`)

@@ -30,6 +30,8 @@ type Registration struct {
 	DependsOn        []string       `json:"dependsOn,omitempty"`
 	Inputs           map[string]any `json:"inputs,omitempty"` // a secret shows as {"secret": value}
 
+	// InputsFrom is the part of DependsOn whose outputs an input holds. Replacing one of these can replace the resource.
+	InputsFrom []string             `json:"-"`
 	Custom     bool                 `json:"-"`
 	Properties resource.PropertyMap `json:"-"`
 }
@@ -61,6 +63,7 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		ReplacedWith:     rpc.GetReplacementTrigger().GetStringValue(),
 		DeleteFirst:      rpc.GetDeleteBeforeReplace(),
 		DependsOn:        namesOf(rpc.GetDependencies(), rpc.GetPropertyDependencies()),
+		InputsFrom:       namesOf(nil, rpc.GetPropertyDependencies()),
 		Inputs:           plain(args.Inputs),
 		Custom:           args.Custom,
 		Properties:       args.Inputs.Copy(),

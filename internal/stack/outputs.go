@@ -9,22 +9,23 @@ import (
 )
 
 // The stack's outputs. Scripts and other stacks read them by these names, so a name is never changed, only added.
-// None is secret but the address, and none holds a value of a credential.
+// None holds a value of a credential, and none is secret but the address. docs/configuration.md describes each.
 const (
 	OutputResourceGroup       = "resourceGroup"
 	OutputWorkspaceName       = "workspaceName"
 	OutputWorkspaceID         = "workspaceId"
 	OutputJobIdentityID       = "jobIdentityId"
 	OutputJobIdentityClientID = "jobIdentityClientId"
-	OutputComputeCluster      = "computeCluster"  // only with compute
-	OutputVaultAddress        = "vaultAddress"    // secret: `pulumi stack output vaultAddress --show-secrets`
-	OutputVaultNamespace      = "vaultNamespace"  // empty without one
-	OutputVaultLoginPath      = "vaultLoginPath"  // API path, for example auth/jwt-mlvault-dev-ae5143b9/login
-	OutputVaultRole           = "vaultRole"       // to send with the token
-	OutputVaultAudience       = "vaultAudience"   // to ask the managed identity a token for
-	OutputVaultPolicy         = "vaultPolicy"     // the read policy's name
-	OutputCredentialPaths     = "credentialPaths" //nolint:gosec // G101: credential name -> API path, no credential.
-	OutputReadme              = "readme"          // Markdown, which Pulumi Cloud shows on the stack's page
+	OutputComputeCluster      = "computeCluster"
+	OutputVaultAddress        = "vaultAddress"
+	OutputVaultNamespace      = "vaultNamespace"
+	OutputVaultLoginPath      = "vaultLoginPath"
+	OutputVaultRole           = "vaultRole"
+	OutputVaultAudience       = "vaultAudience"
+	OutputVaultPolicy         = "vaultPolicy"
+	//nolint:gosec // G101: names and paths, no credential.
+	OutputCredentialPaths = "credentialPaths"
+	OutputReadme          = "readme"
 )
 
 func outputs(cfg *config.Config, workspace *azureml.Workspace, store *credentials.Store) (pulumi.Map, error) {
@@ -46,6 +47,9 @@ func outputs(cfg *config.Config, workspace *azureml.Workspace, store *credential
 		OutputVaultPolicy:         store.Policy,
 		OutputCredentialPaths:     pulumi.ToStringMap(cfg.Access().Paths()),
 		OutputReadme:              page,
+	}
+	if cfg.Workload.PublishAddress {
+		out[OutputVaultAddress] = pulumi.String(cfg.Address.Reveal())
 	}
 	if cfg.Compute != nil {
 		out[OutputComputeCluster] = workspace.Cluster

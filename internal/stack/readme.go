@@ -13,49 +13,54 @@ import (
 	"mlvault/internal/config"
 )
 
-// readme is the page that tells an ML engineer how a job of this stack reads its credentials. It names the address's
-// output instead of the address: one secret inside would make the whole page [secret].
+// readme is the page that tells an ML engineer how a job of this stack reads its credentials. It has the address only
+// where the output has it in the clear: one secret inside would make the whole page [secret].
 func readme(cfg *config.Config, workspace *azureml.Workspace) (pulumi.StringOutput, error) {
 	// With names, because two paths may end in the same part.
 	paths, err := json.Marshal(cfg.Access().Paths())
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("readme: %w", err)
 	}
-	return pulumi.Sprintf(`# %s, stack %s
+	address := "ask whoever deploys this stack: `pulumi stack output vaultAddress --show-secrets`"
+	if cfg.Workload.PublishAddress {
+		address = cfg.Address.Reveal()
+	}
+	namespace := ""
+	if cfg.Vault.Namespace != "" {
+		namespace = "| VAULT_NAMESPACE | " + cfg.Vault.Namespace + " |\n"
+	}
+	return pulumi.Sprintf(`# %[1]s, stack %[2]s
 
-Azure ML workspace **%s** in resource group **%s**. Jobs read their credentials from Vault with the job identity; no token, no key.
+Azure ML workspace **%[3]s** in resource group **%[4]s**. Jobs read their credentials from Vault with the job identity; no token, no key.
 
-## 1. Give the job its identity
+## The short way
 
-%s
+Ask whoever deploys this stack for the folder that `+"`make job STACK=%[2]s`"+` writes. It holds definitions ready to submit, the Python client
+and a README. It holds no credential, so it may be given to anyone who may read the workspace.
 
-## 2. Tell it where the credentials are
+## By hand
 
-Environment variables of the job (`+"`environment_variables`"+` in `+"`job/job.yml`"+`):
+%[5]s
+
+Give the job these environment variables:
 
 | variable | value |
 |---|---|
-| VAULT_ADDR | `+"`pulumi stack output vaultAddress --show-secrets`"+` |
-| VAULT_LOGIN_PATH | %s |
-| VAULT_ROLE | %s |
-| VAULT_AUDIENCE | %s |
-%s| VAULT_CREDENTIALS | %s |
-| AZURE_CLIENT_ID | %s |
+| VAULT_ADDR | %[6]s |
+| VAULT_LOGIN_PATH | %[7]s |
+| VAULT_ROLE | %[8]s |
+| VAULT_AUDIENCE | %[9]s |
+%[10]s| VAULT_CREDENTIALS | %[11]s |
+| AZURE_CLIENT_ID | %[12]s |
 
-## 3. Read them
-
-Put `+"`job/vault_credentials.py`"+` beside the training script:
+In the script, with the client of that folder:
 
 `+"```python\nfrom vault_credentials import read_credentials\n\ncredentials = read_credentials()\n```"+`
 
-%s`,
-		cfg.Project, cfg.Stack,
-		workspace.Name, workspace.ResourceGroup,
-		identityStep(cfg, workspace),
-		cfg.Access().LoginPath(), cfg.Access().Name(), cfg.Workload.Audience, namespaceRow(cfg.Vault.Namespace),
-		string(paths),
-		workspace.JobIdentity.ClientID,
-		nameList(cfg.Access().Paths())), nil
+%[13]s`,
+		cfg.Project, cfg.Stack, workspace.Name, workspace.ResourceGroup, identityStep(cfg, workspace), address,
+		cfg.Access().LoginPath(), cfg.Access().Name(), cfg.Workload.Audience, namespace, string(paths),
+		workspace.JobIdentity.ClientID, nameList(cfg.Access().Paths())), nil
 }
 
 func identityStep(cfg *config.Config, workspace *azureml.Workspace) pulumi.StringOutput {
@@ -77,12 +82,4 @@ func nameList(paths map[string]string) string {
 		fmt.Fprintf(&list, "- `credentials[%q]` is `%s`\n", name, paths[name])
 	}
 	return list.String()
-}
-
-// namespaceRow is no row without a namespace: an empty one, or a word for none, would be sent to Vault as it stands.
-func namespaceRow(namespace string) string {
-	if namespace == "" {
-		return ""
-	}
-	return "| VAULT_NAMESPACE | " + namespace + " |\n"
 }

@@ -21,7 +21,7 @@ func Run(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := sayWhatIsNotRead(ctx, cfg); err != nil {
+	if err := reportUnreadable(ctx, cfg); err != nil {
 		return err
 	}
 	outputs, err := deploy(ctx, cfg)
@@ -34,9 +34,9 @@ func Run(ctx *pulumi.Context) error {
 	return nil
 }
 
-// sayWhatIsNotRead names the credentials that lose their drift detection, in every preview and update: nobody should
+// reportUnreadable names the credentials that lose their drift detection, in every preview and update: nobody should
 // find out from an incident. Whoever sets vault.disableRead knows it.
-func sayWhatIsNotRead(ctx *pulumi.Context, cfg *config.Config) error {
+func reportUnreadable(ctx *pulumi.Context, cfg *config.Config) error {
 	var names []string
 	for _, credential := range cfg.Credentials {
 		if !credential.Masked && !cfg.Vault.DisableRead {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -344,6 +343,26 @@ func TestAMountMadeHereOutlivesTheStackWhateverIsPurged(t *testing.T) {
 	}
 }
 
+func TestEverythingOfAStackInVaultWaitsForTheBackendThatItMakes(t *testing.T) {
+	for workload, want := range map[string]bool{`{"audience":"a"}`: true, `{"audience":"a","authPath":"jwt","createAuthBackend":false}`: false} {
+		r := mustRun(t, "dev", func(values map[string]string) {
+			values["mlvault:workload"], values["mlvault:vault"] = workload, `{"createMount":true}`
+		})
+		for _, registration := range r.Registrations() {
+			if !strings.HasPrefix(registration.Type, "vault:") || registration.Name == "credentials-jwt" {
+				continue
+			}
+			if got := slices.Contains(registration.DependsOn, "credentials-jwt"); got != want {
+				t.Errorf("%s: %s waits for the backend: %t, want %t", workload, registration.Name, got, want)
+			}
+			// The engine replaces what has an input from a resource that it replaces by deleting first.
+			if from := registration.InputsFrom; registration.Name != "credentials-role" && slices.Contains(from, "credentials-jwt") {
+				t.Errorf("%s has inputs from %v: a change of the backend could replace it", registration.Name, from)
+			}
+		}
+	}
+}
+
 func TestARefusedConfigurationRegistersNothing(t *testing.T) {
 	r, err := run(t, "dev", func(values map[string]string) {
 		values["mlvault:credentials"] = `{"bad*name":{"api_key":"` + payloadCanary + `"}}`
@@ -364,18 +383,19 @@ func TestARefusedConfigurationRegistersNothing(t *testing.T) {
 	}
 }
 
-func TestOutputsAreCompleteAndPlain(t *testing.T) {
-	var got map[string]any
-	var secretOnes []string
+// outputsOf runs the program and returns the stack's outputs, and the names of those that are secret.
+func outputsOf(t *testing.T, edit func(map[string]string)) (got map[string]any, secretOnes []string) {
+	t.Helper()
+	values := stackConfig(t, "dev")
+	if edit != nil {
+		edit(values)
+	}
 	program := func(ctx *pulumi.Context) error {
 		cfg, err := config.Load(ctx)
 		if err != nil {
 			return err
 		}
 		out, err := deploy(ctx, cfg)
-		if err != nil {
-			return err
-		}
 		got = make(map[string]any, len(out))
 		for name, value := range out {
 			awaited, isSecret, err := awaitOutput(ctx, pulumi.ToOutput(value))
@@ -387,11 +407,16 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 				secretOnes = append(secretOnes, name)
 			}
 		}
-		return nil
+		return err
 	}
-	if err := recorder().Run(program, "mlvault", "dev", stackConfig(t, "dev"), secretKeys...); err != nil {
+	if err := recorder().Run(program, "mlvault", "dev", values, secretKeys...); err != nil {
 		t.Fatal(err)
 	}
+	return got, secretOnes
+}
+
+func TestOutputsAreCompleteAndPlain(t *testing.T) {
+	got, secretOnes := outputsOf(t, nil)
 	want := map[string]any{
 		OutputResourceGroup:       "ml-group",
 		OutputWorkspaceName:       "ml-workspace",
@@ -433,31 +458,22 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 	}
 }
 
+func TestAPublishedAddressIsPlain(t *testing.T) {
+	got, secretOnes := outputsOf(t, func(values map[string]string) {
+		values["mlvault:workload"] = `{"audience":"a","publishAddress":true}`
+	})
+	if got[OutputVaultAddress] != addressCanary || len(secretOnes) > 0 || !strings.Contains(fmt.Sprint(got[OutputReadme]), "| VAULT_ADDR | "+addressCanary) {
+		t.Errorf("secret are %v, the address is %v, the readme\n%v", secretOnes, got[OutputVaultAddress], got[OutputReadme])
+	}
+}
+
 func TestWithoutAClusterTheReadmeAttachesTheIdentityToAnExistingOne(t *testing.T) {
-	values := stackConfig(t, "dev")
-	delete(values, "mlvault:compute")
-	var readme string
-	program := func(ctx *pulumi.Context) error {
-		cfg, err := config.Load(ctx)
-		if err != nil {
-			return err
-		}
-		out, err := deploy(ctx, cfg)
-		if err != nil {
-			return err
-		}
-		if _, has := out[OutputComputeCluster]; has {
-			t.Error("there is an output for a cluster that nobody asked for")
-		}
-		awaited, _, err := awaitOutput(ctx, pulumi.ToOutput(out[OutputReadme]))
-		readme = fmt.Sprint(awaited)
-		return err
+	got, _ := outputsOf(t, func(values map[string]string) { delete(values, "mlvault:compute") })
+	if _, has := got[OutputComputeCluster]; has {
+		t.Error("there is an output for a cluster that nobody asked for")
 	}
-	if err := recorder().Run(program, "mlvault", "dev", values, slices.Collect(maps.Keys(values))...); err != nil {
-		t.Fatal(err)
-	}
-	if want := "az ml compute update --name <cluster> --resource-group ml-group --workspace-name ml-workspace " +
-		"--identity-type user_assigned --user-assigned-identities UserAssignedIdentity/ml-identity"; !strings.Contains(readme, want) {
+	if want, readme := "az ml compute update --name <cluster> --resource-group ml-group --workspace-name ml-workspace "+
+		"--identity-type user_assigned --user-assigned-identities UserAssignedIdentity/ml-identity", fmt.Sprint(got[OutputReadme]); !strings.Contains(readme, want) {
 		t.Errorf("the readme lacks %q:\n%s", want, readme)
 	}
 }
