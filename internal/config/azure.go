@@ -10,8 +10,9 @@ import (
 // Azure says how the Azure half is built. An id or a name of something that exists takes the place of what the program
 // would make; it is used as it stands, and neither tagged nor protected nor deleted.
 type Azure struct {
-	Names Names             `json:"names"`
-	Tags  map[string]string `json:"tags"`
+	Names      Names             `json:"names"`
+	Tags       map[string]string `json:"tags"`
+	IgnoreTags []string          `json:"ignoreTags"` // names of tags that a policy adds
 
 	ExistingResourceGroup   string `json:"existingResourceGroup"`   // name of a group; default: one is made
 	StorageAccountID        string `json:"storageAccountId"`        // ARM ids; default: each is made
@@ -23,14 +24,20 @@ type Azure struct {
 	CreateContainerRegistry bool   `json:"createContainerRegistry"` // without an admin user
 	ContainerRegistrySKU    string `json:"containerRegistrySku"`    // Basic, Standard (default) or Premium
 
-	PublicNetworkAccess string          `json:"publicNetworkAccess"` // of the workspace: Enabled (default) or Disabled
-	ManagedNetwork      *ManagedNetwork `json:"managedNetwork"`      // default: none
+	PublicNetworkAccess string            `json:"publicNetworkAccess"` // of the workspace: Enabled (default) or Disabled
+	ManagedNetwork      *ManagedNetwork   `json:"managedNetwork"`      // default: none
+	PrivateEndpoints    *PrivateEndpoints `json:"privateEndpoints"`    // default: none; all that they lead to refuses public access
+
+	ServerlessComputeSettings *Serverless `json:"serverlessComputeSettings"` // default: Azure's network
 
 	HBIWorkspace            bool                `json:"hbiWorkspace"`            // high business impact; cannot be changed later
 	CustomerManagedKey      *CustomerManagedKey `json:"customerManagedKey"`      // default: Microsoft's key
 	KeyVaultPurgeProtection bool                `json:"keyVaultPurgeProtection"` // cannot be taken back
 	Diagnostics             bool                `json:"diagnostics"`             // logs and metrics to Log Analytics
 	RoleAssignments         []RoleAssignment    `json:"roleAssignments"`         // on the workspace
+	WorkspaceIdentity       bool                `json:"workspaceIdentity"`       // a user-assigned one; cannot be taken back
+	JobIdentityRoles        []string            `json:"jobIdentityRoles"`        // default: none
+	Lock                    string              `json:"lock"`                    // CanNotDelete: of what is made and holds data
 	Protect                 bool                `json:"protect"`                 // refuse to delete what holds data
 }
 
@@ -67,7 +74,13 @@ var (
 )
 
 func (a *Azure) applyDefaults() {
-	// Without a private endpoint, which a network team makes, Disabled locks every laptop out of the studio.
+	// Without a private endpoint Disabled locks every laptop out of the studio.
+	if a.PrivateEndpoints != nil {
+		defaultTo(&a.PublicNetworkAccess, "Disabled")
+		if a.CreateContainerRegistry {
+			defaultTo(&a.ContainerRegistrySKU, "Premium")
+		}
+	}
 	defaultTo(&a.PublicNetworkAccess, "Enabled")
 	if a.CreateContainerRegistry {
 		defaultTo(&a.ContainerRegistrySKU, "Standard")
@@ -92,6 +105,8 @@ func (cfg *Config) validateAzure(c *collector) {
 	cfg.Azure.validateRegistry(c)
 	cfg.Azure.validateKey(c)
 	cfg.validateNetwork(c)
+	cfg.validateEndpoints(c)
+	cfg.Azure.validateAccess(c)
 	cfg.Azure.validateRoles(c)
 	cfg.Azure.validateTags(c)
 }
@@ -104,9 +119,8 @@ func (a *Azure) validateRegistry(c *collector) {
 		c.addf(key, "is for a registry that is made here; set azure.createContainerRegistry, or remove it")
 	case !slices.Contains(registrySKUs, sku):
 		c.addf(key, "%s is not one of %s", c.show(key, sku), strings.Join(registrySKUs, ", "))
-	case sku != "Premium" && a.ManagedNetwork.on():
-		// The network reaches the registry through a private endpoint, which Premium alone has.
-		c.addf(key, "%s has no private endpoint, through which a managed network reaches its registry; write Premium", c.show(key, sku))
+	case sku != "Premium" && (a.ManagedNetwork.on() || a.PrivateEndpoints != nil):
+		c.addf(key, "%s has no private endpoint, through which a closed network reaches its registry; write Premium", c.show(key, sku))
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 type ManagedNetwork struct {
 	Mode          string         `json:"mode"`          // Disabled (default), AllowInternetOutbound or AllowOnlyApprovedOutbound
 	FirewallSKU   string         `json:"firewallSku"`   // Standard or Basic; default Azure's, Standard
-	OutboundRules []OutboundRule `json:"outboundRules"` // the one for Vault is made without being asked for
+	OutboundRules []OutboundRule `json:"outboundRules"` // those to Vault, queue and table are made without being asked for
+	VaultRule     *bool          `json:"vaultRule"`     // default true; false: Vault is reached in another way
 }
 
 // OutboundRule lets traffic out to one destination, which is said in one of three ways.
@@ -45,11 +46,16 @@ func (n *ManagedNetwork) on() bool { return n != nil && n.Mode != networkOff }
 
 func (n *ManagedNetwork) approvedOnly() bool { return n != nil && n.Mode == networkApproved }
 
+// leadsToVault tells whether a rule for Vault's host is made.
+func (n *ManagedNetwork) leadsToVault() bool {
+	return n.approvedOnly() && (n.VaultRule == nil || *n.VaultRule)
+}
+
 // VaultHost is Vault's host where the workspace's network lets nothing out without a rule, and empty where it needs
 // none. It is a part of the address, and as secret.
 func (cfg *Config) VaultHost() Secret {
 	u, err := url.Parse(cfg.Address.Reveal())
-	if err != nil || !cfg.Azure.ManagedNetwork.approvedOnly() {
+	if err != nil || !cfg.Azure.ManagedNetwork.leadsToVault() {
 		return Secret{}
 	}
 	return NewSecret(u.Hostname())
@@ -91,7 +97,10 @@ func (cfg *Config) validateNetwork(c *collector) {
 		c.addf(key+".firewallSku", "%s is neither Standard nor Basic", c.show(key, n.FirewallSKU))
 	}
 	cfg.validateVaultRule(c)
-	seen := map[string]bool{vaultRule: n.approvedOnly()}
+	seen := map[string]bool{vaultRule: n.leadsToVault()}
+	for _, own := range []string{"storage-queue", "storage-table"} {
+		seen[own] = cfg.Azure.StorageAccountID == ""
+	}
 	for i := range n.OutboundRules {
 		key, rule := element(key+".outboundRules", i), &n.OutboundRules[i]
 		rule.validate(c, key, n.Mode)
@@ -101,8 +110,8 @@ func (cfg *Config) validateNetwork(c *collector) {
 		switch folded := strings.ToLower(rule.Name); {
 		case !ruleName.valid(rule.Name):
 			c.addf(key+".name", "%s is not a name that Azure takes: %s", c.show(key, rule.Name), ruleName.text)
-		case seen[folded] && folded == vaultRule:
-			c.addf(key+".name", "%q is the rule that the program makes; choose another name", vaultRule)
+		case seen[folded] && slices.Contains([]string{vaultRule, "storage-queue", "storage-table"}, folded):
+			c.addf(key+".name", "%q is a rule that the program makes; choose another name", folded)
 		case seen[folded]:
 			c.addf(key+".name", "%s is the name of another rule", c.show(key, rule.Name))
 		default:
@@ -117,7 +126,7 @@ func (cfg *Config) validateNetwork(c *collector) {
 func (cfg *Config) validateVaultRule(c *collector) {
 	const key, mode = "vaultAddress", "azure.managedNetwork.mode is " + networkApproved
 	u, err := url.Parse(cfg.Address.Reveal())
-	if !cfg.Azure.ManagedNetwork.approvedOnly() || err != nil || u.Hostname() == "" {
+	if !cfg.Azure.ManagedNetwork.leadsToVault() || err != nil || u.Hostname() == "" {
 		return // what is wrong with the address is said elsewhere
 	}
 	switch port := u.Port(); {

@@ -64,8 +64,9 @@ type Workload struct {
 
 // Compute is a cluster of Azure ML that carries the job identity and scales to zero.
 type Compute struct {
-	VMSize   string `json:"vmSize"`   // for example Standard_DS3_v2; required
+	VMSize   string `json:"vmSize"`   // default Standard_D4ds_v5; a change replaces the cluster
 	MaxNodes int    `json:"maxNodes"` // default 1
+	SubnetID string `json:"subnetId"` // of the user's own network; default none
 }
 
 // Source is where a configuration comes from: a [pulumi.Context], or what stands for one outside an update.
@@ -225,6 +226,7 @@ func (cfg *Config) applyDefaults() {
 	// Long enough to read every credential at the start of a job, too short to be worth stealing afterwards.
 	defaultTo(&cfg.Workload.TokenTTLSeconds, 900)
 	if cfg.Compute != nil {
+		defaultTo(&cfg.Compute.VMSize, "Standard_D4ds_v5") // DSv2 sizes are being retired
 		defaultTo(&cfg.Compute.MaxNodes, 1)
 	}
 }

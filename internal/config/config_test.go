@@ -277,7 +277,7 @@ var refusals = []struct {
 	{"a rule for what is open", set("azure", `{"managedNetwork":{"mode":"AllowInternetOutbound","outboundRules":[{"name":"pypi","fqdn":"pypi.org"}]}}`), "outboundRules[0]: opens nothing"},
 	{"a rule without a name", rule(`"fqdn":"pypi.org"`), `outboundRules[0].name: "" is not a name that Azure takes`},
 	{"a rule with a slash", rule(`"name":"a/b","fqdn":"pypi.org"`), "outboundRules[0].name: "},
-	{"a rule named as the program's", rule(`"name":"Vault","fqdn":"pypi.org"`), `outboundRules[0].name: "vault" is the rule that the program makes`},
+	{"a rule named as the program's", rule(`"name":"Vault","fqdn":"pypi.org"`), `outboundRules[0].name: "vault" is a rule that the program makes`},
 	{"two rules of one name", approved(`"outboundRules":[{"name":"pypi","fqdn":"pypi.org"},{"name":"PyPI","fqdn":"pypi.com"}]`), "outboundRules[1].name: "},
 	{"a rule to nowhere", rule(`"name":"pypi"`), "outboundRules[0]: needs one of"},
 	{"a rule to two places", rule(`"name":"pypi","fqdn":"pypi.org","serviceTag":"AzureMonitor","portRanges":"443"`), "outboundRules[0]: needs one of"},
@@ -326,15 +326,39 @@ var refusals = []struct {
 	{"an auth path with a star", set("workload", `{"audience":"a","authPath":"jwt*"}`), "workload.authPath: "},
 	{"a CA that is no certificate", set("workload", `{"audience":"a","issuerCaPem":"x"}`), "workload.issuerCaPem: is not a PEM certificate"},
 
-	{"a cluster without a size", set("compute", `{"maxNodes":2}`), `compute.vmSize: "" is not a VM size`},
-	{"a cluster of no nodes", set("compute", `{"vmSize":"Standard_DS3_v2","maxNodes":-1}`), "compute.maxNodes: -1"},
+	{"endpoints from nowhere", endpoints(``), "azure.privateEndpoints.subnetId: is missing"},
+	{"endpoints from a network", endpoints(`"subnetId":"` + aNetwork + `"`), "is not the ARM id of a subnet"},
+	{"endpoints beside public access", alter(endpoints(aSubnet), "azure", `{`, `{"publicNetworkAccess":"Enabled",`), "azure.publicNetworkAccess: is Enabled, and azure.privateEndpoints closes it"},
+	{"endpoints without a cluster", alter(endpoints(aSubnet), "compute", `{"maxNodes":2}`, `{}`), "compute: is missing, and azure.privateEndpoints needs it"},
+	{"endpoints that the cluster does not reach", alter(endpoints(aSubnet), "azure", "AllowInternetOutbound", "Disabled"), "compute.subnetId: is missing, and azure.privateEndpoints closes"},
+	{"endpoints beside a public registry", alter(endpoints(aSubnet), "azure", `"createContainerRegistry":true`, `"hbiWorkspace":true`), "azure.privateEndpoints: needs a registry"},
+	{"endpoints to a registry that has none", alter(endpoints(aSubnet), "azure", `{`, `{"containerRegistrySku":"Basic",`), `azure.containerRegistrySku: "Basic" has no private endpoint`},
+	{"zones that are made and brought", endpoints(aSubnet + `,"virtualNetworkId":"` + aNetwork + `","dnsZoneIds":["x"]`), "azure.privateEndpoints.virtualNetworkId: is for zones that are made"},
+	{"zones that lack one", endpoints(aSubnet + `,"dnsZoneIds":["` + id("Microsoft.Network/privateDnsZones") + `"]`), "dnsZoneIds: lacks privatelink.api.azureml.ms, privatelink.azurecr.io, "},
+	{"zones for a subnet", endpoints(aSubnet + `,"virtualNetworkId":"` + aNetwork + `/subnets/a"`), "azure.privateEndpoints.virtualNetworkId: "},
+	{"a subnet beside a managed network", alter(endpoints(aSubnet), "compute", `{`, `{`+aSubnet+`,`), "compute.subnetId: and azure.managedNetwork exclude each other"},
+	{"serverless jobs beside a managed network", alter(endpoints(aSubnet), "azure", `{`, `{"serverlessComputeSettings":{`+aSubnet+`},`), "azure.serverlessComputeSettings.subnetId: and azure.managedNetwork exclude"},
+	{"serverless jobs nowhere", set("azure", `{"serverlessComputeSettings":{"noPublicIp":true}}`), "azure.serverlessComputeSettings.subnetId: is missing"},
+	{"a rule named as one to the account", approved(`"outboundRules":[{"name":"Storage-Queue","fqdn":"pypi.org"}]`), `"storage-queue" is a rule that the program makes`},
+	{"a role that jobs do not get", set("azure", `{"jobIdentityRoles":["Owner"]}`), `azure.jobIdentityRoles[0]: "Owner" is not one of AzureML Data Scientist, Storage Blob Data Contributor`},
+	{"a job's role twice", set("azure", `{"jobIdentityRoles":["AzureML Data Scientist","AzureML Data Scientist"]}`), "azure.jobIdentityRoles[1]: is given twice"},
+	{"a job's role on another's account", set("azure", `{"jobIdentityRoles":["Storage Blob Data Contributor"],"storageAccountId":"`+id("Microsoft.Storage/storageAccounts")+`"}`), "azure.jobIdentityRoles[0]: is for the storage account that the program makes"},
+	{"a lock that stops clusters", set("azure", `{"lock":"ReadOnly"}`), "azure.lock: ReadOnly stops clusters from scaling"},
+	{"a lock of no kind", set("azure", `{"lock":"yes"}`), `azure.lock: "yes" is not CanNotDelete`},
+	{"the name of an identity that is not made", set("azure", `{"names":{"workspaceIdentity":"id-ml"}}`), "azure.names.workspaceIdentity: names an identity that is not made"},
+	{"a tag that is set and ignored", set("azure", `{"tags":{"team":"a"},"ignoreTags":["team"]}`), `azure.ignoreTags[0]: "team" is a tag that the program sets`},
+
+	{"a cluster of a size with a space", set("compute", `{"vmSize":"Standard D4"}`), `compute.vmSize: "Standard D4" is not a VM size`},
+	{"a cluster of no nodes", set("compute", `{"maxNodes":-1}`), "compute.maxNodes: -1"},
 }
 
 // Parts of settings, right as they stand.
 const (
-	aGUID = "5a9db0c5-0000-4000-8000-000000000009"
-	aKey  = "https://mine.vault.azure.net/keys/cmk/0123456789abcdef0123456789abcdef"
-	aRole = `{"role":"AzureML Data Scientist","principalId":"` + aGUID + `","principalType":"Group"}`
+	aGUID    = "5a9db0c5-0000-4000-8000-000000000009"
+	aKey     = "https://mine.vault.azure.net/keys/cmk/0123456789abcdef0123456789abcdef"
+	aNetwork = "/subscriptions/" + aGUID + "/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/hub"
+	aSubnet  = `"subnetId":"` + aNetwork + `/subnets/ml"`
+	aRole    = `{"role":"AzureML Data Scientist","principalId":"` + aGUID + `","principalType":"Group"}`
 )
 
 func id(armType string) string {
@@ -359,6 +383,43 @@ func closed(address string) func(fake) {
 }
 
 func read(path string) func(fake) { return set("vault", `{"reads":{"x":"`+path+`"}}`) }
+// A closed network needs nothing but a subnet; the zones' names are the cloud's.
+func TestPrivateEndpointsCloseWhatTheyLeadTo(t *testing.T) {
+	for location, zone := range map[string]string{
+		"westeurope": "privatelink.api.azureml.ms", "US Gov Virginia": "privatelink.api.ml.azure.us", "chinanorth3": "privatelink.api.ml.azure.cn",
+	} {
+		values := valid()
+		endpoints(aSubnet)(values)
+		values["azure-native:location"] = location
+		cfg, err := From(plainFake{values})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Azure.PublicNetworkAccess != "Disabled" || cfg.Azure.ContainerRegistrySKU != "Premium" || cfg.Compute.VMSize != "Standard_D4ds_v5" {
+			t.Errorf("the defaults are %+v %+v", cfg.Azure, cfg.Compute)
+		}
+		zones := cfg.PrivateZones()
+		if zones["amlworkspace"][0] != zone || len(zones) != 7 {
+			t.Errorf("the zones of %s are %v", location, zones)
+		}
+	}
+}
+
+// endpoints is all that a network team asks for, with some fields of privateEndpoints.
+func endpoints(fields string) func(fake) {
+	return func(f fake) {
+		set("compute", `{"maxNodes":2}`)(f)
+		set("azure", `{"createContainerRegistry":true,"managedNetwork":{"mode":"AllowInternetOutbound"},"privateEndpoints":{`+fields+`}}`)(f)
+	}
+}
+
+// alter is a change with one of its texts replaced.
+func alter(change func(fake), key, old, text string) func(fake) {
+	return func(f fake) {
+		change(f)
+		f["mlvault:"+key] = strings.Replace(f["mlvault:"+key], old, text, 1)
+	}
+}
 
 func assign(fields string) func(fake) { return set("azure", `{"roleAssignments":[{`+fields+`}]}`) }
 

@@ -241,7 +241,7 @@ func (cfg *Config) validateCompute(c *collector) {
 		return
 	}
 	if !regexp.MustCompile(`^[A-Za-z0-9_]+$`).MatchString(cfg.Compute.VMSize) {
-		c.addf("compute.vmSize", "%s is not a VM size such as Standard_DS3_v2", c.show("compute.vmSize", cfg.Compute.VMSize))
+		c.addf("compute.vmSize", "%s is not a VM size such as Standard_D4ds_v5", c.show("compute.vmSize", cfg.Compute.VMSize))
 	}
 	if cfg.Compute.MaxNodes < 1 || cfg.Compute.MaxNodes > 1000 {
 		c.addf("compute.maxNodes", "%d is not between 1 and 1000", cfg.Compute.MaxNodes)

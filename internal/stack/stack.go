@@ -117,11 +117,20 @@ func workspaceArgs(cfg *config.Config) azureml.Args {
 		ManagedNetwork:          managedNetwork(cfg),
 		HBIWorkspace:            azure.HBIWorkspace,
 		CustomerManagedKey:      (*azureml.CustomerManagedKey)(azure.CustomerManagedKey),
+		Compute:                 (*azureml.Compute)(cfg.Compute),
+		WorkspaceIdentity:       azure.WorkspaceIdentity,
+		Serverless:              (*azureml.Serverless)(azure.ServerlessComputeSettings),
 		Diagnostics:             azure.Diagnostics,
+		IgnoreTags:              azure.IgnoreTags,
+		Lock:                    azure.Lock != "",
+		JobUsesWorkspace:        azure.JobHas(config.RoleDataScientist),
+		JobUsesBlobs:            azure.JobHas(config.RoleBlobContributor),
 	}
 	maps.Copy(args.Tags, azure.Tags)
-	if c := cfg.Compute; c != nil {
-		args.Compute = &azureml.Compute{VMSize: c.VMSize, MaxNodes: c.MaxNodes}
+	if p := azure.PrivateEndpoints; p != nil {
+		args.PrivateEndpoints = &azureml.PrivateEndpoints{
+			SubnetID: p.SubnetID, ZoneIDs: p.DNSZoneIDs, VirtualNetworkID: p.VirtualNetworkID, Zones: cfg.PrivateZones(),
+		}
 	}
 	for _, assignment := range azure.RoleAssignments {
 		role := config.WorkspaceRoles[assignment.Role]
