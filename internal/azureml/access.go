@@ -22,6 +22,7 @@ type RoleAssignment struct {
 const (
 	acrPull            = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 	contributor        = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+	reader             = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 	keyVaultAdmin      = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
 	blobContributor    = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 	dataScientist      = "f6c7c914-8db3-469d-8ca1-694a8f32e121"

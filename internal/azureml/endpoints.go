@@ -55,11 +55,17 @@ func (b *builder) privateEndpoint(part string, target pulumi.StringInput) error 
 			GroupIds:             pulumi.ToStringArray([]string{part}),
 		}},
 		Tags: b.tags(),
-	}, b.tagged(b.replacedBy(pulumi.Sprintf("%s %s", settings.SubnetID, target), false)...)...)
+	}, b.tagged(b.replacedBy(pulumi.Sprintf("%s %s", settings.SubnetID, target), false, "subnet", "privateLinkServiceConnections")...)...)
 	if err != nil {
 		return err
 	}
 	b.attached = append(b.attached, endpoint)
+	if part == "blob" || part == "file" {
+		// The studio shows data of an account without public access through these alone, as the workspace's identity.
+		if err := b.grant("-"+part+"-endpoint-reader", endpoint.ID().ToStringOutput(), reader, b.workspacePrincipal); err != nil {
+			return err
+		}
+	}
 	var configs network.PrivateDnsZoneConfigArray
 	for _, zone := range settings.Zones[part] {
 		id, err := b.zone(zone)
@@ -109,6 +115,6 @@ func (b *builder) zone(name string) (pulumi.StringInput, error) {
 		RegistrationEnabled:    pulumi.Bool(false),
 		VirtualNetwork:         dns.SubResourceArgs{Id: pulumi.String(b.args.PrivateEndpoints.VirtualNetworkID)},
 		Tags:                   b.tags(),
-	}, b.tagged(b.replacedBy(pulumi.String(b.args.PrivateEndpoints.VirtualNetworkID), true)...)...)
+	}, b.tagged(b.replacedBy(pulumi.String(b.args.PrivateEndpoints.VirtualNetworkID), true, "virtualNetwork")...)...)
 	return zone.ID().ToStringOutput(), err
 }

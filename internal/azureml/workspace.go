@@ -166,6 +166,9 @@ func (b *builder) build() error {
 		return fmt.Errorf("workspace: %w", err)
 	}
 	w.Name, w.ID = workspace.Name, workspace.ID().ToStringOutput()
+	if b.workspacePrincipal == nil {
+		b.workspacePrincipal = workspace.Identity.Elem().PrincipalId()
+	}
 	if b.args.Compute != nil {
 		cluster, err := b.computeCluster(workspace.Name, identity.ID())
 		if err != nil {
@@ -209,8 +212,6 @@ func (b *builder) workspace(parts dependents) (*machinelearningservices.Workspac
 		HbiWorkspace:        pulumi.Bool(b.args.HBIWorkspace),
 		Tags:                b.tags(),
 	}
-	// Azure never changes these. The trigger has the ids that the program knows and not those that Azure answers with:
-	// Azure varies their case, and a refresh would make a replacement of that. Such a change is ignored for the same reason.
 	ignored := []string{"storageAccount", "keyVault"}
 	cmk := ""
 	var opts []pulumi.ResourceOption
@@ -251,8 +252,7 @@ func (b *builder) workspace(parts dependents) (*machinelearningservices.Workspac
 		}
 	}
 	fixed := pulumi.Sprintf("%s %s %t %s", parts.storageAccount, parts.keyVault, b.args.HBIWorkspace, cmk)
-	opts = append(opts, pulumi.IgnoreChanges(ignored))
-	opts = append(opts, b.replacedBy(fixed, b.args.Names.Workspace != "")...)
+	opts = append(opts, b.replacedBy(fixed, b.args.Names.Workspace != "", ignored...)...)
 	return machinelearningservices.NewWorkspace(b.ctx, b.name+"-workspace", args, b.keeping(opts...)...)
 }
 
@@ -275,9 +275,10 @@ func (b *builder) keeping(extra ...pulumi.ResourceOption) []pulumi.ResourceOptio
 }
 
 // replacedBy replaces a resource when a value changes that Azure never changes; azure-native would send the change, and
-// Azure refuse it. What keeps its physical name is deleted first.
-func (b *builder) replacedBy(fixed pulumi.StringInput, keepsName bool) []pulumi.ResourceOption {
-	opts := []pulumi.ResourceOption{pulumi.ReplacementTrigger(fixed)}
+// Azure refuse it. The trigger has the ids that the program knows, and the properties with those that Azure answers are
+// ignored: Azure varies their case, and a refresh would make a change of that. What keeps its name is deleted first.
+func (b *builder) replacedBy(fixed pulumi.StringInput, keepsName bool, ignored ...string) []pulumi.ResourceOption {
+	opts := []pulumi.ResourceOption{pulumi.ReplacementTrigger(fixed), pulumi.IgnoreChanges(ignored)}
 	if keepsName {
 		return append(opts, pulumi.DeleteBeforeReplace(true))
 	}

@@ -3,8 +3,11 @@
 package pulumitest
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -71,10 +74,7 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	r.mu.Unlock()
 
 	outputs := args.Inputs.Copy()
-	maps := r.Outputs[args.TypeToken]
-	for key, value := range maps {
-		outputs[key] = value
-	}
+	maps.Copy(outputs, r.Outputs[args.TypeToken])
 	if _, named := outputs["name"]; !named {
 		outputs["name"] = resource.NewStringProperty(args.Name)
 	}
@@ -107,13 +107,36 @@ func (r *Recorder) Find(typ, name string) (Registration, bool) {
 	return Registration{}, false
 }
 
-// Golden is the text of the golden file.
+// Golden is the text of the golden file: JSON with a line for each input, so that a review sees what changed and a file
+// of many resources stays short.
 func (r *Recorder) Golden() ([]byte, error) {
-	text, err := json.MarshalIndent(r.Registrations(), "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("golden: %w", err)
+	var text bytes.Buffer
+	write := func(before string, value any) error {
+		encoded, err := json.Marshal(value)
+		text.WriteString(before)
+		text.Write(encoded)
+		return err
 	}
-	return append(text, '\n'), nil
+	separator := "["
+	for _, registration := range r.Registrations() {
+		inputs := registration.Inputs
+		registration.Inputs = nil
+		err := write(separator+"\n", registration)
+		text.Truncate(text.Len() - 1) // without its brace
+		text.WriteString(`,"inputs":{`)
+		between := "\n  "
+		for _, name := range slices.Sorted(maps.Keys(inputs)) {
+			err = errors.Join(err, write(between, name), write(": ", inputs[name]))
+			between = ",\n  "
+		}
+		if err != nil {
+			return nil, fmt.Errorf("golden of %s: %w", registration.Name, err)
+		}
+		text.WriteString("\n}}")
+		separator = ","
+	}
+	text.WriteString("\n]\n")
+	return text.Bytes(), nil
 }
 
 // Run runs the program under mocks with a stack's configuration. The keys named in secrets are config secrets.

@@ -213,7 +213,7 @@ var (
 	compute = sample{"azure-native:machinelearningservices/v20241001:Compute", "compute", object{
 		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "computeName": "cpu-cluster",
 		"identity":   object{"type": "UserAssigned", "userAssignedIdentities": []any{identityID}},
-		"properties": clusterProperties("Standard_DS3_v2"),
+		"properties": clusterProperties("Standard_D4ds_v5"),
 	}}
 	assignment = sample{"azure-native:authorization/v20220401:RoleAssignment", "assignment", object{
 		"scope": mlID, "roleAssignmentName": assignmentName, "roleDefinitionId": readerRole,

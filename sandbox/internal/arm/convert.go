@@ -67,9 +67,15 @@ func (r *resourceType) body(inputs map[string]any) Document {
 	}
 	for _, list := range r.Items {
 		properties[list] = eachOf(properties[list], func(item map[string]any) map[string]any {
-			inner := maps.Clone(item)
-			delete(inner, "name")
-			return map[string]any{"name": item["name"], "properties": inner}
+			outer, inner := map[string]any{}, maps.Clone(item)
+			for _, name := range words("id name") {
+				if value, set := item[name]; set {
+					outer[name] = value
+					delete(inner, name)
+				}
+			}
+			outer["properties"] = inner
+			return outer
 		})
 	}
 	maps.DeleteFunc(properties, func(_ string, value any) bool { return value == nil })
@@ -108,17 +114,21 @@ func (r *resourceType) outputs(doc Document) map[string]any {
 	}
 	for _, list := range r.Items {
 		outputs[list] = eachOf(outputs[list], func(item map[string]any) map[string]any {
+			flat := maps.Clone(item)
+			delete(flat, "properties")
 			inner, _ := item["properties"].(map[string]any)
-			flat := maps.Clone(inner)
-			flat["name"] = item["name"]
+			maps.Copy(flat, inner)
 			return flat
 		})
 	}
 	return outputs
 }
 
-// eachOf maps the objects of a list; azure-native flattens those of some lists too.
+// eachOf maps an object, or those of a list; azure-native flattens some of these too.
 func eachOf(list any, change func(map[string]any) map[string]any) any {
+	if object, isObject := list.(map[string]any); isObject {
+		return change(object)
+	}
 	items, isList := list.([]any)
 	if !isList {
 		return list

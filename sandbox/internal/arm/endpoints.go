@@ -29,7 +29,7 @@ var privateEndpoint = resourceType{
 	Inputs:   words("customNetworkInterfaceName location privateLinkServiceConnections subnet tags"),
 	Required: words("resourceGroupName"),
 	Computed: words("customDnsConfigs etag networkInterfaces provisioningState"), Envelope: words("location tags"),
-	Items: words("privateLinkServiceConnections"),
+	Items: words("privateLinkServiceConnections subnet"),
 	Rules: []rule{refersTo("properties.subnet.id", typeNetwork+"/subnets"), connected},
 	Complete: func(p *put) map[string]any {
 		connections, _ := p.doc.at("properties.privateLinkServiceConnections").([]any)

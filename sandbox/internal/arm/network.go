@@ -26,6 +26,8 @@ var endpointParts = map[string][]string{
 	strings.ToLower(typeVault):    words("vault"),
 	strings.ToLower(typeRegistry): words("registry"),
 	strings.ToLower(typeML):       words("amlworkspace"),
+
+	"microsoft.network/applicationgateways": words("appGwPrivateFrontendIpIPv4"), // how-to-access-on-premises-resources
 }
 
 var (

@@ -137,7 +137,7 @@ func TestRefusalsOnCreate(t *testing.T) {
 		{"a compute without its workspace", "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource",
 			compute.edited(object{"workspaceName": "none"}), `404 Code="ParentResourceNotFound"`, "workspaces/none"},
 		{"a compute without nodes to scale to", "mlc compute.json 2024-10-01: ScaleSettings requires maxNodeCount",
-			compute.edited(object{"properties": object{"computeType": "AmlCompute", "properties": object{"vmSize": "Standard_DS3_v2"}}}),
+			compute.edited(object{"properties": object{"computeType": "AmlCompute", "properties": object{"vmSize": "Standard_D4ds_v5"}}}),
 			`400 Code="BadRequest"`, "maxNodeCount"},
 		{"a compute of a kind that the sandbox has not", "DESIGN.md: a cluster with the job identity",
 			compute.edited(object{"properties": object{"computeType": "Kubernetes"}}), `400 Code="InvalidRequestContent"`, "AmlCompute"},

@@ -23,7 +23,7 @@ type resourceType struct {
 	Envelope []string // inputs that ARM has at the top of the body; all others are in its properties
 	Nested   bool     // azure-native does not flatten this type's properties
 	Renames  renames  // relative to properties
-	Items    []string // lists whose objects have a name and properties; azure-native flattens these too
+	Items    []string // objects, or lists of them, with properties of their own; azure-native flattens these too
 
 	Model        func() any // Microsoft's SDK type of the PUT body; nil: only the tests compile it
 	ModelVersion string     // the API version that the SDK was made from

@@ -15,7 +15,8 @@ import (
 type Workspace struct {
 	pulumi.CustomResourceState
 
-	Name pulumi.StringOutput `pulumi:"name"`
+	Identity ManagedServiceIdentityResponsePtrOutput `pulumi:"identity"`
+	Name     pulumi.StringOutput                     `pulumi:"name"`
 }
 
 // NewWorkspace registers a new resource with the given unique name, arguments, and options.
@@ -274,6 +275,10 @@ func (o WorkspaceOutput) ToWorkspaceOutput() WorkspaceOutput {
 
 func (o WorkspaceOutput) ToWorkspaceOutputWithContext(ctx context.Context) WorkspaceOutput {
 	return o
+}
+
+func (o WorkspaceOutput) Identity() ManagedServiceIdentityResponsePtrOutput {
+	return o.ApplyT(func(v *Workspace) ManagedServiceIdentityResponsePtrOutput { return v.Identity }).(ManagedServiceIdentityResponsePtrOutput)
 }
 
 func (o WorkspaceOutput) Name() pulumi.StringOutput {
