@@ -383,6 +383,7 @@ func closed(address string) func(fake) {
 }
 
 func read(path string) func(fake) { return set("vault", `{"reads":{"x":"`+path+`"}}`) }
+
 // A closed network needs nothing but a subnet; the zones' names are the cloud's.
 func TestPrivateEndpointsCloseWhatTheyLeadTo(t *testing.T) {
 	for location, zone := range map[string]string{
