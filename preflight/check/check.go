@@ -1,8 +1,8 @@
-// Package check tells before an up whether it would work: preview asks Vault nothing, so that a dead token, a sealed
-// Vault or a missing mount shows only when half of Azure is built.
+// Package check tells before `pulumi up` whether it would succeed. A preview asks Vault nothing, so that a dead token,
+// a sealed Vault or a missing mount shows only when half of Azure is built.
 //
 // It reads a real stack's configuration by the program's own loader and asks a real Vault as the deployer would, with
-// requests that change nothing. It imports Vault's API client and Pulumi's Automation API, and nothing of the sandbox.
+// requests that change nothing.
 package check
 
 import (
@@ -13,19 +13,24 @@ import (
 	"slices"
 	"strings"
 
+	"mlvault/internal/access"
 	"mlvault/internal/config"
 )
 
 // Report is what was found. Each text is one sentence or two: the key or object, what is wrong, and what to do. None
 // quotes the address, a token or a value.
 type Report struct {
-	Problems []string // an up would fail, or destroy what is not the stack's
-	Warnings []string // an up would work, and somebody should look
-	Unseen   []string // what could not be looked at, and why
-	Passed   []string // what was looked at and is right
+	// Problems are what `pulumi up` would fail at, or what it would take from others.
+	Problems []string
+	// Warnings do not stop it, and somebody should look.
+	Warnings []string
+	// Unseen is what could not be looked at, and why.
+	Unseen []string
+	// Passed was looked at and is right.
+	Passed []string
 }
 
-// Ready tells whether an up would work, as far as it can be seen from here.
+// Ready tells whether no problem was found.
 func (r Report) Ready() bool { return len(r.Problems) == 0 }
 
 // Print writes the report, the most urgent last, where a terminal shows it.
@@ -43,19 +48,22 @@ func (r Report) Print(out io.Writer) {
 // Check looks at everything that a stack needs, and reports all of it at once. Where one thing hides others, as a dead
 // token hides its rights, it says what it did not see.
 func Check(ctx context.Context, stack Stack) Report {
-	c := &checker{stack: stack, cfg: stack.Config}
+	c := &checker{stack: stack, cfg: stack.Config, access: stack.Config.Access()}
 	c.configuration()
 	switch {
 	case !c.connect(ctx):
-		c.unseen("token, rights, mount, secrets and auth backend: until Vault can be asked")
+		c.unseen("token, rights and everything in Vault: Vault cannot be asked yet")
 	case !c.token(ctx):
-		c.unseen("rights, mount, secrets and auth backend: until there is a token that may be used for looking")
+		c.unseen("rights and everything in Vault: needs a token that may be used for looking")
 	default:
 		c.rights(ctx)
-		if c.mount(ctx) {
+		if (len(c.access.Credentials) > 0 || c.access.CreateMount) && c.mount(ctx) {
 			c.secrets(ctx)
+			c.neighbours(ctx)
 		}
+		c.policy(ctx)
 		c.authBackend(ctx)
+		c.reads(ctx)
 	}
 	c.issuer(ctx)
 	c.azure(ctx)
@@ -66,6 +74,7 @@ func Check(ctx context.Context, stack Stack) Report {
 type checker struct {
 	stack  Stack
 	cfg    *config.Config
+	access access.Store
 	vault  *client
 	blind  bool                // the token may not look at itself
 	may    map[string][]string // path -> capabilities; nil: Vault did not tell
@@ -88,8 +97,7 @@ func (c *checker) passed(format string, args ...any) {
 	c.report.Passed = append(c.report.Passed, fmt.Sprintf(format, args...))
 }
 
-// masked is the report without what is secret. No text is made with it; this is for what an answer of Vault or of
-// a library quotes.
+// masked is the report without what is secret, which an answer of Vault or of a library may quote.
 func (c *checker) masked() Report {
 	secrets := []string{c.cfg.Address.Reveal(), c.cfg.Token.Reveal(), c.stack.Token.Reveal()}
 	if u, err := url.Parse(c.cfg.Address.Reveal()); err == nil {
@@ -121,16 +129,16 @@ const (
 func (c *checker) configuration() {
 	switch size := c.stack.Size; {
 	case size >= sizeLimit:
-		c.problem("the configuration has %d bytes; on Linux the program does not start with %d or more (`argument list too long`): "+
-			"move credentials into another stack", size, sizeLimit)
+		c.problem("the configuration has %d bytes. On Linux the program does not start with %d or more (`argument list too long`). "+
+			"Move credentials into another stack", size, sizeLimit)
 	case size >= sizeWarning:
-		c.warning("the configuration has %d bytes; on Linux the program does not start with %d or more: "+
-			"move credentials into another stack before it grows", size, sizeLimit)
+		c.warning("the configuration has %d bytes. On Linux the program does not start with %d or more. "+
+			"Move credentials into another stack before it grows", size, sizeLimit)
 	default:
 		c.passed("configuration: %s, %d bytes of %d", count(len(c.cfg.Credentials), "credential"), size, sizeLimit)
 	}
 	for _, name := range c.stack.Environment {
-		c.warning("%s is set in this shell and changes what the Vault plugin does; unset it, the stack's configuration says all that is needed", name)
+		c.warning("%s is set in this shell and changes what the Vault plugin does. Unset it: the stack's configuration has all that is needed", name)
 	}
 }
 

@@ -19,7 +19,7 @@ func (c *checker) issuer(ctx context.Context) {
 	if issuer == "" {
 		tenant := c.tenant(ctx)
 		if tenant == "" {
-			c.unseen("the issuer's document: the tenant is known only once the job identity exists (no ARM_TENANT_ID, no `az login`)")
+			c.unseen("the issuer's document: the tenant is not known yet (no ARM_TENANT_ID, no `az login`)")
 			return
 		}
 		issuer, from = "https://sts.windows.net/"+tenant+"/", "workload.issuer (by default the tenant's)"
@@ -43,19 +43,19 @@ func (c *checker) issuer(ctx context.Context) {
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		c.warning("%s: its document cannot be fetched from this machine: %s. Vault must be able to, or the up fails", from, c.unreachable(err))
+		c.warning("%s: its discovery document cannot be fetched from this machine: %s. Vault must be able to, or `pulumi up` fails", from, c.unreachable(err))
 		return
 	}
 	defer response.Body.Close() //nolint:errcheck // Nothing is written to it.
 	var document struct{ Issuer string }
 	switch err := json.NewDecoder(response.Body).Decode(&document); {
 	case response.StatusCode != http.StatusOK:
-		c.problem("%s: its document is answered with status %d; check the tenant's id", from, response.StatusCode)
+		c.problem("%s: its discovery document is answered with status %d. Check the tenant's id", from, response.StatusCode)
 	case err != nil:
-		c.problem("%s: what is served there is no discovery document; check the URL", from)
+		c.problem("%s: what is served there is not a discovery document. Check the URL", from)
 	case document.Issuer != issuer:
-		c.problem("%s: the document there is of the issuer %q, and Vault wants the very same text; set workload.issuer to it", from, document.Issuer)
+		c.problem("%s: the discovery document there names the issuer %q, and Vault wants exactly that text. Set workload.issuer to it", from, document.Issuer)
 	default:
-		c.passed("issuer: its document can be fetched from here and names it")
+		c.passed("issuer: its discovery document can be fetched from here and names it")
 	}
 }

@@ -32,23 +32,37 @@ type Stack struct {
 	Root        string        // the repository: relative paths of the configuration start there
 }
 
-// Resource is one of Vault's in the stack's state.
+// Resource is one of the stack's state.
 type Resource struct {
-	Type   string // Pulumi's token
-	ID     string
-	Purges bool // deleteAllVersions of a secret
+	Type, URN, ID string
+	Purges        bool // deleteAllVersions of a secret
 }
 
 // Pulumi's types of what a stack has in Vault.
 const (
 	TypeMount   = "vault:index/mount:Mount"
 	TypeBackend = "vault:jwt/authBackend:AuthBackend"
+	TypePolicy  = "vault:index/policy:Policy"
+	TypeRole    = "vault:jwt/authBackendRole:AuthBackendRole"
 	TypeSecret  = "vault:kv/secretV2:SecretV2" //nolint:gosec // G101: a type, no credential.
 )
 
 // Has tells whether the state knows a resource.
 func (s Stack) Has(kind, id string) bool {
 	return slices.ContainsFunc(s.Resources, func(r Resource) bool { return r.Type == kind && r.ID == id })
+}
+
+func (s Stack) knows(urn string) bool {
+	return slices.ContainsFunc(s.Resources, func(r Resource) bool { return r.URN == urn })
+}
+
+func (s Stack) ids(kind string) (ids []string) {
+	for _, r := range s.Resources {
+		if r.Type == kind {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
 }
 
 // Leaving are the rights to delete the secrets that the state has and the configuration no longer names: the next up
@@ -180,10 +194,9 @@ func (c CLI) resources(ctx context.Context, name string) ([]Resource, error) {
 	var export struct {
 		Deployment struct {
 			Resources []struct {
-				Type    string
-				ID      string
-				Delete  bool // already replaced
-				Outputs struct{ DeleteAllVersions bool }
+				Type, URN, ID string
+				Delete        bool // already replaced
+				Outputs       struct{ DeleteAllVersions any }
 			}
 		}
 	}
@@ -192,8 +205,8 @@ func (c CLI) resources(ctx context.Context, name string) ([]Resource, error) {
 	}
 	var resources []Resource
 	for _, r := range export.Deployment.Resources {
-		if strings.HasPrefix(r.Type, "vault:") && !r.Delete {
-			resources = append(resources, Resource{Type: r.Type, ID: strings.Trim(r.ID, "/"), Purges: r.Outputs.DeleteAllVersions})
+		if !r.Delete {
+			resources = append(resources, Resource{Type: r.Type, URN: r.URN, ID: strings.Trim(r.ID, "/"), Purges: r.Outputs.DeleteAllVersions == true})
 		}
 	}
 	return resources, nil

@@ -16,7 +16,7 @@ import (
 func (c *checker) token(ctx context.Context) bool {
 	from := c.stack.TokenFrom
 	if c.stack.Token.Empty() {
-		c.problem("vaultToken: there is none, and no VAULT_TOKEN either; `pulumi config set --secret vaultToken`, or log in (`vault login`)")
+		c.problem("vaultToken: there is none, and no VAULT_TOKEN either. Log in (`vault login`), or `pulumi config set --secret vaultToken`")
 		return false
 	}
 	self, err := c.vault.Auth().Token().LookupSelfWithContext(ctx)
@@ -26,25 +26,25 @@ func (c *checker) token(ctx context.Context) bool {
 		c.blind = true // alive, and may not look at itself: one of its rights
 		return true
 	case status(err) == http.StatusForbidden:
-		c.problem("%s: Vault does not accept it: it has expired, was revoked, or belongs to another Vault or namespace; get a new one", from)
+		c.problem("%s: Vault does not accept it. It has expired, was revoked, or belongs to another Vault or namespace. Get a new one", from)
 		return false
 	default:
-		c.problem("%s: cannot be looked at: %s", from, c.unreachable(err))
+		c.problem("%s: Vault does not show it: %s", from, c.unreachable(err))
 		return false
 	}
 	kind, _ := self.Data["type"].(string)
 	ttl, err := self.TokenTTL()
 	if err != nil {
-		c.problem("%s: Vault tells no life of it that can be read; get a new one", from)
+		c.problem("%s: Vault does not say how long it lives. Get a new one", from)
 		return false
 	}
 	if policies, err := self.TokenPolicies(); err == nil && slices.Contains(policies, "root") {
-		c.warning("%s: is a root token; use one with the policy that `make policy` prints", from)
+		c.warning("%s: is a root token. Use one with the policy that `make policy` prints", from)
 	}
 	c.life(from, ttl)
 	child := !c.cfg.Vault.SkipChildToken
 	if kind == "batch" && child {
-		c.problem("%s: is a batch token, which cannot have the child that the plugin works with; set vault.skipChildToken to true", from)
+		c.problem("%s: is a batch token, which cannot have the child that the plugin works with. Set vault.skipChildToken to true", from)
 	}
 	return c.uses(from, number(self.Data["num_uses"]), child)
 }
@@ -55,9 +55,9 @@ func (c *checker) life(from string, ttl time.Duration) {
 	switch {
 	case ttl == 0: // without an end
 	case ttl < shortest:
-		c.problem("%s: lives for %s more, too short for any run; get a new one", from, ttl)
+		c.problem("%s: lives for %s more, too short for any run. Get a new one", from, ttl)
 	case ttl < run:
-		c.warning("%s: lives for %s more, less than vault.maxLeaseTtlSeconds (%s): a run that takes longer fails half-way; get a new one", from, ttl, run)
+		c.warning("%s: lives for %s more, less than vault.maxLeaseTtlSeconds (%s). A run that takes longer fails half-way. Get a new one", from, ttl, run)
 	}
 }
 
@@ -71,9 +71,9 @@ func (c *checker) uses(from string, left int, child bool) bool {
 	need := 11 + 3*len(c.cfg.Credentials)
 	switch {
 	case child:
-		c.problem("%s: has limited uses and cannot have the child that the plugin works with; set vault.skipChildToken to true, or get one without the limit", from)
+		c.problem("%s: has limited uses and cannot have the child that the plugin works with. Set vault.skipChildToken to true, or get one without the limit", from)
 	case left < need:
-		c.problem("%s: has %d uses left, and a first up takes about %d; get a new one", from, left, need)
+		c.problem("%s: has %d uses left, and a first up takes about %d. Get a new one", from, left, need)
 	}
 	return false
 }
@@ -87,20 +87,28 @@ func number(v any) int {
 // rights compares what the token may do with what the deployer's policy says, path by path, from the same grants. It also
 // learns which of the further looks are allowed.
 func (c *checker) rights(ctx context.Context) {
-	grants := append(c.cfg.Access().DeployerGrants(), c.stack.Leaving()...)
-	paths := []string{c.cfg.Vault.Mount + "/config"}
+	grants := append(c.access.DeployerGrants(), c.stack.Leaving()...)
+	paths := append(c.parents(), c.access.Mount+"/config")
+	for _, folder := range c.parents() {
+		paths = append(paths, strings.TrimSuffix(folder, "/"))
+	}
+	for _, path := range c.access.Reads {
+		if ask, _ := readsAsk(path, mount{}); ask != "" {
+			paths = append(paths, ask)
+		}
+	}
 	for _, grant := range grants {
 		paths = append(paths, grant.Path)
 	}
 	answer, err := c.vault.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": paths})
 	if status(err) == http.StatusForbidden && c.blind {
-		c.problem("%s: Vault shows it neither itself (auth/token/lookup-self, which the plugin needs) nor its rights: it is dead, or has other rights than "+
+		c.problem("%s: Vault shows it neither itself (auth/token/lookup-self, which the plugin needs) nor its rights. It is dead, or lacks "+
 			"the policy that `make policy STACK=%s` prints", c.stack.TokenFrom, c.cfg.Stack)
 		return
 	}
 	if status(err) == http.StatusForbidden {
-		c.warning("%s: may not ask what it may do (sys/capabilities-self), so its rights were not checked; "+
-			"the policy `default` allows that: create the token without -no-default-policy", c.stack.TokenFrom)
+		c.warning("%s: may not ask what it may do (sys/capabilities-self), so its rights were not checked. "+
+			"The policy `default` allows that: create the token without -no-default-policy", c.stack.TokenFrom)
 		return
 	}
 	if err != nil || answer == nil {
@@ -122,7 +130,7 @@ func (c *checker) rights(ctx context.Context) {
 		}
 	}
 	if lacking > 10 {
-		c.problem("%s: lacks rights at %d paths more; write the policy that `make policy STACK=%s` prints", c.stack.TokenFrom, lacking-10, c.cfg.Stack)
+		c.problem("%s: lacks rights at %d paths more. Write the policy that `make policy STACK=%s` prints", c.stack.TokenFrom, lacking-10, c.cfg.Stack)
 	}
 	if lacking == 0 {
 		c.passed("rights: all that the deployer's policy names, at %d paths", len(grants))
@@ -130,7 +138,7 @@ func (c *checker) rights(ctx context.Context) {
 }
 
 func (c *checker) lack(grant access.Grant, lacks []string) string {
-	text := fmt.Sprintf("%s: may not %s at %s; write the policy that `make policy STACK=%s` prints, and give it to the token",
+	text := fmt.Sprintf("%s: may not %s at %s. Write the policy that `make policy STACK=%s` prints, and give it to the token",
 		c.stack.TokenFrom, strings.Join(lacks, ", "), grant.Path, c.cfg.Stack)
 	if grant.Path == "auth/token/create" {
 		text += ", or set vault.skipChildToken to true"
@@ -143,6 +151,16 @@ func (c *checker) lack(grant access.Grant, lacks []string) string {
 func (c *checker) allowed(path, capability string) bool {
 	may := c.may[path]
 	return slices.Contains(may, capability) || slices.Contains(may, "root")
+}
+
+// seesBelow tells whether the token may do anything that it needs below a path.
+func (c *checker) seesBelow(path string) bool {
+	for _, grant := range c.access.DeployerGrants() {
+		if strings.HasPrefix(grant.Path, path) && c.sees(grant.Path) {
+			return true
+		}
+	}
+	return false
 }
 
 // sees tells whether the token may do anything at such a path, without which Vault does not say what is mounted there.

@@ -51,19 +51,19 @@ func (c *checker) connect(ctx context.Context) bool {
 		return false
 	}
 	if rest := time.Until(c.vault.expires); !c.vault.expires.IsZero() && rest < certificateLife {
-		c.warning("vaultAddress: the server's certificate expires on %s; renew it", c.vault.expires.Format(time.DateOnly))
+		c.warning("vaultAddress: the server's certificate expires on %s. Renew it", c.vault.expires.Format(time.DateOnly))
 	}
 	switch {
 	case health.Version == "" && !health.Initialized:
-		c.problem("vaultAddress: what answers there is not Vault; give scheme, host and port of its API")
+		c.problem("vaultAddress: what answers there is not Vault. Give scheme, host and port of its API")
 	case !health.Initialized:
-		c.problem("Vault is not initialised; `vault operator init`, or address another one")
+		c.problem("Vault is not initialised. Run `vault operator init`, or address another one")
 	case health.Sealed:
-		c.problem("Vault is sealed; unseal it (`vault operator unseal`), or address another node")
+		c.problem("Vault is sealed. Unseal it (`vault operator unseal`), or address another node")
 	case health.ReplicationDRMode == "secondary":
-		c.problem("vaultAddress: is a disaster recovery secondary, which answers nothing else; address the primary")
+		c.problem("vaultAddress: is a disaster recovery secondary, which answers nothing else. Address the primary")
 	case health.Standby && !health.PerformanceStandby:
-		c.warning("vaultAddress: is a standby node's, and works while that one can forward; address the active node or the load balancer")
+		c.warning("vaultAddress: is a standby node's, and works while that one can forward. Address the active node or the load balancer")
 		return true
 	default:
 		c.passed("Vault %s: reached, certificate accepted, unsealed", health.Version)
@@ -84,12 +84,12 @@ func (c *checker) newClient() (*client, bool) {
 		}
 		pem, err := os.ReadFile(file)
 		if err != nil {
-			c.problem("vault.caCertFile: %s cannot be read on this machine; put the CA's PEM file there, or name where it is", c.cfg.Vault.CACertFile)
+			c.problem("vault.caCertFile: %s cannot be read on this machine. Put the CA's PEM file there, or name where it is", c.cfg.Vault.CACertFile)
 			return nil, false
 		}
 		settings.RootCAs = x509.NewCertPool()
 		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			c.problem("vault.caCertFile: %s has no PEM certificate in it; name the file of the CA that signed Vault's", c.cfg.Vault.CACertFile)
+			c.problem("vault.caCertFile: %s has no PEM certificate in it. Name the file of the CA that signed Vault's", c.cfg.Vault.CACertFile)
 			return nil, false
 		}
 	}
@@ -100,7 +100,7 @@ func (c *checker) newClient() (*client, bool) {
 		MaxRetries: 0,
 	})
 	if err != nil {
-		c.problem("vaultAddress: no client can be made; check the VAULT_* variables of this shell")
+		c.problem("vaultAddress: no client can be made. Check the VAULT_* variables of this shell")
 		return nil, false
 	}
 	vault.Client = created
@@ -123,25 +123,25 @@ func (c *checker) unreachable(err error) string {
 	)
 	switch {
 	case errors.As(err, &dns):
-		return "no name server of this machine knows its host; check the spelling, or the VPN"
+		return "no name server of this machine knows its host. Check the spelling and the VPN"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there (connection refused); check the port, and whether Vault runs"
+		return "nothing listens there (connection refused). Check the port, and whether Vault runs"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the server's certificate has expired or is not valid yet; renew it, and check this machine's clock"
+		return "the server's certificate has expired or is not valid yet. Renew it, and check this machine's clock"
 	case errors.As(err, &hostname):
-		return "the server's certificate is for another name; use a name that stands in it"
+		return "the server's certificate is for another name. Use a name that is in it"
 	case errors.As(err, &authority), errors.As(err, &invalid):
-		return "the server's certificate is not signed by a CA that is trusted here; set vault.caCertFile to the PEM file of the one that did"
+		return "the server's certificate is not signed by a CA that this machine trusts. Set vault.caCertFile to the PEM file of the CA that signed it"
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return "the server speaks plain http; enable TLS in Vault's listener, or use the port that has it"
+		return "the server speaks plain http. Enable TLS in Vault's listener, or use the port that has it"
 	case errors.As(err, &answer) && strings.Contains(strings.Join(answer.Errors, " "), "HTTP request to an HTTPS server"):
-		return "the server speaks TLS; write https://"
+		return "the server speaks TLS. Write https://"
 	case errors.As(err, &answer):
-		return fmt.Sprintf("what answers there is not Vault (status %d); give scheme, host and port of its API", answer.StatusCode)
+		return fmt.Sprintf("what answers there is not Vault (status %d). Give scheme, host and port of its API", answer.StatusCode)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Sprintf("no answer within %s; check the network, the firewall and the VPN", Patience)
+		return fmt.Sprintf("no answer within %s. Check the network, the firewall and the VPN", Patience)
 	case isJSONError(err):
-		return "what answers there is not Vault; give scheme, host and port of its API"
+		return "what answers there is not Vault. Give scheme, host and port of its API"
 	}
 	return reason(err)
 }

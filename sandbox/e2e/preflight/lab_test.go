@@ -29,6 +29,7 @@ import (
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/access"
 	"mlvault/internal/config"
 	"mlvault/preflight/check"
 	"mlvault/sandbox/internal/issuer"
@@ -173,10 +174,10 @@ func (a *attempt) mounts(path, version string) {
 	a.t.Cleanup(func() { require.NoError(a.t, a.root.Sys().UnmountWithContext(ctx, path)) })
 }
 
-func (a *attempt) enables(path, kind string) {
+func (a *attempt) enables(path, kind string, description ...string) {
 	a.t.Helper()
 	ctx := context.WithoutCancel(a.t.Context())
-	require.NoError(a.t, a.root.Sys().EnableAuthWithOptionsWithContext(ctx, path, &api.EnableAuthOptions{Type: kind}))
+	require.NoError(a.t, a.root.Sys().EnableAuthWithOptionsWithContext(ctx, path, &api.EnableAuthOptions{Type: kind, Description: strings.Join(description, "")}))
 	a.t.Cleanup(func() { require.NoError(a.t, a.root.Sys().DisableAuthWithContext(ctx, path)) })
 }
 
@@ -270,17 +271,48 @@ func (a *attempt) healthIs(state map[string]any) {
 	}))
 }
 
-// azureCLI puts a script called az on PATH, which is all of it.
-func azureCLI(t *testing.T, script string) {
-	t.Helper()
-	folder := t.TempDir()
-	if script != "" {
-		require.NoError(t, os.WriteFile(filepath.Join(folder, "az"), []byte("#!/bin/sh\n"+script), 0o700))
+// name is the stack's policy and role.
+var (
+	name = access.Name("mlvault", "dev")
+	own  = map[string]string{"project": "mlvault", "stack": "dev"}
+)
+
+// secret writes one with labels for one row.
+func (a *attempt) secret(path string, labels map[string]string) {
+	a.t.Helper()
+	a.write("secret/data/"+path, map[string]any{"data": map[string]string{"k": payloadCanary}})
+	a.write("secret/metadata/"+path, map[string]any{"custom_metadata": labels})
+	a.removes("secret/metadata/" + path)
+}
+
+// lists gives the row's token a right that no up needs.
+func (a *attempt) lists() {
+	a.token = a.deployer(a.config().Access().DeployerPolicy() + `path "secret/metadata/*" { capabilities = ["list"] }`)
+}
+
+// reads adds a path to vault.reads, and lets the token look at another one.
+func (a *attempt) reads(path, look string) {
+	a.settings["vault"]["reads"] = map[string]string{"theirs": path}
+	policy := a.config().Access().DeployerPolicy()
+	if look != "" {
+		policy += `path "` + look + `" { capabilities = ["read"] }`
 	}
-	t.Setenv("PATH", folder+string(os.PathListSeparator)+"/bin")
-	for _, name := range []string{"ARM_CLIENT_ID", "ARM_TENANT_ID", "ARM_CLIENT_SECRET"} {
-		t.Setenv(name, "")
-	}
+	a.token = a.deployer(policy)
+}
+
+// marks enables the stack's auth backend as the program does, and goes no further.
+func (a *attempt) marks() {
+	a.t.Helper()
+	a.enables("jwt-"+name, "jwt", a.config().Access().Description())
+}
+
+// admits gives a backend a configuration and this stack's role.
+func (a *attempt) admits(path string) {
+	a.t.Helper()
+	ca, err := os.ReadFile(a.vault.CAFile())
+	require.NoError(a.t, err)
+	a.write("auth/"+path+"/config", map[string]any{"oidc_discovery_url": a.issuer.URL(issuer.V1), "oidc_discovery_ca_pem": string(ca), "bound_issuer": a.issuer.URL(issuer.V1)})
+	a.write("auth/"+path+"/role/"+name, map[string]any{"role_type": "jwt", "user_claim": "oid", "bound_audiences": []string{"api://x"}})
 }
 
 func without(all []string, one string) []string {

@@ -31,7 +31,7 @@ var rows = []row{
 
 	// The configuration and the shell.
 	{"a large configuration", "", "has 98304 bytes", func(a *attempt) { a.stack.Size = 96 << 10 }},
-	{"a configuration that is too large", "has 131072 bytes; on Linux the program does not start", "", func(a *attempt) { a.stack.Size = 128 << 10 }},
+	{"a configuration that is too large", "has 131072 bytes. On Linux the program does not start", "", func(a *attempt) { a.stack.Size = 128 << 10 }},
 	{"a variable that reaches the plugin", "", "VAULT_NAMESPACE is set in this shell", func(a *attempt) { a.stack.Environment = []string{"VAULT_NAMESPACE"} }},
 
 	// The address and TLS.
@@ -48,8 +48,8 @@ var rows = []row{
 		a.t.Cleanup(func() { close(done); check.Patience = 10 * time.Second })
 	}},
 	{"https to a server of plain http", "vaultAddress: the server speaks plain http", "", func(a *attempt) { a.serves("127.0.0.1", nil, http.NotFoundHandler()) }},
-	{"http to a server of TLS", "vaultAddress: the server speaks TLS; write https://", "", func(a *attempt) { a.address = "http" + a.address[len("https"):] }},
-	{"a CA that this machine does not know", "vaultAddress: the server's certificate is not signed by a CA that is trusted here", "",
+	{"http to a server of TLS", "vaultAddress: the server speaks TLS. Write https://", "", func(a *attempt) { a.address = "http" + a.address[len("https"):] }},
+	{"a CA that this machine does not know", "vaultAddress: the server's certificate is not signed by a CA that this machine trusts", "",
 		func(a *attempt) { delete(a.settings["vault"], "caCertFile") }},
 	{"the CA of another server", "vaultAddress: the server's certificate is not signed by a CA", "",
 		func(a *attempt) { a.settings["vault"]["caCertFile"] = newAuthority(a.t).file }},
@@ -77,11 +77,11 @@ var rows = []row{
 		a.serves("127.0.0.1", &certificate, a.forwards())
 		a.settings["vault"]["caCertFile"] = ca.file
 	}},
-	{"a server that is not Vault", "what answers there is not Vault (status 404)", "", func(a *attempt) {
+	{"a server that is not Vault", "what answers there is not Vault (status 404). Give", "", func(a *attempt) {
 		a.serves("127.0.0.1", nil, http.NotFoundHandler())
 		a.address = "http" + a.address[len("https"):]
 	}},
-	{"a page that is not Vault's", "what answers there is not Vault; give", "", func(a *attempt) {
+	{"a page that is not Vault's", "what answers there is not Vault. Give", "", func(a *attempt) {
 		a.serves("127.0.0.1", nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }))
 		a.address = "http" + a.address[len("https"):]
 	}},
@@ -106,7 +106,7 @@ var rows = []row{
 	// The token.
 	{"no token", "vaultToken: there is none, and no VAULT_TOKEN either", "", func(a *attempt) { a.token = noToken }},
 	{"a token of nobody", "vaultToken: Vault does not accept it", "", func(a *attempt) { a.token = "hvs.canary-of-a-token" }},
-	{"a token that has expired", "vaultToken: Vault does not accept it: it has expired", "", func(a *attempt) {
+	{"a token that has expired", "vaultToken: Vault does not accept it. It has expired", "", func(a *attempt) {
 		a.token = a.deployer("", func(r *api.TokenCreateRequest) { r.TTL, r.ExplicitMaxTTL = "1s", "1s" })
 		time.Sleep(1500 * time.Millisecond)
 	}},
@@ -160,7 +160,7 @@ var rows = []row{
 		a.mounts("old", "1")
 		a.settings["vault"]["mount"] = "old"
 	}},
-	{"a mount to make that is there", "vault.createMount: there is a mount at secret", "", func(a *attempt) { a.settings["vault"]["createMount"] = true }},
+	{"a mount to make that is there", "vault.createMount: a mount at secret exists, and this stack's state does not have it", "", func(a *attempt) { a.settings["vault"]["createMount"] = true }},
 	{"a mount that the stack has made", "", "", func(a *attempt) {
 		a.settings["vault"]["createMount"] = true
 		a.stack.Resources = []check.Resource{{Type: check.TypeMount, ID: "secret"}}
@@ -178,17 +178,25 @@ var rows = []row{
 		a.write("secret/metadata/mlvault/dev/ml_api_key", map[string]any{"cas_required": true, "custom_metadata": map[string]string{"project": "mlvault", "stack": "dev"}})
 		a.removes("secret/metadata/mlvault/dev/ml_api_key")
 	}},
-	{"somebody's secret without a label", "credentials.ml_api_key: somebody else's secret is at secret/data/mlvault/dev/ml_api_key", "", func(a *attempt) {
-		a.write("secret/data/mlvault/dev/ml_api_key", map[string]any{"data": map[string]string{"k": payloadCanary}})
-		a.removes("secret/metadata/mlvault/dev/ml_api_key")
+	{"somebody's secret without a label", "credentials.ml_api_key: a secret at secret/data/mlvault/dev/ml_api_key exists, and this stack's state does not have it", "", func(a *attempt) {
+		a.secret("mlvault/dev/ml_api_key", nil)
 	}},
-	{"another stack's secret", "credentials.team/feature_store: somebody else's secret", "", func(a *attempt) {
-		a.write("secret/metadata/mlvault/dev/team/feature_store", map[string]any{"custom_metadata": map[string]string{"project": "mlvault", "stack": "prod"}})
-		a.removes("secret/metadata/mlvault/dev/team/feature_store")
+	{"another stack's secret", "credentials.team/feature_store: a secret at secret/data/mlvault/dev/team/feature_store (labelled mlvault/prod) exists", "", func(a *attempt) {
+		a.secret("mlvault/dev/team/feature_store", map[string]string{"project": "mlvault", "stack": "prod"})
 	}},
-	{"a secret with this stack's label", "", "", func(a *attempt) {
-		a.write("secret/metadata/mlvault/dev/ml_api_key", map[string]any{"custom_metadata": map[string]string{"project": "mlvault", "stack": "dev"}})
-		a.removes("secret/metadata/mlvault/dev/ml_api_key")
+	{"a secret with this stack's label that its state does not have", "(labelled mlvault/dev) exists, and this stack's state does not have it, so it is somebody else's. Look at it: " +
+		"`vault kv metadata get -mount=secret mlvault/dev/ml_api_key`", "", func(a *attempt) {
+		a.secret("mlvault/dev/ml_api_key", own)
+	}},
+	{"what this stack's own destroy has left", "", "", func(a *attempt) {
+		a.secret("mlvault/dev/ml_api_key", own)
+		_, err := a.root.Logical().DeleteWithContext(a.t.Context(), "secret/data/mlvault/dev/ml_api_key")
+		require.NoError(a.t, err)
+	}},
+	{"a deleted secret of others", "credentials.ml_api_key: a secret at", "", func(a *attempt) {
+		a.secret("mlvault/dev/ml_api_key", nil)
+		_, err := a.root.Logical().DeleteWithContext(a.t.Context(), "secret/data/mlvault/dev/ml_api_key")
+		require.NoError(a.t, err)
 	}},
 	{"a secret in this stack's state", "", "", func(a *attempt) {
 		a.write("secret/data/mlvault/dev/ml_api_key", map[string]any{"data": map[string]string{"k": payloadCanary}})
@@ -196,32 +204,72 @@ var rows = []row{
 		a.stack.Resources = []check.Resource{{Type: check.TypeSecret, ID: "secret/data/mlvault/dev/ml_api_key"}}
 	}},
 
-	// The auth backend and the issuer.
-	{"an auth path that is taken", "workload.authPath: auth/jwt-mlvault-dev-ae5143b9 is taken", "", func(a *attempt) { a.enables("jwt-mlvault-dev-ae5143b9", "jwt") }},
-	{"an auth backend that the stack has made", "", "", func(a *attempt) {
-		a.enables("jwt-mlvault-dev-ae5143b9", "jwt")
-		a.stack.Resources = []check.Resource{{Type: check.TypeBackend, ID: "jwt-mlvault-dev-ae5143b9"}}
+	{"a prefix inside another stack's", "", "vault.prefix: mlvault/dev overlaps with somebody else's prefix: this stack does not have secret/data/mlvault/theirs.", func(a *attempt) {
+		a.secret("mlvault/theirs", nil)
+		a.lists()
 	}},
-	{"an auth backend of others that is not there", "workload.authPath: there is no auth backend at auth/jwt-mlvault-dev-ae5143b9", "",
+	{"a prefix with another stack's inside", "", "this stack does not have secret/data/mlvault/dev/sub.", func(a *attempt) {
+		a.secret("mlvault/dev/sub/x", nil)
+		a.lists()
+	}},
+	{"a prefix beside another stack's", "", "", func(a *attempt) {
+		a.secret("mlvault/prod/x", nil)
+		a.lists()
+	}},
+
+	// The policy and the role.
+	{"a policy that the state does not have", "policy " + name + ": a policy of this name exists, and this stack's state does not have it", "", func(a *attempt) {
+		a.write("sys/policies/acl/"+name, map[string]any{"policy": `path "secret/data/x" { capabilities = ["read"] }`})
+		a.removes("sys/policies/acl/" + name)
+	}},
+	{"this stack's own policy", "", "", func(a *attempt) {
+		a.write("sys/policies/acl/"+name, map[string]any{"policy": `path "secret/data/x" { capabilities = ["read"] }`})
+		a.removes("sys/policies/acl/" + name)
+		a.stack.Resources = []check.Resource{{Type: check.TypePolicy, ID: name}}
+	}},
+	{"a role in a shared backend that the state does not have", "role auth/shared/role/" + name + ": a role of this name exists", "", func(a *attempt) {
+		a.enables("shared", "jwt")
+		a.settings["workload"]["createAuthBackend"], a.settings["workload"]["authPath"] = false, "shared"
+		a.admits("shared")
+	}},
+
+	// The auth backend and the issuer.
+	{"somebody's auth backend at this stack's path", "workload.authPath: an auth backend at auth/jwt-" + name + " exists, and this stack's state does not have it", "",
+		func(a *attempt) { a.enables("jwt-"+name, "jwt") }},
+	{"a backend of this stack's name that lets somebody in", "Do not disable it: whoever logs in by it would lose their access", "", func(a *attempt) {
+		a.marks()
+		a.admits("jwt-" + name)
+	}},
+	{"a backend that a failed discovery left half-made", "workload.authPath: a failed `pulumi up` of this stack left auth/jwt-" + name + " half-made. It has no role, so that nobody can log in by it. " +
+		"Remove it: `vault auth disable jwt-" + name + "`.", "", func(a *attempt) { a.marks() }},
+	{"an auth path of one's own choice that is taken", "or use this stack's own path: `pulumi config rm --path workload.authPath`", "", func(a *attempt) {
+		a.enables("theirs", "jwt")
+		a.settings["workload"]["authPath"] = "theirs"
+	}},
+	{"an auth backend that the stack has made", "", "", func(a *attempt) {
+		a.enables("jwt-"+name, "jwt")
+		a.stack.Resources = []check.Resource{{Type: check.TypeBackend, ID: "jwt-" + name}}
+	}},
+	{"an auth backend of others that is not there", "workload.authPath: there is no auth backend at auth/jwt-" + name, "",
 		func(a *attempt) { a.settings["workload"]["createAuthBackend"] = false }},
 	{"an auth backend of others", "", "", func(a *attempt) {
-		a.enables("jwt-mlvault-dev-ae5143b9", "jwt")
+		a.enables("jwt-"+name, "jwt")
 		a.settings["workload"]["createAuthBackend"] = false
 	}},
-	{"an auth backend of another type", "auth/jwt-mlvault-dev-ae5143b9 is of type approle", "", func(a *attempt) {
-		a.enables("jwt-mlvault-dev-ae5143b9", "approle")
+	{"an auth backend of another type", "auth/jwt-" + name + " is of type approle", "", func(a *attempt) {
+		a.enables("jwt-"+name, "approle")
 		a.settings["workload"]["createAuthBackend"] = false
 	}},
-	{"an issuer that cannot be fetched", "", "workload.issuer: its document cannot be fetched from this machine: nothing listens there", func(a *attempt) {
+	{"an issuer that cannot be fetched", "", "workload.issuer: its discovery document cannot be fetched from this machine: nothing listens there", func(a *attempt) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(a.t, err)
 		require.NoError(a.t, listener.Close())
 		a.settings["workload"]["issuer"] = "https://" + listener.Addr().String() + "/" + tenant + "/"
 	}},
-	{"an issuer of a tenant that is not there", "workload.issuer: its document is answered with status 404", "", func(a *attempt) {
+	{"an issuer of a tenant that is not there", "workload.issuer: its discovery document is answered with status 404", "", func(a *attempt) {
 		a.settings["workload"]["issuer"] = a.issuer.URL(issuer.V1)[:len(a.issuer.URL(issuer.V1))-len(tenant)-1] + "44444444-4444-4444-4444-444444444444/"
 	}},
-	{"an issuer whose document is another's", `workload.issuer: the document there is of the issuer "https://sts.windows.net/x/"`, "", func(a *attempt) {
+	{"an issuer whose document is another's", `workload.issuer: the discovery document there names the issuer "https://sts.windows.net/x/"`, "", func(a *attempt) {
 		address := a.address
 		ca := newAuthority(a.t)
 		certificate := ca.certificate(time.Now().Add(90 * 24 * time.Hour))
@@ -234,31 +282,21 @@ var rows = []row{
 		a.address = address
 	}},
 
-	// Azure, by a script that answers as the Azure CLI.
-	{"no login to Azure", "Azure: there is no login", "", func(a *attempt) { azureCLI(a.t, "") }},
-	{"an Azure CLI without a login", "Azure: the Azure CLI has no login", "", func(a *attempt) { azureCLI(a.t, `[ "$1" = version ] && echo 2 && exit 0; exit 1`) }},
-	{"a provider that is not registered", "Azure: the resource provider Microsoft.Storage is not registered", "", func(a *attempt) {
-		azureCLI(a.t, azureScript("Microsoft.Insights microsoft.keyvault Microsoft.MachineLearningServices Microsoft.ManagedIdentity Microsoft.OperationalInsights"))
+	// What the jobs read and the stack does not write.
+	{"a path that is there, as far as the token may see", "", "", func(a *attempt) {
+		a.secret("team/warehouse", nil)
+		a.reads("secret/data/team/warehouse", "secret/metadata/team/warehouse")
 	}},
-	{"a registry to make, whose provider is not registered", "Azure: the resource provider Microsoft.ContainerRegistry is not registered", "", func(a *attempt) {
-		a.settings["azure"] = map[string]any{"createContainerRegistry": true}
-		azureCLI(a.t, azureScript("microsoft.insights Microsoft.KeyVault Microsoft.MachineLearningServices Microsoft.ManagedIdentity Microsoft.OperationalInsights Microsoft.Storage"))
+	{"a path at which nothing is", "vault.reads.theirs: there is nothing at secret/data/team/warehouse", "", func(a *attempt) {
+		a.reads("secret/data/team/warehouse", "secret/metadata/team/warehouse")
 	}},
-	{"a storage account of others, whose provider is not registered here", "", "", func(a *attempt) {
-		a.settings["azure"] = map[string]any{"storageAccountId": "/subscriptions/5a9db0c5-0000-4000-8000-000000000009/resourceGroups/data/providers/Microsoft.Storage/storageAccounts/mlstore"}
-		azureCLI(a.t, azureScript("microsoft.insights Microsoft.KeyVault Microsoft.MachineLearningServices Microsoft.ManagedIdentity Microsoft.OperationalInsights"))
+	{"a path whose secret is deleted", "vault.reads.theirs: there is nothing at secret/data/team/warehouse", "", func(a *attempt) {
+		a.secret("team/warehouse", nil)
+		_, err := a.root.Logical().DeleteWithContext(a.t.Context(), "secret/data/team/warehouse")
+		require.NoError(a.t, err)
+		a.reads("secret/data/team/warehouse", "secret/metadata/team/warehouse")
 	}},
-	{"an Azure CLI with all it takes", "", "", func(a *attempt) {
-		azureCLI(a.t, azureScript("microsoft.insights Microsoft.KeyVault Microsoft.MachineLearningServices Microsoft.ManagedIdentity Microsoft.OperationalInsights Microsoft.Storage"))
-	}},
-	{"a login in the stack's settings", "", "", func(a *attempt) {
-		azureCLI(a.t, "")
-		a.stack.AzureLogin = true
-	}},
-}
-
-func azureScript(registered string) string {
-	return `case "$1" in version) echo 2 ;; account) echo 55555555-5555-5555-5555-555555555555 ;; provider) echo ` + registered + ` ;; esac`
+	{"a path that the token may not look at", "", "", func(a *attempt) { a.reads("secret/data/team/warehouse", "") }},
 }
 
 // ours is a token with this attempt's own policy.
@@ -320,7 +358,7 @@ func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 				a.token = a.deployer(access.PolicyText("less", reduced)+`path "sys/capabilities-self" { capabilities = ["update"] }`,
 					func(r *api.TokenCreateRequest) { r.NoDefaultPolicy = true })
 				report := a.check()
-				requireOnly(t, report, fmt.Sprintf("vaultToken: may not %s at %s; write the policy", capability, grant.Path), "")
+				requireOnly(t, report, fmt.Sprintf("vaultToken: may not %s at %s. Write the policy", capability, grant.Path), "")
 				rights++
 			}
 		}
@@ -341,5 +379,5 @@ func TestATokenOfNoRightsGetsAShortReport(t *testing.T) {
 	a.token = a.deployer("")
 	report := a.check()
 	require.Len(t, report.Problems, 11)
-	require.Contains(t, report.Problems[10], "lacks rights at 97 paths more; write the policy that `make policy STACK=dev` prints")
+	require.Contains(t, report.Problems[10], "lacks rights at 97 paths more. Write the policy that `make policy STACK=dev` prints")
 }

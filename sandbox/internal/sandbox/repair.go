@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
+	"mlvault/preflight/check"
 	"mlvault/preflight/repair"
 	"mlvault/sandbox/internal/arm"
 )
@@ -127,28 +127,17 @@ func (s *Stack) removeHalfMadeBackend(ctx context.Context) error {
 		return err
 	}
 	for _, r := range deployment.Resources {
-		if r.Type == "vault:jwt/authBackend:AuthBackend" {
+		if r.Type == check.TypeBackend {
 			return nil
 		}
 	}
-	vault, path := s.sandbox.Vault.Root(), s.Config.Workload.AuthPath
-	mounts, err := vault.Sys().ListAuthWithContext(ctx)
+	vault, store := s.sandbox.Vault.Root(), s.Config.Access()
+	half, err := check.HalfMade(ctx, vault, store)
+	if err == nil && half {
+		err = vault.Sys().DisableAuthWithContext(ctx, store.AuthPath)
+	}
 	if err != nil {
-		return fmt.Errorf("auth backend %s: %w", path, err)
-	}
-	mount, enabled := mounts[path+"/"]
-	if !enabled || !strings.HasSuffix(mount.Description, "by mlvault") {
-		return nil
-	}
-	roles, err := vault.Logical().ListWithContext(ctx, "auth/"+path+"/role")
-	if err != nil {
-		return fmt.Errorf("auth backend %s: %w", path, err)
-	}
-	if roles != nil {
-		return nil
-	}
-	if err := vault.Sys().DisableAuthWithContext(ctx, path); err != nil {
-		return fmt.Errorf("auth backend %s: %w", path, err)
+		return fmt.Errorf("auth backend %s: %w", store.AuthPath, err)
 	}
 	return nil
 }
