@@ -114,7 +114,7 @@ func TestServerLife(t *testing.T) {
 		sys := server.Root().Sys()
 		require.NoError(t, sys.EnableAuthWithOptionsWithContext(ctx, "jwt", &api.EnableAuthOptions{Type: "jwt"}))
 		require.NoError(t, sys.EnableAuthWithOptionsWithContext(ctx, "approle", &api.EnableAuthOptions{Type: "approle"}))
-		require.Error(t, sys.EnableAuthWithOptionsWithContext(ctx, "ldap", &api.EnableAuthOptions{Type: "ldap"}))
+		require.Error(t, sys.EnableAuthWithOptionsWithContext(ctx, "nosuch", &api.EnableAuthOptions{Type: "nosuch"}))
 	})
 
 	t.Run("a fault can be injected and is counted", func(t *testing.T) {
