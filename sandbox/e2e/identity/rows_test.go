@@ -116,11 +116,11 @@ func (d *door) logins(neighbour *door) []row {
 		{"our audience in upper case", wrongAudience, claim("aud", strings.ToUpper(d.audience))},
 		{"a list of other audiences", wrongAudience, claim("aud", []string{elsewhere, "https://vault.azure.net"})},
 		{"an empty list of audiences", wrongAudience, claim("aud", []string{})},
-		{"no audience", wrongAudience, with(issuer.WithoutAudience())},
+		{"no audience", wrongAudience, with(issuer.Without("aud"))},
 
-		{"another tenant's issuer with the same key", wrongIssuer, with(issuer.FromIssuer("https://sts.windows.net/" + otherTenant + "/"))},
-		{"our issuer with the other ending", wrongIssuer, with(issuer.FromIssuer(otherEnding(d.Issuer.URL(d.version))))},
-		{"our tenant's issuer of the other version", wrongIssuer, with(issuer.FromIssuer(d.Issuer.URL(otherVersion)))},
+		{"another tenant's issuer with the same key", wrongIssuer, with(issuer.With("iss", "https://sts.windows.net/" + otherTenant + "/"))},
+		{"our issuer with the other ending", wrongIssuer, with(issuer.With("iss", otherEnding(d.Issuer.URL(d.version))))},
+		{"our tenant's issuer of the other version", wrongIssuer, with(issuer.With("iss", d.Issuer.URL(otherVersion)))},
 		{"no issuer", wrongIssuer, with(issuer.Without("iss"))},
 
 		{"another key under the key's id", badSignature, with(issuer.SignedWithOtherKey())},

@@ -50,9 +50,6 @@ type ManagedIdentityEndpoint struct {
 func (i *Issuer) ManagedIdentityEndpoint(ctx context.Context, identities ...Identity) (*ManagedIdentityEndpoint, error) {
 	endpoint := &ManagedIdentityEndpoint{issuer: i, secret: rand.Text(), identities: map[string]Identity{}}
 	for _, identity := range identities {
-		if err := identity.validate(); err != nil {
-			return nil, fmt.Errorf("managed identity endpoint: %w", err)
-		}
 		endpoint.identities[identity.ClientID] = identity
 	}
 	if len(endpoint.identities) != len(identities) || len(identities) == 0 {
@@ -70,14 +67,6 @@ func (i *Issuer) ManagedIdentityEndpoint(ctx context.Context, identities ...Iden
 		return nil, err
 	}
 	return endpoint, nil
-}
-
-func (identity Identity) validate() error {
-	if !guid.MatchString(identity.ClientID) || !guid.MatchString(identity.PrincipalID) {
-		return fmt.Errorf("identity with client id %q and principal id %q: both must be GUIDs in lower case",
-			identity.ClientID, identity.PrincipalID)
-	}
-	return nil
 }
 
 // Environment returns the variables that Azure ML sets in a job whose default identity has that client id. MSI_SECRET
@@ -121,12 +110,11 @@ func (e *ManagedIdentityEndpoint) grant(w http.ResponseWriter, identity Identity
 		Audience:    resource,
 		ClientID:    identity.ClientID,
 		PrincipalID: identity.PrincipalID,
-		Lifetime:    defaultLifetime,
 	}
 	if strings.TrimSuffix(resource, "/") == azureResourceManager {
 		claims.ResourceID = identity.ResourceID
 	}
-	expires := time.Now().Add(claims.Lifetime)
+	expires := time.Now().Add(lifetime)
 	token, err := e.issuer.Token(claims)
 	if err != nil {
 		answer(w, http.StatusInternalServerError, map[string]any{"statusCode": 500, "message": err.Error()})

@@ -161,22 +161,6 @@ func TestNoTwoEndpointsShareASecret(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, status)
 }
 
-func TestIdentitiesThatCannotExistAreRefused(t *testing.T) {
-	i, _ := start(t)
-	for name, identities := range map[string][]issuer.Identity{
-		"none":             {},
-		"no client id":     {{PrincipalID: principalID}},
-		"no principal id":  {{ClientID: clientID}},
-		"the same twice":   {jobIdentity(), jobIdentity()},
-		"in upper case id": {{ClientID: strings.ToUpper(clientID), PrincipalID: principalID}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := i.ManagedIdentityEndpoint(t.Context(), identities...)
-			require.ErrorContains(t, err, "managed identity endpoint")
-		})
-	}
-}
-
 func TestThereIsNoEnvironmentForAnIdentityThatIsNotAttached(t *testing.T) {
 	i, _ := start(t)
 	endpoint, err := i.ManagedIdentityEndpoint(t.Context(), jobIdentity())

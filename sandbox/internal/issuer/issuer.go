@@ -24,7 +24,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"sync"
 	"time"
 
@@ -60,7 +59,6 @@ type Issuer struct {
 	base     string // https://host:port/<tenant>
 	key      *rsa.PrivateKey
 	keyID    string
-	otherKey func() (*rsa.PrivateKey, error)
 
 	mu      sync.Mutex
 	closed  bool
@@ -68,16 +66,14 @@ type Issuer struct {
 	serving sync.WaitGroup
 }
 
-var guid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
-// Start begins to serve, until ctx is done or Close is called. It refuses, before anything is opened, a tenant that is
-// no GUID in lower case, TLS without a certificate, a missing Dir and an address that other machines could reach.
+// Start begins to serve, until ctx is done or Close is called. It refuses an address that other machines could reach:
+// whoever reaches the identity endpoint gets tokens.
 func Start(ctx context.Context, options Options) (*Issuer, error) {
 	if options.Address == "" {
 		options.Address = "127.0.0.1:0"
 	}
-	if err := options.validate(); err != nil {
-		return nil, err
+	if address, err := netip.ParseAddrPort(options.Address); err != nil || !address.Addr().IsLoopback() {
+		return nil, fmt.Errorf("token issuer: address %q is not a loopback IP address with a port", options.Address)
 	}
 	key, err := loadOrCreateKey(options.Dir)
 	if err != nil {
@@ -88,7 +84,7 @@ func Start(ctx context.Context, options Options) (*Issuer, error) {
 		return nil, err
 	}
 
-	issuer := &Issuer{tenantID: options.TenantID, key: key, keyID: id, otherKey: sync.OnceValues(newKey)}
+	issuer := &Issuer{tenantID: options.TenantID, key: key, keyID: id}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", options.Address)
 	if err != nil {
 		return nil, fmt.Errorf("token issuer: %w", err)
@@ -99,26 +95,6 @@ func Start(ctx context.Context, options Options) (*Issuer, error) {
 	}
 	context.AfterFunc(ctx, func() { _ = issuer.Close() })
 	return issuer, nil
-}
-
-func (o Options) validate() error {
-	var problems []error
-	if !guid.MatchString(o.TenantID) {
-		problems = append(problems, fmt.Errorf("tenant id %q is not a GUID in lower case", o.TenantID))
-	}
-	if o.TLS == nil || (len(o.TLS.Certificates) == 0 && o.TLS.GetCertificate == nil) {
-		problems = append(problems, errors.New("no TLS certificate: Vault fetches keys over https only"))
-	}
-	if o.Dir == "" {
-		problems = append(problems, errors.New("no directory for the signing key"))
-	}
-	if address, err := netip.ParseAddrPort(o.Address); err != nil || !address.Addr().IsLoopback() {
-		problems = append(problems, fmt.Errorf("address %q is not a loopback IP address with a port", o.Address))
-	}
-	if err := errors.Join(problems...); err != nil {
-		return fmt.Errorf("token issuer: %w", err)
-	}
-	return nil
 }
 
 // URL returns the issuer of tokens of that version: the claim iss, and what Vault takes both as oidc_discovery_url and
