@@ -273,8 +273,8 @@ class TimeLimitTest(TestCase):
             filler.connect_ex(dead.getsockname())
         real = socket.getaddrinfo
 
-        def both(host: Any, port: int, **named: Any) -> Any:
-            found = real("127.0.0.1", port, **named)
+        def both(host: Any, port: int, *arguments: Any) -> Any:
+            found = real("127.0.0.1", port, *arguments)
             return [(*found[0][:4], dead.getsockname()), *found] if host == "localhost" else found
 
         os.environ.update(VAULT_ADDR=f"https://localhost:{self.vault.port}", VAULT_TIMEOUT="1")
@@ -325,7 +325,7 @@ class RetryTest(TestCase):
             with socket.socket() as free, mock.patch.dict(os.environ):
                 free.bind(("127.0.0.1", 0))
                 os.environ[name] = f"http://127.0.0.1:{free.getsockname()[1]}"
-                self.refused(vc.UnreachableError, words, "connection was refused", "network")
+                self.refused(vc.UnreachableError, words, "connection was refused")
             self.assertEqual(len(self.clock.waits), vc.ATTEMPTS - 1)
 
     def test_a_name_that_does_not_resolve_is_explained(self) -> None:

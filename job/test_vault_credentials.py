@@ -554,7 +554,7 @@ class LivingTest(TestCase):
         self.assertEqual(len(self.vault.asked(LOGIN)), 2)
         self.vault.scripted[PATH] = [Answer(403)] * 99
         for _ in range(5):
-            self.refused(vc.ReadError, "does not grant read", read=lambda: vault["ml_api_key"])
+            self.refused(vc.ReadError, "grants no read", read=lambda: vault["ml_api_key"])
         self.assertEqual(len(self.vault.asked(LOGIN)), 2)
         self.clock.added += vc.PAUSE + 1
         self.refused(vc.ReadError, read=lambda: vault["ml_api_key"])
@@ -570,7 +570,7 @@ class LivingTest(TestCase):
     def test_a_connection_that_the_server_closed_is_replaced_at_once(self) -> None:
         vault = self.client(ttl=0)
         vault["ml_api_key"]
-        vault._vault.server._kept.wire.socket.shutdown(2)  # type: ignore[union-attr]
+        vault._server._kept.wire.socket.shutdown(2)  # type: ignore[union-attr]
         vault["ml_api_key"]
         self.assertEqual((self.vault.connections, self.clock.waits), (2, []))
 
@@ -739,7 +739,7 @@ class SettingsTest(TestCase):
             ("VAULT_CREDENTIALS", '{"a": ' + "[" * 100000, form),
             ("VAULT_CREDENTIALS", f'{{"": "{PATH}"}}', "is empty or cannot be printed"),
             ("VAULT_CREDENTIALS", f'{{"a\\n": "{PATH}"}}', "is empty or cannot be printed"),
-            ("VAULT_CREDENTIALS", f'{{"a": "{PATH}", "a": "{OTHER_PATH}"}}', "two entries called 'a'"),
+            ("VAULT_CREDENTIALS", f'{{"a": "{PATH}", "a": "{OTHER_PATH}"}}', "has an entry 'a' twice"),
             ("VAULT_CREDENTIALS", '{"a": 1}', clean),
             ("VAULT_CREDENTIALS", '{"a": {"b": "c/d"}}', clean),
             ("VAULT_CREDENTIALS", '{"a": "ml_api_key"}', clean),
@@ -928,7 +928,7 @@ class ReadRefusalTest(TestCase):
     def test_each_refusal_is_explained_and_not_retried(self) -> None:
         gone = {"data": {"data": None, "metadata": {"deletion_time": "2030-01-01T00:00:00Z", "version": 3}}}
         for answer, advice in (
-            (Answer(403, {"errors": ["permission denied"]}), "policy of role 'mlvault-dev' does not grant read"),
+            (Answer(403, {"errors": ["permission denied"]}), "role 'mlvault-dev' grants no read"),
             (Answer(404, {"errors": []}), "there is none"),
             (Answer(404, gone), "its latest version was deleted"),
             (Answer(200, gone), "its latest version was deleted"),

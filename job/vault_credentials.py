@@ -2,18 +2,16 @@
 
 Put this one file beside the training script; it needs Python 3.9 or newer and nothing else:
 
-    from vault_credentials import read_credentials
+    from vault_credentials import VaultCredentials, read_credentials
 
     credentials = read_credentials()  # or some of them: read_credentials("ml_api_key")
     api_key = credentials["ml_api_key"]["api_key"]
 
-An endpoint, or anything else that lives longer, keeps a client. It logs in once and reads again in time:
-
-    with VaultCredentials() as vault:
+    with VaultCredentials() as vault:  # an endpoint, or whatever lives longer: logs in once and reads again in time
         api_key = vault["ml_api_key"]["api_key"]
 
 The compute's managed identity gets a token that is meant for Vault only (the audience). Vault's JWT login trades it for
-a short-lived Vault token, which reads each credential and is revoked at the end if it can be.
+a short-lived Vault token, which reads each credential.
 
 Settings come from the environment. `make job` writes them all, from the outputs of the mlvault stack:
 
@@ -45,26 +43,22 @@ No value and no token is written or printed, and none is in an exception, its ca
 
 from __future__ import annotations
 
-import argparse, base64, http.client, io, ipaddress, json, os, random, re, shutil, socket, ssl, subprocess, sys  # noqa
-import threading, time, urllib.parse  # noqa: E401
+import argparse, base64, contextlib, http.client, io, ipaddress, json, os, random, re, shutil, socket, ssl  # noqa: E401
+import subprocess, sys, threading, time, urllib.parse  # noqa: E401
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
-__all__ = ["Credential", "CredentialsError", "IdentityError", "LoginError", "ReadError", "SettingsError"]
-__all__ += ["UnreachableError", "VaultCredentials", "read_credentials"]
-
 # Tries for one request, and seconds before the second, which double up to the longest unless Retry-After asks for more.
-# That is half a minute: a Vault cluster elects a leader in less. A wait is random, from half of it up, so that a hundred
-# nodes that start together do not return together.
+# That is half a minute: a Vault cluster elects a leader in less. A wait is random, from half of it up, so that nodes
+# that start together do not return together.
 ATTEMPTS, FIRST_WAIT, LONGEST_WAIT = 8, 0.5, 10.0
-# Bytes of an answer, headers included. Vault's own limit for a stored entry is about 1 MiB.
-LARGEST_ANSWER = 4 * 1024 * 1024
-# Seconds for revoking the token. It soon expires by itself, so a job does not wait for it.
-REVOKE_TIMEOUT = 3.0
-# Part of the life of a lease or a Vault token after which a new one is taken. The rest is time for retries.
-RENEW_AT = 2 / 3
-# Seconds between two logins because of a refused read, and between two vain reads for a lease that still holds.
-PAUSE = 10.0
+# Bytes of an answer, headers included: Vault's limit for an entry is about 1 MiB. Seconds for revoking the token, which
+# soon expires by itself.
+LARGEST_ANSWER, REVOKE_TIMEOUT, YEAR = 4 * 1024 * 1024, 3.0, 365 * 24 * 3600
+# Part of the life of a lease or a token after which a new one is taken; the rest is time for retries. Seconds between
+# two logins because of a refused read, and between two vain reads for a lease that still holds.
+RENEW_AT, PAUSE = 2 / 3, 10.0
+_HUNG_UP = "the connection, or a proxy on the way, broke off"
 
 _T = TypeVar("_T")
 _Token = NamedTuple("_Token", [("value", str), ("kind", str), ("fresh_until", float), ("until", float)])
@@ -72,36 +66,17 @@ Login = Union[None, str, Callable[[str], str]]
 Report = Callable[[str], object]
 
 
-class CredentialsError(Exception):
-    """Base of everything that this module raises on purpose. The message is one sentence that says what to do."""
-
-
-class SettingsError(CredentialsError):
-    """The settings are incomplete or malformed, and nothing was sent anywhere. The message lists every problem."""
-
-
-class IdentityError(CredentialsError):
-    """There is no managed identity, it is not the job's, or its token was refused or is not meant for Vault."""
-
-
-class LoginError(CredentialsError):
-    """Vault refused the login."""
-
-
-class ReadError(CredentialsError):
-    """Vault refused a credential, has none at its path, or answered with something else."""
-
-
-class UnreachableError(CredentialsError):
-    """A server could not be reached, is not the one that was meant, is sealed, or stayed overloaded."""
+class CredentialsError(Exception): """Base of all that this module raises on purpose. The message says what to do."""
+class SettingsError(CredentialsError): """Settings are missing or wrong, all of them are listed, and nothing was sent."""
+class IdentityError(CredentialsError): """There is no identity, it is another's, or its token is not for Vault."""
+class LoginError(CredentialsError): """Vault refused the login."""
+class ReadError(CredentialsError): """Vault refused a credential, has none at its path, or answered with nonsense."""
+class UnreachableError(CredentialsError): """A server is not there, not the one meant, sealed, or overloaded."""
 
 
 class Credential(Mapping[str, Any]):
-    """The keys and values of one credential, read-only. Printing it shows the keys and no value.
-
-    It is not a dict, so that json.dumps() or an experiment tracker's log_params() refuses it instead of writing the
-    values down. dict(credential) is there for those who mean it.
-    """
+    """The keys and values of one credential, read-only. Printing it shows the keys and no value. It is not a dict, so
+    that json.dumps() or an experiment tracker refuses it instead of writing values down; dict(credential) is one."""
 
     __slots__ = ("_values", "path", "version", "expires_at")
 
@@ -114,22 +89,14 @@ class Credential(Mapping[str, Any]):
             raise KeyError(f"this credential has no key {key!r}, only {sorted(self._values)}")
         return self._values[key]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"<Credential keys={sorted(self._values)}>"
+    def __iter__(self) -> Iterator[str]: return iter(self._values)
+    def __len__(self) -> int: return len(self._values)
+    def __repr__(self) -> str: return f"<Credential keys={sorted(self._values)}>"
 
 
 def read_credentials(*names: str, login: Login = None, report: Report = len) -> Dict[str, Credential]:
-    """Log in once and read the credentials with these names, or all. All or none: a job that lacks one stops at once.
-
-    login and report are those of VaultCredentials. Values with a lease are good until expires_at and no longer.
-    Raises SettingsError, IdentityError, LoginError, ReadError or UnreachableError.
-    """
+    """Log in once and read the credentials with these names, or all. Values with a lease are good until expires_at and
+    no longer. login and report are those of VaultCredentials. Raises CredentialsError if it cannot read every one."""
     vault = VaultCredentials(login=login, report=report)
     try:
         return vault.read(*names)
@@ -142,8 +109,8 @@ class VaultCredentials:
 
     Ask it each time that a value is needed. It answers from memory until ttl seconds have passed or, for values with a
     lease, until two thirds of the lease have. A value that was rotated in Vault is thus seen within ttl seconds, or at
-    once after refresh(). Values are never given out past their lease. close(), or leaving the block, revokes the Vault
-    token where it is a service token, and its leases end with it.
+    once after refresh(). Values are never given out past their lease. close(), or leaving the block, revokes a service
+    token, and its leases end with it.
     """
 
     def __init__(self, *, login: Login = None, ttl: float = 300.0, report: Report = len) -> None:
@@ -157,27 +124,21 @@ class VaultCredentials:
         self._ttl, self._report = ttl, report
         # The identity first: on a laptop, a list of missing variables would hide that there is none.
         self._ask_identity, self._client_id = _shielded(_identity, login)
-        self._settings = _shielded(_Settings)
-        self._names, self._vault = self._settings.credentials, _Vault(self._settings)
-        report(f"settings: {self._settings.address}, role {self._settings.role!r}, {len(self._names)} credential(s)")
+        self._settings = settings = _shielded(_Settings)
+        self._names, self._url = settings.credentials, urllib.parse.urlsplit(settings.address)
+        self._server = _Server(self._url, settings.tls)
+        report(f"settings: {settings.address}, role {settings.role!r}, {len(self._names)} credential(s)")
         self._start()
 
     def _start(self) -> None:
         self._lock, self._process, self._refused_at = threading.Lock(), os.getpid(), float("-inf")
-        self._cache: Dict[str, _Cached] = {}
+        self._cache: Dict[str, Tuple[Credential, float]] = {}  # and until when, on the monotonic clock, it is fresh
         self._token: Optional[_Token] = None
 
-    def __enter__(self) -> VaultCredentials:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __getitem__(self, name: str) -> Credential:
-        return self.read(name)[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+    def __enter__(self) -> VaultCredentials: return self
+    def __exit__(self, *_: object) -> None: self.close()
+    def __getitem__(self, name: str) -> Credential: return self.read(name)[name]
+    def __iter__(self) -> Iterator[str]: return iter(self._names)
 
     def read(self, *names: str) -> Dict[str, Credential]:
         """The credentials with these names, or all of them."""
@@ -189,100 +150,171 @@ class VaultCredentials:
 
     def close(self, *, keep_leases: bool = False) -> None:
         """Forget every value, revoke the token and hang up. A later read starts anew."""
-        _shielded(self._close, keep_leases)
-
-    def _close(self, keep_leases: bool) -> None:
-        keep = keep_leases and any(cached.credential.expires_at for cached in self._cache.values())
-        if self._token and self._token.kind == "service" and not keep and self._process == os.getpid():
-            self._vault.revoke(self._token)
-        self._vault.server.close()
+        leased = any(credential.expires_at for credential, _ in self._cache.values())
+        if not (keep_leases and leased) and self._process == os.getpid():
+            _shielded(self._revoke)
+        self._server.close()
         self._start()
 
+    def _revoke(self) -> None:
+        if self._token and self._token.kind == "service":
+            with contextlib.suppress(UnreachableError):  # a policy may not allow it, and the token expires by itself
+                self._call(_Budget(REVOKE_TIMEOUT, 1), "POST", "auth/token/revoke-self", self._token)
+
     def _read(self, names: Sequence[str], anew: bool) -> Dict[str, Credential]:
-        unknown = [name for name in names if name not in self._names]
-        if unknown:
-            raise SettingsError(f"VAULT_CREDENTIALS has no credential {unknown[0]!r}, only {sorted(self._names)}")
+        for name in set(names) - set(self._names):
+            raise SettingsError(f"VAULT_CREDENTIALS has no credential {name!r}, only {sorted(self._names)}")
         if self._process != os.getpid():  # a fork's two processes cannot share a connection
-            self._vault.server.close()
+            self._server.close()
             self._start()
         budget = _Budget(self._settings.deadline)
         return {name: self._read_one(name, budget, anew) for name in names or self._names}
 
     def _read_one(self, name: str, budget: _Budget, anew: bool) -> Credential:
-        cached = self._cache.get(name)
-        if cached and cached.is_fresh() and not anew:
-            return cached.credential
+        cached, fresh_until = before = self._cache.get(name, (None, 0.0))
+        if cached and time.monotonic() < fresh_until and _holds(cached) and not anew:
+            return cached
         # Old, but its lease holds: nobody waits for the next one, and a failure to get it is none yet.
-        held = cached if cached and cached.holds() and cached.credential.expires_at and not anew else None
+        held = cached if cached and cached.expires_at and _holds(cached) and not anew else None
         if not self._lock.acquire(timeout=0 if held else budget.left()):
             if held:
-                return held.credential
+                return held
             raise UnreachableError(f"credential {name!r}: the deadline passed while another thread was asking Vault")
         try:
-            newer = self._cache.get(name)
-            if not newer or newer is cached or not newer.is_fresh():
+            credential = self._cache.get(name, before)[0]
+            if not credential or credential is cached or not _holds(credential):
                 try:
-                    newer = self._fetch(name, _Budget(budget.left(), 1) if held else budget)
+                    self._cache[name] = self._fetch(name, _Budget(budget.left(), 1) if held else budget)
                 except UnreachableError:
-                    if not held or not held.holds():
+                    if not held or not _holds(held):
                         raise
-                    newer = held._replace(fresh_until=time.monotonic() + PAUSE)
-                self._cache[name] = newer
-            if not newer.holds():
+                    self._cache[name] = held, time.monotonic() + PAUSE
+                credential = self._cache[name][0]
+            if not _holds(credential):
                 raise ReadError(f"credential {name!r}: its lease ended before it could be used: ask for a longer one")
-            return newer.credential
+            return credential
         finally:
             self._lock.release()
 
-    def _fetch(self, name: str, budget: _Budget) -> _Cached:
-        token = self._token
+    def _fetch(self, name: str, budget: _Budget) -> Tuple[Credential, float]:
+        token, path = self._token, self._names[name]
         known = token is not None and time.monotonic() < token.fresh_until
         if not token or not known:
             token = self._log_in(budget)
-        path, begun = self._names[name], time.monotonic()
-        answer = self._vault.call(budget, "GET", path, token)
+        begun = time.monotonic()
+        answer = self._call(budget, "GET", path, token)
         if answer.status == 403 and known and begun > self._refused_at + PAUSE:
             # Vault says the same of a dead token and of a path that the policy does not grant: a new one tells.
             token, begun = self._log_in(budget), time.monotonic()
-            answer, self._refused_at = self._vault.call(budget, "GET", path, token), begun
-        values, version, lease = self._vault.judge(name, path, answer)
-        life, until, expires_at, note = self._ttl, float("inf"), None, f", version {version}" if version else ""
+            answer, self._refused_at = self._call(budget, "GET", path, token), begun
+        values, version, lease = self._judge(name, path, answer)
+        fresh_until, expires_at, note = begun + self._ttl, None, f", version {version}" if version else ""
         if lease is not None:
-            until = min(begun + lease, token.until)  # a lease ends with its token
-            life = (until - begun) * RENEW_AT
-            expires_at = datetime.now(timezone.utc) + timedelta(seconds=until - time.monotonic())
+            life = min(lease, token.until - begun)  # a lease ends with its token
+            fresh_until = begun + life * RENEW_AT
+            expires_at = datetime.now(timezone.utc) + timedelta(seconds=begun + life - time.monotonic())
             note = f", until {expires_at:%Y-%m-%d %H:%M:%S} UTC"
         self._report(f"read: {name}{note}")
-        return _Cached(Credential(values, path, version, expires_at), begun + life, until)
+        return Credential(values, path, version, expires_at), fresh_until
 
     def _log_in(self, budget: _Budget) -> _Token:
+        audience, path, role = self._settings.audience, self._settings.login_path, self._settings.role
         try:
-            jwt = self._ask_identity(self._settings, budget)
+            jwt = _checked(self._ask_identity(self._settings, budget), audience, self._client_id)
         except CredentialsError:
             raise
         except Exception as error:  # of a function that the caller gave; its text may hold anything
             raise IdentityError(f"the login function raised {type(error).__name__}: call it by itself to see why")
-        jwt = _checked(jwt, self._settings.audience, self._client_id)
-        self._report(f"identity: a token for {self._settings.audience}")
-        self._token = self._vault.log_in(budget, jwt)
-        self._report(f"login: {self._settings.login_path} granted a {self._token.kind} token")
+        self._report(f"identity: a token for {audience}")
+        begun = time.monotonic()
+        answer = self._call(budget, "POST", path, None, json.dumps({"role": role, "jwt": jwt}).encode())
+        if answer.status != 200:
+            claims = ", ".join(f"{name}={value}" for name, value in _public(_claims(jwt)).items())
+            advice = next(what for words, what in _LOGIN_ADVICE if answer.mentions(words))
+            refused = f"Vault refused the login at {path} with role {role!r}, status {answer.status}"
+            raise LoginError(f"{refused}: {advice} (the token says {claims})")
+        auth = answer.below("auth")
+        token, life = auth.get("client_token"), _whole(auth.get("lease_duration"), YEAR) or float("inf")
+        if not isinstance(token, str) or not token or not _is_printable(token):
+            advice = "check that VAULT_ADDR is Vault itself, and that the role asks for no second factor"
+            raise LoginError(f"{self._settings.address} answered the login without a token: {advice}")
+        kind = "batch" if auth.get("token_type") == "batch" else "service"
+        self._token = _Token(token, kind, begun + life * RENEW_AT, begun + life)
+        self._report(f"login: {path} granted a {kind} token")
         return self._token
 
+    def _judge(self, name: str, path: str, answer: _Answer) -> Tuple[Dict[str, Any], Optional[int], Optional[float]]:
+        """Values, version and seconds of the lease: KV version 2 has a version, other engines may have a lease."""
+        whole, data, metadata = answer.below(), answer.below("data"), answer.below("data", "metadata")
+        lease = _whole(whole.get("lease_duration"), YEAR) if whole.get("lease_id") else None
+        if answer.status == 403:
+            advice = f"the policy of role {self._settings.role!r} grants no read on exactly this path: run pulumi up"
+        elif answer.status == 404:
+            advice = "there is none, its latest version was deleted, or data/ is missing after a KV version 2 mount"
+        elif answer.status != 200 or not isinstance(whole.get("data"), dict):
+            advice = f"Vault answered {answer.status} without data: check the path, and that VAULT_ADDR is Vault itself"
+        elif "version" in metadata and "data" in data:
+            if isinstance(data["data"], dict):
+                return data["data"], _whole(metadata["version"], 2**63), None
+            advice = "its latest version was deleted: write it again with pulumi up, or undelete it"
+        elif lease or not whole.get("lease_id"):
+            return data, None, lease
+        else:
+            advice = "its lease has no duration that makes sense: check the engine's role"
+        raise ReadError(f"credential {name!r} at {path}: {advice}")
 
-class _Cached(NamedTuple):
-    """On the monotonic clock, fresh_until is when it is read again, and until when it may no longer be used."""
+    def _call(self, budget: _Budget, method: str, path: str, token: Optional[_Token], body: Any = None) -> _Answer:
+        """Call Vault's API. Raises UnreachableError when no answer counts as Vault's decision."""
+        headers = {"Host": self._url.netloc, "Accept": "application/json"}
+        headers["X-Vault-Request"] = "true"  # Vault Agent and Proxy may insist on it, against forged browser requests
+        if self._settings.namespace:
+            headers["X-Vault-Namespace"] = self._settings.namespace
+        if token:
+            headers["X-Vault-Token"] = token.value
+        target = f"{self._url.path}/v1/{urllib.parse.quote(path)}"
+        answer = self._server.send(budget, self._settings.timeout, method, target, headers, body)
+        who, status = f"Vault at {self._settings.address}", answer.status
+        if 200 <= status < 300 or 400 <= status < 500 and status != 429:
+            return answer
+        if status == 0:
+            problem = f"cannot reach {who}: {answer.problem}; check VAULT_ADDR, VAULT_CACERT and the compute's network"
+        elif status == 429:
+            problem = f"{who} kept answering 429, too many requests: start fewer nodes, or raise its quota"
+        elif status < 400:
+            problem = f"{who} redirects (status {status}): set VAULT_ADDR to an address that reaches the active node"
+        elif answer.mentions("vault is sealed"):
+            problem = f"{who} is sealed: ask its operators to unseal it, then rerun the job"
+        else:
+            problem = f"{who}, or a proxy before it, kept answering {status}: ask its operators"
+        raise UnreachableError(problem)
 
-    credential: Credential
-    fresh_until: float
-    until: float
 
-    def is_fresh(self) -> bool:
-        return time.monotonic() < self.fresh_until and self.holds()
+# Words of vault-plugin-auth-jwt 0.25 and hashicorp/cap 0.11, and what to do. They are looked for and not quoted. The
+# most specific comes first, because the plugin wraps one message in another.
+_LOGIN_ADVICE = (
+    ("invalid audience (aud) claim", "wrong audience: VAULT_AUDIENCE must be exactly what the role is bound to"),
+    ("no audiences bound to the role", "the role is bound to no audience: bind it to VAULT_AUDIENCE"),
+    ("invalid issuer (iss) claim", "the login trusts another issuer: set it to the token's"),
+    ("error validating claims", "the role admits another oid or tid: add a person's oid to workload.principalIds"),
+    ("could not be found", "no such role: take VAULT_ROLE from the stack's outputs"),
+    ("token is expired", "the identity's token is expired: check the clocks of the node and of Vault"),
+    ("not yet valid", "the identity's token is not valid yet: check the clocks of the node and of Vault"),
+    ("issued in the future", "the identity's token is from the future: check the clocks of the node and of Vault"),
+    ("error verifying token signature", "no trusted key signed the token: check the issuer, and that Vault reaches it"),
+    ("error configuring token validator", "the login has no keys, or Vault cannot reach the issuer: run pulumi up"),
+    ("could not load configuration", "the login is not set up: run pulumi up"),
+    ("", "compare login path, VAULT_NAMESPACE, role, audience and oid with the stack's outputs"),
+)
 
-    def holds(self) -> bool:
-        # Both clocks: the one stands still while a laptop sleeps, the other can be set.
-        expires_at = self.credential.expires_at
-        return time.monotonic() < self.until and (expires_at is None or datetime.now(timezone.utc) < expires_at)
+
+def _variable(name: str) -> str: return os.environ.get(name, "").strip()
+def _is_printable(text: str) -> bool: return re.fullmatch(r"[\x21-\x7e]*", text) is not None
+# Every part of a path must name something: '..' would leave the mount, an empty part is a typo.
+def _is_clean(path: str) -> bool: return path.isprintable() and not {"", ".", ".."} & set(path.split("/"))
+# A JSON number that counts something, cut off at the most; None for anything else.
+def _whole(it: Any, most: int) -> Optional[int]: return min(it, most) if type(it) is int and it > 0 else None
+# Whether a lease still lasts. The monotonic clock would not do: it stands still while a machine sleeps.
+def _holds(it: Credential) -> bool: return it.expires_at is None or datetime.now(timezone.utc) < it.expires_at
 
 
 def _shielded(work: Callable[..., _T], *arguments: object) -> _T:
@@ -300,35 +332,46 @@ class _Settings:
 
     def __init__(self) -> None:
         self._problems: List[str] = []
-        self.address = self._text("VAULT_ADDR").rstrip("/")
-        self.login_path = self._text("VAULT_LOGIN_PATH").strip("/")
-        self.role = self._text("VAULT_ROLE")
-        self.audience = self._text("VAULT_AUDIENCE")
+        self.address, self.login_path = self._text("VAULT_ADDR").rstrip("/"), self._text("VAULT_LOGIN_PATH").strip("/")
+        self.role, self.audience = self._text("VAULT_ROLE"), self._text("VAULT_AUDIENCE")
         self.namespace = self._text("VAULT_NAMESPACE", required=False)
-        self.timeout = self._seconds("VAULT_TIMEOUT", "10")
-        self.deadline = self._seconds("VAULT_DEADLINE", "120")
-        self._problems += filter(None, [_address_problem(self.address) if self.address else ""])
-        if self.login_path and not (re.fullmatch("auth/.+/login", self.login_path) and _is_clean(self.login_path)):
-            self._problems.append(f"VAULT_LOGIN_PATH {self.login_path!r} is not like auth/jwt/login")
+        self.timeout, self.deadline = self._seconds("VAULT_TIMEOUT", "10"), self._seconds("VAULT_DEADLINE", "120")
+        self._check_address(self.address)
+        login = re.fullmatch("(auth/.+/login)?", self.login_path) and _is_clean(self.login_path or "unset")
+        self._check(login, f"VAULT_LOGIN_PATH {self.login_path!r} is not like auth/jwt/login")
         self.credentials = self._credentials(_variable("VAULT_CREDENTIALS"))
         self.tls = self._tls(_variable("VAULT_CACERT"))
         if self._problems:
             raise SettingsError("; ".join(self._problems))
 
+    def _check(self, right: object, problem: str) -> None:
+        if not right:
+            self._problems.append(problem)
+
     def _text(self, name: str, required: bool = True) -> str:
         text = _variable(name)
-        if required and not text:
-            self._problems.append(f"{name} is not set: take it from the stack's outputs, as `make job` does")
-        elif not _is_printable(text):
-            self._problems.append(f"{name} has characters that cannot be sent")
+        self._check(text or not required, f"{name} is not set: take it from the stack's outputs, as `make job` does")
+        self._check(_is_printable(text), f"{name} has characters that cannot be sent")
         return text
 
     def _seconds(self, name: str, default: str) -> float:
         text = _variable(name) or default
-        if re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,9})?", text) and 0 < float(text) <= 86400:
-            return float(text)
-        self._problems.append(f"{name} is not a number of seconds above 0 (and at most 86400)")
-        return 0
+        seconds = float(text) if re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,9})?", text) else 0.0
+        self._check(0 < seconds <= 86400, f"{name} is not a number of seconds above 0 (and at most 86400)")
+        return seconds
+
+    def _check_address(self, address: str) -> None:
+        try:
+            url = urllib.parse.urlsplit(address or "https://unset")
+            host, valid = url.hostname or "", url.scheme in ("http", "https") and url.hostname and url.port != 0
+        except ValueError:
+            return self._problems.append("VAULT_ADDR is not a URL")
+        self._check(valid, "VAULT_ADDR is not a URL like https://vault.example.com:8200")
+        more = url.username is not None or url.query or url.fragment
+        self._check(not more, "VAULT_ADDR holds more than scheme, host, port and path: leave only those")
+        self._check(not url.path.endswith("/v1"), "VAULT_ADDR ends in /v1, which is added to every path: leave it off")
+        clear = url.scheme == "http" and not _is_here(host)
+        self._check(not clear, f"VAULT_ADDR is plain http to {host}, which sends tokens in the clear: use https")
 
     def _credentials(self, text: str) -> Dict[str, str]:
         found: Dict[str, str] = {}
@@ -337,19 +380,14 @@ class _Settings:
         except (ValueError, RecursionError):
             pairs = []
         for name, path in pairs:
-            if not name or not name.isprintable():
-                self._problems.append(f"VAULT_CREDENTIALS has a name {name!r}, which is empty or cannot be printed")
-            if name in found:
-                self._problems.append(f"VAULT_CREDENTIALS has two entries called {name!r}: give each its own name")
-            if not isinstance(path, str) or path.startswith("v1/") or "/" not in path or not _is_clean(path):
-                rule = "a clean API path (no v1/, no empty, '.' or '..' parts)"
-                self._problems.append(f"VAULT_CREDENTIALS has an entry {name!r} that is not {rule}")
+            entry = f"VAULT_CREDENTIALS has an entry {name!r}"
+            clean = isinstance(path, str) and "/" in path and not path.startswith("v1/") and _is_clean(path)
+            self._check(name and name.isprintable(), f"{entry}, which is empty or cannot be printed")
+            self._check(name not in found, f"{entry} twice: give each its own name")
+            self._check(clean, f"{entry} that is not a clean API path (no v1/, no empty, '.' or '..' parts)")
             found[name] = path
-        if not found:
-            self._problems.append(
-                'VAULT_CREDENTIALS is not a JSON object like {"ml_api_key": "secret/data/mlvault/dev/ml_api_key"}: take '
-                "the stack's output credentialPaths, as `make job` does"
-            )
+        example = '{"ml_api_key": "secret/data/mlvault/dev/ml_api_key"}'
+        self._check(found, f"VAULT_CREDENTIALS is not a JSON object like {example}: take the output credentialPaths")
         return found
 
     def _tls(self, ca_file: str) -> Optional[ssl.SSLContext]:
@@ -361,32 +399,10 @@ class _Settings:
             self._problems.append(f"VAULT_CACERT {ca_file!r} {why}")
             return None
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # Python 3.9 leaves that to the system
-        # Python 3.13 turned this on. It refuses private CAs for extensions that they lack, which Go's clients, and so
-        # Vault's own, do not ask for, and it looks like a wrong CA. Chain, dates and host stay verified.
+        # Python 3.13 turned this on. It refuses private CAs for extensions that they lack, which Vault's own clients do
+        # not ask for, and it looks like a wrong CA. Chain, dates and host stay verified.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context if self.address.startswith("https:") else None
-
-
-def _variable(name: str) -> str:
-    return os.environ.get(name, "").strip()
-
-
-def _address_problem(address: str) -> str:
-    """Why address is no place to send a token. Credentials inside an address are refused without quoting it."""
-    try:
-        url = urllib.parse.urlsplit(address)
-        valid = url.scheme in ("http", "https") and url.hostname and url.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        return "VAULT_ADDR is not a URL like https://vault.example.com:8200"
-    if url.username is not None or url.query or url.fragment:
-        return "VAULT_ADDR holds more than scheme, host, port and path: leave only those"
-    if url.path.endswith("/v1"):
-        return "VAULT_ADDR ends in /v1, which is added to every path: leave it off"
-    if url.scheme == "http" and not _is_here(url.hostname or ""):
-        return f"VAULT_ADDR is plain http to {url.hostname}, which would send the tokens in the clear: use https"
-    return ""
 
 
 def _is_here(host: str, link_local: bool = False) -> bool:
@@ -398,21 +414,10 @@ def _is_here(host: str, link_local: bool = False) -> bool:
     return address.is_loopback or (link_local and address.is_link_local)
 
 
-def _is_printable(text: str) -> bool:
-    return re.fullmatch(r"[\x21-\x7e]*", text) is not None
-
-
-def _is_clean(path: str) -> bool:
-    """Whether every part of path names something: '..' would leave the mount, an empty part is a typo."""
-    return all(part not in ("", ".", "..") and part.isprintable() for part in path.split("/"))
-
-
 def _identity(login: Login) -> Tuple[Callable[[_Settings, _Budget], object], Optional[str]]:
-    """What gives the identity's token, and whose it must be: a client id, empty for any managed identity, None for
-    anybody. Raises IdentityError or SettingsError; nothing is asked yet."""
+    """What gives the token, and whose it must be: a client id, "" for any managed identity, None for anybody."""
     if callable(login):
-        function = login
-        return lambda settings, budget: function(settings.audience), None
+        return lambda settings, budget, function=login: function(settings.audience), None
     login = login or _variable("VAULT_LOGIN")
     if login not in ("", "az-cli"):
         raise SettingsError(f"VAULT_LOGIN is {login!r}: set it to az-cli, or leave it out for the managed identity")
@@ -423,8 +428,8 @@ def _ask_azure_cli(settings: _Settings, budget: _Budget) -> str:
     """The token of whoever ran `az login`."""
     command = f"az account get-access-token --query accessToken -o tsv --resource {settings.audience}"
     try:
-        found = shutil.which("az") or "az"  # on Windows it is az.cmd
-        done = subprocess.run([found, *command.split()[1:]], capture_output=True, timeout=budget.left())
+        az = [shutil.which("az") or "az", *command.split()[1:]]  # on Windows it is az.cmd
+        done = subprocess.run(az, capture_output=True, timeout=budget.left())
     except subprocess.TimeoutExpired:
         raise UnreachableError(f"the Azure CLI gave no token in time: run `{command}` to see why")
     except OSError:
@@ -438,33 +443,33 @@ def _ask_azure_cli(settings: _Settings, budget: _Budget) -> str:
 
 def _managed_identity() -> Tuple[Callable[[_Settings, _Budget], object], str]:
     """The endpoint that the platform announces: Azure ML's MSI_* first, then IDENTITY_* of newer hosts. It is not IMDS.
-
     The parameter is called clientid in one protocol and client_id in the other; the wrong one is ignored silently.
-    Source: azure_ml.go and app_service.go of MSAL for Go, managed_identity.py of MSAL for Python.
-    """
+    Source: azure_ml.go and app_service.go of MSAL for Go, managed_identity.py of MSAL for Python."""
     endpoint, secret = _variable("MSI_ENDPOINT"), _variable("MSI_SECRET")
     version, parameter, header = "2017-09-01", "clientid", "secret"
     if not endpoint or not secret:
         endpoint, secret = _variable("IDENTITY_ENDPOINT"), _variable("IDENTITY_HEADER")
         version, parameter, header = "2019-08-01", "client_id", "X-IDENTITY-HEADER"
     if not endpoint or not secret:
-        raise IdentityError(
-            "there is no managed identity here (no MSI_ENDPOINT with MSI_SECRET, no IDENTITY_ENDPOINT with IDENTITY_HEADER): "
-            "run inside an Azure ML job, on compute that carries the job identity; on a laptop or a notebook run "
-            "`az login` and set VAULT_LOGIN=az-cli"
-        )
+        advice = "run inside an Azure ML job on compute with the job identity; on a laptop or notebook run `az login` and"
+        raise IdentityError(f"there is no managed identity here (MSI_ENDPOINT is not set): {advice} set VAULT_LOGIN=az-cli")
     try:
         url = urllib.parse.urlsplit(endpoint)
-        here = url.scheme == "http" and url.username is None and _is_here(url.hostname or "", link_local=True)
         server = _Server(url, None)
+        here = url.scheme == "http" and url.username is None and _is_here(url.hostname or "", link_local=True)
     except ValueError:
         here = False
     if not here or not _is_printable(endpoint + secret):
-        raise IdentityError(
-            "the managed identity endpoint in the environment is not plain http to this machine or a link-local "
-            "address, or its secret cannot be sent: the platform sets both, so do not set them yourself"
-        )
-    client_id = _client_id()
+        what = "is not plain http to this machine or a link-local address, or its secret cannot be sent"
+        raise IdentityError(f"the managed identity endpoint {what}: the platform sets both, do not do so yourself")
+    # Azure ML sets DEFAULT_IDENTITY_CLIENT_ID to the word "clientid" where no identity is attached. What is no GUID it
+    # treats as absent, and answers with the *user's* token (github.com/Azure/azure-sdk-for-python, pull request 36047).
+    explicit = _variable("AZURE_CLIENT_ID")
+    client_id = "" if explicit == "none" else explicit or _variable("DEFAULT_IDENTITY_CLIENT_ID")
+    if explicit != "none" and not re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", client_id):
+        what = f"{client_id[:40]!r} and not a client id" if client_id else "not set"
+        advice = "attach the job identity to the compute and set it to that client id (none on Kubernetes compute)"
+        raise IdentityError(f"AZURE_CLIENT_ID is {what}, so Azure ML could answer with a user's token: {advice}")
 
     def ask(settings: _Settings, budget: _Budget) -> object:
         query = {"api-version": version, "resource": settings.audience, **({parameter: client_id} if client_id else {})}
@@ -472,36 +477,16 @@ def _managed_identity() -> Tuple[Callable[[_Settings, _Budget], object], str]:
         headers = {"Host": url.netloc, "Accept": "application/json", header: secret}
         answer = server.send(budget, settings.timeout, "GET", target, headers)
         server.close()
-        app = f"and that the tenant has an app registration for the audience {settings.audience!r}"
+        app = f"that the tenant has an app registration for the audience {settings.audience!r}"
         if not answer.status or answer.status == 429 or answer.status >= 500:
             why = answer.problem or f"it kept answering {answer.status}"
-            advice = f"{why}; restart the job, check the compute's network, {app}"
-            raise UnreachableError(f"the managed identity endpoint of this node gave no token: {advice}")
+            raise UnreachableError(f"the managed identity endpoint gave no token: {why}; restart the job, check {app}")
         if answer.status != 200:
-            advice = f"check that the identity with client id {client_id or 'none'} is attached to the compute, {app}"
+            advice = f"check that client id {client_id or 'none'} is attached to the compute, and {app}"
             raise IdentityError(f"Azure ML refused a token (status {answer.status}): {advice}")
         return answer.below().get("access_token")
 
     return ask, client_id
-
-
-def _client_id() -> str:
-    """Client id of the job identity, empty where AZURE_CLIENT_ID says none. Raises IdentityError when none is known.
-
-    Azure ML sets DEFAULT_IDENTITY_CLIENT_ID to the word "clientid" where no identity is attached, and treats what is no
-    GUID as absent: it then answers with the *user's* token (github.com/Azure/azure-sdk-for-python, pull request 36047).
-    """
-    variable = "AZURE_CLIENT_ID" if _variable("AZURE_CLIENT_ID") else "DEFAULT_IDENTITY_CLIENT_ID"
-    client_id = _variable(variable)
-    if re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", client_id):
-        return client_id
-    if variable == "AZURE_CLIENT_ID" and client_id == "none":
-        return ""
-    what = f"{variable} is {client_id[:40]!r} and not a client id" if client_id else "AZURE_CLIENT_ID is not set"
-    raise IdentityError(
-        f"{what}, so Azure ML could answer with a user's token: attach the job identity to the compute and set "
-        "AZURE_CLIENT_ID to its client id (none on Kubernetes compute); on a notebook set VAULT_LOGIN=az-cli"
-    )
 
 
 def _checked(token: object, audience: str, client_id: Optional[str]) -> str:
@@ -547,138 +532,23 @@ def _parse_object(text: bytes) -> Dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _whole(value: object, largest: int) -> Optional[int]:
-    """A JSON number that counts something, cut off at largest; None for anything else."""
-    return min(value, largest) if type(value) is int and value > 0 else None
-
-
-class _Vault:
-    """The three calls of Vault's API that a job makes: log in, read, revoke."""
-
-    def __init__(self, settings: _Settings) -> None:
-        self._settings, self._url = settings, urllib.parse.urlsplit(settings.address)
-        self.server = _Server(self._url, settings.tls)
-
-    def log_in(self, budget: _Budget, jwt: str) -> _Token:
-        """Trade the identity's token for a Vault token. Raises LoginError or UnreachableError."""
-        begun, role, path = time.monotonic(), self._settings.role, self._settings.login_path
-        answer = self.call(budget, "POST", path, body=json.dumps({"role": role, "jwt": jwt}).encode())
-        if answer.status != 200:
-            claims = ", ".join(f"{name}={value}" for name, value in _public(_claims(jwt)).items())
-            advice = next(what for words, what in _LOGIN_ADVICE if answer.mentions(words))
-            refused = f"Vault refused the login at {path} with role {role!r}, status {answer.status}"
-            raise LoginError(f"{refused}: {advice} (the token says {claims})")
-        auth = answer.below("auth")
-        token, life = auth.get("client_token"), _whole(auth.get("lease_duration"), YEAR) or float("inf")
-        if not isinstance(token, str) or not token or not _is_printable(token):
-            advice = "check that VAULT_ADDR is Vault itself, and that the role asks for no second factor"
-            raise LoginError(f"{self._settings.address} answered the login without a token: {advice}")
-        kind = "batch" if auth.get("token_type") == "batch" else "service"
-        return _Token(token, kind, begun + life * RENEW_AT, begun + life)
-
-    def judge(self, name: str, path: str, answer: _Answer) -> Tuple[Dict[str, Any], Optional[int], Optional[float]]:
-        """Values, version and seconds of the lease: KV version 2 has a version, other engines may have a lease."""
-        whole, data, metadata = answer.below(), answer.below("data"), answer.below("data", "metadata")
-        lease = _whole(whole.get("lease_duration"), YEAR) if whole.get("lease_id") else None
-        if answer.status == 403:
-            advice = (
-                f"the policy of role {self._settings.role!r} does not grant read on exactly this path (in this "
-                "namespace), or the token expired: run pulumi up if the credential is new"
-            )
-        elif answer.status == 404:
-            advice = (
-                "there is none, its latest version was deleted, or data/ is missing after the mount of a KV version 2 "
-                "engine: check the path, then run pulumi up to write it"
-            )
-        elif answer.status != 200 or not isinstance(whole.get("data"), dict):
-            advice = f"Vault answered {answer.status} without data: check the path, and that VAULT_ADDR is Vault itself"
-        elif "version" in metadata and "data" in data:
-            if isinstance(data["data"], dict):
-                return data["data"], _whole(metadata["version"], 2**63), None
-            advice = "its latest version was deleted: write it again with pulumi up, or undelete it"
-        elif lease or not whole.get("lease_id"):
-            return data, None, lease
-        else:
-            advice = "its lease has no duration that makes sense: check the engine's role"
-        raise ReadError(f"credential {name!r} at {path}: {advice}")
-
-    def revoke(self, token: _Token) -> None:
-        """Try once. A policy may not allow it, and the token expires by itself."""
-        try:
-            self.call(_Budget(REVOKE_TIMEOUT, 1), "POST", "auth/token/revoke-self", token)
-        except UnreachableError:
-            pass
-
-    def call(
-        self, budget: _Budget, method: str, path: str, token: Optional[_Token] = None, body: Optional[bytes] = None
-    ) -> _Answer:
-        """Call the API. Raises UnreachableError when no answer counts as Vault's decision."""
-        headers = {"Host": self._url.netloc, "Accept": "application/json"}
-        headers["X-Vault-Request"] = "true"  # Vault Agent and Proxy may insist on it, against forged browser requests
-        if self._settings.namespace:
-            headers["X-Vault-Namespace"] = self._settings.namespace
-        if token:
-            headers["X-Vault-Token"] = token.value
-        target = f"{self._url.path}/v1/{urllib.parse.quote(path)}"
-        answer = self.server.send(budget, self._settings.timeout, method, target, headers, body)
-        who, status = f"Vault at {self._settings.address}", answer.status
-        if 200 <= status < 300 or 400 <= status < 500 and status != 429:
-            return answer
-        if status == 0:
-            advice = "check VAULT_ADDR, VAULT_CACERT, and that the compute's network lets it out to that host and port"
-            raise UnreachableError(f"cannot reach {who}: {answer.problem}; {advice}")
-        if status == 429:
-            raise UnreachableError(f"{who} kept answering 429, too many requests: start fewer nodes, or raise its quota")
-        if status < 400:
-            advice = "a token is not sent elsewhere: set VAULT_ADDR to an address that reaches the active node"
-            raise UnreachableError(f"{who} redirects (status {status}), and {advice}")
-        if answer.mentions("vault is sealed"):
-            raise UnreachableError(f"{who} is sealed: ask its operators to unseal it, then rerun the job")
-        raise UnreachableError(f"{who}, or a proxy before it, kept answering {status}: ask its operators")
-
-
-YEAR = 365 * 24 * 3600
-# Words of vault-plugin-auth-jwt 0.25 and hashicorp/cap 0.11, and what to do. They are looked for and not quoted; the most
-# specific comes first, because the plugin wraps one message in another.
-_LOGIN_ADVICE = (
-    ("invalid audience (aud) claim", "wrong audience: VAULT_AUDIENCE must be exactly what the role is bound to"),
-    ("no audiences bound to the role", "the role is bound to no audience: bind it to VAULT_AUDIENCE"),
-    ("invalid issuer (iss) claim", "the login trusts another issuer: set it to the token's, as named below"),
-    ("error validating claims", "the role admits another identity: it must bind the oid and tid named below; add a "
-     "person's oid to workload.principalIds"),
-    ("could not be found", "no such role: take VAULT_ROLE from the stack's outputs"),
-    ("token is expired", "the identity's token is expired: check the clocks of the node and of Vault"),
-    ("not yet valid", "the identity's token is not valid yet: check the clocks of the node and of Vault"),
-    ("issued in the future", "the identity's token is from the future: check the clocks of the node and of Vault"),
-    ("error verifying token signature", "no trusted key signed the token: check the issuer, and that Vault reaches it"),
-    ("error configuring token validator", "the login has no keys, or Vault cannot reach the issuer: run pulumi up"),
-    ("could not load configuration", "the login is not set up: run pulumi up"),
-    ("", "compare login path, VAULT_NAMESPACE, role, audience and oid with the stack's outputs, then ask for the audit log"),
-)
-
-
 class _Budget:
     """Counts down the seconds, and holds the tries for each request, that a call has."""
 
     def __init__(self, seconds: float, attempts: int = 0) -> None:
         self._end, self.attempts = time.monotonic() + seconds, attempts or ATTEMPTS
 
-    def left(self) -> float:
-        return max(0.0, self._end - time.monotonic())
+    def left(self) -> float: return max(0.0, self._end - time.monotonic())
 
     def due(self) -> float:
-        """Seconds left for a socket. Raises socket.timeout when there are none."""
         if not self.left():
             raise socket.timeout
         return max(0.001, self.left())
 
 
 class _Answer(NamedTuple):
-    """How a request ended. Never raised: an exception could carry a header, and with it a token.
-
-    status is 0 when no answer came, and problem says why in words of this module's own. transient: the same request may
-    succeed a moment later. wait: seconds that the server asked for (Retry-After).
-    """
+    """How a request ended. Never raised: an exception could carry a header, and with it a token. status is 0 when no
+    answer came, and problem says why. transient and wait: whether, and in how many seconds, another try may succeed."""
 
     status: int = 0
     problem: str = ""
@@ -687,7 +557,7 @@ class _Answer(NamedTuple):
     body: bytes = b""
 
     def below(self, *keys: str) -> Dict[str, Any]:
-        """The JSON object below keys; empty when the body has none."""
+        """The JSON object below keys; empty when there is none."""
         found = _parse_object(self.body)
         for key in keys:
             found = found[key] if isinstance(found.get(key), dict) else {}
@@ -699,42 +569,32 @@ class _Answer(NamedTuple):
 
 
 class _Wire(io.RawIOBase):
-    """A socket for http.client whose every byte is due before one point in time, and whose bytes are counted. A socket's
-    own timeout starts anew with each byte, so a server that drips would never run into it."""
+    """A socket for http.client whose every byte is due before one point in time, and whose bytes are counted. Its own
+    timeout starts anew with each byte, so a server that drips would never run into it."""
 
     def __init__(self, sock: Any, clock: _Budget) -> None:
-        self.socket = sock
-        self.start(clock)
+        self.socket, self.clock, self.received = sock, clock, 0
 
-    def start(self, clock: _Budget) -> None:
-        self._clock, self._received = clock, 0
-
-    def readable(self) -> bool:
-        return True
+    def readable(self) -> bool: return True
+    def makefile(self, *_: object) -> io.BufferedReader: return io.BufferedReader(self)
+    def close(self) -> None: """Nothing: http.client does so before an answer is read. _Server closes the socket."""
 
     def readinto(self, buffer: Any) -> int:
-        self.socket.settimeout(self._clock.due())
+        self.socket.settimeout(self.clock.due())
         count: int = self.socket.recv_into(buffer)
-        self._received += count
-        if self._received > LARGEST_ANSWER:
+        self.received += count
+        if self.received > LARGEST_ANSWER:
             raise OverflowError
         return count
 
     def sendall(self, data: bytes) -> None:
-        self.socket.settimeout(self._clock.due())
+        self.socket.settimeout(self.clock.due())
         self.socket.sendall(data)
-
-    def makefile(self, *_: object) -> io.BufferedReader:
-        return io.BufferedReader(self)
-
-    def close(self) -> None:
-        """Nothing: http.client closes a connection before its last answer is read. _Server closes the socket."""
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection that never connects by itself, and prints nothing even where http.client is told to debug."""
-
-    debuglevel = auto_open = 0
+    debuglevel = 0  # print nothing, even where http.client is told to debug
+    auto_open = 0  # never connect again, which would be without TLS
 
     def __init__(self, sock: Any, clock: _Budget) -> None:
         super().__init__("named.by.the.headers", 80)
@@ -742,8 +602,8 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _Server:
-    """One HTTP server: a kept connection, a time limit for each request, and tries where another can help. Redirects are
-    answers like any other: they would carry the token's header along to whatever host is named."""
+    """One HTTP server: a kept connection, a time limit for each request, and tries where another can help. A redirect
+    is an answer like any other: to follow it would carry the token along to whatever host it names."""
 
     def __init__(self, url: urllib.parse.SplitResult, tls: Optional[ssl.SSLContext]) -> None:
         self._host, self._port, self._tls = url.hostname or "", url.port or (443 if tls else 80), tls
@@ -754,30 +614,26 @@ class _Server:
             self._kept.wire.socket.close()
         self._kept = None
 
-    def send(
-        self, budget: _Budget, timeout: float, method: str, target: str, headers: Dict[str, str], body: Any = None
-    ) -> _Answer:
+    def send(self, budget: _Budget, timeout: float, *request: Any) -> _Answer:
         """Send until something other than a passing failure comes back, or attempts or budget are used up."""
         answer, attempt = _Answer(problem="the deadline passed before it was asked"), 0
         while budget.left():
             reused = self._kept is not None
-            answer = self._send_once(_Budget(min(timeout, budget.left())), method, target, headers, body)
+            answer = self._send_once(_Budget(min(timeout, budget.left())), *request)
             if reused and answer.problem == _HUNG_UP:
                 continue  # servers close idle connections: a new one tells
+            wait = max(answer.wait, random.uniform(0.5, 1.0) * min(LONGEST_WAIT, FIRST_WAIT * 2**attempt))
             attempt += 1
-            if not answer.transient or attempt >= budget.attempts:
-                break
-            wait = max(answer.wait, random.uniform(0.5, 1.0) * min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)))
-            if wait >= budget.left():
+            if not answer.transient or attempt >= budget.attempts or wait >= budget.left():
                 break  # a compute node costs money, so it does not sleep towards a certain failure
             time.sleep(wait)
         return answer
 
-    def _send_once(self, clock: _Budget, method: str, target: str, headers: Dict[str, str], body: Any) -> _Answer:
+    def _send_once(self, clock: _Budget, method: str, target: str, headers: Any, body: Any = None) -> _Answer:
         connection, self._kept = self._kept, None  # it comes back when the answer was read to its end
         try:
             connection = connection or self._connect(clock)
-            connection.wire.start(clock)
+            connection.wire.clock, connection.wire.received = clock, 0
             connection.request(method, target, body, headers)
             response = connection.getresponse()
             content = b"".join(iter(lambda: response.read(65536), b""))
@@ -819,56 +675,40 @@ class _Server:
 def _proxy(host: str, port: int) -> Optional[urllib.parse.SplitResult]:
     """The proxy of HTTPS_PROXY and NO_PROXY. As with Go's clients, and so Vault's own, none to this machine."""
     import urllib.request  # only here: it is slow to load
-
     url = urllib.request.getproxies().get("https")
     if not url or _is_here(host) or urllib.request.proxy_bypass(f"{host}:{port}"):
         return None
     return urllib.parse.urlsplit(url if "//" in url else f"//{url}")
 
 
-def _dial(host: str, port: int, clock: _Budget) -> socket.socket:
-    """Connect before the clock runs out, however long the name takes and however many addresses do not answer."""
+def _dial(host: str, port: int, clock: _Budget) -> Any:
+    """Connect before the clock runs out, however long the name takes. A dead address leaves time for the next one."""
     found: List[Any] = []
-    problem: Exception = socket.timeout()
 
-    def resolve() -> None:
+    def connect() -> None:
         try:
-            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            found.append(socket.create_connection((host, port), clock.due() / 2))
         except Exception as error:
             found.append(error)
 
-    thread = threading.Thread(target=resolve, daemon=True)
+    thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(clock.due())
-    for tried, address in enumerate(found):
-        if isinstance(address, Exception):
-            raise address
-        sock = socket.socket(*address[:3])
-        try:
-            sock.settimeout(clock.due() / (len(found) - tried))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.connect(address[4])
-            return sock
-        except OSError as error:
-            sock.close()
-            problem = error
-    raise problem
-
-
-_HUNG_UP = "the connection, or a proxy on the way, broke off"
-_OTHER_HOST = "its certificate is for another host: use the host name that the certificate carries"
-_DATES = "its certificate is expired or not yet valid: renew it, or set this machine's clock"
-_OTHER_CA = "its certificate is not signed by a trusted CA: set VAULT_CACERT to the PEM file of the CA that signed it"
+    if not found or isinstance(found[0], Exception):
+        raise found[0] if found else socket.timeout
+    found[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return found[0]
 
 
 def _no_answer(error: Any) -> _Answer:
     """Say what kept the answer away, from the error's type and codes only; its text may quote a header."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        # OpenSSL's X509_V_ERR_* codes (x509_vfy.h, the same since OpenSSL 1.1): host and address, then the two dates.
-        codes = {62: _OTHER_HOST, 64: _OTHER_HOST, 9: _DATES, 10: _DATES}
-        return _Answer(problem=codes.get(error.verify_code, _OTHER_CA))
-    for kind, words, transient in (
-        ((ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError), _HUNG_UP, True),
+    cut = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    code, trusted = getattr(error, "verify_code", 0), ssl.SSLCertVerificationError
+    for kind, words, transient in (  # codes: OpenSSL's X509_V_ERR_* (x509_vfy.h, the same since OpenSSL 1.1)
+        (trusted if code in (62, 64) else (), "its certificate is for another host: use a name that it has", False),
+        (trusted if code in (9, 10) else (), "its certificate is expired or not yet valid: check both clocks", False),
+        (trusted, "its certificate is not signed by a trusted CA: set VAULT_CACERT to that CA's PEM file", False),
+        (cut, _HUNG_UP, True),
         ((socket.timeout, TimeoutError), "it did not answer in time", True),
         (ssl.SSLError, "it does not speak TLS there, or none that is still considered safe", False),
         (socket.gaierror, "its host name cannot be resolved", True),
@@ -892,8 +732,7 @@ def _print(text: str, stream: Any) -> None:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """The command. Returns its exit status: 0 everything was read, 1 refused or failed, 2 wrong settings."""
-    about = "Read the job's credentials from Vault and print their names and keys, never a value."
-    parser = argparse.ArgumentParser(description=f"{about} The first lines of this file list the settings.")
+    parser = argparse.ArgumentParser(description="Print names and keys of the job's credentials. See this file's top.")
     parser.add_argument("--check", action="store_true", help="also print each step as it succeeds")
     check = parser.parse_args(arguments).check
     try:
