@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import random
-import socket
-import threading
-import time
-import unittest
-from typing import Any, Callable, Dict, List, Tuple
+import contextlib, json, os, random, socket, socketserver, threading, time, unittest  # noqa: E401
+from typing import Any, Callable
 from unittest import mock
 
 import test_vault_credentials as stand_ins
-from test_vault_credentials import AUDIENCE, CANARY, LOGIN, PATH, VALUE, Answer, FakeVault, Request, Server, certificates, vc
+from test_vault_credentials import AUDIENCE, CANARY, LOGIN, PATH, VALUE, Answer, FakeVault, Server, certificates, vc
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SECRET = {"data": {"data": {"api_key": VALUE}, "metadata": {"version": 1}}}
 
 
-class RawServer:
+class RawServer(socketserver.ThreadingTCPServer):
     """A TCP server on a free port of loopback that hands each connection to a function, and then closes it."""
 
+    daemon_threads, request_queue_size = True, 64
+    handle_error = lambda *_: None  # type: ignore[assignment]  # noqa: E731
+
     def __init__(self, serve: Callable[[socket.socket], None]) -> None:
-        self._serve = serve
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        self.connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(("127.0.0.1", 0), lambda connection, *_: serve(connection))  # type: ignore[arg-type]
+        self.port = self.server_address[1]
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._handle, args=(connection,), daemon=True).start()
-
-    def _handle(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._serve(connection)
+        self.shutdown()
+        self.server_close()
 
 
 def read_request(connection: socket.socket) -> bytes:
@@ -69,9 +52,7 @@ def whole(body: Any) -> bytes:
 
 class TestCase(stand_ins.TestCase):
     def raw(self, serve: Callable[[socket.socket], None]) -> RawServer:
-        server = RawServer(serve)
-        self.addCleanup(server.close)
-        return server
+        return self.closed(RawServer(serve))  # type: ignore[no-any-return]
 
     def hostile(self, place: str, attack: Callable[[socket.socket], None]) -> RawServer:
         """Put a server that attacks at one place, the identity, the login or the read, and behaves before that."""
@@ -93,34 +74,17 @@ PLACES = ("identity", "login", "read")
 BODY = json.dumps({**SECRET, "access_token": f"a.{CANARY}.c", "auth": {"client_token": f"hvs.{CANARY}"}}).encode()
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 DIGITS = (b"\xb2", "١".encode(), b"9" * 5000, b"1" * 20, b"-1", b"+5", b"1_0", b"0x10", b"1e3", b"nan", b" ", b"\x00")
-ANSWERS: Tuple[bytes, ...] = (
-    b"",
-    b"\r\n\r\n",
-    b"garbage " + CANARY.encode() + b"\r\n\r\n",
-    b"SSH-2.0-OpenSSH_9.6\r\n",
-    b"\x15\x03\x01\x00\x02\x02\x46",
-    b"HTTP/1.1\r\n\r\n",
-    b"HTTP/1.1 OK\r\n\r\n",
-    b"HTTP/1.1 99999999999999999999 x\r\n\r\n",
-    b"HTTP/1.1 " + "٢٠٠".encode() + b" OK\r\n\r\n",
-    b"HTTP/1.1 -200 OK\r\n\r\n",
-    b"HTTP/1.1 000 OK\r\n\r\n",
-    b"HTTP/9.9 200 OK\r\n\r\n",
-    b"HTTP/0.9 200 OK\r\n\r\n" + BODY,
-    b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-    b"HTTP/1.1 204 No Content\r\n\r\n",
-    b"HTTP/1.1 304 Not Modified\r\n\r\n",
-    b"HTTP/1.1 999 " + CANARY.encode() + b"\r\nContent-Length: 0\r\n\r\n",
+ANSWERS = (
+    *(b"", b"\r\n\r\n", b"garbage " + CANARY.encode() + b"\r\n\r\n", b"SSH-2.0-OpenSSH_9.6\r\n", b"\x15\x03\x01\x00\x02\x02\x46"),
+    *(b"HTTP/1.1" + line + b"\r\n\r\n" for line in (b"", b" OK", b" " + b"9" * 20 + b" x", b" -200 OK", b" 000 OK")),
+    *(b"HTTP/" + line + b"\r\n\r\n" + BODY for line in (b"9.9 200 OK", b"0.9 200 OK", "1.1 ٢٠٠ OK".encode(), b"1.1 20 x")),
+    *(b"HTTP/1.1 %d x\r\n\r\n" % status for status in (101, 102, 204, 304, 999)),
     b"HTTP/1.1 200 " + b"x" * 70000 + b"\r\n\r\n",
     OK + b"A: " + b"x" * 70000 + b"\r\n\r\n",
     OK + b"".join(b"H%d: x\r\n" % number for number in range(500)) + b"\r\n",
-    OK + b"no colon at all\r\n\r\n",
-    OK + b": no name\r\n\r\n",
-    OK + b"\xff\xfe: \xff\xfe\r\n\r\n",
-    OK + b" continued: " + CANARY.encode() + b"\r\n\r\n",
+    *(OK + line + b"\r\n\r\n" for line in (b"no colon", b": no name", b"\xff\xfe: \xff", b" folded: " + CANARY.encode())),
+    *(OK + b"Content-Length: %d\r\n\r\n" % length + BODY for length in (999999, 10**14, 1)),
     OK + b"Content-Length: 10\r\nContent-Length: 20\r\n\r\n" + BODY,
-    OK + b"Content-Length: 999999\r\n\r\n" + BODY,
-    OK + b"Content-Length: 99999999999999\r\n\r\n" + BODY,
     OK + b"Content-Length: 8388608\r\n\r\n" + b"x" * (vc.LARGEST_ANSWER + 10),
     OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00",
     OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
@@ -129,11 +93,7 @@ ANSWERS: Tuple[bytes, ...] = (
     *(b"HTTP/1.1 429 x\r\nRetry-After: " + digits + b"\r\nContent-Length: 0\r\n\r\n" for digits in DIGITS),
     b"HTTP/1.1 503 x\r\nRetry-After: Fri, 99 Jan 99999999999 99:99:99 GMT\r\nContent-Length: 0\r\n\r\n",
     *(CHUNKED + digits + b"\r\n" + BODY + b"\r\n0\r\n\r\n" for digits in DIGITS),
-    CHUNKED + b"f" * 5000 + b"\r\n" + BODY,
-    CHUNKED + b"ffffffffffffffff\r\n" + BODY,
-    CHUNKED + b"5\r\nabc",
-    CHUNKED + b"5;" + b"x" * 70000 + b"\r\nabcde\r\n0\r\n\r\n",
-    CHUNKED + b"1\r\na" * 10,
+    *(CHUNKED + size + b"\r\n" + BODY for size in (b"f" * 5000, b"f" * 16, b"5;" + b"x" * 70000, b"1\r\na" * 10, b"5\r\na")),
     *(whole(body) for body in (b"", b"{", b"null", b"[]", b"7", b'"x"', b"\xff", b"\xfe\xff", b"\x00" * 99, b"{}" * 9)),
     *(whole(body) for body in (b"[" * 100000, b'{"a":' * 100000, b'{"data": 1' + b"0" * 5000 + b"}", b'"\\ud800"')),
     *(
@@ -191,7 +151,7 @@ class HostileAnswerTest(TestCase):
 class TimeLimitTest(TestCase):
     """Within the limit and one second it is over, whatever the other side drips or repeats."""
 
-    PATTERNS: Dict[str, Tuple[bytes, bytes]] = {  # what is sent at once, and what then drips
+    PATTERNS = {  # what is sent at once, and what then drips
         "silence": (b"", b""),
         "status line": (b"HTTP/1.1 200 ", b"x"),
         "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
@@ -210,7 +170,7 @@ class TimeLimitTest(TestCase):
         self.refused(vc.UnreachableError, read=read)
         self.assertLess(time.monotonic() - begun, limit + 1)
 
-    def drips(self, pattern: Tuple[bytes, bytes], pause: float) -> Callable[[socket.socket], None]:
+    def drips(self, pattern: Any, pause: float) -> Callable[[socket.socket], None]:
         def drip(connection: socket.socket) -> None:
             connection.sendall(pattern[0])
             until = time.monotonic() + 5
@@ -264,11 +224,8 @@ class TimeLimitTest(TestCase):
             self.assert_over(0.3, vc.read_credentials)
 
     def test_a_dead_address_leaves_time_for_the_next(self) -> None:
-        dead = socket.create_server(("127.0.0.1", 0), backlog=0)  # its queue is full after one
-        self.addCleanup(dead.close)
-        waiting = [socket.socket() for _ in range(4)]
-        for filler in waiting:
-            self.addCleanup(filler.close)
+        dead = self.closed(socket.create_server(("127.0.0.1", 0), backlog=0))  # its queue is full after one
+        for filler in [self.closed(socket.socket()) for _ in range(4)]:
             filler.setblocking(False)
             filler.connect_ex(dead.getsockname())
         real = socket.getaddrinfo
@@ -368,8 +325,7 @@ class TLSTest(TestCase):
             ("", {}, "does not speak TLS"),
         ):
             with self.subTest(words, **variables), mock.patch.dict(os.environ, variables):
-                vault = FakeVault(certificate)
-                self.addCleanup(vault.close)
+                vault = self.closed(FakeVault(certificate))
                 os.environ["VAULT_ADDR"] = f"https://127.0.0.1:{vault.port}"
                 self.refused(vc.UnreachableError, words)
                 self.assertEqual((vault.requests, self.clock.waits), ([], []))
@@ -378,8 +334,7 @@ class TLSTest(TestCase):
 class ProxyTest(TestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.proxy = Server(lambda request: Answer(403, CANARY))
-        self.addCleanup(self.proxy.close)
+        self.proxy = self.closed(Server(lambda request: Answer(403, CANARY)))
         os.environ.update(HTTP_PROXY=self.proxy.url, HTTPS_PROXY=self.proxy.url)
 
     def test_what_is_on_this_machine_is_not_asked_for_through_a_proxy(self) -> None:
@@ -390,7 +345,7 @@ class ProxyTest(TestCase):
         os.environ.update(VAULT_ADDR="https://vault.test:8200", HTTPS_PROXY=f"http://u%40:{CANARY}@127.0.0.1:{self.proxy.port}")
         self.refused(vc.UnreachableError, "a proxy on the way refused")
         self.assertEqual(len(self.identity.requests), 1)
-        request: Request = self.proxy.requests[0]
+        request = self.proxy.requests[0]
         self.assertEqual((request.method, request.headers["host"]), ("CONNECT", "vault.test:8200"))
         self.assertTrue(request.headers["proxy-authorization"].startswith("Basic dUA6Q0FOQVJZ"))
 

@@ -67,7 +67,7 @@ Report = Callable[[str], object]
 
 
 class CredentialsError(Exception): """Base of all that this module raises on purpose. The message says what to do."""
-class SettingsError(CredentialsError): """Settings are missing or wrong, all of them are listed, and nothing was sent."""
+class SettingsError(CredentialsError): """Settings are missing or wrong, all are listed, and nothing was sent."""
 class IdentityError(CredentialsError): """There is no identity, it is another's, or its token is not for Vault."""
 class LoginError(CredentialsError): """Vault refused the login."""
 class ReadError(CredentialsError): """Vault refused a credential, has none at its path, or answered with nonsense."""
@@ -451,8 +451,8 @@ def _managed_identity() -> Tuple[Callable[[_Settings, _Budget], object], str]:
         endpoint, secret = _variable("IDENTITY_ENDPOINT"), _variable("IDENTITY_HEADER")
         version, parameter, header = "2019-08-01", "client_id", "X-IDENTITY-HEADER"
     if not endpoint or not secret:
-        advice = "run inside an Azure ML job on compute with the job identity; on a laptop or notebook run `az login` and"
-        raise IdentityError(f"there is no managed identity here (MSI_ENDPOINT is not set): {advice} set VAULT_LOGIN=az-cli")
+        advice = "run inside an Azure ML job on compute with the job identity; on a laptop, run `az login` and"
+        raise IdentityError(f"there is no managed identity here (no MSI_ENDPOINT): {advice} set VAULT_LOGIN=az-cli")
     try:
         url = urllib.parse.urlsplit(endpoint)
         server = _Server(url, None)
