@@ -436,7 +436,7 @@ def _ask_azure_cli(settings: _Settings, budget: _Budget) -> str:
         raise IdentityError("VAULT_LOGIN is az-cli, but az cannot be run: install the Azure CLI and run `az login`")
     if done.returncode:
         code = re.search(rb"AADSTS[0-9]{1,9}", done.stderr)  # AADSTS65001: the CLI is not pre-authorised on the app
-        why = f" ({code[0].decode()}: see docs/operate.md)" if code else ""
+        why = f" ({code[0].decode()}: see docs/deploy.md)" if code else ""
         raise IdentityError(f"the Azure CLI gave no token{why}: run `az login`, then `{command}` to see why")
     return done.stdout.decode("utf-8", "replace").strip()
 
