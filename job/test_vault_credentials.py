@@ -779,7 +779,7 @@ class IdentityTest(TestCase):
         os.environ["VAULT_LOGIN"] = "az-cli"
         for script, kind, words in (
             (f"echo Please run 'az login' {CANARY} >&2; exit 1", vc.IdentityError, "run `az login`"),
-            (f"echo AADSTS65001: {CANARY} >&2; exit 1", vc.IdentityError, "AADSTS65001: see docs/operate.md"),
+            (f"echo AADSTS65001: {CANARY} >&2; exit 1", vc.IdentityError, "AADSTS65001: see docs/deploy.md"),
             (f"echo {make_jwt(aud='https://graph.microsoft.com')}", vc.IdentityError, "and not for"),
             (f"printf '\\377{CANARY}'", vc.IdentityError, "without a token"),
             ("exec sleep 20", vc.UnreachableError, "no token in time"),
