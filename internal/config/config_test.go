@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,7 +49,7 @@ func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintln(cfg.Vault, cfg.Workload.AuthPath, *cfg.Workload.CreateAuthBackend, cfg.Workload.TokenTTLSeconds, cfg.Compute, cfg.Access().Name())
-	want := "{secret false mlvault/dev   false 1200 false map[] false} jwt-mlvault-dev-ae5143b9 true 900 <nil> mlvault-dev-ae5143b9\n"
+	want := "{secret false mlvault/dev map[]   false 1200 false false} jwt-mlvault-dev-ae5143b9 true 900 <nil> mlvault-dev-ae5143b9\n"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -148,18 +151,23 @@ var refusals = []struct {
 
 	{"a token with a line break", set("vaultToken", canary+"\n"), "vaultToken: has a space or a line break"},
 
+	{"a token with a byte-order mark", set("vaultToken", "\ufeff"+canary), "vaultToken: begins with a byte-order mark"},
+	{"an address with a byte-order mark", set("vaultAddress", "\ufeffhttps://"+canary), "vaultAddress: begins with a byte-order mark"},
+	{"credentials with a byte-order mark", set("credentials", "\ufeff{\"a\":{\"k\":\"v\"}}"), "credentials: begins with a byte-order mark"},
+	{"a payload with a byte-order mark", set("credentials", "{\"a\":\"\ufeff{}\"}"), "credentials.a: begins with a byte-order mark"},
+
 	{"no credentials", func(f fake) { delete(f, "mlvault:credentials") }, "credentials: is empty, and so is vault.reads"},
 	{"empty credentials", set("credentials", "{}"), "credentials: is empty, and so is vault.reads"},
 	{"credentials that are no JSON", set("credentials", canary), "credentials: is not valid JSON"},
 	{"credentials that end too early", set("credentials", `{"a":{"k":"`+canary), "credentials: is not valid JSON"},
 	{"credentials with more behind them", set("credentials", `{"a":{"k":"v"}} "`+canary+`"`), "credentials: has more text after its end"},
 	{"credentials that are a list", set("credentials", `["`+canary+`"]`), "credentials: is not an object"},
-	{"a payload that is a text", set("credentials", `{"a":"`+canary+`"}`), "credentials.a: is not valid JSON"},
+	{"a payload that is a text", set("credentials", `{"a":"`+canary+`"}`), "credentials.a: is a text and no object of keys and values. Set each value with `pulumi config set --path --secret credentials.a.<key>`"},
 	{"a payload that is a list", set("credentials", `{"a":["`+canary+`"]}`), "credentials.a: is not an object"},
 	{"a payload that is a number", set("credentials", `{"a":7}`), "credentials.a: is not an object"},
 	{"a payload that is null", set("credentials", `{"a":null}`), "credentials.a: is null"},
 	{"a payload without keys", set("credentials", `{"a":{}}`), "credentials.a: has no keys"},
-	{"a payload as text that is a list", set("credentials", `{"a":"[\"`+canary+`\"]"}`), "credentials.a: is not an object"},
+	{"a payload as text that is a list", set("credentials", `{"a":"[\"`+canary+`\"]"}`), "credentials.a: is a text and no object"},
 	{"a null inside", set("credentials", `{"a":{"k":{"deep":[1,null]}}}`), "credentials.a.k.deep[1]: is null"},
 	{"a null inside a payload as text", set("credentials", `{"a":"{\"k\":null}"}`), "credentials.a.k: is null"},
 	{"a key twice", set("credentials", `{"a":{"k":"1","k":"`+canary+`"}}`), "credentials.a.k: is given twice"},
@@ -239,7 +247,7 @@ var refusals = []struct {
 	{"access that is neither", set("azure", `{"publicNetworkAccess":"enabled"}`), `azure.publicNetworkAccess: "enabled" is neither`},
 	{"a tag of the program's", set("azure", `{"tags":{"Stack":"x"}}`), "azure.tags.Stack: is set by the program"},
 	{"a tag that Azure refuses", set("azure", `{"tags":{"a/b":"x"}}`), "azure.tags.a/b: has a name that Azure refuses"},
-	{"a tag that is a number", set("azure", `{"tags":{"a":1}}`), "azure.tags: is not an object whose values are texts"},
+	{"a tag that is a number", set("azure", `{"tags":{"a":1}}`), "azure.tags.a: is not a text; set it again with `pulumi config set --path --type string azure.tags.a ...`"},
 	{"a tag value that is too long", set("azure", `{"tags":{"a":"`+strings.Repeat("x", 257)+`"}}`), "azure.tags.a: has a value of more than 256"},
 	{"two tags that differ by case", set("azure", `{"tags":{"Team":"a","team":"b"}}`), "differs from another tag by case only"},
 	{"too many tags", set("azure", `{"tags":{`+manyTags()+`}}`), "azure.tags: has 48 tags"},
@@ -318,6 +326,13 @@ var refusals = []struct {
 	{"an issuer that looks like Entra's", set("workload", `{"audience":"a","issuer":"https://sts.windows.net.evil.example/33333333-3333-3333-3333-333333333333/"}`), "is not an issuer of Microsoft Entra ID"},
 	{"an issuer without its slash", set("workload", `{"audience":"a","issuer":"https://sts.windows.net/33333333-3333-3333-3333-333333333333"}`), "lacks the slash"},
 	{"an issuer with a longer path", set("workload", `{"audience":"a","issuer":"https://sts.windows.net/33333333-3333-3333-3333-333333333333/x"}`), "ends in something else"},
+	{"a version 1 issuer on the host of version 2", issuer("login.microsoftonline.com", "/"), "has the discovery document of https://sts.windows.net/" + aGUID + "/"},
+	{"the same in the US government's cloud", issuer("login.microsoftonline.us", "/"), "has the discovery document of https://sts.windows.net/"},
+	{"a version 2 issuer on the host of version 1", issuer("sts.windows.net", "/v2.0"), "has the discovery document of https://login.microsoftonline.com/" + aGUID + "/v2.0"},
+	{"the same in China's cloud", issuer("sts.chinacloudapi.cn", "/v2.0"), "https://login.partner.microsoftonline.cn/"},
+	{"a URI for version 2 tokens", set("workload", `{"audience":"api://x","issuer":"https://login.microsoftonline.com/`+aGUID+`/v2.0"}`), "workload.audience: \"api://x\" is a URI"},
+	{"a URI of no app", set("workload", `{"audience":"api:///"}`), `workload.audience: "api:///" names no app`},
+	{"Vault's token method", set("workload", `{"audience":"a","authPath":"token","createAuthBackend":false}`), "workload.authPath: is Vault's own"},
 	{"an issuer over http", set("workload", `{"audience":"a","issuer":"http://sts.windows.net/33333333-3333-3333-3333-333333333333/"}`), "is not an https URL"},
 	{"a reader in capitals", set("workload", `{"audience":"a","principalIds":["AAAAAAAA-3333-3333-3333-333333333333"]}`), "workload.principalIds: "},
 	{"a reader that is two", set("workload", `{"audience":"a","principalIds":["x,y"]}`), "workload.principalIds: "},
@@ -380,6 +395,10 @@ func closed(address string) func(fake) {
 		approved(`"firewallSku":"Basic"`)(f)
 		set("vaultAddress", address)(f)
 	}
+}
+
+func issuer(host, rest string) func(fake) {
+	return set("workload", `{"audience":"a","issuer":"https://`+host+"/"+aGUID+rest+`"}`)
 }
 
 func read(path string) func(fake) { return set("vault", `{"reads":{"x":"`+path+`"}}`) }
@@ -522,6 +541,9 @@ func (allPlain) IsConfigSecret(string) bool { return false }
 
 func TestASecretInPlainTextIsRefused(t *testing.T) {
 	_, err := From(allPlain{valid()})
+	if problems, _ := AsProblems(err); len(problems) != 3 {
+		t.Errorf("want three problems, got %v", err)
+	}
 	for _, key := range []string{"vaultAddress", "vaultToken", "credentials"} {
 		if err == nil || !strings.Contains(err.Error(), key+": is in plain text") {
 			t.Errorf("%s in plain text was accepted: %v", key, err)
@@ -529,6 +551,80 @@ func TestASecretInPlainTextIsRefused(t *testing.T) {
 	}
 	if err != nil && strings.Contains(err.Error(), canary) {
 		t.Errorf("the error quotes a secret: %v", err)
+	}
+}
+
+// whole is a configuration of which all is known.
+type whole struct {
+	plainFake
+	file string
+}
+
+func (w whole) Settings() []byte { return []byte(w.file) }
+func (w whole) Keys() []string   { return slices.Collect(maps.Keys(w.fake)) }
+
+func TestAKeyThatNobodyReadsIsRefused(t *testing.T) {
+	for key, want := range map[string]string{
+		"mlvault:azure.protect":       "azure.protect: is one key with a dot in its name, which nobody reads. Remove it with `pulumi config rm 'azure.protect'` and set the field: `pulumi config set --path azure.protect ...`",
+		"mlvault:credentials.a.k":     "credentials.a.k: is one key with a dot in its name",
+		"mlvault:azure.tags[0]":       "azure.tags[0]: is one key",
+		"mlvault:credential":          "credential: is not a setting of this program. It reads vaultAddress, vaultToken, credentials, vault, azure, workload, compute",
+		"ml-old:workload":             "ml-old:workload: belongs to the project ml-old, and this one is mlvault, which does not read it. Set workload here",
+		"ml-old:credentials.a.k":      "ml-old:credentials.a.k: belongs to the project ml-old",
+		"azure-native:subscriptionId": "", "vault:token": "", "pulumi:tags": "", "mlvault:compute": "",
+	} {
+		values := valid()
+		values[key] = map[bool]string{true: "{}", false: canary}[key == "mlvault:compute"]
+		_, err := From(whole{plainFake{values}, ""})
+		if problems, _ := AsProblems(err); want == "" && err != nil || want != "" && (len(problems) != 1 || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), canary)) {
+			t.Errorf("%s: got %v", key, err)
+		}
+	}
+}
+
+func TestTheRunningProgramKnowsItsKeysAndItsSettingsFile(t *testing.T) {
+	t.Setenv("PULUMI_CONFIG", `{"mlvault:vault":"{}","mlvault:azure.protect":"true"}`)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "Pulumi.dev.yaml"), []byte("config: {}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(slices.Values(program{}.Keys())); !slices.Equal(got, []string{"mlvault:azure.protect", "mlvault:vault"}) {
+		t.Errorf("the keys are %v", got)
+	}
+	if string(ReadSettings(dir, "dev")) != "config: {}" || ReadSettings(dir, "prod") != nil {
+		t.Error("the settings file was not read")
+	}
+}
+
+// A plain value beside an encrypted one would be shown by --json.
+func TestEachValueOfACredentialIsEncryptedByItselfOrNotReadBack(t *testing.T) {
+	const secure = "{secure: v1:x}"
+	for name, c := range map[string]struct {
+		payload, kept string
+		masked        bool
+		want          string // the problem
+	}{
+		"each encrypted":            {`{"k":"secret-text","l":["other-text"]}`, "{k: " + secure + ", l: [" + secure + "]}", true, ""},
+		"a key called secure":       {`{"secure":"secret-text","k":"other-text"}`, "{secure: " + secure + ", k: " + secure + "}", true, ""},
+		"one in plain text":         {`{"k":"secret-text","l":["` + canary + `"]}`, "{k: " + secure + ", l: [" + canary + "]}", false, "credentials.a.l[0]: is in plain text; remove it (`pulumi config rm --path credentials.a.l[0]`) and set"},
+		"all as one object":         {`{"k":"secret-text"}`, secure, false, ""},
+		"all as one text":           {`"{\"k\":\"secret-text\"}"`, secure, false, ""},
+		"all as one text, in plain": {`"{\"k\":\"` + canary + `\"}"`, `'{"k":"` + canary + `"}'`, false, "credentials.a: is in plain text"},
+		"one from elsewhere":        {`{"k":"secret-text","l":"other-text"}`, "{k: " + secure + "}", false, ""},
+	} {
+		values := valid()
+		values["mlvault:credentials"] = `{"a":` + c.payload + `}`
+		for _, file := range []string{"config: {mlvault:credentials: {a: " + c.kept + "}}", "config: {'credentials': {a: " + c.kept + "}}"} {
+			cfg, err := From(whole{plainFake{values}, file})
+			if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), canary)) || c.want == "" && (err != nil || cfg.Credentials[0].Masked != c.masked) {
+				t.Errorf("%s: got %v, %v", name, cfg, err)
+			}
+		}
+	}
+	for _, file := range []string{"", "config: {}", "config: {mlvault:credentials: {secure: v1:x}}", "\t: no YAML"} {
+		if cfg, err := From(whole{plainFake{valid()}, file}); err != nil || cfg.Credentials[0].Masked {
+			t.Errorf("%q: the values are known to be encrypted each: %v", file, err)
+		}
 	}
 }
 
@@ -541,6 +637,16 @@ func TestAPlainSettingThatTheUserKeepsSecretIsNotQuoted(t *testing.T) {
 	}
 }
 
+func parseCredentials(text string) ([]Credential, error) {
+	values := valid()
+	values["mlvault:credentials"] = text
+	cfg, err := From(plainFake{values})
+	if err != nil {
+		return nil, err
+	}
+	return cfg.Credentials, nil
+}
+
 func TestAPayloadIsTheSameInEveryForm(t *testing.T) {
 	forms := []string{
 		`{"a":{"k":"v","n":{"x":1,"y":[true,0.5]},"h":"<&>","e":[[],{}]}}`,
@@ -549,7 +655,7 @@ func TestAPayloadIsTheSameInEveryForm(t *testing.T) {
 	}
 	const want = `{"e":[[],{}],"h":"<&>","k":"v","n":{"x":1,"y":[true,0.5]}}`
 	for _, form := range forms {
-		credentials, err := ParseCredentials(form)
+		credentials, err := parseCredentials(form)
 		if err != nil || len(credentials) != 1 || credentials[0].Payload.Reveal() != want {
 			t.Errorf("%s\ngave %v, %v", form, credentials, err)
 		}
@@ -558,7 +664,7 @@ func TestAPayloadIsTheSameInEveryForm(t *testing.T) {
 
 func TestNumbersThatJSONKeepsAreAccepted(t *testing.T) {
 	for _, number := range []string{"0", "-0", "0.0", "0e5", "9007199254740991", "-9007199254740991", "0.1", "1e3", "1.5e-7", "3.14159"} {
-		if _, err := ParseCredentials(`{"a":{"k":` + number + `}}`); err != nil {
+		if _, err := parseCredentials(`{"a":{"k":` + number + `}}`); err != nil {
 			t.Errorf("%s: %v", number, err)
 		}
 	}
@@ -566,7 +672,7 @@ func TestNumbersThatJSONKeepsAreAccepted(t *testing.T) {
 
 func TestASurrogatePairAndAnEscapedBackslashAreAccepted(t *testing.T) {
 	for _, text := range []string{`\ud83d\ude00`, `C:\\ud800`, `\u00e9`} {
-		if _, err := ParseCredentials(`{"a":{"k":"` + text + `"}}`); err != nil {
+		if _, err := parseCredentials(`{"a":{"k":"` + text + `"}}`); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -212,14 +212,14 @@ func FuzzPayload(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, payload string) {
 		whole := `{"name":` + payload + `}`
-		credentials, err := ParseCredentials(whole)
+		credentials, err := parseCredentials(whole)
 		requireALineForEachProblem(t, err)
 		if err != nil || len(credentials) != 1 || credentials[0].Name != "name" {
 			return // refused, or a payload that closes its own brace
 		}
 		canonical := credentials[0].Payload.Reveal()
 
-		again, err := ParseCredentials(`{"name":` + canonical + `}`)
+		again, err := parseCredentials(`{"name":` + canonical + `}`)
 		if err != nil || again[0].Payload.Reveal() != canonical {
 			t.Fatalf("the canonical form %q is not its own: %v, %v", canonical, again, err)
 		}

@@ -14,31 +14,6 @@ import (
 // minMasked is the length of the shortest text that the CLI replaces. Nothing shorter is kept from any output.
 const minMasked = 3
 
-// markMasked decides for each credential whether the plugin may read it.
-func (cfg *Config) markMasked() {
-	texts := []string{cfg.Address.Reveal(), cfg.Token.Reveal()}
-	for _, credential := range cfg.Credentials {
-		if !credential.AsText.Empty() {
-			texts = append(texts, credential.AsText.Reveal())
-			continue
-		}
-		for _, leaf := range leaves(credential.Payload) {
-			if text, isText := leaf.(string); isText {
-				texts = append(texts, text)
-			}
-		}
-	}
-	m := newMask(texts)
-	for i, credential := range cfg.Credentials {
-		// Of a credential that is one text only the whole text is a configuration secret, and its values are not.
-		masked := credential.AsText.Empty()
-		for _, leaf := range leaves(credential.Payload) {
-			masked = masked && m.covers(leaf)
-		}
-		cfg.Credentials[i].Masked = masked
-	}
-}
-
 // mask holds every text that the CLI replaces.
 type mask struct {
 	forms []string // as set, and as JSON writes it
@@ -97,20 +72,4 @@ func escaped(text string) string {
 		return text
 	}
 	return string(encoded[1 : len(encoded)-1])
-}
-
-// leaves are the scalars of a payload.
-func leaves(payload Secret) []any {
-	root, _ := parseJSON(payload.Reveal()) // it was written by encode
-	return root.scalars(nil)
-}
-
-func (n node) scalars(found []any) []any {
-	if n.kind == 0 {
-		return append(found, n.scalar)
-	}
-	for _, member := range n.members {
-		found = member.scalars(found)
-	}
-	return found
 }

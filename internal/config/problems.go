@@ -16,7 +16,8 @@ type Problems []Problem
 
 // Problem is one reason: the configuration key, and what is wrong with it and how to mend it.
 type Problem struct {
-	Key  string // as `pulumi config set --path` takes it, for example vault.mount
+	// Key is as `pulumi config set --path` takes it, for example vault.mount.
+	Key  string
 	Text string
 }
 
@@ -43,12 +44,18 @@ func AsProblems(err error) (Problems, bool) {
 
 // collector gathers problems while a configuration is decoded and checked.
 type collector struct {
-	found  Problems
-	secret func(key string) bool // whether the user has marked any of a key as secret; nil: none
+	found Problems
+	// secret tells whether the user has marked any of a key as secret; nil: none.
+	secret func(key string) bool
 }
 
 func (c *collector) addf(key, format string, args ...any) {
 	c.found = append(c.found, Problem{Key: printable(key), Text: printable(fmt.Sprintf(format, args...))})
+}
+
+// addPlain refuses a secret in plain text. It leaves the value out.
+func (c *collector) addPlain(key string) {
+	c.addf(key, "is in plain text; remove it (`pulumi config rm --path %s`) and set it again with `--secret`", key)
 }
 
 // refused tells whether a section has a problem already.

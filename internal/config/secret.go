@@ -17,7 +17,8 @@ type Secret struct {
 // NewSecret masks text.
 func NewSecret(text string) Secret { return Secret{text: text} }
 
-// Reveal returns the text. Its one caller is package stack, which wraps it as a Pulumi secret at once.
+// Reveal returns the text. The program hands it to Pulumi as a secret, or makes a digest of it; the preflight sends it to
+// Vault. No caller prints it.
 func (s Secret) Reveal() string { return s.text }
 
 // Empty tells whether there is no text at all, without showing any.

@@ -1,5 +1,5 @@
 // Package stack puts the program together: it reads the configuration, builds the two halves and exports the outputs.
-// It is the only package that knows both halves, and the only one that reveals a secret, straight into [pulumi.ToSecret].
+// It is the only package that knows both halves, and the one that hands a secret to Pulumi, marked by [pulumi.ToSecret].
 package stack
 
 import (
@@ -16,22 +16,27 @@ import (
 )
 
 // Run is the program. A refused configuration is an error before anything is registered.
-func Run(ctx *pulumi.Context) error {
-	cfg, err := config.Load(ctx)
-	if err != nil {
-		return err
+func Run(ctx *pulumi.Context) error { return In(".")(ctx) }
+
+// In is [Run] where the stack's settings file is in another folder than the working directory.
+func In(dir string) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error {
+		cfg, err := config.Load(ctx, dir)
+		if err != nil {
+			return err
+		}
+		if err := reportUnreadable(ctx, cfg); err != nil {
+			return err
+		}
+		outputs, err := deploy(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		for name, value := range outputs {
+			ctx.Export(name, value)
+		}
+		return nil
 	}
-	if err := reportUnreadable(ctx, cfg); err != nil {
-		return err
-	}
-	outputs, err := deploy(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	for name, value := range outputs {
-		ctx.Export(name, value)
-	}
-	return nil
 }
 
 // reportUnreadable names the credentials that lose their drift detection, in every preview and update: nobody should
@@ -46,8 +51,9 @@ func reportUnreadable(ctx *pulumi.Context, cfg *config.Config) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return ctx.Log.Info(fmt.Sprintf("written, but never read back, because the debug output would show a value: %s. "+
-		"A change made in Vault itself will not be noticed there. See docs/decisions/0007.", strings.Join(names, ", ")), nil)
+	return ctx.Log.Info(fmt.Sprintf("written, but never read back: %s. A change made in Vault itself will not be noticed there. "+
+		"The debug output could show a value: it is not encrypted by itself in Pulumi.%s.yaml, or the CLI cannot mask it. See docs/decisions/0007.",
+		strings.Join(names, ", "), cfg.Stack), nil)
 }
 
 // deploy registers everything and returns the stack's outputs. The logical names here are part of every URN.

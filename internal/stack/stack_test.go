@@ -99,7 +99,7 @@ func run(t *testing.T, stack string, edit func(map[string]string)) (*pulumitest.
 	if edit != nil {
 		edit(values)
 	}
-	return r, r.Run(Run, "mlvault", stack, values, secretKeys...)
+	return r, r.Run(In(settingsFolder(t, stack, values)), "mlvault", stack, values, config.SecretKeys...)
 }
 
 func mustRun(t *testing.T, stack string, edit func(map[string]string)) *pulumitest.Recorder {

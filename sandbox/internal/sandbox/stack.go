@@ -150,7 +150,7 @@ func (s *Sandbox) open(ctx context.Context, name string, open opener) (auto.Stac
 	if err != nil {
 		return auto.Stack{}, err
 	}
-	return open(ctx, name, project.Name.String(), stack.Run,
+	return open(ctx, name, project.Name.String(), stack.In(s.Path("work")),
 		auto.WorkDir(s.Path("work")), auto.PulumiHome(s.Path("pulumi")), auto.Pulumi(command), auto.EnvVars(env))
 }
 

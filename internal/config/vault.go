@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/pem"
 	"maps"
 	"net"
 	"net/url"
@@ -11,17 +10,35 @@ import (
 	"unicode"
 )
 
-// MaxPayloadBytes is the largest credential: integrated storage refuses an entry over 1 MiB (max_entry_size),
-// and Vault's own wrapping and encryption take some of that.
-const MaxPayloadBytes = 1_000_000
+// Vault says where in Vault the credentials live and how the plugin talks to it.
+type Vault struct {
+	// Mount is the KV v2 mount.
+	Mount string `json:"mount"`
+	// CreateMount makes the mount. A destroy never deletes it.
+	CreateMount bool `json:"createMount"`
+	// Prefix is the path below the mount.
+	Prefix string `json:"prefix"`
+	// Reads are API paths of others that the jobs may read, by the name under which a job asks.
+	Reads map[string]string `json:"reads"`
+	// Namespace is for Vault Enterprise and HCP.
+	Namespace string `json:"namespace"`
+	// CACertFile is a PEM file on the machine that deploys. Without it the plugin takes the system's roots.
+	CACertFile string `json:"caCertFile"`
+	// SkipChildToken lets the plugin use the token itself: for batch, limited-use and narrow tokens.
+	SkipChildToken bool `json:"skipChildToken"`
+	// MaxLeaseTTLSeconds is the life of the child token.
+	MaxLeaseTTLSeconds int `json:"maxLeaseTtlSeconds"`
+	// DisableRead writes only: the token needs no right to read, and drift is not noticed.
+	DisableRead bool `json:"disableRead"`
+	// DeleteOnDestroy purges every version of the stack's own secrets. Without it the newest is soft-deleted.
+	DeleteOnDestroy bool `json:"deleteOnDestroy"`
+}
 
-func (cfg *Config) validate(c *collector) {
-	validateAddress(c, cfg.Address.Reveal())
-	validateToken(c, cfg.Token.Reveal())
-	cfg.validateVault(c)
-	cfg.validateAzure(c)
-	cfg.validateWorkload(c)
-	cfg.validateCompute(c)
+func (v *Vault) normalise(project, stack string) {
+	defaultTo(&v.Mount, "secret")
+	defaultTo(&v.Prefix, project+"/"+stack)
+	// The plugin's own default. A child token that dies during a long update fails the rest of it.
+	defaultTo(&v.MaxLeaseTTLSeconds, 1200)
 }
 
 // validateAddress keeps the token off the wire in the clear. The address is a secret, so no text quotes it.
@@ -33,6 +50,8 @@ func validateAddress(c *collector, address string) {
 	}
 	u, err := url.Parse(address)
 	switch {
+	case strings.HasPrefix(address, byteOrderMark):
+		c.addf(key, "begins with a byte-order mark. Set it again without")
 	case err != nil || strings.ContainsFunc(address, unicode.IsSpace) || u.Hostname() == "":
 		c.addf(key, "is not a URL such as https://vault.example.com:8200")
 	case u.Scheme != "https" && u.Scheme != "http":
@@ -46,14 +65,20 @@ func validateAddress(c *collector, address string) {
 	}
 }
 
+const byteOrderMark = "\ufeff"
+
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 func validateToken(c *collector, token string) {
-	if strings.ContainsFunc(token, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
-		c.addf("vaultToken", "has a space or a line break in it; set it again without (a file's last line break is kept by `<`)")
+	switch {
+	case strings.HasPrefix(token, byteOrderMark):
+		c.addf("vaultToken", "begins with a byte-order mark. Set it again without")
+	case strings.ContainsFunc(token, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
+		c.addf("vaultToken", "has a space or a line break in it. Set it again without: `pulumi config set --secret vaultToken < file` "+
+			"drops a last line break, and `--raw` keeps it")
 	}
 }
 
@@ -86,7 +111,7 @@ func pathProblem(path string) string {
 }
 
 // vaultsOwn are mounts that every Vault has.
-var vaultsOwn = []string{"sys", "auth", "identity", "cubbyhole"}
+var vaultsOwn = []string{"sys", "auth", "audit", "identity", "cubbyhole"}
 
 var stackName = regexp.MustCompile(`^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$`)
 
@@ -166,84 +191,4 @@ func kvWithoutData(mount, path string) bool {
 		below = rest
 	}
 	return !strings.HasPrefix(below, "data/")
-}
-
-var guid = regexp.MustCompile(`^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$`)
-
-func (cfg *Config) validateWorkload(c *collector) {
-	w := cfg.Workload
-	// Vault tells one API's tokens from another's by the audience alone: without one, a token that a job sent
-	// to any other service of the tenant would open the credentials.
-	switch {
-	case w.Audience == "":
-		c.addf("workload.audience", "is missing; name the app registration that stands for Vault, for example api://vault-ml")
-	case strings.ContainsFunc(w.Audience, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' || r == '*' }):
-		c.addf("workload.audience", "%s has a character that no audience has", c.show("workload.audience", w.Audience))
-	}
-	if problem := issuerProblem(w.Issuer); problem != "" {
-		c.addf("workload.issuer", "%s %s", c.show("workload.issuer", w.Issuer), problem)
-	}
-	if block, _ := pem.Decode([]byte(w.IssuerCAPEM)); w.IssuerCAPEM != "" && (block == nil || block.Type != "CERTIFICATE") {
-		c.addf("workload.issuerCaPem", "is not a PEM certificate")
-	}
-	if problem := pathProblem(w.AuthPath); problem != "" {
-		c.addf("workload.authPath", "%s %s", c.show("workload.authPath", w.AuthPath), problem)
-	}
-	seen := map[string]bool{}
-	for _, id := range w.PrincipalIDs {
-		// Vault compares claims by case, and Entra writes object ids in lower case.
-		if !guid.MatchString(id) {
-			c.addf("workload.principalIds", "%s is not an object id (a GUID in lower case)", c.show("workload.principalIds", id))
-		} else if seen[id] {
-			c.addf("workload.principalIds", "%s is given twice", c.show("workload.principalIds", id))
-		}
-		seen[id] = true
-	}
-	if w.TokenTTLSeconds < 60 || w.TokenTTLSeconds > 3600 {
-		c.addf("workload.tokenTtlSeconds", "%d is not between 60 (a minute) and 3600 (an hour)", w.TokenTTLSeconds)
-	}
-}
-
-// entraHosts are the issuers of Microsoft's clouds: public, US government, China, and sts.windows.net, which signs
-// version 1 tokens in all of them.
-var entraHosts = []string{
-	"sts.windows.net", "login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn",
-	"sts.chinacloudapi.cn",
-}
-
-// issuerProblem refuses an issuer that is not one tenant's. An issuer shared by tenants (common, organizations)
-// would let every identity of every tenant reach the check of its claims. A loopback issuer is a test's.
-func issuerProblem(issuer string) string {
-	if issuer == "" {
-		return ""
-	}
-	u, err := url.Parse(issuer)
-	if err != nil || u.Scheme != "https" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
-		return "is not an https URL without a query"
-	}
-	if !slices.Contains(entraHosts, u.Host) && !loopback(u.Hostname()) {
-		return "is not an issuer of Microsoft Entra ID; its host is one of " + strings.Join(entraHosts, ", ")
-	}
-	tenant, version, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
-	switch {
-	case !guid.MatchString(tenant):
-		return "does not name one tenant by its id; write https://sts.windows.net/<tenant id>/"
-	case version != "" && version != "v2.0":
-		return "ends in something else than /<tenant id>/ (version 1 tokens) or /<tenant id>/v2.0 (version 2)"
-	case version == "" && !strings.HasSuffix(issuer, "/"):
-		return "lacks the slash at its end, which is part of the issuer's name in version 1 tokens"
-	}
-	return ""
-}
-
-func (cfg *Config) validateCompute(c *collector) {
-	if cfg.Compute == nil {
-		return
-	}
-	if !regexp.MustCompile(`^[A-Za-z0-9_]+$`).MatchString(cfg.Compute.VMSize) {
-		c.addf("compute.vmSize", "%s is not a VM size such as Standard_D4ds_v5", c.show("compute.vmSize", cfg.Compute.VMSize))
-	}
-	if cfg.Compute.MaxNodes < 1 || cfg.Compute.MaxNodes > 1000 {
-		c.addf("compute.maxNodes", "%d is not between 1 and 1000", cfg.Compute.MaxNodes)
-	}
 }
