@@ -99,7 +99,36 @@ func run(t *testing.T, stack string, edit func(map[string]string)) (*pulumitest.
 	if edit != nil {
 		edit(values)
 	}
-	return r, r.Run(In(settingsFolder(t, stack, values)), "mlvault", stack, values, config.SecretKeys...)
+	return r, r.Run(In(settingsFolder(t, stack, values)), "mlvault", stack, values, secretKeys...)
+}
+
+// settingsFolder has the stack's settings file as `pulumi config set --path --secret` leaves it: each value by itself.
+func settingsFolder(t *testing.T, stack string, values map[string]string) string {
+	t.Helper()
+	var credentials any
+	if err := json.Unmarshal([]byte(values["mlvault:credentials"]), &credentials); err != nil {
+		t.Fatal(err)
+	}
+	text, err := yaml.Marshal(map[string]any{"config": map[string]any{"mlvault:credentials": encrypted(credentials)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "Pulumi."+stack+".yaml"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func encrypted(value any) any {
+	members, isObject := value.(map[string]any)
+	if !isObject {
+		return map[string]any{"secure": "v1:x"}
+	}
+	for key, member := range members {
+		members[key] = encrypted(member)
+	}
+	return members
 }
 
 func mustRun(t *testing.T, stack string, edit func(map[string]string)) *pulumitest.Recorder {
@@ -369,7 +398,7 @@ func outputsOf(t *testing.T, edit func(map[string]string)) (got map[string]any, 
 		edit(values)
 	}
 	program := func(ctx *pulumi.Context) error {
-		cfg, err := config.Load(ctx)
+		cfg, err := config.Load(ctx, ".")
 		if err != nil {
 			return err
 		}
@@ -520,6 +549,16 @@ func TestWhatCannotBeMaskedIsNotReadBack(t *testing.T) {
 		if got := secret.Inputs["disableRead"]; !found || got != want {
 			t.Errorf("%s: disableRead is %v, want %t", name, got, want)
 		}
+	}
+}
+
+func TestWhatIsNotKnownToBeEncryptedIsNotReadBack(t *testing.T) {
+	r := recorder()
+	if err := r.Run(Run, "mlvault", "dev", stackConfig(t, "dev"), secretKeys...); err != nil {
+		t.Fatal(err)
+	}
+	if secret, _ := r.Find("vault:kv/secretV2:SecretV2", "credentials-ml_api_key"); secret.Inputs["disableRead"] != true {
+		t.Error("without a settings file a credential is read back: the debug output may show it")
 	}
 }
 

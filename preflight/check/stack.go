@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,7 +143,7 @@ func (c CLI) Load(ctx context.Context, name string) (Stack, error) {
 	for key, value := range values {
 		texts[key], secrets[key] = value.Value, value.Secret
 	}
-	cfg, err := config.From(Source{In: project, Of: name, Texts: texts, Secrets: secrets})
+	cfg, err := config.From(wholeSource{Source{In: project, Of: name, Texts: texts, Secrets: secrets}, c.Root})
 	if err != nil {
 		return Stack{}, err
 	}
@@ -275,3 +276,15 @@ func (s Source) Project() string { return s.In }
 
 // Stack is the stack's name.
 func (s Source) Stack() string { return s.Of }
+
+// wholeSource knows every key, and which values are encrypted by themselves.
+type wholeSource struct {
+	Source
+	root string
+}
+
+// Keys implements [config.Whole].
+func (s wholeSource) Keys() []string { return slices.Collect(maps.Keys(s.Texts)) }
+
+// Settings implements [config.Whole].
+func (s wholeSource) Settings() []byte { return config.ReadSettings(s.root, s.Of) }
