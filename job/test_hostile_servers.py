@@ -32,7 +32,7 @@ class RawServer(socketserver.ThreadingTCPServer):
 def read_request(connection: socket.socket) -> bytes:
     """The next request, which the client sends in one or two pieces."""
     request = b""
-    while b"\r\n\r\n" not in request or (request.startswith(b"POST") and not request.endswith(b"}")):
+    while b"\r\n\r\n" not in request or (LOGIN.encode() in request and not request.endswith(b"}")):
         received = connection.recv(65536)
         if not received:
             raise ConnectionError
@@ -188,7 +188,7 @@ class TimeLimitTest(TestCase):
         return drip
 
     def test_each_limit_holds_against_each_drip_at_each_place(self) -> None:
-        for limits in ({"VAULT_TIMEOUT": "0.2", "VAULT_DEADLINE": "60"}, {"VAULT_TIMEOUT": "60", "VAULT_DEADLINE": "0.3"}):
+        for limits in ({"VAULT_TIMEOUT": "0.2", "VAULT_DEADLINE": "9"}, {"VAULT_TIMEOUT": "9", "VAULT_DEADLINE": "0.2"}):
             for place in PLACES:
                 for name, pattern in self.PATTERNS.items():
                     with self.subTest(name, place=place, **limits), mock.patch.dict(os.environ, limits):
