@@ -10,55 +10,86 @@ import (
 // Azure says how the Azure half is built. An id or a name of something that exists takes the place of what the program
 // would make; it is used as it stands, and neither tagged nor protected nor deleted.
 type Azure struct {
-	Names      Names             `json:"names"`
-	Tags       map[string]string `json:"tags"`
-	IgnoreTags []string          `json:"ignoreTags"` // names of tags that a policy adds
+	// Names are physical names. Without one Pulumi makes it.
+	Names Names `json:"names"`
+	// Tags are set on everything that is made.
+	Tags map[string]string `json:"tags"`
+	// IgnoreTags are names of tags that a policy adds.
+	IgnoreTags []string `json:"ignoreTags"`
 
-	ExistingResourceGroup   string `json:"existingResourceGroup"`   // name of a group; default: one is made
-	StorageAccountID        string `json:"storageAccountId"`        // ARM ids; default: each is made
-	KeyVaultID              string `json:"keyVaultId"`              //
-	ApplicationInsightsID   string `json:"applicationInsightsId"`   //
-	LogAnalyticsWorkspaceID string `json:"logAnalyticsWorkspaceId"` // default: made when something needs it
-	ContainerRegistryID     string `json:"containerRegistryId"`     // default: none; Azure ML makes one at the first image build
+	// ExistingResourceGroup is the name of a group that exists.
+	ExistingResourceGroup string `json:"existingResourceGroup"`
+	// StorageAccountID is the ARM id of an account that exists.
+	StorageAccountID string `json:"storageAccountId"`
+	// KeyVaultID is the ARM id of a key vault that exists.
+	KeyVaultID string `json:"keyVaultId"`
+	// ApplicationInsightsID is the ARM id of a component that exists.
+	ApplicationInsightsID string `json:"applicationInsightsId"`
+	// LogAnalyticsWorkspaceID is the ARM id of a workspace that exists. Without it one is made when something needs it.
+	LogAnalyticsWorkspaceID string `json:"logAnalyticsWorkspaceId"`
+	// ContainerRegistryID is the ARM id of a registry that exists. Without one Azure ML makes it at the first image build.
+	ContainerRegistryID string `json:"containerRegistryId"`
 
-	CreateContainerRegistry bool   `json:"createContainerRegistry"` // without an admin user
-	ContainerRegistrySKU    string `json:"containerRegistrySku"`    // Basic, Standard (default) or Premium
+	// CreateContainerRegistry makes a registry without an admin user.
+	CreateContainerRegistry bool `json:"createContainerRegistry"`
+	// ContainerRegistrySKU is Basic, Standard or Premium, of the registry that is made. Private endpoints need Premium.
+	ContainerRegistrySKU string `json:"containerRegistrySku"`
 
-	PublicNetworkAccess string            `json:"publicNetworkAccess"` // of the workspace: Enabled (default) or Disabled
-	ManagedNetwork      *ManagedNetwork   `json:"managedNetwork"`      // default: none
-	PrivateEndpoints    *PrivateEndpoints `json:"privateEndpoints"`    // default: none; all that they lead to refuses public access
+	// PublicNetworkAccess of the workspace is Enabled or Disabled.
+	PublicNetworkAccess string `json:"publicNetworkAccess"`
+	// ManagedNetwork is the network that Azure ML keeps for the compute.
+	ManagedNetwork *ManagedNetwork `json:"managedNetwork"`
+	// PrivateEndpoints lead to what is made, all of which then refuses public access.
+	PrivateEndpoints *PrivateEndpoints `json:"privateEndpoints"`
+	// ServerlessComputeSettings are for jobs without a cluster. Without them these run in Azure's network.
+	ServerlessComputeSettings *Serverless `json:"serverlessComputeSettings"`
 
-	ServerlessComputeSettings *Serverless `json:"serverlessComputeSettings"` // default: Azure's network
-
-	HBIWorkspace            bool                `json:"hbiWorkspace"`            // high business impact; cannot be changed later
-	CustomerManagedKey      *CustomerManagedKey `json:"customerManagedKey"`      // default: Microsoft's key
-	KeyVaultPurgeProtection bool                `json:"keyVaultPurgeProtection"` // cannot be taken back
-	Diagnostics             bool                `json:"diagnostics"`             // logs and metrics to Log Analytics
-	RoleAssignments         []RoleAssignment    `json:"roleAssignments"`         // on the workspace
-	WorkspaceIdentity       bool                `json:"workspaceIdentity"`       // a user-assigned one; cannot be taken back
-	JobIdentityRoles        []string            `json:"jobIdentityRoles"`        // default: none
-	Lock                    string              `json:"lock"`                    // CanNotDelete: of what is made and holds data
-	Protect                 bool                `json:"protect"`                 // refuse to delete what holds data
+	// HBIWorkspace marks high business impact. It cannot be changed later.
+	HBIWorkspace bool `json:"hbiWorkspace"`
+	// CustomerManagedKey takes the place of Microsoft's key.
+	CustomerManagedKey *CustomerManagedKey `json:"customerManagedKey"`
+	// KeyVaultPurgeProtection cannot be taken back.
+	KeyVaultPurgeProtection bool `json:"keyVaultPurgeProtection"`
+	// Diagnostics sends logs and metrics to Log Analytics.
+	Diagnostics bool `json:"diagnostics"`
+	// RoleAssignments are on the workspace.
+	RoleAssignments []RoleAssignment `json:"roleAssignments"`
+	// WorkspaceIdentity gives the workspace a user-assigned identity. It cannot be taken back.
+	WorkspaceIdentity bool `json:"workspaceIdentity"`
+	// JobIdentityRoles are roles that some jobs need.
+	JobIdentityRoles []string `json:"jobIdentityRoles"`
+	// Lock is CanNotDelete, on what is made and holds data.
+	Lock string `json:"lock"`
+	// Protect lets Pulumi refuse to delete what holds data.
+	Protect bool `json:"protect"`
 }
 
 // RoleAssignment gives a person, a group or an application a role on the workspace.
 type RoleAssignment struct {
-	Role          string `json:"role"`          // a key of WorkspaceRoles
-	PrincipalID   string `json:"principalId"`   // object id in Entra ID
-	PrincipalType string `json:"principalType"` // User, Group or ServicePrincipal; ARM refuses another than the principal's
+	// Role is a key of [WorkspaceRoles].
+	Role string `json:"role"`
+	// PrincipalID is an object id in Entra ID.
+	PrincipalID string `json:"principalId"`
+	// PrincipalType is User, Group or ServicePrincipal. ARM refuses another than the principal's.
+	PrincipalType string `json:"principalType"`
 }
 
 // CustomerManagedKey is a key of the user's own that encrypts what Azure ML stores about the workspace.
 type CustomerManagedKey struct {
-	KeyVaultID string `json:"keyVaultId"` // a key vault with purge protection, in the workspace's subscription
-	KeyID      string `json:"keyId"`      // https://<vault>.vault.azure.net/keys/<name>/<version>
-	IdentityID string `json:"identityId"` // user-assigned identity that reads the key; default: the services' own principals
+	// KeyVaultID is the ARM id of a key vault with purge protection, in the workspace's subscription.
+	KeyVaultID string `json:"keyVaultId"`
+	// KeyID is https://<vault>.vault.azure.net/keys/<name>/<version>.
+	KeyID string `json:"keyId"`
+	// IdentityID is the ARM id of a user-assigned identity that reads the key. Without it the services' own principals do.
+	IdentityID string `json:"identityId"`
 }
 
 // WorkspaceRole is a built-in role of Azure.
 type WorkspaceRole struct {
-	ID    string // GUID of its definition, the same in every tenant
-	Short string // for names of resources
+	// ID is the GUID of its definition, the same in every tenant.
+	ID string
+	// Short is for names of resources.
+	Short string
 }
 
 // WorkspaceRoles are the roles that roleAssignments may give (Microsoft, "Azure built-in roles for AI + machine
@@ -73,7 +104,7 @@ var (
 	registrySKUs   = []string{"Basic", "Standard", "Premium"}
 )
 
-func (a *Azure) applyDefaults() {
+func (a *Azure) normalise() {
 	// Without a private endpoint Disabled locks every laptop out of the studio.
 	if a.PrivateEndpoints != nil {
 		defaultTo(&a.PublicNetworkAccess, "Disabled")
@@ -88,7 +119,6 @@ func (a *Azure) applyDefaults() {
 	if a.ManagedNetwork != nil {
 		defaultTo(&a.ManagedNetwork.Mode, networkOff)
 	}
-	a.Tags = maps.Clone(a.Tags)
 }
 
 var location = regexp.MustCompile(`^[A-Za-z0-9 ]+$`)
@@ -101,6 +131,7 @@ func (cfg *Config) validateAzure(c *collector) {
 		c.addf("azure-native:location", "%s is not an Azure region such as westeurope", c.show("azure-native:location", cfg.Location))
 	}
 	cfg.Azure.Names.validate(c)
+	cfg.validateIDs(c)
 	cfg.Azure.validateExisting(c)
 	cfg.Azure.validateRegistry(c)
 	cfg.Azure.validateKey(c)
@@ -135,12 +166,9 @@ func (a *Azure) validateKey(c *collector) {
 		return
 	}
 	const key = "azure.customerManagedKey"
-	vault := checkID(c, key+".keyVaultId", &k.KeyVaultID, keyVaultType)
+	_, vault, _ := parseID(k.KeyVaultID, keyVaultType)
 	if k.KeyVaultID == "" {
 		c.addf(key+".keyVaultId", "is missing; give the ARM id of the key vault that has the key")
-	}
-	if k.IdentityID != "" {
-		checkID(c, key+".identityId", &k.IdentityID, identityType)
 	}
 	match := keyID.FindStringSubmatch(k.KeyID)
 	switch {

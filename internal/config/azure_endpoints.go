@@ -9,27 +9,29 @@ import (
 // PrivateEndpoints lead from a subnet of the user's own to the workspace and to what is made for it. All of these then
 // refuse public access. The subnet is in the workspace's region.
 type PrivateEndpoints struct {
+	// SubnetID is where the endpoints are. It is required.
 	SubnetID string `json:"subnetId"`
-	// The endpoints' names go into private DNS zones. With neither of the two a policy of the network's owner enters them.
-	DNSZoneIDs       []string `json:"dnsZoneIds"`       // zones that exist, every one that is needed
-	VirtualNetworkID string   `json:"virtualNetworkId"` // zones are made, and linked to this network
+	// DNSZoneIDs are private DNS zones that exist, every one that is needed. With neither this nor virtualNetworkId a policy of
+	// the network's owner enters the endpoints' names.
+	DNSZoneIDs []string `json:"dnsZoneIds"`
+	// VirtualNetworkID is the network to which zones that are made here are linked.
+	VirtualNetworkID string `json:"virtualNetworkId"`
 }
 
 // Serverless is where jobs without a cluster run.
 type Serverless struct {
-	SubnetID   string `json:"subnetId"`
-	NoPublicIP bool   `json:"noPublicIp"`
+	// SubnetID is a subnet of the user's own network. It is required.
+	SubnetID string `json:"subnetId"`
+	// NoPublicIP gives the nodes no public address.
+	NoPublicIP bool `json:"noPublicIp"`
 }
 
 // RoleDataScientist and RoleBlobContributor are what the job identity may have; an ordinary command job needs neither.
 const (
-	RoleDataScientist   = "AzureML Data Scientist"        // on the workspace: MLClient and datastores
-	RoleBlobContributor = "Storage Blob Data Contributor" // on the storage account that is made: data by identity
-)
-
-const (
-	networkType = "Microsoft.Network/virtualNetworks"
-	zoneType    = "Microsoft.Network/privateDnsZones"
+	// RoleDataScientist is for the workspace: MLClient and datastores need it.
+	RoleDataScientist = "AzureML Data Scientist"
+	// RoleBlobContributor is for the storage account that is made: data by identity needs it.
+	RoleBlobContributor = "Storage Blob Data Contributor"
 )
 
 // clouds has the domains of Microsoft's clouds by the prefix of their regions ("Azure Private Endpoint private DNS zone
@@ -71,13 +73,13 @@ func (cfg *Config) validateEndpoints(c *collector) {
 	subnet := ""
 	if cfg.Compute != nil {
 		subnet = cfg.Compute.SubnetID
-		checkSubnet(c, "compute.subnetId", &cfg.Compute.SubnetID, a.ManagedNetwork)
+		a.excludeSubnet(c, "compute.subnetId", subnet)
 	}
 	if s := a.ServerlessComputeSettings; s != nil {
 		if s.SubnetID == "" {
 			c.addf("azure.serverlessComputeSettings.subnetId", "is missing; without a subnet of your own, remove azure.serverlessComputeSettings")
 		}
-		checkSubnet(c, "azure.serverlessComputeSettings.subnetId", &s.SubnetID, a.ManagedNetwork)
+		a.excludeSubnet(c, "azure.serverlessComputeSettings.subnetId", s.SubnetID)
 	}
 	if p == nil {
 		return
@@ -85,7 +87,6 @@ func (cfg *Config) validateEndpoints(c *collector) {
 	if p.SubnetID == "" {
 		c.addf(key+".subnetId", "is missing; give the ARM id of the subnet from which people and jobs come")
 	}
-	checkSubnet(c, key+".subnetId", &p.SubnetID, nil)
 	if a.PublicNetworkAccess != "Disabled" {
 		c.addf("azure.publicNetworkAccess", "is %s, and azure.privateEndpoints closes it; remove one of the two", a.PublicNetworkAccess)
 	}
@@ -101,7 +102,6 @@ func (cfg *Config) validateEndpoints(c *collector) {
 }
 
 func (cfg *Config) validateZones(c *collector, key string, p *PrivateEndpoints) {
-	checkID(c, key+".virtualNetworkId", &p.VirtualNetworkID, networkType)
 	switch {
 	case len(p.DNSZoneIDs) == 0:
 		return
@@ -120,27 +120,13 @@ func (cfg *Config) validateZones(c *collector, key string, p *PrivateEndpoints) 
 			}
 		}
 	}
-	for i := range p.DNSZoneIDs {
-		checkID(c, element(key+".dnsZoneIds", i), &p.DNSZoneIDs[i], zoneType)
-	}
 	if slices.Sort(lacking); len(lacking) > 0 {
 		c.addf(key+".dnsZoneIds", "lacks %s; without a zone an endpoint has no name", strings.Join(lacking, ", "))
 	}
 }
 
-// checkSubnet checks the ARM id of a subnet, which a managed network leaves no place for.
-func checkSubnet(c *collector, key string, id *string, managed *ManagedNetwork) {
-	if *id == "" {
-		return
-	}
-	network, name, _ := strings.Cut(*id, "/subnets/")
-	if canonical, _, _ := parseID(network, networkType); canonical != "" && name != "" && !strings.ContainsFunc(name, notInName) && !strings.Contains(name, "/") {
-		*id = canonical + "/subnets/" + name
-	} else {
-		c.addf(key, "%s is not the ARM id of a subnet, /subscriptions/<subscription id>/resourceGroups/<group>/providers/%s/<network>/subnets/<name>",
-			c.show(key, *id), networkType)
-	}
-	if managed.on() {
+func (a *Azure) excludeSubnet(c *collector, key, subnet string) {
+	if subnet != "" && a.ManagedNetwork.on() {
 		c.addf(key, "and azure.managedNetwork exclude each other: a managed network has its own subnets; remove one of the two")
 	}
 }

@@ -11,25 +11,37 @@ import (
 // ManagedNetwork is the network that Azure ML keeps for a workspace's compute. Azure lets a mode become stricter and
 // never looser.
 type ManagedNetwork struct {
-	Mode          string         `json:"mode"`          // Disabled (default), AllowInternetOutbound or AllowOnlyApprovedOutbound
-	FirewallSKU   string         `json:"firewallSku"`   // Standard or Basic; default Azure's, Standard
-	OutboundRules []OutboundRule `json:"outboundRules"` // those to Vault, queue and table are made without being asked for
-	VaultRule     *bool          `json:"vaultRule"`     // default true; false: Vault is reached in another way
+	// Mode is Disabled, AllowInternetOutbound or AllowOnlyApprovedOutbound.
+	Mode string `json:"mode"`
+	// FirewallSKU is Standard or Basic. Without it Azure takes Standard.
+	FirewallSKU string `json:"firewallSku"`
+	// OutboundRules lead to what jobs need. Those to Vault, queue and table are made without being asked for.
+	OutboundRules []OutboundRule `json:"outboundRules"`
+	// VaultRule is false where Vault is reached in another way.
+	VaultRule *bool `json:"vaultRule"`
 }
 
 // OutboundRule lets traffic out to one destination, which is said in one of three ways.
 type OutboundRule struct {
+	// Name is the rule's name in Azure ML.
 	Name string `json:"name"`
 
-	FQDN string `json:"fqdn"` // a host, or *.domain; ports 80 and 443 alone
+	// FQDN is a host, or *.domain, on the ports 80 and 443 alone.
+	FQDN string `json:"fqdn"`
 
-	ServiceTag string `json:"serviceTag"` // of Azure, for example AzureMonitor
-	Protocol   string `json:"protocol"`   // with serviceTag: TCP (default), UDP, ICMP or *
-	PortRanges string `json:"portRanges"` // with serviceTag: for example 443 or 80,8000-8999
+	// ServiceTag is Azure's, for example AzureMonitor.
+	ServiceTag string `json:"serviceTag"`
+	// Protocol of a serviceTag is TCP, UDP, ICMP or *. Without it TCP is taken.
+	Protocol string `json:"protocol"`
+	// PortRanges of a serviceTag are for example 443 or 80,8000-8999.
+	PortRanges string `json:"portRanges"`
 
-	ServiceResourceID string `json:"serviceResourceId"` // private endpoint: ARM id of what it leads to
-	Subresource       string `json:"subresource"`       // private endpoint: the part of it, for example blob
-	SparkEnabled      bool   `json:"sparkEnabled"`      // private endpoint: also for Spark's serverless compute
+	// ServiceResourceID is the ARM id of what a private endpoint leads to.
+	ServiceResourceID string `json:"serviceResourceId"`
+	// Subresource is the part of it, for example blob.
+	Subresource string `json:"subresource"`
+	// SparkEnabled lets Spark's serverless compute use the private endpoint too.
+	SparkEnabled bool `json:"sparkEnabled"`
 }
 
 // Isolation modes of a managed network.
@@ -163,17 +175,11 @@ func (r *OutboundRule) validate(c *collector, key, mode string) {
 	}
 	switch {
 	case r.ServiceResourceID != "":
-		if canonical := canonicalID(r.ServiceResourceID); canonical != "" {
-			r.ServiceResourceID = canonical
-		} else {
-			c.addf(key+".serviceResourceId", "%s is not an ARM id, /subscriptions/<subscription id>/resourceGroups/<group>/providers/<type>/<name>",
-				c.show(key, r.ServiceResourceID))
-		}
 		if !subGroup.MatchString(r.Subresource) {
 			c.addf(key+".subresource", "%s is not the name of a part such as blob or vault", c.show(key, r.Subresource))
 		}
 	case mode == networkInternet:
-		c.addf(key, "opens nothing: %s lets all out already, and takes rules for private endpoints only", networkInternet)
+		c.addf(key, "has no effect: %s already allows all outbound traffic, and takes rules for private endpoints only. Remove the rule", networkInternet)
 	case r.FQDN != "":
 		if !fullyQualified(strings.TrimPrefix(r.FQDN, "*.")) {
 			c.addf(key+".fqdn", "%s is not a host name, or *. and a domain; it has no scheme, port or path", c.show(key, r.FQDN))
@@ -189,13 +195,4 @@ func (r *OutboundRule) validate(c *collector, key, mode string) {
 			c.addf(key+".portRanges", "%s is not a list of ports such as 443 or 80,8000-8999", c.show(key, r.PortRanges))
 		}
 	}
-}
-
-// canonicalID is checkID for a resource of any type.
-func canonicalID(id string) string {
-	if _, _, armType := parseID(id, ""); armType != "" {
-		canonical, _, _ := parseID(id, armType)
-		return canonical
-	}
-	return ""
 }

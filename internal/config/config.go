@@ -94,11 +94,12 @@ func decode(c *collector, src Source) *Config {
 // several spellings in one. It is the only step that writes.
 func (cfg *Config) normalise() {
 	cfg.Vault.normalise(cfg.Project, cfg.Stack)
-	cfg.Azure.applyDefaults()
+	cfg.Azure.normalise()
 	cfg.Workload.normalise(cfg.Project, cfg.Stack)
 	if cfg.Compute != nil {
 		cfg.Compute.normalise()
 	}
+	cfg.eachID(normaliseID)
 }
 
 // validate only reads.
