@@ -279,10 +279,11 @@ class RetryTest(TestCase):
         self.refused(vc.UnreachableError, "deadline passed")
         self.assertEqual(self.identity.requests, [])
 
-    def test_an_answer_that_is_cut_short_is_asked_for_again(self) -> None:
-        answers = [OK + b"Content-Length: 999\r\n\r\n{", whole(SECRET)]
+    def test_an_answer_that_is_cut_short_is_asked_for_again_and_an_endless_one_cut_off(self) -> None:
+        answers = [OK + b"Content-Length: 999\r\n\r\n{", whole(SECRET), OK + b"\r\n" + b"x" * (vc.LARGEST_ANSWER + 10)]
         self.hostile("read", lambda connection: connection.sendall(answers.pop(0)))
         self.assertEqual(vc.read_credentials()["ml_api_key"]["api_key"], VALUE)
+        self.refused(vc.UnreachableError, "far larger than any credential")
 
 
 class TLSTest(TestCase):

@@ -501,7 +501,9 @@ class LivingTest(TestCase):
         os.environ["VAULT_DEADLINE"] = "0.1"
         vault = self.client()
         with vault._lock:
+            begun = time.monotonic()
             self.refused(vc.UnreachableError, "another thread", read=lambda: vault["ml_api_key"])
+            self.assertLess(time.monotonic() - begun, 1.1)
 
     @unittest.skipUnless(hasattr(os, "fork"), "Windows has no fork")
     def test_a_forked_worker_has_a_connection_of_its_own(self) -> None:
@@ -585,6 +587,10 @@ class SecrecyTest(TestCase):
             with contextlib.redirect_stderr(out):
                 vc.read_credentials()
         self.assertEqual(out.getvalue(), "")
+        connection = vc._Connection(io.BytesIO(), vc._Budget(1))
+        connection.close()
+        with self.assertRaises(vc.http.client.NotConnected):  # it would connect again without TLS
+            connection.request("GET", "/")
 
 
 class SettingsTest(TestCase):
