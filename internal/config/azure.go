@@ -118,6 +118,7 @@ func (a *Azure) normalise() {
 	}
 	if a.ManagedNetwork != nil {
 		defaultTo(&a.ManagedNetwork.Mode, networkOff)
+		defaultTo(&a.ManagedNetwork.VaultRule, new(true))
 	}
 }
 

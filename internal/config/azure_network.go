@@ -60,7 +60,7 @@ func (n *ManagedNetwork) approvedOnly() bool { return n != nil && n.Mode == netw
 
 // leadsToVault tells whether a rule for Vault's host is made.
 func (n *ManagedNetwork) leadsToVault() bool {
-	return n.approvedOnly() && (n.VaultRule == nil || *n.VaultRule)
+	return n.approvedOnly() && *n.VaultRule
 }
 
 // VaultHost is Vault's host where the workspace's network lets nothing out without a rule, and empty where it needs

@@ -34,10 +34,7 @@ type Workload struct {
 func (w *Workload) normalise(project, stack string) {
 	// One backend for each stack: two stacks never share a role or an issuer, and neither needs the other to exist.
 	defaultTo(&w.AuthPath, access.AuthPath(project, stack))
-	if w.CreateAuthBackend == nil {
-		create := true
-		w.CreateAuthBackend = &create
-	}
+	defaultTo(&w.CreateAuthBackend, new(true))
 	// Long enough to read every credential at the start of a job, too short to be worth stealing afterwards.
 	defaultTo(&w.TokenTTLSeconds, 900)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -449,6 +450,19 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 	}
 	if !slices.Equal(secretOnes, []string{OutputVaultAddress}) {
 		t.Errorf("secret outputs are %v, want the address alone", secretOnes)
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(page), "## Outputs")
+	for name := range maps.Keys(want) {
+		if row := map[bool]string{false: "| no |", true: "| yes |"}[name == OutputVaultAddress]; strings.Count(list, "| `"+name+"` "+row) != 1 {
+			t.Errorf("docs/configuration.md does not have the output %s once, with its secrecy", name)
+		}
+	}
+	if rows := strings.Count(list, "\n| `"); rows != len(want)+1 {
+		t.Errorf("docs/configuration.md has %d outputs, and there are %d and the readme", rows, len(want))
 	}
 	for name, text := range map[string]string{
 		"workspace": "**ml-workspace**", "cluster": "azureml:ml-cluster", "login path": "auth/jwt-mlvault-dev-ae5143b9/login",
