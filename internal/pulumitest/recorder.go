@@ -5,7 +5,6 @@ package pulumitest
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,19 +18,23 @@ import (
 
 // Registration is one resource that the program asked for. Its JSON is what the golden files hold.
 type Registration struct {
-	Type             string         `json:"type"`
-	Name             string         `json:"name"`
-	Parent           string         `json:"parent,omitempty"`   // name of the parent; empty for the stack
-	Provider         string         `json:"provider,omitempty"` // name of an explicit provider
-	Protect          bool           `json:"protect,omitempty"`
-	RetainOnDelete   bool           `json:"retainOnDelete,omitempty"`
-	ReplaceOnChanges []string       `json:"replaceOnChanges,omitempty"`
-	IgnoreChanges    []string       `json:"ignoreChanges,omitempty"`
-	SecretOutputs    []string       `json:"secretOutputs,omitempty"` // those that the provider would leave in the clear
-	ReplacedWith     string         `json:"replacedWith,omitempty"`  // the replacement trigger: another one replaces the resource
-	DeleteFirst      bool           `json:"deleteFirst,omitempty"`   // when it is replaced
-	DependsOn        []string       `json:"dependsOn,omitempty"`
-	Inputs           map[string]any `json:"inputs,omitempty"` // a secret shows as {"secret": value}
+	Type string `json:"type"`
+	Name string `json:"name"`
+	// Parent is the parent's name, and Provider that of an explicit provider. Without a parent it is the stack's.
+	Parent           string   `json:"parent,omitempty"`
+	Provider         string   `json:"provider,omitempty"`
+	Protect          bool     `json:"protect,omitempty"`
+	RetainOnDelete   bool     `json:"retainOnDelete,omitempty"`
+	ReplaceOnChanges []string `json:"replaceOnChanges,omitempty"`
+	IgnoreChanges    []string `json:"ignoreChanges,omitempty"`
+	// SecretOutputs are those that the provider would leave in the clear.
+	SecretOutputs []string `json:"secretOutputs,omitempty"`
+	// ReplacedWith is the replacement trigger. DeleteFirst holds when the resource is replaced.
+	ReplacedWith string   `json:"replacedWith,omitempty"`
+	DeleteFirst  bool     `json:"deleteFirst,omitempty"`
+	DependsOn    []string `json:"dependsOn,omitempty"`
+	// Inputs show a secret as {"secret": value}.
+	Inputs map[string]any `json:"inputs,omitempty"`
 
 	// InputsFrom is the part of DependsOn whose outputs an input holds. Replacing one of these can replace the resource.
 	InputsFrom []string             `json:"-"`
@@ -78,7 +81,7 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	if _, named := outputs["name"]; !named {
 		outputs["name"] = resource.NewStringProperty(args.Name)
 	}
-	return fmt.Sprintf("%s/%s", shortType(args.TypeToken), args.Name), outputs, nil
+	return fmt.Sprintf("%s/%s", tokens.Type(args.TypeToken).Name(), args.Name), outputs, nil
 }
 
 // Call implements pulumi.MockResourceMonitor. The program calls no function of a provider.
@@ -107,35 +110,16 @@ func (r *Recorder) Find(typ, name string) (Registration, bool) {
 	return Registration{}, false
 }
 
-// Golden is the text of the golden file: JSON with a line for each input, so that a review sees what changed and a file
-// of many resources stays short.
+// Golden is the text of the golden file: JSON with a line for each registration.
 func (r *Recorder) Golden() ([]byte, error) {
 	var text bytes.Buffer
-	write := func(before string, value any) error {
-		encoded, err := json.Marshal(value)
-		text.WriteString(before)
-		text.Write(encoded)
-		return err
-	}
-	separator := "["
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
 	for _, registration := range r.Registrations() {
-		inputs := registration.Inputs
-		registration.Inputs = nil
-		err := write(separator+"\n", registration)
-		text.Truncate(text.Len() - 1) // without its brace
-		text.WriteString(`,"inputs":{`)
-		between := "\n  "
-		for _, name := range slices.Sorted(maps.Keys(inputs)) {
-			err = errors.Join(err, write(between, name), write(": ", inputs[name]))
-			between = ",\n  "
-		}
-		if err != nil {
+		if err := encoder.Encode(registration); err != nil {
 			return nil, fmt.Errorf("golden of %s: %w", registration.Name, err)
 		}
-		text.WriteString("\n}}")
-		separator = ","
 	}
-	text.WriteString("\n]\n")
 	return text.Bytes(), nil
 }
 
@@ -170,16 +154,7 @@ func namesOf[D dependencies](urns []string, properties map[string]D) []string {
 		}
 	}
 	delete(names, "")
-	list := make([]string, 0, len(names))
-	for name := range names {
-		list = append(list, name)
-	}
-	slices.Sort(list)
-	return list
-}
-
-func shortType(token string) string {
-	return string(tokens.Type(token).Name())
+	return slices.Sorted(maps.Keys(names))
 }
 
 func plain(properties resource.PropertyMap) map[string]any {

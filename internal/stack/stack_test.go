@@ -141,28 +141,32 @@ func mustRun(t *testing.T, stack string, edit func(map[string]string)) *pulumite
 	return r
 }
 
+// requireGolden compares with a file that is reviewed, and writes it where UPDATE_GOLDEN is set.
+func requireGolden(t *testing.T, file string, got []byte) {
+	t.Helper()
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(file, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(file); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s differs (%v). A changed type or name deletes a resource and creates another. If that is what you want: "+
+			"UPDATE_GOLDEN=1 go test ./internal/stack, and let the diff be reviewed.\ngot:\n%s", file, err, got)
+	}
+}
+
+func golden(t *testing.T, stack string) []byte {
+	t.Helper()
+	text, err := mustRun(t, stack, nil).Golden()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 func TestEveryRegistrationIsAsReviewed(t *testing.T) {
 	for stack := range settingsFiles(t) {
-		t.Run(stack, func(t *testing.T) {
-			got, err := mustRun(t, stack, nil).Golden()
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden := filepath.Join("testdata", stack+".json")
-			if os.Getenv("UPDATE_GOLDEN") != "" {
-				if err := os.WriteFile(golden, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("the registrations differ from %s.\nA changed type or name deletes a resource and creates another. "+
-					"If that is what you want: UPDATE_GOLDEN=1 go test ./internal/stack, and let the diff be reviewed.\ngot:\n%s", golden, got)
-			}
-		})
+		t.Run(stack, func(t *testing.T) { requireGolden(t, filepath.Join("testdata", stack+".json"), golden(t, stack)) })
 	}
 }
 
@@ -172,19 +176,7 @@ func TestTheDeployersPolicyOfTheDocsIsTheProgramsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, got := filepath.Join("..", "..", "docs", "vault-deployer.hcl"), cfg.Access().DeployerPolicy()
-	if os.Getenv("UPDATE_GOLDEN") != "" {
-		if err := os.WriteFile(page, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("the policy differs from %s; if that is what you want: UPDATE_GOLDEN=1 go test ./internal/stack\ngot:\n%s", page, got)
-	}
+	requireGolden(t, filepath.Join("..", "..", "docs", "vault-deployer.hcl"), []byte(cfg.Access().DeployerPolicy()))
 }
 
 // source is a stack's configuration outside a run.
@@ -309,21 +301,14 @@ func TestAnEmptyTokenIsLeftToTheEnvironment(t *testing.T) {
 }
 
 func TestTheProviderTakesNothingFromTheDeployersEnvironment(t *testing.T) {
-	want, err := mustRun(t, "dev", nil).Golden()
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := golden(t, "dev")
 	for name, value := range map[string]string{
 		"VAULT_SKIP_VERIFY": "true", "VAULT_MAX_RETRIES": "9", "TERRAFORM_VAULT_MAX_TTL": "77",
 		"VAULT_ADDR": "https://elsewhere", "VAULT_TOKEN": "other", "VAULT_NAMESPACE": "other",
 	} {
 		t.Setenv(name, value)
 	}
-	got, err := mustRun(t, "dev", nil).Golden()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
+	if got := golden(t, "dev"); !bytes.Equal(got, want) {
 		t.Errorf("the environment changed the registrations:\n%s", got)
 	}
 }
@@ -573,24 +558,5 @@ func TestWhatIsNotKnownToBeEncryptedIsNotReadBack(t *testing.T) {
 	}
 	if secret, _ := r.Find("vault:kv/secretV2:SecretV2", "credentials-ml_api_key"); secret.Inputs["disableRead"] != true {
 		t.Error("without a settings file a credential is read back: the debug output may show it")
-	}
-}
-
-func TestTheDeployersPolicyReadsOnlyWhatTheDeployerReads(t *testing.T) {
-	cfg := &config.Config{
-		Project: "mlvault", Stack: "dev",
-		Credentials: []config.Credential{{Name: "read", Masked: true}, {Name: "unread"}},
-		Vault:       config.Vault{Mount: "secret", Prefix: "p"},
-		Workload:    config.Workload{AuthPath: "jwt", CreateAuthBackend: new(bool)},
-	}
-	policy := cfg.Access().DeployerPolicy()
-	for path, capabilities := range map[string]string{
-		"secret/data/p/read":       `"create", "update", "read", "delete"`,
-		"secret/data/p/unread":     `"create", "update", "delete"`,
-		"secret/metadata/p/unread": `"update"`,
-	} {
-		if want := fmt.Sprintf("path %q {\n  capabilities = [%s]\n}", path, capabilities); !strings.Contains(policy, want) {
-			t.Errorf("the policy lacks\n%s\n%s", want, policy)
-		}
 	}
 }
