@@ -61,7 +61,7 @@ RENEW_AT, PAUSE = 2 / 3, 10.0
 _HUNG_UP = "the connection, or a proxy on the way, broke off"
 
 _T = TypeVar("_T")
-_Token = NamedTuple("_Token", [("value", str), ("kind", str), ("fresh_until", float), ("until", float)])
+_Token = NamedTuple("_Token", [("value", str), ("kind", str), ("fresh_until", float), ("expires_at", datetime)])
 Login = Union[None, str, Callable[[str], str]]
 Report = Callable[[str], object]
 
@@ -201,18 +201,17 @@ class VaultCredentials:
         known = token is not None and time.monotonic() < token.fresh_until
         if not token or not known:
             token = self._log_in(budget)
-        begun = time.monotonic()
+        begun, asked = time.monotonic(), datetime.now(timezone.utc)
         answer = self._call(budget, "GET", path, token)
         if answer.status == 403 and known and begun > self._refused_at + PAUSE:
             # Vault says the same of a dead token and of a path that the policy does not grant: a new one tells.
-            token, begun = self._log_in(budget), time.monotonic()
+            token, begun, asked = self._log_in(budget), time.monotonic(), datetime.now(timezone.utc)
             answer, self._refused_at = self._call(budget, "GET", path, token), begun
         values, version, lease = self._judge(name, path, answer)
         fresh_until, expires_at, note = begun + self._ttl, None, f", version {version}" if version else ""
         if lease is not None:
-            life = min(lease, token.until - begun)  # a lease ends with its token
-            fresh_until = begun + life * RENEW_AT
-            expires_at = datetime.now(timezone.utc) + timedelta(seconds=begun + life - time.monotonic())
+            expires_at = min(asked + timedelta(seconds=lease), token.expires_at)  # a lease ends with its token
+            fresh_until = begun + (expires_at - asked).total_seconds() * RENEW_AT
             note = f", until {expires_at:%Y-%m-%d %H:%M:%S} UTC"
         self._report(f"read: {name}{note}")
         return Credential(values, path, version, expires_at), fresh_until
@@ -226,7 +225,7 @@ class VaultCredentials:
         except Exception as error:  # of a function that the caller gave; its text may hold anything
             raise IdentityError(f"the login function raised {type(error).__name__}: call it by itself to see why")
         self._report(f"identity: a token for {audience}")
-        begun = time.monotonic()
+        begun, asked = time.monotonic(), datetime.now(timezone.utc)
         answer = self._call(budget, "POST", path, None, json.dumps({"role": role, "jwt": jwt}).encode())
         if answer.status != 200:
             claims = ", ".join(f"{name}={value}" for name, value in _public(_claims(jwt)).items())
@@ -234,12 +233,12 @@ class VaultCredentials:
             refused = f"Vault refused the login at {path} with role {role!r}, status {answer.status}"
             raise LoginError(f"{refused}: {advice} (the token says {claims})")
         auth = answer.below("auth")
-        token, life = auth.get("client_token"), _whole(auth.get("lease_duration"), YEAR) or float("inf")
+        token, life = auth.get("client_token"), _whole(auth.get("lease_duration"), YEAR) or YEAR
         if not isinstance(token, str) or not token or not _is_printable(token):
             advice = "check that VAULT_ADDR is Vault itself, and that the role asks for no second factor"
             raise LoginError(f"{self._settings.address} answered the login without a token: {advice}")
         kind = "batch" if auth.get("token_type") == "batch" else "service"
-        self._token = _Token(token, kind, begun + life * RENEW_AT, begun + life)
+        self._token = _Token(token, kind, begun + life * RENEW_AT, asked + timedelta(seconds=life))
         self._report(f"login: {path} granted a {kind} token")
         return self._token
 
@@ -340,7 +339,7 @@ class _Settings:
         login = re.fullmatch("(auth/.+/login)?", self.login_path) and _is_clean(self.login_path or "unset")
         self._check(login, f"VAULT_LOGIN_PATH {self.login_path!r} is not like auth/jwt/login")
         self.credentials = self._credentials(_variable("VAULT_CREDENTIALS"))
-        self.tls = self._tls(_variable("VAULT_CACERT"))
+        self.tls = None if self.address.startswith("http:") else self._tls(_variable("VAULT_CACERT"))
         if self._problems:
             raise SettingsError("; ".join(self._problems))
 
@@ -402,7 +401,7 @@ class _Settings:
         # Python 3.13 turned this on. It refuses private CAs for extensions that they lack, which Vault's own clients do
         # not ask for, and it looks like a wrong CA. Chain, dates and host stay verified.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        return context if self.address.startswith("https:") else None
+        return context
 
 
 def _is_here(host: str, link_local: bool = False) -> bool:
@@ -469,7 +468,8 @@ def _managed_identity() -> Tuple[Callable[[_Settings, _Budget], object], str]:
     if explicit != "none" and not re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", client_id):
         what = f"{client_id[:40]!r} and not a client id" if client_id else "not set"
         advice = "attach the job identity to the compute and set it to that client id (none on Kubernetes compute)"
-        raise IdentityError(f"AZURE_CLIENT_ID is {what}, so Azure ML could answer with a user's token: {advice}")
+        yourself = "to read as yourself, on a notebook, set VAULT_LOGIN=az-cli"
+        raise IdentityError(f"AZURE_CLIENT_ID is {what}: Azure ML could answer with a user's token; {advice}; {yourself}")
 
     def ask(settings: _Settings, budget: _Budget) -> object:
         query = {"api-version": version, "resource": settings.audience, **({parameter: client_id} if client_id else {})}
