@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,7 +65,7 @@ func pages(t *testing.T) []string {
 	t.Helper()
 	var found []string
 	require.NoError(t, filepath.WalkDir(lab.Repository(), func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() && (entry.Name() == ".sandbox" || entry.Name() == "node_modules" || entry.Name() == ".git") {
+		if err == nil && entry.IsDir() && slices.Contains([]string{".sandbox", "node_modules", ".git", "templates"}, entry.Name()) {
 			return fs.SkipDir
 		}
 		if filepath.Ext(path) == ".md" {
@@ -166,7 +167,7 @@ func (term *terminal) runPage(name string) (string, error) {
 	for _, stack := range []string{"dev", "staging"} {
 		inputs["VAULT_TOKEN_"+strings.ToUpper(stack)] = term.deployer(stack, `{"ml_api_key":{"api_key":"x"},"feature_store":{"user":"x"}}`)
 	}
-	environment := []string{"APP_ID=5a9db0c5-0000-4000-8000-00000000a001"}
+	environment := []string{"APP_ID=5a9db0c5-0000-4000-8000-00000000a001", "PULUMI_CONFIG_PASSPHRASE=a long passphrase, from your password manager"}
 	for name, value := range inputs {
 		environment = append(environment, "INPUT_"+name+"="+value)
 	}
