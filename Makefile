@@ -68,10 +68,10 @@ FUZZTIME ?= 1000000x
 FUZZ = -run '^$$' -fuzztime $(FUZZTIME) -fuzz
 fuzz: ## bad input: FUZZTIME inputs (1000000x) or that long (30s) for each fuzz target
 	go test $(FUZZ) '^FuzzSections$$' ./internal/config
-	go test $(FUZZ) '^FuzzNames$$' ./internal/config
+	go test $(FUZZ) '^FuzzName$$' ./internal/access
 	go test $(FUZZ) '^FuzzSecrets$$' ./internal/config
 	go test $(FUZZ) '^FuzzPayload$$' ./internal/config
-	go test $(FUZZ) '^FuzzPolicyText$$' ./internal/credentials
+	go test $(FUZZ) '^FuzzPolicyText$$' ./internal/access
 	go -C sandbox test $(FUZZ) '^FuzzPolicyMatchesItsPathsOnly$$' ./internal/acl
 
 check: ## build, vet, lint, tidy, generated code

@@ -112,3 +112,10 @@ func TestMergedGrantsHaveEachPathOnceWithAllCapabilities(t *testing.T) {
 		t.Errorf("a path has two rules: %v", grants)
 	}
 }
+
+func TestTheAddressesFingerprintIsShortAndOfOneStack(t *testing.T) {
+	id := func(stack, address string) string { return access.Fingerprint("p", stack, address) }
+	if a := id("s", "https://a"); len(a) != 8 || a == id("t", "https://a") || a == id("s", "https://b") {
+		t.Errorf("the fingerprint is %q", a)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 )
 
 // requireNoSecret holds for whatever a person may get to see of a configuration: its errors, and any printing of it.
@@ -38,11 +39,19 @@ func FuzzSections(f *testing.F) {
 	for _, refusal := range refusals {
 		values := maps.Clone(valid())
 		refusal.edit(values)
-		f.Add(values["azure-native:location"], values["mlvault:vault"], values["mlvault:azure"], values["mlvault:workload"], values["mlvault:compute"], "mlvault", "dev")
+		f.Add(values["azure-native:location"], values["mlvault:vault"], values["mlvault:azure"], values["mlvault:workload"], values["mlvault:compute"], "mlvault", "dev", "a.b")
 	}
-	f.Add("westeurope", `{"mount":"kv","prefix":"a/b","namespace":"n"}`, "{}", `{"audience":"a","authPath":"jwt"}`, "{}", "p*", "s\n")
-	f.Fuzz(func(t *testing.T, location, vault, azure, workload, compute, project, stack string) {
+	for _, name := range []string{"a\nb", "a\x1b[2J", "a/../b", "data/x", "*", "ä", ""} {
+		f.Add("westeurope", `{"mount":"kv/data"}`, "{}", `{"audience":"a","authPath":"jwt/"}`, "{}", "mlvault", "dev", name)
+	}
+	f.Add("westeurope", `{"mount":"kv","prefix":"a/b","namespace":"n"}`, "{}", `{"audience":"a","authPath":"jwt"}`, "{}", "p*", "s\n", "a/b")
+	f.Fuzz(func(t *testing.T, location, vault, azure, workload, compute, project, stack, name string) {
 		values := valid()
+		credentials, err := json.Marshal(map[string]any{name: map[string]string{"k": canary}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		values["mlvault:credentials"] = string(credentials)
 		values["azure-native:location"] = location
 		for name, text := range map[string]string{"vault": vault, "azure": azure, "workload": workload, "compute": compute} {
 			values["mlvault:"+name] = text
@@ -53,8 +62,14 @@ func FuzzSections(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, p := range []string{cfg.Vault.Mount, cfg.Vault.Prefix, cfg.Workload.AuthPath, cfg.Access().Name()} {
+		if cfg.Credentials[0].Name != name && utf8.ValidString(name) {
+			t.Errorf("%q became %q", name, cfg.Credentials[0].Name)
+		}
+		for _, p := range []string{cfg.Vault.Mount, cfg.Vault.Prefix, cfg.Workload.AuthPath, cfg.Access().Name(), cfg.Credentials[0].Name} {
 			requireItsOwnPath(t, p)
+		}
+		if cfg.Vault.Namespace != "" {
+			requireItsOwnPath(t, cfg.Vault.Namespace)
 		}
 		if again, err := From(named{plainFake{values}, project, stack}); err != nil || !reflect.DeepEqual(cfg, again) {
 			t.Errorf("the same text gave %v and then %v, %v", cfg, again, err)
@@ -99,49 +114,6 @@ func requireItsOwnPath(t *testing.T, p string) {
 	if strings.HasPrefix(p, "data/") || strings.HasPrefix(p, "metadata/") || len(p) > 1024 {
 		t.Errorf("%q is not a name below KV v2's own parts", p)
 	}
-}
-
-func FuzzNames(f *testing.F) {
-	for _, refusal := range refusals {
-		values := maps.Clone(valid())
-		refusal.edit(values)
-		var credentials map[string]json.RawMessage
-		if json.Unmarshal([]byte(values["mlvault:credentials"]), &credentials) == nil {
-			for name := range credentials {
-				f.Add("secret", "mlvault/dev", "", "jwt", name)
-			}
-		}
-	}
-	f.Add("kv/data", "data", "admin/ml", "jwt/", "a.b")
-	f.Fuzz(func(t *testing.T, mount, prefix, namespace, authPath, name string) {
-		values := valid()
-		for key, value := range map[string]any{
-			"vault":       map[string]string{"mount": mount, "prefix": prefix, "namespace": namespace},
-			"workload":    map[string]string{"audience": "a", "authPath": authPath},
-			"credentials": map[string]any{name: map[string]string{"k": canary}},
-		} {
-			text, err := json.Marshal(value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			values["mlvault:"+key] = string(text)
-		}
-		cfg, err := From(plainFake{values})
-		requireNoSecret(t, cfg, err)
-		requireALineForEachProblem(t, err)
-		if err != nil {
-			return
-		}
-		if cfg.Credentials[0].Name != name {
-			t.Errorf("%q became %q", name, cfg.Credentials[0].Name)
-		}
-		for _, p := range []string{cfg.Vault.Mount, cfg.Vault.Prefix, cfg.Workload.AuthPath, name} {
-			requireItsOwnPath(t, p)
-		}
-		if cfg.Vault.Namespace != "" {
-			requireItsOwnPath(t, cfg.Vault.Namespace)
-		}
-	})
 }
 
 // FuzzSecrets puts the canary into each of the three secret texts, wherever the fuzzer wants it.

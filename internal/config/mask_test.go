@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -135,22 +134,4 @@ func remains(line string) string {
 	line = strings.TrimPrefix(line, "map[string]interface {}{")
 	// A value that holds the quotation mark and the colon around a key replaces those too.
 	return strings.Trim(regexp.MustCompile(`"?k[0-2]?"?:?`).ReplaceAllString(line, ""), "\x00\", }")
-}
-
-func TestNothingOfACredentialPrintsInTheClear(t *testing.T) {
-	values := valid()
-	text, err := json.Marshal(map[string]any{"a": map[string]string{"k": canary}, "b": `{"k":"` + canary + `","n":1}`})
-	if err != nil {
-		t.Fatal(err)
-	}
-	values["mlvault:credentials"] = string(text)
-	cfg, err := From(plainFake{values})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		if printed := fmt.Sprintf(verb, cfg.Credentials); strings.Contains(printed, canary) {
-			t.Errorf("%s prints %s", verb, printed)
-		}
-	}
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"gopkg.in/yaml.v3"
 
-	"mlvault/internal/access"
 	"mlvault/internal/config"
 	"mlvault/internal/pulumitest"
 )
@@ -187,27 +186,26 @@ func (source) IsConfigSecret(key string) bool        { return slices.Contains(se
 func (source) Project() string                       { return "mlvault" }
 func (source) Stack() string                         { return "dev" }
 
-func TestEveryCustomResourceIsUnderAComponent(t *testing.T) {
-	r := mustRun(t, "dev", nil)
+func TestEachResourceHasItsComponentAndItsProviderAndWaitsForNothingSlow(t *testing.T) {
+	all := mustRun(t, "dev", nil).Registrations()
 	components := map[string]bool{}
-	for _, registration := range r.Registrations() {
-		if !registration.Custom {
-			components[registration.Name] = true
-		}
+	for _, r := range all {
+		components[r.Name] = components[r.Name] || !r.Custom
 	}
-	for _, registration := range r.Registrations() {
-		isProvider := strings.HasPrefix(registration.Type, "pulumi:providers:")
-		if registration.Custom && !isProvider && !components[registration.Parent] {
-			t.Errorf("%s %s has the parent %q, which is no component", registration.Type, registration.Name, registration.Parent)
+	for _, r := range all {
+		if r.Custom && !strings.HasPrefix(r.Type, "pulumi:providers:") && !components[r.Parent] {
+			t.Errorf("%s %s has the parent %q, which is no component", r.Type, r.Name, r.Parent)
 		}
-	}
-}
-
-func TestEveryVaultResourceUsesTheStacksProvider(t *testing.T) {
-	for _, registration := range mustRun(t, "dev", nil).Registrations() {
-		if strings.HasPrefix(registration.Type, "vault:") && registration.Provider != "vault" {
-			t.Errorf("%s %s uses the provider %q: its address and token would come from the environment",
-				registration.Type, registration.Name, registration.Provider)
+		if !strings.HasPrefix(r.Type, "vault:") {
+			continue
+		}
+		if r.Provider != "vault" {
+			t.Errorf("%s uses the provider %q: its address and token would come from the environment", r.Name, r.Provider)
+		}
+		for _, dependency := range r.DependsOn {
+			if strings.HasPrefix(dependency, "ml") && dependency != "ml-identity" {
+				t.Errorf("%s waits for %s; a child token can expire while Azure is slow", r.Name, dependency)
+			}
 		}
 	}
 }
@@ -249,6 +247,10 @@ func TestSecretsStandWhereTheyBelongAndNowhereElse(t *testing.T) {
 					t.Errorf("%s stands in %v, want %v", canary, got, want)
 				}
 			}
+			// ARM answers with the host, and the engine masks only what it is told to.
+			if workspace, _ := r.Find(workspaceType, "ml-workspace"); c.edit != nil && !slices.Equal(workspace.SecretOutputs, []string{"managedNetwork"}) {
+				t.Errorf("secret outputs are %v", workspace.SecretOutputs)
+			}
 		})
 	}
 }
@@ -266,29 +268,6 @@ func text(v resource.PropertyValue, reveal bool) string {
 		return v.SecretValue().Element.MapRepl(nil, replace), true
 	}
 	return fmt.Sprint(v.MapRepl(nil, replace))
-}
-
-func TestVaultsHostIsASecretOutputOfTheWorkspaceToo(t *testing.T) {
-	r := mustRun(t, "dev", func(values map[string]string) {
-		values["mlvault:azure"] = `{"managedNetwork":{"mode":"AllowOnlyApprovedOutbound"}}`
-	})
-	workspace, _ := r.Find("azure-native:machinelearningservices/v20241001:Workspace", "ml-workspace")
-	if !slices.Equal(workspace.SecretOutputs, []string{"managedNetwork"}) {
-		t.Errorf("secret outputs are %v: ARM answers with the host, and the engine masks only what is told", workspace.SecretOutputs)
-	}
-}
-
-func TestVaultWaitsForTheIdentityAndForNothingElseOfAzure(t *testing.T) {
-	for _, registration := range mustRun(t, "dev", nil).Registrations() {
-		if !strings.HasPrefix(registration.Type, "vault:") {
-			continue
-		}
-		for _, dependency := range registration.DependsOn {
-			if strings.HasPrefix(dependency, "ml") && dependency != "ml-identity" {
-				t.Errorf("%s waits for %s; a child token can expire while Azure is slow", registration.Name, dependency)
-			}
-		}
-	}
 }
 
 func TestAnEmptyTokenIsLeftToTheEnvironment(t *testing.T) {
@@ -327,20 +306,14 @@ func TestProtectCoversWhatHoldsData(t *testing.T) {
 	}
 }
 
-func TestAMountMadeHereOutlivesTheStackWhateverIsPurged(t *testing.T) {
-	for _, setting := range []string{`{"createMount":true}`, `{"createMount":true,"deleteOnDestroy":true}`} {
-		r := mustRun(t, "dev", func(values map[string]string) { values["mlvault:vault"] = setting })
-		if mount, found := r.Find("vault:index/mount:Mount", "credentials-mount"); !found || !mount.RetainOnDelete {
-			t.Errorf("with %s the mount is registered: %t, kept: %t", setting, found, mount.RetainOnDelete)
-		}
-	}
-}
-
-func TestEverythingOfAStackInVaultWaitsForTheBackendThatItMakes(t *testing.T) {
+func TestEverythingOfAStackInVaultWaitsForTheBackendThatItMakesAndItsMountIsKept(t *testing.T) {
 	for workload, want := range map[string]bool{`{"audience":"a"}`: true, `{"audience":"a","authPath":"jwt","createAuthBackend":false}`: false} {
 		r := mustRun(t, "dev", func(values map[string]string) {
-			values["mlvault:workload"], values["mlvault:vault"] = workload, `{"createMount":true}`
+			values["mlvault:workload"], values["mlvault:vault"] = workload, `{"createMount":true,"deleteOnDestroy":true}`
 		})
+		if mount, found := r.Find("vault:index/mount:Mount", "credentials-mount"); !found || !mount.RetainOnDelete {
+			t.Errorf("the mount is registered: %t, kept: %t", found, mount.RetainOnDelete)
+		}
 		for _, registration := range r.Registrations() {
 			if !strings.HasPrefix(registration.Type, "vault:") || registration.Name == "credentials-jwt" {
 				continue
@@ -508,7 +481,7 @@ func changed(t *testing.T, before, after *pulumitest.Recorder) []string {
 	return names
 }
 
-func TestAnotherAddressIsAChangeOfEverythingThatVaultHolds(t *testing.T) {
+func TestAnotherAddressChangesEverythingThatVaultHoldsAndAnotherTokenNothing(t *testing.T) {
 	moved := func(values map[string]string) { values["mlvault:vaultAddress"] = "https://elsewhere.example.com:8200" }
 	got := changed(t, mustRun(t, "dev", nil), mustRun(t, "dev", moved))
 	want := []string{
@@ -522,20 +495,9 @@ func TestAnotherAddressIsAChangeOfEverythingThatVaultHolds(t *testing.T) {
 	if got := changed(t, mustRun(t, "dev", nil), mustRun(t, "dev", slash)); len(got) > 0 {
 		t.Errorf("a slash at the address's end changes %v", got)
 	}
-}
-
-func TestANewTokenChangesTheProviderAndNothingElse(t *testing.T) {
 	rotated := func(values map[string]string) { values["mlvault:vaultToken"] = "hvs.another" }
 	if got := changed(t, mustRun(t, "dev", nil), mustRun(t, "dev", rotated)); !slices.Equal(got, []string{"vault.token"}) {
 		t.Errorf("a new token changes %v", got)
-	}
-}
-
-func TestTheAddressesFingerprintIsShortAndOfThisStack(t *testing.T) {
-	id := func(stack, address string) string { return access.Fingerprint("mlvault", stack, address) }
-	dev := id("dev", addressCanary)
-	if len(dev) != 8 || dev == id("prod", addressCanary) || dev == id("dev", "https://elsewhere") {
-		t.Errorf("the fingerprint is %q", dev)
 	}
 }
 
