@@ -156,11 +156,11 @@ func mend(ctx context.Context, cli check.CLI, name string, out io.Writer) error 
 		}
 	}
 	say("comparing the state with what is there (`pulumi refresh`)")
-	if err := cli.Show(ctx, out, "refresh", "--yes", "--run-program", "--skip-preview", "--stack", name); err != nil {
+	if err := cli.Show(ctx, out, "refresh", "--yes", "--skip-preview", "--stack", name); err != nil {
 		return err
 	}
 	for _, urn := range unknown {
-		say("was being created, and its id is not known: %s. If it is there: `pulumi refresh --import-pending-creates '%s <id>'`", urn, urn)
+		say("was being created, and its id is not known: %s. Look for it, and if it is there delete it or adopt it (`pulumi import`)", urn)
 	}
 	say("done. Run `make preflight STACK=%s`, then `pulumi up --stack %s`", name, name)
 	return nil

@@ -24,7 +24,7 @@ func providers(azure config.Azure) []string {
 		"Microsoft.Insights":            azure.ApplicationInsightsID == "" || azure.Diagnostics,
 		"Microsoft.OperationalInsights": azure.LogAnalyticsWorkspaceID == "" && (azure.ApplicationInsightsID == "" || azure.Diagnostics),
 		"Microsoft.ContainerRegistry":   azure.ContainerRegistryID == "",
-		"Microsoft.Network":             azure.ManagedNetwork != nil && azure.ManagedNetwork.Mode != "Disabled",
+		"Microsoft.Network":             azure.PrivateEndpoints != nil || azure.ManagedNetwork != nil && azure.ManagedNetwork.Mode != "Disabled",
 		"Microsoft.DocumentDB":          azure.CustomerManagedKey != nil,
 		"Microsoft.Search":              azure.CustomerManagedKey != nil,
 	} {
@@ -38,7 +38,7 @@ func providers(azure config.Azure) []string {
 
 // azure asks the Azure CLI, where that is the login of the Azure provider.
 func (c *checker) azure(ctx context.Context) {
-	if group := c.cfg.Azure.ExistingResourceGroup; group != "" {
+	if group := c.cfg.Azure.ExistingResourceGroup; group != "" && !c.cfg.Azure.WorkspaceIdentity {
 		c.warning("azure.existingResourceGroup: Azure gives the workspace's identity the role Azure AI Administrator on all of %s. It can then change and delete "+
 			"whatever else is in it. Keep the group for this stack, or leave the setting out", group)
 	}

@@ -219,7 +219,9 @@ func (c CLI) command(ctx context.Context, args ...string) *exec.Cmd {
 		path = "pulumi"
 	}
 	cmd := exec.CommandContext(ctx, path, append(args, "--non-interactive")...) //nolint:gosec // G204: the Pulumi CLI that the caller chose.
-	cmd.Dir, cmd.Env = c.Root, append(append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true"), c.Environment...)
+	// A refresh then takes the token of the configuration, and not an older one of the state.
+	cmd.Env = append([]string{"PULUMI_RUN_PROGRAM=true", "PULUMI_SKIP_UPDATE_CHECK=true"}, os.Environ()...)
+	cmd.Dir, cmd.Env = c.Root, append(cmd.Env, c.Environment...)
 	return cmd
 }
 

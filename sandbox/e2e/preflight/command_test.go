@@ -14,12 +14,19 @@ import (
 	"mlvault/sandbox/internal/vaultserver"
 )
 
-func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
-	c := project(t)
-	t.Setenv("PATH", filepath.Dir(c.Path)+string(os.PathListSeparator)+os.Getenv("PATH"))
+// build compiles the command as `make preflight` does.
+func build(t *testing.T) string {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "preflight")
 	built, err := exec.CommandContext(t.Context(), "go", "build", "-C", "../../../preflight", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, "%s", built)
+	return binary
+}
+
+func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
+	c := project(t)
+	t.Setenv("PATH", filepath.Dir(c.Path)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	binary := build(t)
 	t.Setenv("ARM_USE_MSI", "true")
 	t.Setenv("VAULT_TOKEN", "")
 

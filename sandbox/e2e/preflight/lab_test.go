@@ -32,6 +32,7 @@ import (
 	"mlvault/internal/access"
 	"mlvault/internal/config"
 	"mlvault/preflight/check"
+	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/vaultserver"
 )
@@ -43,26 +44,21 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	for _, variable := range os.Environ() { // somebody's real Vault, Azure or proxy is no part of a test
-		name, _, _ := strings.Cut(variable, "=")
-		for _, prefix := range []string{"VAULT_", "ARM_", "PULUMI_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
-			if strings.HasPrefix(name, prefix) {
-				_ = os.Unsetenv(name)
-			}
-		}
+	for _, variable := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		_ = os.Unsetenv(variable)
 	}
-	os.Exit(m.Run())
+	lab.Main(m)
 }
 
-// lab is a real Vault and an issuer, and what is right with them.
-type lab struct {
+// room is a real Vault and an issuer, and what is right with them.
+type room struct {
 	t      *testing.T
 	vault  *vaultserver.Server
 	issuer *issuer.Issuer
 	root   *api.Client
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T) *room {
 	t.Helper()
 	server, err := vaultserver.Start(t.Context(), vaultserver.Options{Dir: t.TempDir()})
 	require.NoError(t, err)
@@ -74,7 +70,7 @@ func newLab(t *testing.T) *lab {
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = issued.Close() })
-	return &lab{t: t, vault: server, issuer: issued, root: server.Root()}
+	return &room{t: t, vault: server, issuer: issued, root: server.Root()}
 }
 
 // settings are a stack's configuration, section by section.
@@ -82,7 +78,7 @@ type settings map[string]map[string]any
 
 // attempt is what one row breaks: settings, the address, the token, or things in Vault.
 type attempt struct {
-	*lab
+	*room
 
 	t        *testing.T
 	settings settings
@@ -92,12 +88,12 @@ type attempt struct {
 }
 
 // attempt is right in everything. The token has the deployer's policy and the default one, as Vault gives it.
-func (l *lab) attempt(t *testing.T) *attempt {
+func (l *room) attempt(t *testing.T) *attempt {
 	t.Helper()
 	ca, err := os.ReadFile(l.vault.CAFile())
 	require.NoError(t, err)
 	return &attempt{
-		lab: l, t: t, address: l.vault.Addr(), settings: settings{
+		room: l, t: t, address: l.vault.Addr(), settings: settings{
 			"vault":       {"caCertFile": l.vault.CAFile()},
 			"workload":    {"audience": "api://x", "issuer": l.issuer.URL(issuer.V1), "issuerCaPem": string(ca)},
 			"credentials": {"ml_api_key": map[string]string{"k": payloadCanary}, "team/feature_store": map[string]string{"k": payloadCanary}},

@@ -12,7 +12,7 @@ import (
 
 	"mlvault/internal/config"
 	"mlvault/preflight/check"
-	"mlvault/sandbox/internal/cli"
+	"mlvault/sandbox/e2e/lab"
 )
 
 const (
@@ -23,16 +23,11 @@ const (
 // project is this repository's, in a folder of its own, with a backend in files and the real CLI.
 func project(t *testing.T) check.CLI {
 	t.Helper()
-	repository, err := filepath.Abs("../../..")
-	require.NoError(t, err)
-	builder := cli.Builder{Module: filepath.Join(repository, "sandbox"), Bin: filepath.Join(repository, ".sandbox", "bin"), Log: os.Stderr}
-	found, err := builder.Find(t.Context())
-	require.NoError(t, err)
 	root, state := t.TempDir(), t.TempDir()
-	text, err := os.ReadFile(filepath.Join(repository, "Pulumi.yaml"))
+	text, err := os.ReadFile("../../../Pulumi.yaml")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(root, "Pulumi.yaml"), text, 0o600))
-	return check.CLI{Path: found.Path, Root: root, Environment: []string{
+	return check.CLI{Path: lab.Pulumi, Root: root, Environment: []string{
 		"PULUMI_BACKEND_URL=file://" + filepath.ToSlash(state), "PULUMI_CONFIG_PASSPHRASE=x", "PULUMI_HOME=" + t.TempDir(),
 	}}
 }
@@ -53,7 +48,7 @@ func TestARealStackIsReadAsTheProgramReadsIt(t *testing.T) {
 	_, err = c.Load(t.Context(), "dev")
 	var problems config.Problems
 	require.True(t, errors.As(err, &problems), "%v", err)
-	require.ErrorContains(t, err, "credentials: is missing")
+	require.ErrorContains(t, err, "credentials: is empty")
 
 	must(t, c, "config", "set-all", "--stack", "dev", "--path", "--secret", "vaultAddress="+addressCanary, "--secret", "vaultToken="+tokenCanary,
 		"--secret", "credentials.ml_api_key.api_key="+payloadCanary, "--secret", `credentials.store={"port":5432,"password":"`+payloadCanary+`"}`,

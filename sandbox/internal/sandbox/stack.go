@@ -16,6 +16,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"mlvault/internal/access"
 	"mlvault/internal/config"
 	"mlvault/internal/stack"
 	"mlvault/sandbox/internal/issuer"
@@ -282,5 +283,5 @@ func lifetime(token *api.Secret) time.Duration {
 
 // DeployerTokenFile is where the token of a stack's deployer is kept (0600). It is there after the first Configure.
 func (s *Sandbox) DeployerTokenFile(name string) string {
-	return s.Path("deployer-" + strings.ToLower(s.Project+"-"+name) + ".token")
+	return s.Path("deployer-" + access.Name(s.Project, name) + ".token")
 }
