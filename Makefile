@@ -1,6 +1,6 @@
 # Thin recipes: each is one go command. CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help up preview down vault preflight policy job repair build clean test prove fuzz check cross audit generate bench
+.PHONY: help up preview down pipeline vault preflight policy job repair build clean test prove fuzz check cross audit generate bench
 
 # One build cache for every clone, and for Pulumi's language host, which builds with it.
 export GOFLAGS += -trimpath
@@ -31,6 +31,9 @@ preview: ## what an up would change
 
 down: ## destroy what up made; with UNPROTECT=yes also what azure.protect holds
 	@$(SANDBOX) down -stack "$(STACK)" $(if $(UNPROTECT),-unprotect)
+
+pipeline: ## after make up: run the jobs, pipelines and schedules that make job writes, step by step
+	@$(SANDBOX) pipeline -stack "$(STACK)"
 
 vault: ## keep the sandbox's Vault running, to look around in
 	@$(SANDBOX) vault -stack "$(STACK)"

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,10 +34,7 @@ type options struct {
 	unprotect                  bool
 }
 
-const usage = "up, preview, down, vault"
-
-// errReported ends the command when the CLI has already said on the screen what went wrong.
-var errReported = errors.New("see above")
+const usage = "up, preview, down, pipeline, vault"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -57,7 +55,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	commands := map[string]func(context.Context, *sandbox.Sandbox, options, io.Writer) error{
-		"up": up, "preview": preview, "down": down, "vault": serveVault,
+		"up": up, "preview": preview, "down": down, "vault": serveVault, "pipeline": pipeline,
 	}
 	command, known := commands[flags.Arg(0)]
 	if !known {
@@ -83,7 +81,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func up(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
-	deployed, err := configure(ctx, s, o, out)
+	deployed, err := configure(ctx, s, o, out, s.Configure)
 	if err != nil {
 		return err
 	}
@@ -103,7 +101,7 @@ func up(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error
 }
 
 func preview(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
-	configured, err := configure(ctx, s, o, out)
+	configured, err := configure(ctx, s, o, out, s.ConfigurePreview)
 	if err != nil {
 		return err
 	}
@@ -161,9 +159,25 @@ func mayGo(ctx context.Context, selected *sandbox.Stack, o options) error {
 		o.stack, strings.Join(protected, ", "), o.stack)
 }
 
+// pipeline runs the definitions that make job writes, each step as a node of Azure ML would.
+func pipeline(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
+	selected, err := s.Select(ctx, o.stack)
+	if err == nil {
+		err = selected.Exists(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Jobs of stack %s, each step with its own variables and identity (names and keys; never a value):\n\n", o.stack)
+	return selected.Pipeline(ctx, out)
+}
+
 // serveVault keeps Vault, the issuer and a node's managed identity endpoint running until Ctrl-C, for a look around with
 // any client and for running a job's own script.
 func serveVault(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
+	if _, err := s.OpenStackFile(o.stack); err != nil {
+		return err
+	}
 	fmt.Fprintf(out, `Vault runs until Ctrl-C. In another terminal:
 
   export VAULT_ADDR=%s
@@ -203,7 +217,9 @@ func jobEnvironment(ctx context.Context, s *sandbox.Sandbox, name string) (file 
 }
 
 // configure reads the credentials, says what the sandbox is made of and prepares the stack.
-func configure(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) (*sandbox.Stack, error) {
+func configure(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer,
+	prepare func(context.Context, sandbox.Settings) (*sandbox.Stack, error),
+) (*sandbox.Stack, error) {
 	path, note := o.credentials, ""
 	if path == "" {
 		path = filepath.Join(o.root, "sandbox", "sample-credentials.json")
@@ -213,7 +229,10 @@ func configure(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
-	configured, err := s.Configure(ctx, sandbox.Settings{Stack: o.stack, Credentials: string(text)})
+	configured, err := prepare(ctx, sandbox.Settings{Stack: o.stack, Credentials: string(text)})
+	if problems, refused := config.AsProblems(err); refused && strings.Contains(problems.Error(), "credentials") {
+		return nil, fmt.Errorf("credentials are read from %s: %w", path, problems)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -238,10 +257,7 @@ func reported(command string, err error) error {
 	if problems, refused := config.AsProblems(err); refused {
 		return problems
 	}
-	if why := sandbox.Explain(err); why != "" {
-		return fmt.Errorf("%s: %s", command, why)
-	}
-	return fmt.Errorf("%s: %w", command, errReported)
+	return fmt.Errorf("%s: %s", command, cmp.Or(sandbox.Explain(err), sandbox.LastWords(err)))
 }
 
 func summary(changes *map[string]int) string {

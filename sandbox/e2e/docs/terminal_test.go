@@ -136,7 +136,7 @@ func (term *terminal) deployer(stack, credentials string) string {
 	term.T.Helper()
 	cfg, err := term.Settle(term.settings("dev"), sandbox.Settings{Stack: stack, Credentials: credentials})
 	require.NoError(term.T, err)
-	token, err := term.DeployerToken(term.T.Context(), cfg)
+	token, err := term.DeployerToken(term.T.Context(), cfg, nil)
 	require.NoError(term.T, err)
 	return token
 }

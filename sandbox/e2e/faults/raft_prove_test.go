@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -133,7 +132,7 @@ func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{rig: newRig(t), owner: t, gate: &gate{}}
 	folder := filepath.Dir(c.Vault.CAFile())
-	pool, ca := x509.NewCertPool(), readFile(t, c.Vault.CAFile())
+	pool, ca := x509.NewCertPool(), lab.ReadFile(t, c.Vault.CAFile())
 	require.True(t, pool.AppendCertsFromPEM([]byte(ca)))
 	c.http = &http.Client{Timeout: time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}}
 
@@ -358,13 +357,6 @@ func (c *cluster) client(address string) *api.Client {
 	require.NoError(c.T, err)
 	client.ClearNamespace()
 	return client
-}
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return string(text)
 }
 
 func freeAddress(t *testing.T) string {

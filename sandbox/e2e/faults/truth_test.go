@@ -3,18 +3,15 @@ package faults
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/api"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/sandbox/e2e/lab"
-	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/sandbox"
 	"mlvault/sandbox/internal/vaultserver"
 )
@@ -207,25 +204,13 @@ func TestAnotherNameOfTheSameVaultCostsOneVersionAndLosesNothing(t *testing.T) {
 func TestAVaultThatHasABackendAlreadyIsCompleteAfterOneUp(t *testing.T) {
 	l := newRig(t)
 	edits := []lab.Edit{lab.With(t, "workload.authPath", "jwt-shared"), lab.With(t, "workload.createAuthBackend", "false")}
-	l.sharedBackend("jwt-shared")
+	l.SharedBackend("jwt-shared")
 	l.Up("dev", readable(), edits...)
 	l.another()
-	l.sharedBackend("jwt-shared")
+	l.SharedBackend("jwt-shared")
 
 	dev, changes := l.Up("dev", readable(), edits...)
 	require.Equal(t, 1, changes["replace"])
 	l.requireComplete(dev)
 	require.Len(t, l.history(), 2)
-}
-
-// sharedBackend is an auth backend of somebody else's in the lab's Vault, which trusts the lab's issuer.
-func (l *rig) sharedBackend(path string) {
-	l.T.Helper()
-	ca, err := os.ReadFile(l.IssuerCA)
-	require.NoError(l.T, err)
-	require.NoError(l.T, l.Vault.Root().Sys().EnableAuthWithOptionsWithContext(l.T.Context(), path, &api.EnableAuthOptions{Type: "jwt"}))
-	_, err = l.Vault.Root().Logical().WriteWithContext(l.T.Context(), "auth/"+path+"/config", map[string]any{
-		"oidc_discovery_url": l.Issuer.URL(issuer.V1), "oidc_discovery_ca_pem": string(ca), "bound_issuer": l.Issuer.URL(issuer.V1),
-	})
-	require.NoError(l.T, err)
 }

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -28,17 +26,7 @@ type rig struct{ *lab.Lab }
 // newLabWith is a sandbox whose repository has these stacks, each with dev's settings, and a second KV mount.
 func newLabWith(t *testing.T, stacks ...string) *rig {
 	t.Helper()
-	root := t.TempDir()
-	place := func(from, to string) {
-		text, err := os.ReadFile(filepath.Join(lab.Repository(), from))
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(root, to), text, 0o600))
-	}
-	place("Pulumi.yaml", "Pulumi.yaml")
-	for _, stack := range stacks {
-		place("Pulumi.dev.yaml", "Pulumi."+stack+".yaml")
-	}
-	l := &rig{lab.Open(t, sandbox.Options{Root: root})}
+	l := &rig{lab.Open(t, sandbox.Options{Root: lab.Project(t, "mlvault", stacks...)})}
 	require.NoError(t, l.Vault.Root().Sys().MountWithContext(t.Context(), "other",
 		&api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
 	return l

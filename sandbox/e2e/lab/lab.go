@@ -2,6 +2,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hashicorp/vault/api"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
@@ -16,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/sandbox/internal/cli"
+	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/sandbox"
 )
 
@@ -108,6 +111,31 @@ func (l *Lab) Reopen() {
 	l.open(l.Options)
 }
 
+// In makes a lab use another's Vault, as two states of one team do. Its own ends with it, unused.
+func (l *Lab) In(other *Lab) *Lab {
+	own := l.Vault
+	l.Vault = other.Vault
+	l.T.Cleanup(func() { l.Vault = own })
+	return l
+}
+
+// Project is a folder with the settings of dev under the names of other stacks, and of a project.
+func Project(t *testing.T, name string, stacks ...string) string {
+	t.Helper()
+	root := t.TempDir()
+	place := func(from, to string) {
+		text, err := os.ReadFile(filepath.Join(Repository(), from))
+		require.NoError(t, err)
+		text = bytes.Replace(text, []byte("name: mlvault"), []byte("name: "+name), 1)
+		require.NoError(t, os.WriteFile(filepath.Join(root, to), text, 0o600))
+	}
+	place("Pulumi.yaml", "Pulumi.yaml")
+	for _, stack := range stacks {
+		place("Pulumi.dev.yaml", "Pulumi."+stack+".yaml")
+	}
+	return root
+}
+
 // Payloads are credentials of a test: name -> key -> value.
 type Payloads map[string]map[string]any
 
@@ -134,7 +162,13 @@ type Edit = func(pulumiconfig.Map)
 func With(t *testing.T, key, value string) Edit {
 	t.Helper()
 	return func(m pulumiconfig.Map) {
-		require.NoError(t, m.Set(pulumiconfig.MustMakeKey("mlvault", key), pulumiconfig.NewValue(value), true))
+		project := "mlvault"
+		for known := range m {
+			if known.Name() == "workload" { // every stack has that
+				project = known.Namespace()
+			}
+		}
+		require.NoError(t, m.Set(pulumiconfig.MustMakeKey(project, key), pulumiconfig.NewValue(value), true))
 	}
 }
 
@@ -203,4 +237,22 @@ func (l *Lab) Read(path string) (data map[string]any, version int) {
 	at, err := number.Int64()
 	require.NoError(l.T, err)
 	return data, int(at)
+}
+
+// SharedBackend is an auth backend of somebody else's in the lab's Vault, which trusts the lab's issuer.
+func (l *Lab) SharedBackend(path string) {
+	l.T.Helper()
+	require.NoError(l.T, l.Vault.Root().Sys().EnableAuthWithOptionsWithContext(l.T.Context(), path, &api.EnableAuthOptions{Type: "jwt"}))
+	_, err := l.Vault.Root().Logical().WriteWithContext(l.T.Context(), "auth/"+path+"/config", map[string]any{
+		"oidc_discovery_url": l.Issuer.URL(issuer.V1), "oidc_discovery_ca_pem": ReadFile(l.T, l.IssuerCA), "bound_issuer": l.Issuer.URL(issuer.V1),
+	})
+	require.NoError(l.T, err)
+}
+
+// ReadFile is a file's text.
+func ReadFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
@@ -32,6 +33,17 @@ func Explain(err error) string {
 	return ""
 }
 
+// LastWords are the last error that the CLI printed, for a failure that Explain does not know.
+func LastWords(err error) string {
+	said := errorLine.FindAllStringSubmatch(err.Error(), -1)
+	if len(said) == 0 {
+		return "the Pulumi CLI ended without a word: run up again, and make clean && make up if it stays so"
+	}
+	return strings.TrimSpace(said[len(said)-1][1]) + "; mend that, then run up again"
+}
+
+var errorLine = regexp.MustCompile(`(?m)^\s*error:\s+(.*)$`)
+
 // The order matters: one cause may show several of these, and the first is the one to mend.
 var causes = []struct {
 	said     *regexp.Regexp
@@ -56,7 +68,7 @@ var causes = []struct {
 	{regexp.MustCompile(`permission denied`),
 		"the deployer's token may not do this: compare its policy with what make policy prints"},
 	{regexp.MustCompile(`path is already in use`),
-		"an auth backend or mount of this path exists and is not in the state: see \"When a run was cut off\" in docs/operate.md"},
+		"an auth backend or mount of this path exists and is not in the state: it belongs to another state, or a run that failed left it. `make preflight` tells which, with the command that mends it"},
 	{regexp.MustCompile(`connection refused|no such host|no route to host`),
 		"Vault is not there: nothing answers at vaultAddress. Start it or mend the address, then run up again"},
 	{regexp.MustCompile(`context deadline exceeded|Client\.Timeout|i/o timeout`),

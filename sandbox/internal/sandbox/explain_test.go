@@ -10,7 +10,7 @@ import (
 func TestEachCauseIsOneSentenceThatSaysWhatToDo(t *testing.T) {
 	for _, cause := range causes {
 		require.Regexp(t, `: |[.,;] `, cause.sentence, "a cause, and what to do")
-		require.Regexp(t, `run up again|run the command again|up --refresh|make policy|docs/operations`, cause.sentence)
+		require.Regexp(t, `run up again|run the command again|up --refresh|make policy|make preflight`, cause.sentence)
 	}
 }
 

@@ -5,34 +5,37 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 )
 
 // Protected names the resources of the stack that the engine refuses to delete.
 func (s *Stack) Protected(ctx context.Context) ([]string, error) {
-	exported, err := s.Export(ctx)
+	deployment, err := s.deployment(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("stack %s: %w", s.Name(), err)
-	}
-	var deployment struct {
-		Resources []struct {
-			URN     string `json:"urn"`
-			Protect bool   `json:"protect"`
-		} `json:"resources"`
-	}
-	if err := json.Unmarshal(exported.Deployment, &deployment); err != nil {
-		return nil, fmt.Errorf("state of stack %s: %w", s.Name(), err)
+		return nil, err
 	}
 	var names []string
 	for _, resource := range deployment.Resources {
 		if resource.Protect {
-			names = append(names, resource.URN[strings.LastIndex(resource.URN, "::")+2:])
+			names = append(names, resource.URN.Name())
 		}
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// deployment is the stack's state.
+func (s *Stack) deployment(ctx context.Context) (deployment apitype.DeploymentV3, err error) {
+	exported, err := s.Export(ctx)
+	if err == nil {
+		err = json.Unmarshal(exported.Deployment, &deployment)
+	}
+	if err != nil {
+		return deployment, fmt.Errorf("state of stack %s: %w", s.Name(), err)
+	}
+	return deployment, nil
 }
 
 // Unprotect sets azure.protect to false in the sandbox's copy of the settings, so that the next destroy takes the

@@ -12,7 +12,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
 	"mlvault/preflight/check"
 	"mlvault/preflight/repair"
@@ -118,12 +117,8 @@ func (s *Stack) removeHalfMadeBackend(ctx context.Context) error {
 	if s.Config == nil || !*s.Config.Workload.CreateAuthBackend {
 		return nil
 	}
-	exported, err := s.Export(ctx)
+	deployment, err := s.deployment(ctx)
 	if err != nil {
-		return err
-	}
-	var deployment apitype.DeploymentV3
-	if err := json.Unmarshal(exported.Deployment, &deployment); err != nil {
 		return err
 	}
 	for _, r := range deployment.Resources {

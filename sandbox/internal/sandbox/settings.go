@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -31,33 +33,26 @@ type Settings struct {
 
 // StackFile is what Pulumi.<stack>.yaml holds, in the CLI's own types.
 type StackFile struct {
-	path    string
-	project *workspace.Project
-	Stack   *workspace.ProjectStack
-	secrets map[string]string // configuration key or path -> text to encrypt
+	project   *workspace.Project
+	Stack     *workspace.ProjectStack
+	secrets   map[string]string           // configuration key -> text to encrypt
+	decrypted map[pulumiconfig.Key]string // what the program will read from the file that was saved
 }
 
-// OpenStackFile copies the repository's settings of a stack into the sandbox. The sandbox's copy is the one that gets the
-// secrets, so that no run changes a file of the repository; it keeps the salt of the copy that it replaces, because
-// the passphrase and the salt together make the key of the stack's secrets.
+// stackFileName is where a folder has a stack's settings.
+func stackFileName(folder, stack string) string {
+	return filepath.Join(folder, "Pulumi."+stack+".yaml")
+}
+
+// OpenStackFile reads the repository's settings of a stack. The sandbox's copy is the one that gets the secrets, so that
+// no run changes a file of the repository; it keeps the salt of the copy that it replaces, because the passphrase and the
+// salt together make the key of the stack's secrets.
 func (s *Sandbox) OpenStackFile(name string) (*StackFile, error) {
-	folder := s.Path("work")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("settings of stack %s: %w", name, err)
-	}
-	copied := filepath.Join(folder, "Pulumi."+name+".yaml")
-	salt := ""
 	project, err := workspace.LoadProject(filepath.Join(s.Options.Root, "Pulumi.yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("project Pulumi.yaml: %w", err)
 	}
-	if err := project.Save(filepath.Join(folder, "Pulumi.yaml")); err != nil {
-		return nil, fmt.Errorf("settings of stack %s: %w", name, err)
-	}
-	if previous, err := workspace.LoadProjectStack(nil, project, copied); err == nil {
-		salt = previous.EncryptionSalt
-	}
-	original := filepath.Join(s.Options.Root, "Pulumi."+name+".yaml")
+	original := stackFileName(s.Options.Root, name)
 	if _, err := os.Stat(original); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no stack %s: %s is not a file; write it, or name one that exists (STACK=dev)", name, original)
 	}
@@ -66,93 +61,194 @@ func (s *Sandbox) OpenStackFile(name string) (*StackFile, error) {
 		return nil, fmt.Errorf("settings of stack %s: %w", name, err)
 	}
 	// What a user has encrypted for the real stack has another key, and the sandbox has secrets of its own.
-	for _, name := range []string{"vaultAddress", "vaultToken", "credentials"} {
+	for _, name := range secretKeys {
 		if err := stack.Config.Remove(pulumiconfig.MustMakeKey(project.Name.String(), name), false); err != nil {
 			return nil, fmt.Errorf("settings of stack %s: %s: %w", name, original, err)
 		}
 	}
-	stack.EncryptionSalt = salt
-	return &StackFile{path: copied, project: project, Stack: stack, secrets: map[string]string{}}, nil
+	stack.EncryptionSalt = ""
+	if previous, err := workspace.LoadProjectStack(nil, project, stackFileName(s.Path("work"), name)); err == nil {
+		stack.EncryptionSalt = previous.EncryptionSalt
+	}
+	return &StackFile{project: project, Stack: stack, secrets: map[string]string{}}, nil
 }
 
-// set gives a plain setting. The key is a path, as `pulumi config set --path` takes it.
-func (f *StackFile) set(key, value string) error {
-	return f.put(key, pulumiconfig.NewValue(value))
-}
+// secretKeys are the keys that the sandbox encrypts, as every user has to.
+var secretKeys = []string{"vaultAddress", "vaultToken", "credentials"}
 
-func (f *StackFile) put(key string, value pulumiconfig.Value) error {
-	if err := f.Stack.Config.Set(pulumiconfig.MustMakeKey(f.project.Name.String(), key), value, true); err != nil {
+func (f *StackFile) put(key string, value pulumiconfig.Value, path bool) error {
+	if err := f.Stack.Config.Set(pulumiconfig.MustMakeKey(f.project.Name.String(), key), value, path); err != nil {
 		return fmt.Errorf("setting %s: %w", key, err)
 	}
 	return nil
 }
 
-// addCredentials gives each credential. Where every value is a text, each is a secret of its own, which is what the CLI
-// can mask; otherwise the payload is one secret text, which keeps numbers as they are.
-func (f *StackFile) addCredentials(credentials []config.Credential) error {
-	for _, credential := range credentials {
-		key := fmt.Sprintf("credentials[%q]", credential.Name)
-		var payload any
-		if err := json.Unmarshal([]byte(credential.Payload.Reveal()), &payload); err != nil {
-			return fmt.Errorf("credential %s: %w", credential.Name, err)
-		}
-		values := map[string]string{}
-		if !texts(key, payload, values) {
-			values = map[string]string{key: credential.Payload.Reveal()}
-		}
-		maps.Copy(f.secrets, values)
+// save encrypts the secrets as the CLI does and writes project and stack into a folder. The values go through no command
+// line, where every process of the machine could read them, which is why this is not `pulumi config set`.
+//
+// Each text of a credential is a secret of its own, which is what the CLI can mask. Where that changes the payload (it has
+// numbers, is empty somewhere, or has keys that YAML or the CLI reads otherwise), the payload is one secret text.
+func (s *Sandbox) save(ctx context.Context, f *StackFile, folder, name string, credentials []config.Credential) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("settings of stack %s: %w", name, err)
 	}
-	return nil
-}
-
-// texts collects the texts of a value by their paths, and tells whether there is nothing else in it.
-func texts(path string, value any, found map[string]string) bool {
-	switch value := value.(type) {
-	case string:
-		found[path] = value
-	case map[string]any:
-		for name, member := range value {
-			if !texts(fmt.Sprintf("%s[%q]", path, name), member, found) {
-				return false
-			}
-		}
-	case []any:
-		for i, member := range value {
-			if !texts(fmt.Sprintf("%s[%d]", path, i), member, found) {
-				return false
-			}
-		}
-	default:
-		return false
+	if err := f.project.Save(filepath.Join(folder, "Pulumi.yaml")); err != nil {
+		return fmt.Errorf("settings of stack %s: %w", name, err)
 	}
-	return true
-}
-
-// save encrypts the secrets as the CLI does and writes the file. The values go through no command line, where every
-// process of the machine could read them, which is why this is not `pulumi config set`.
-func (s *Sandbox) save(ctx context.Context, f *StackFile) error {
 	manager, err := s.secretsManager(f.Stack)
 	if err != nil {
-		return fmt.Errorf("secrets of %s: %w", f.path, err)
+		return fmt.Errorf("secrets of stack %s: %w", name, err)
 	}
-	for _, key := range slices.Sorted(maps.Keys(f.secrets)) {
-		ciphertext, err := manager.Encrypter().EncryptValue(ctx, f.secrets[key])
+	for key, text := range f.secrets {
+		ciphertext, err := manager.Encrypter().EncryptValue(ctx, text)
 		if err != nil {
 			return fmt.Errorf("encrypt %s: %w", key, err)
 		}
-		if err := f.put(key, pulumiconfig.NewSecureValue(ciphertext)); err != nil {
+		if err := f.put(key, pulumiconfig.NewSecureValue(ciphertext), false); err != nil {
 			return err
 		}
 	}
+	file := stackFileName(folder, name)
 	// Under another name first: a file that a killed process left half-written would lose the salt.
-	whole := strings.TrimSuffix(f.path, ".yaml") + ".new.yaml"
-	if err := f.Stack.Save(whole); err != nil {
-		return fmt.Errorf("settings %s: %w", f.path, err)
+	whole := strings.TrimSuffix(file, ".yaml") + ".new.yaml"
+	written := func(some []config.Credential, asText map[string]bool) (changed []string, err error) {
+		if err := f.putCredentials(ctx, manager.Encrypter(), some, asText); err != nil {
+			return nil, err
+		}
+		if err := f.Stack.Save(whole); err != nil {
+			return nil, fmt.Errorf("settings %s: %w", file, err)
+		}
+		return f.changed(manager.Decrypter(), whole, some)
 	}
-	if err := os.Rename(whole, f.path); err != nil {
+	asText := map[string]bool{}
+	for {
+		changed, err := written(credentials, asText)
+		if err != nil { // one of them makes the whole file unreadable
+			for _, credential := range credentials {
+				if _, err := written([]config.Credential{credential}, asText); err != nil {
+					changed = append(changed, credential.Name)
+				}
+			}
+			if len(changed) == 0 {
+				return err
+			}
+		}
+		for _, name := range changed {
+			if asText[name] {
+				return fmt.Errorf("credentials.%s: a stack's file cannot keep it as it is; leave out what is unusual in its texts", name)
+			}
+			asText[name] = true
+		}
+		if len(changed) == 0 {
+			break
+		}
+	}
+	if err := os.Rename(whole, file); err != nil {
 		return fmt.Errorf("settings: %w", err)
 	}
 	return nil
+}
+
+// putCredentials sets all credentials as one value. Paths of single values would be read otherwise than they are meant:
+// an index beyond ten fails, and an empty list or object vanishes (pulumi/pulumi#20376, #13615).
+func (f *StackFile) putCredentials(ctx context.Context, encrypter pulumiconfig.Encrypter, credentials []config.Credential, asText map[string]bool) error {
+	if len(credentials) == 0 {
+		return nil
+	}
+	secure := func(text string) (any, error) {
+		ciphertext, err := encrypter.EncryptValue(ctx, text)
+		return map[string]any{"secure": ciphertext}, err
+	}
+	tree := map[string]any{}
+	for _, credential := range credentials {
+		payload, err := parsed(credential.Payload.Reveal())
+		if err == nil && (asText[credential.Name] || !onlyTexts(payload)) {
+			payload, err = secure(credential.Payload.Reveal())
+		} else if err == nil {
+			payload, err = eachText(payload, secure)
+		}
+		if err != nil {
+			return fmt.Errorf("credentials.%s: %w", credential.Name, err)
+		}
+		tree[credential.Name] = payload
+	}
+	text, err := json.Marshal(tree)
+	if err != nil {
+		return fmt.Errorf("credentials: %w", err)
+	}
+	return f.put("credentials", pulumiconfig.NewSecureObjectValue(string(text)), false)
+}
+
+// changed names the credentials that the CLI will read from the file otherwise than they are.
+func (f *StackFile) changed(decrypter pulumiconfig.Decrypter, file string, credentials []config.Credential) (names []string, err error) {
+	read, err := workspace.LoadProjectStack(nil, f.project, file)
+	if err != nil {
+		return nil, err
+	}
+	if f.decrypted, err = read.Config.Decrypt(decrypter); err != nil {
+		return nil, err
+	}
+	tree, err := parsed(cmp.Or(f.decrypted[pulumiconfig.MustMakeKey(f.project.Name.String(), "credentials")], "{}"))
+	if err != nil {
+		return nil, err
+	}
+	members, _ := tree.(map[string]any)
+	for _, credential := range credentials {
+		got := members[credential.Name]
+		if text, isText := got.(string); isText {
+			got, _ = parsed(text)
+		}
+		if want, err := parsed(credential.Payload.Reveal()); err != nil || !reflect.DeepEqual(got, want) {
+			names = append(names, credential.Name)
+		}
+	}
+	return names, nil
+}
+
+// parsed is a JSON text whose numbers keep their digits.
+func parsed(text string) (value any, err error) {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	return value, decoder.Decode(&value)
+}
+
+// onlyTexts tells whether a value holds texts and nothing else, not even something empty.
+func onlyTexts(value any) bool {
+	var members []any
+	switch value := value.(type) {
+	case string:
+		return true
+	case map[string]any:
+		members = slices.Collect(maps.Values(value))
+	case []any:
+		members = value
+	}
+	return len(members) > 0 && !slices.ContainsFunc(members, func(member any) bool { return !onlyTexts(member) })
+}
+
+// eachText is a copy of a value with something else in the place of each text.
+func eachText(value any, replace func(string) (any, error)) (_ any, err error) {
+	switch value := value.(type) {
+	case string:
+		return replace(value)
+	case map[string]any:
+		replaced := make(map[string]any, len(value))
+		for key, member := range value {
+			if replaced[key], err = eachText(member, replace); err != nil {
+				return nil, err
+			}
+		}
+		return replaced, nil
+	case []any:
+		replaced := make([]any, len(value))
+		for i, member := range value {
+			if replaced[i], err = eachText(member, replace); err != nil {
+				return nil, err
+			}
+		}
+		return replaced, nil
+	}
+	return value, nil
 }
 
 // secretsManager is the stack's, from the salt of its file, or a new one whose salt it notes there.
@@ -177,12 +273,20 @@ type source struct {
 	texts map[string]string
 }
 
+// config is what the program's loader makes of the settings and of secrets by their keys.
 func (f *StackFile) config(stack string, secrets map[string]string) (*config.Config, error) {
-	texts := maps.Clone(secrets)
 	decrypted, err := f.Stack.Config.Decrypt(pulumiconfig.NopDecrypter)
 	if err != nil {
-		return nil, fmt.Errorf("settings %s: %w", f.path, err)
+		return nil, fmt.Errorf("settings of stack %s: %w", stack, err)
 	}
+	for key, text := range secrets {
+		decrypted[pulumiconfig.MustMakeKey(f.project.Name.String(), key)] = text
+	}
+	return f.read(stack, decrypted)
+}
+
+func (f *StackFile) read(stack string, decrypted map[pulumiconfig.Key]string) (*config.Config, error) {
+	texts := map[string]string{}
 	for key, text := range decrypted {
 		texts[key.String()] = text
 	}
@@ -193,7 +297,7 @@ func (s source) GetConfig(key string) (string, bool) { text, set := s.texts[key]
 func (s source) Project() string                     { return s.file.project.Name.String() }
 func (s source) Stack() string                       { return s.stack }
 
-// IsConfigSecret holds for the three keys that the sandbox encrypts when it saves the file.
+// IsConfigSecret implements [config.Source].
 func (s source) IsConfigSecret(key string) bool {
-	return slices.Contains([]string{"vaultAddress", "vaultToken", "credentials"}, key[len(s.Project())+1:])
+	return slices.Contains(secretKeys, key[len(s.Project())+1:])
 }

@@ -1,18 +1,22 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -29,37 +33,118 @@ type Stack struct {
 	Config *config.Config // nil after Select
 
 	sandbox *Sandbox
+	held    []access.Grant // of the deployer, for what the state holds
 }
 
-// Configure prepares a stack for preview or up: it reads the settings as the program will, gives the deployer a token
-// with the shipped policy and no other right, and writes the stack's file. A refusal changes nothing.
+// Configure prepares a stack for an up: it reads the settings as the program will, gives the deployer a token with the
+// rights that the run needs and no other, and writes the stack's file. A refusal changes nothing.
 func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, error) {
+	file, configured, err := s.prepare(ctx, settings, s.Path("work"))
+	if err != nil || settings.Token != "" {
+		return configured, err
+	}
+	token, err := s.DeployerToken(ctx, configured.Config, configured.held)
+	if err != nil {
+		return nil, fmt.Errorf("deployer's token: %w", err)
+	}
+	if token != file.secrets["vaultToken"] {
+		file.secrets["vaultToken"] = token
+		err = s.save(ctx, file, s.Path("work"), settings.Stack, configured.Config.Credentials)
+	}
+	return configured, err
+}
+
+// ConfigurePreview prepares a stack for a preview, which writes nothing but the engine's own state: the settings are in a
+// folder that ends with the sandbox, and the token is the last up's. A preview asks Vault nothing, so before the first up
+// any text does.
+func (s *Sandbox) ConfigurePreview(ctx context.Context, settings Settings) (*Stack, error) {
+	folder, err := os.MkdirTemp("", "mlvault-preview-")
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	s.onClose(func() { _ = os.RemoveAll(folder) })
+	_, configured, err := s.prepare(ctx, settings, folder)
+	return configured, err
+}
+
+func (s *Sandbox) prepare(ctx context.Context, settings Settings, folder string) (*StackFile, *Stack, error) {
 	file, err := s.OpenStackFile(settings.Stack)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cfg, err := s.Settle(file, settings)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	token := settings.Token
 	if token == "" {
-		if token, err = s.DeployerToken(ctx, cfg); err != nil {
-			return nil, fmt.Errorf("deployer's token: %w", err)
+		text, err := os.ReadFile(s.DeployerTokenFile(settings.Stack))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, fmt.Errorf("deployer's token: %w", err)
 		}
+		token = cmp.Or(string(text), "made-by-the-first-up")
 	}
 	file.secrets["vaultAddress"], file.secrets["vaultToken"] = cfg.Address.Reveal(), token
-	if err := file.addCredentials(cfg.Credentials); err != nil {
-		return nil, err
+	if err := s.save(ctx, file, folder, settings.Stack, cfg.Credentials); err != nil {
+		return nil, nil, err
 	}
-	if err := s.save(ctx, file); err != nil {
-		return nil, err
+	// Which credentials are read back depends on how the file has them.
+	if cfg, err = file.read(settings.Stack, file.decrypted); err != nil {
+		return nil, nil, err
 	}
-	created, err := s.open(ctx, settings.Stack, auto.UpsertStackInlineSource)
+	known, err := filepath.Glob(s.Path("state/.pulumi/stacks/" + s.Project + "/" + settings.Stack + ".json*"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("sandbox: %w", err)
+	}
+	created, err := s.open(ctx, folder, settings.Stack, auto.UpsertStackInlineSource)
+	if err != nil {
+		return nil, nil, err
+	}
+	configured := &Stack{Stack: created, Config: cfg, sandbox: s}
+	if len(known) > 0 {
+		configured.held, err = configured.heldGrants(ctx)
+	}
+	return file, configured, err
+}
+
+// heldGrants are what the deployer needs for what is in the state, whatever the configuration says now: the next run
+// deletes what is no longer configured.
+func (s *Stack) heldGrants(ctx context.Context) (grants []access.Grant, err error) {
+	deployment, err := s.deployment(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Stack{Stack: created, Config: cfg, sandbox: s}, nil
+	for _, operation := range deployment.PendingOperations {
+		deployment.Resources = append(deployment.Resources, operation.Resource)
+	}
+	store := access.Store{Project: s.Config.Project, Stack: s.Config.Stack, AuthPath: s.Config.Workload.AuthPath, SkipChildToken: s.Config.Vault.SkipChildToken}
+	var secrets []apitype.ResourceV3
+	for _, r := range deployment.Resources {
+		in := func(name string) string { text, _ := r.Inputs[name].(string); return text }
+		switch r.Type {
+		case "vault:jwt/authBackend:AuthBackend":
+			store.AuthPath, store.CreateBackend = in("path"), true
+		case "vault:jwt/authBackendRole:AuthBackendRole":
+			store.AuthPath = in("backend")
+		case "vault:index/mount:Mount":
+			store.Mount, store.CreateMount = in("path"), true
+		case "vault:kv/secretV2:SecretV2":
+			secrets = append(secrets, r)
+		}
+	}
+	grants = store.DeployerGrants()
+	for _, r := range secrets {
+		at := store
+		name, _ := r.Inputs["name"].(string)
+		at.Mount, _ = r.Inputs["mount"].(string)
+		at.CreateMount = false
+		at.DeleteOnDestroy, _ = r.Inputs["deleteAllVersions"].(bool)
+		credential := access.Credential{Name: path.Base(name)}
+		credential.DisableRead, _ = r.Inputs["disableRead"].(bool)
+		at.Prefix, at.Credentials = path.Dir(name), []access.Credential{credential}
+		grants = access.Merge(grants, at.DeployerGrants())
+	}
+	return grants, nil
 }
 
 // Settle adds the sandbox's own settings to the stack's and lets the program's loader judge the whole.
@@ -76,17 +161,12 @@ func (s *Sandbox) Settle(file *StackFile, settings Settings) (*config.Config, er
 		"workload.issuer":      s.Issuer.URL(issuer.V1),
 		"workload.issuerCaPem": string(IssuerCA),
 	} {
-		if err := file.set(key, value); err != nil {
+		if err := file.put(key, pulumiconfig.NewValue(value), true); err != nil {
 			return nil, err
 		}
 	}
 	load := func(address string) (*config.Config, error) {
-		project := file.project.Name.String() + ":"
-		return file.config(settings.Stack, map[string]string{
-			project + "vaultAddress": address,
-			project + "vaultToken":   settings.Token,
-			project + "credentials":  settings.Credentials,
-		})
+		return file.config(settings.Stack, map[string]string{"vaultAddress": address, "vaultToken": settings.Token, "credentials": settings.Credentials})
 	}
 	if settings.Address != "" {
 		return load(settings.Address)
@@ -104,10 +184,10 @@ func (s *Stack) Named() bool { return s.Config != nil && s.Config.Address.Reveal
 
 // Select opens a stack as the last Configure left it. The error is ErrNoStack when there is none.
 func (s *Sandbox) Select(ctx context.Context, name string) (*Stack, error) {
-	if _, err := os.Stat(filepath.Join(s.Path("work"), "Pulumi."+name+".yaml")); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(stackFileName(s.Path("work"), name)); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("stack %s: %w", name, ErrNoStack)
 	}
-	selected, err := s.open(ctx, name, auto.SelectStackInlineSource)
+	selected, err := s.open(ctx, s.Path("work"), name, auto.SelectStackInlineSource)
 	if auto.IsSelectStack404Error(err) {
 		return nil, fmt.Errorf("stack %s: %w", name, ErrNoStack)
 	}
@@ -135,8 +215,8 @@ var ErrNoStack = errors.New("there is no such stack in the sandbox; `make up` ma
 
 type opener = func(ctx context.Context, stackName, projectName string, program pulumi.RunFunc, opts ...auto.LocalWorkspaceOption) (auto.Stack, error)
 
-func (s *Sandbox) open(ctx context.Context, name string, open opener) (auto.Stack, error) {
-	project, err := workspace.LoadProject(filepath.Join(s.Path("work"), "Pulumi.yaml"))
+func (s *Sandbox) open(ctx context.Context, folder, name string, open opener) (auto.Stack, error) {
+	project, err := workspace.LoadProject(filepath.Join(folder, "Pulumi.yaml"))
 	if err != nil {
 		return auto.Stack{}, fmt.Errorf("project of the sandbox: %w", err)
 	}
@@ -151,8 +231,8 @@ func (s *Sandbox) open(ctx context.Context, name string, open opener) (auto.Stac
 	if err != nil {
 		return auto.Stack{}, err
 	}
-	return open(ctx, name, project.Name.String(), stack.In(s.Path("work")),
-		auto.WorkDir(s.Path("work")), auto.PulumiHome(s.Path("pulumi")), auto.Pulumi(command), auto.EnvVars(env))
+	return open(ctx, name, project.Name.String(), stack.In(folder),
+		auto.WorkDir(folder), auto.PulumiHome(s.Path("pulumi")), auto.Pulumi(command), auto.EnvVars(env))
 }
 
 // Command hands the CLI to the Automation API, which wants the folder above its bin folder.
@@ -233,26 +313,17 @@ func (s *Sandbox) once(name string, make func() (string, error)) (string, error)
 // would be a change of the provider at every up.
 const tokenLife = 30 * 24 * time.Hour
 
-// DeployerToken is a token with the deployer's policy and nothing else, the same from run to run while it lives. The
-// policy of the run before stays beside the current one, because this run deletes what the configuration has lost.
-func (s *Sandbox) DeployerToken(ctx context.Context, cfg *config.Config) (string, error) {
+// DeployerToken is a token with what the configuration asks for and what the state holds, and nothing else. It is the
+// same from run to run while it lives.
+func (s *Sandbox) DeployerToken(ctx context.Context, cfg *config.Config, held []access.Grant) (string, error) {
 	root, name := s.Vault.Root(), "deployer-"+cfg.Access().Name()
-	current := cfg.Access().DeployerPolicy()
-	previous, err := root.Sys().GetPolicyWithContext(ctx, name)
-	if err != nil {
-		return "", fmt.Errorf("policy %s: %w", name, err)
-	}
-	if previous != "" && strings.TrimSpace(previous) != strings.TrimSpace(current) {
-		if err := root.Sys().PutPolicyWithContext(ctx, name+"-before", previous); err != nil {
-			return "", fmt.Errorf("policy %s-before: %w", name, err)
-		}
-	}
-	if err := root.Sys().PutPolicyWithContext(ctx, name, current); err != nil {
+	policy := access.PolicyText("Deploys stack "+cfg.Project+"/"+cfg.Stack+" of this sandbox.", access.Merge(cfg.Access().DeployerGrants(), held))
+	if err := root.Sys().PutPolicyWithContext(ctx, name, policy); err != nil {
 		return "", fmt.Errorf("policy %s: %w", name, err)
 	}
 	create := func() (string, error) {
 		created, err := root.Auth().Token().CreateOrphanWithContext(ctx, &api.TokenCreateRequest{
-			Policies: []string{name, name + "-before"}, NoDefaultPolicy: true, TTL: tokenLife.String(), DisplayName: name,
+			Policies: []string{name}, NoDefaultPolicy: true, TTL: tokenLife.String(), DisplayName: name,
 		})
 		if err != nil {
 			return "", fmt.Errorf("token: %w", err)

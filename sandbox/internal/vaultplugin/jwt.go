@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/vault/api"
 )
@@ -12,32 +11,10 @@ import (
 // jwtConfigFields are what auth/PATH/config holds.
 var jwtConfigFields = map[string]field{
 	"boundIssuer":          {api: "bound_issuer"},
-	"defaultRole":          {api: "default_role"},
-	"jwksCaPem":            {api: "jwks_ca_pem"},
-	"jwksUrl":              {api: "jwks_url"},
 	"jwtSupportedAlgs":     {shape: list, api: "jwt_supported_algs"},
 	"jwtValidationPubkeys": {shape: list, api: "jwt_validation_pubkeys"},
-	"namespaceInState":     {shape: boolean, api: "namespace_in_state", server: true},
-	"oidcClientId":         {api: "oidc_client_id"},
-	// Vault never returns it, so drift in it cannot be seen.
-	"oidcClientSecret":   {api: "oidc_client_secret", secret: true},
-	"oidcDiscoveryCaPem": {api: "oidc_discovery_ca_pem"},
-	"oidcDiscoveryUrl":   {api: "oidc_discovery_url"},
-	"oidcResponseMode":   {api: "oidc_response_mode"},
-	"oidcResponseTypes":  {shape: list, api: "oidc_response_types"},
-	"providerConfig":     {shape: dict, api: "provider_config", server: true},
-}
-
-// tuneFields are what sys/mounts/auth/PATH/tune takes. Vault fills all of it in.
-var tuneFields = map[string]field{
-	"allowedResponseHeaders":    {shape: list, api: "allowed_response_headers", server: true},
-	"auditNonHmacRequestKeys":   {shape: list, api: "audit_non_hmac_request_keys", server: true},
-	"auditNonHmacResponseKeys":  {shape: list, api: "audit_non_hmac_response_keys", server: true},
-	"defaultLeaseTtl":           {api: "default_lease_ttl", server: true}, // a Go duration
-	"maxLeaseTtl":               {api: "max_lease_ttl", server: true},     // a Go duration
-	"listingVisibility":         {api: "listing_visibility", server: true},
-	"passthroughRequestHeaders": {shape: list, api: "passthrough_request_headers", server: true},
-	"tokenType":                 {api: "token_type", server: true},
+	"oidcDiscoveryCaPem":   {api: "oidc_discovery_ca_pem"},
+	"oidcDiscoveryUrl":     {api: "oidc_discovery_url"},
 }
 
 // authBackend is a jwt (or oidc) auth method and its configuration. Two writes
@@ -49,9 +26,7 @@ var authBackend = kind{
 		"path":           {replace: true, path: true, fallback: "jwt"},
 		"type":           {replace: true, fallback: "jwt"},
 		"description":    {},
-		"local":          {shape: boolean, replace: true},
 		"disableRemount": {shape: boolean}, // about moving, which this provider does not do
-		"tune":           {shape: object, server: true, fields: tuneFields},
 		"accessor":       {output: true},
 	})),
 	id:       func(in values) string { return str(in, "path") },
@@ -66,24 +41,12 @@ var authBackend = kind{
 		if err != nil {
 			return nil, fmt.Errorf("read the configuration: %w", err)
 		}
-		tune, err := readPath(ctx, vault, "sys/mounts/auth/"+id+"/tune")
-		if err != nil {
+		if _, err := readPath(ctx, vault, "sys/mounts/auth/"+id+"/tune"); err != nil { // the genuine plugin asks
 			return nil, fmt.Errorf("read the tuning: %w", err)
 		}
 		live := decode(jwtConfigFields, config) // of none: empty, so that an update writes it
 		live["path"], live["type"], live["accessor"] = id, data["type"], data["accessor"]
-		for _, name := range []string{"description", "local"} {
-			if v := data[name]; !empty(v) {
-				live[name] = v
-			}
-		}
-		for _, name := range []string{"oidcClientSecret", "disableRemount"} {
-			if v := state[name]; v != nil {
-				live[name] = v
-			}
-		}
-		known, _ := state["tune"].(map[string]any)
-		live["tune"] = liveTune(tune, known)
+		live["description"], live["disableRemount"] = data["description"], state["disableRemount"]
 		return live, nil
 	},
 	delete: func(ctx context.Context, vault *api.Client, id string, _ values) error {
@@ -94,7 +57,7 @@ var authBackend = kind{
 func writeAuthBackend(ctx context.Context, vault *api.Client, id string, old, now values) error {
 	if old == nil {
 		err := vault.Sys().EnableAuthWithOptionsWithContext(ctx, id, &api.EnableAuthOptions{
-			Type: str(now, "type"), Description: str(now, "description"), Local: flag(now, "local"),
+			Type: str(now, "type"), Description: str(now, "description"),
 		})
 		if err != nil {
 			return fmt.Errorf("enable the auth method: %w", err)
@@ -104,36 +67,13 @@ func writeAuthBackend(ctx context.Context, vault *api.Client, id string, old, no
 		return halfDone("configure the auth method", err)
 	}
 
-	tune, _ := now["tune"].(map[string]any)
-	body := encode(tuneFields, nil, tune)
-	if old != nil && str(old, "description") != str(now, "description") {
-		body["description"] = str(now, "description")
-	}
-	if len(body) == 0 {
+	if old == nil || str(old, "description") == str(now, "description") {
 		return nil
 	}
-	if err := post(ctx, vault, "sys/mounts/auth/"+id+"/tune", body); err != nil {
+	if err := post(ctx, vault, "sys/mounts/auth/"+id+"/tune", map[string]any{"description": str(now, "description")}); err != nil {
 		return halfDone("tune the auth method", err)
 	}
 	return nil
-}
-
-// liveTune decodes a tuning. Vault answers seconds where it takes durations, so
-// each comes back as the known spelling if that means the same.
-func liveTune(data map[string]any, known values) values {
-	live := decode(tuneFields, data)
-	for _, name := range []string{"defaultLeaseTtl", "maxLeaseTtl"} {
-		n, isNumber := live[name].(float64)
-		if !isNumber {
-			continue
-		}
-		duration := time.Duration(n) * time.Second
-		live[name] = duration.String()
-		if given, err := time.ParseDuration(str(known, name)); err == nil && given == duration {
-			live[name] = str(known, name)
-		}
-	}
-	return live
 }
 
 // roleFields are what auth/BACKEND/role/NAME holds, apart from the bound claims.

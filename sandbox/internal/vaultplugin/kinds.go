@@ -27,13 +27,12 @@ type kind struct {
 	// last known state, or the inputs just written.
 	read func(ctx context.Context, vault *api.Client, id string, state values) (values, error)
 
-	// delete removes the object; nil if there is nothing to remove in Vault.
+	// delete removes the object.
 	delete func(ctx context.Context, vault *api.Client, id string, state values) error
 }
 
 var kinds = map[string]kind{
 	"vault:kv/secretV2:SecretV2":                secretV2,
-	"vault:kv/secretBackendV2:SecretBackendV2":  secretBackendV2,
 	"vault:index/mount:Mount":                   mount,
 	"vault:index/policy:Policy":                 policy,
 	"vault:jwt/authBackend:AuthBackend":         authBackend,

@@ -162,38 +162,6 @@ func deleteSecretV2(ctx context.Context, vault *api.Client, id string, state val
 
 func metadataPath(v values) string { return str(v, "mount") + "/metadata/" + str(v, "name") }
 
-// engineFields are what MOUNT/config holds; the duration needs converting.
-var engineFields = map[string]field{
-	"casRequired": {shape: boolean, api: "cas_required", server: true},
-	"maxVersions": {shape: number, api: "max_versions", server: true},
-}
-
-// secretBackendV2 is the configuration of a KV v2 engine. It has no life of its
-// own: deleting it changes nothing in Vault.
-var secretBackendV2 = kind{
-	fields: withNamespace(merge(engineFields, map[string]field{
-		"mount":              {required: true, replace: true, path: true},
-		"deleteVersionAfter": {shape: number}, // seconds
-	})),
-	id:       func(in values) string { return str(in, "mount") + "/config" },
-	identify: func(id string) values { return values{"mount": strings.TrimSuffix(id, "/config")} },
-	write: func(ctx context.Context, vault *api.Client, id string, old, now values) error {
-		body := encode(engineFields, old, now)
-		body["delete_version_after"] = seconds(now["deleteVersionAfter"])
-		return writeWhenUpgraded(ctx, vault, id, body)
-	},
-	read: func(ctx context.Context, vault *api.Client, id string, state values) (values, error) {
-		data, err := readPath(ctx, vault, id)
-		if err != nil || data == nil {
-			return nil, err
-		}
-		live := decode(engineFields, data)
-		live["mount"] = state["mount"]
-		live["deleteVersionAfter"] = secondsOf(data["delete_version_after"])
-		return live, nil
-	},
-}
-
 // seconds renders a number of seconds as a Vault duration; nil is zero.
 func seconds(v any) string {
 	n, _ := v.(float64)

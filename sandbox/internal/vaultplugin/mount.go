@@ -10,35 +10,17 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// mountConfigFields are what a mount's config block holds. Vault fills most in.
-var mountConfigFields = map[string]field{
-	"defaultLeaseTtlSeconds":    {shape: number, api: "default_lease_ttl", server: true},
-	"maxLeaseTtlSeconds":        {shape: number, api: "max_lease_ttl", server: true},
-	"allowedManagedKeys":        {shape: set, api: "allowed_managed_keys"},
-	"allowedResponseHeaders":    {shape: list, api: "allowed_response_headers"},
-	"auditNonHmacRequestKeys":   {shape: list, api: "audit_non_hmac_request_keys", server: true},
-	"auditNonHmacResponseKeys":  {shape: list, api: "audit_non_hmac_response_keys", server: true},
-	"delegatedAuthAccessors":    {shape: list, api: "delegated_auth_accessors"},
-	"identityTokenKey":          {api: "identity_token_key"},
-	"listingVisibility":         {api: "listing_visibility", server: true},
-	"passthroughRequestHeaders": {shape: list, api: "passthrough_request_headers"},
-	"pluginVersion":             {api: "plugin_version", server: true},
-}
-
-// mountFields are what stands beside the config block.
+// mountFields are what an engine holds.
 var mountFields = map[string]field{
-	"description":           {api: "description"},
-	"options":               {shape: dict, api: "options", server: true},
-	"local":                 {shape: boolean, api: "local", replace: true},
-	"sealWrap":              {shape: boolean, api: "seal_wrap", replace: true, server: true},
-	"externalEntropyAccess": {shape: boolean, api: "external_entropy_access", replace: true},
+	"description": {api: "description"},
+	"options":     {shape: dict, api: "options", server: true},
 }
 
 // mount is a secrets engine. Unlike in the genuine plugin a changed path
 // replaces it: there it moves the engine, after which every secret in it fails
 // to delete at its old path.
 var mount = kind{
-	fields: withNamespace(merge(mountConfigFields, mountFields, map[string]field{
+	fields: withNamespace(merge(mountFields, map[string]field{
 		"path":     {required: true, replace: true, path: true},
 		"type":     {required: true, replace: true},
 		"accessor": {output: true},
@@ -46,18 +28,12 @@ var mount = kind{
 	id:       func(in values) string { return str(in, "path") },
 	identify: func(id string) values { return values{"path": id} },
 	write: func(ctx context.Context, vault *api.Client, id string, old, now values) error {
-		config := encode(mountConfigFields, old, now)
 		body := encode(mountFields, old, now)
 		if old == nil {
-			body["type"], body["config"] = now["type"], config
+			body["type"] = now["type"]
 			return post(ctx, vault, "sys/mounts/"+id, body)
 		}
-		for _, name := range []string{"description", "options"} {
-			if v, given := body[name]; given {
-				config[name] = v
-			}
-		}
-		return post(ctx, vault, "sys/mounts/"+id+"/tune", config)
+		return post(ctx, vault, "sys/mounts/"+id+"/tune", body)
 	},
 	read: func(ctx context.Context, vault *api.Client, id string, state values) (values, error) {
 		data, err := readMount(ctx, vault, id)
@@ -65,14 +41,7 @@ var mount = kind{
 			return nil, err
 		}
 		live := decode(mountFields, data)
-		if config, ok := data["config"].(map[string]any); ok {
-			live = mergeValues(live, decode(mountConfigFields, config))
-		}
 		live["path"], live["type"], live["accessor"] = id, data["type"], data["accessor"]
-		// Vault mounts kv-v2 as kv and says so ever after.
-		if options, _ := live["options"].(map[string]any); str(state, "type") == "kv-v2" && live["type"] == "kv" && options["version"] == "2" {
-			live["type"] = "kv-v2"
-		}
 		return live, nil
 	},
 	delete: func(ctx context.Context, vault *api.Client, id string, _ values) error {

@@ -1,9 +1,8 @@
 // Package vaultplugin is a Pulumi provider for the package "vault", for a
 // sandbox without the genuine pulumi-resource-vault (6.7.4). It speaks to Vault
 // through hashicorp/vault/api and attaches to the engine with
-// PULUMI_DEBUG_PROVIDERS=vault:PORT. It serves six types, with the genuine
-// plugin's names of properties and ids: kv.SecretV2, kv.SecretBackendV2, Mount,
-// Policy, jwt.AuthBackend and jwt.AuthBackendRole.
+// PULUMI_DEBUG_PROVIDERS=vault:PORT. It serves the five types that the program
+// has, with the genuine plugin's names of properties and ids, and refuses every property that the program does not set.
 //
 // Requests to Vault are the genuine plugin's, operation by operation. What
 // differs, on purpose:
@@ -348,9 +347,6 @@ func (p *Provider) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*e
 	c, err := p.call(req.GetUrn())
 	if err != nil {
 		return nil, err
-	}
-	if c.kind.delete == nil {
-		return &emptypb.Empty{}, nil
 	}
 	state, err := receive(req.GetProperties())
 	if err != nil {

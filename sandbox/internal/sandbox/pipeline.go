@@ -1,0 +1,236 @@
+package sandbox
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"gopkg.in/yaml.v3"
+
+	"mlvault/internal/stack"
+	"mlvault/preflight/job"
+)
+
+// definition is what the sandbox reads of a file for the Azure ML CLI v2.
+type definition struct {
+	Command     string            `yaml:"command"`
+	Component   string            `yaml:"component"`
+	Compute     string            `yaml:"compute"`
+	Environment any               `yaml:"environment"`
+	Identity    map[string]string `yaml:"identity"`
+	Inputs      map[string]string `yaml:"inputs"`
+	Outputs     map[string]any    `yaml:"outputs"`
+	Variables   map[string]string `yaml:"environment_variables"`
+
+	Jobs      map[string]definition `yaml:"jobs"`     // of a pipeline
+	Settings  map[string]any        `yaml:"settings"` // of a pipeline
+	CreateJob struct{ Job string }  `yaml:"create_job"`
+}
+
+// node runs definitions as Azure ML does, and tells what each step printed.
+type node struct {
+	stack   *Stack
+	outputs auto.OutputMap
+	folder  string // with the definitions and the code
+	data    string // for what steps hand on
+	out     io.Writer
+}
+
+// Pipeline writes the definitions of `make job` and runs them: the job, each step of the pipelines, and the schedule's
+// job. Each step has the variables and the identity of its own definition, what a node of Azure ML adds, and nothing else.
+func (s *Stack) Pipeline(ctx context.Context, out io.Writer) error {
+	outputs, err := s.Outputs(ctx)
+	if err != nil {
+		return fmt.Errorf("stack outputs: %w", err)
+	}
+	n := node{stack: s, outputs: outputs, folder: s.sandbox.Path("job/" + s.Name()), out: out}
+	if err := n.render(); err != nil {
+		return err
+	}
+	for _, file := range []string{"job.yml", "pipeline.yml", "component-pipeline.yml", "schedule.yml"} {
+		if err := n.Run(ctx, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *node) render() error {
+	given := map[string]any{}
+	for name, output := range n.outputs {
+		given[name] = output.Value
+	}
+	return job.Render(given, filepath.Join(n.stack.sandbox.Options.Root, "job"), n.folder)
+}
+
+// Run runs one file: a command job, a pipeline, or a schedule's job.
+func (n *node) Run(ctx context.Context, file string) (err error) {
+	d, err := n.read(file)
+	if err != nil {
+		return err
+	}
+	if d.CreateJob.Job != "" {
+		return n.Run(ctx, path.Clean(d.CreateJob.Job))
+	}
+	if n.data, err = os.MkdirTemp("", "mlvault-job-"); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(n.data)) }()
+	if len(d.Jobs) == 0 {
+		return n.step(ctx, file, "job", d)
+	}
+	compute, _ := d.Settings["default_compute"].(string)
+	done := map[string]bool{}
+	for len(done) < len(d.Jobs) {
+		before := len(done)
+		for _, name := range slices.Sorted(maps.Keys(d.Jobs)) {
+			step := d.Jobs[name]
+			if done[name] || slices.ContainsFunc(slices.Collect(maps.Values(step.Inputs)), func(from string) bool {
+				source := parentOutput.FindStringSubmatch(from)
+				return source != nil && !done[source[1]]
+			}) {
+				continue
+			}
+			step.Compute = cmp.Or(step.Compute, compute)
+			if err := n.step(ctx, file, name, step); err != nil {
+				return err
+			}
+			done[name] = true
+		}
+		if len(done) == before {
+			return fmt.Errorf("%s: the steps wait for each other", file)
+		}
+	}
+	return nil
+}
+
+func (n *node) read(file string) (d definition, err error) {
+	text, err := os.ReadFile(filepath.Join(n.folder, file))
+	if err == nil {
+		err = yaml.Unmarshal(text, &d)
+	}
+	if err != nil {
+		return d, fmt.Errorf("%s: %w", file, err)
+	}
+	return d, nil
+}
+
+var (
+	parentOutput = regexp.MustCompile(`^\$\{\{parent\.jobs\.(\w+)\.outputs\.(\w+)\}\}$`)
+	placeholder  = regexp.MustCompile(`\$\{\{(inputs|outputs)\.(\w+)\}\}`)
+)
+
+// step runs one command on a node.
+func (n *node) step(ctx context.Context, file, name string, d definition) error {
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("%s, step %s: %w", file, name, fmt.Errorf(format, args...))
+	}
+	if d.Component != "" {
+		component, err := n.read(path.Clean(d.Component))
+		if err != nil {
+			return err
+		}
+		d.Command, d.Environment, d.Outputs = component.Command, component.Environment, component.Outputs
+	}
+	if cluster := Text(n.outputs, stack.OutputComputeCluster); d.Compute != "azureml:"+cluster || cluster == "" {
+		return refuse("%s is not the stack's cluster %q; set `compute` in the stack's settings, or name the cluster that carries the job identity", d.Compute, cluster)
+	}
+	workspace := Text(n.outputs, stack.OutputWorkspaceID)
+	for _, host := range d.hosts() {
+		if !n.stack.sandbox.ARM.Reach(workspace, host) {
+			return refuse("no rule of the managed network lets a job reach %s; add an FQDN rule to azure.managedNetwork.outboundRules, or use an image from mcr.microsoft.com that has what it needs", host)
+		}
+	}
+	words := strings.Fields(d.Command)
+	for i, word := range words {
+		words[i] = placeholder.ReplaceAllStringFunc(word, func(match string) string {
+			parts := placeholder.FindStringSubmatch(match)
+			if parts[1] == "outputs" {
+				return filepath.Join(n.data, name, parts[2])
+			}
+			if source := parentOutput.FindStringSubmatch(d.Inputs[parts[2]]); source != nil {
+				return filepath.Join(n.data, source[1], source[2])
+			}
+			return match
+		})
+	}
+	python, err := FindPython()
+	if err != nil {
+		return refuse("%w; install Python 3.9 or newer", err)
+	}
+	if len(words) == 0 || words[0] != "python" {
+		return refuse("the sandbox runs commands that begin with python, and not %q", d.Command)
+	}
+	environment, err := n.environment(ctx, d)
+	if err != nil {
+		return refuse("%w", err)
+	}
+	cmd := exec.CommandContext(ctx, python, words[1:]...) //nolint:gosec // G204: the definition's own command.
+	cmd.Dir, cmd.Env = n.folder, environment
+	var printed, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &printed, &said
+	if err := cmd.Run(); err != nil {
+		return refuse("%w\n%s", err, strings.TrimSpace(said.String()))
+	}
+	fmt.Fprintf(n.out, "  %-22s %-9s %s\n", file, name, strings.ReplaceAll(strings.TrimSpace(printed.String()), "\n", "; "))
+	return nil
+}
+
+// environment is a step's: its own variables, and the node's identity where it asks for that.
+func (n *node) environment(ctx context.Context, d definition) ([]string, error) {
+	offered, err := n.stack.JobEnvironment(ctx, n.outputs)
+	if err != nil {
+		return nil, err
+	}
+	environment := map[string]string{"PATH": os.Getenv("PATH"), "SYSTEMROOT": os.Getenv("SYSTEMROOT"), "PYTHONDONTWRITEBYTECODE": "1", "VAULT_CACERT": offered["VAULT_CACERT"]}
+	if d.Identity["type"] == "managed" {
+		for _, name := range []string{"MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID"} {
+			environment[name] = offered[name]
+		}
+	}
+	if proxy := offered["HTTPS_PROXY"]; proxy != "" {
+		environment["HTTPS_PROXY"] = proxy
+	}
+	maps.Copy(environment, d.Variables)
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
+		all = append(all, name+"="+environment[name])
+	}
+	return all, nil
+}
+
+var indexURL = regexp.MustCompile(`(?:--index-url|--extra-index-url|-i)[ =]\S*//([^/:\s]+)`)
+
+// hosts are what a node must reach to start the step: the registry of its image, and the index where it installs packages.
+func (d definition) hosts() (hosts []string) {
+	environment, _ := d.Environment.(map[string]any)
+	image, _ := environment["image"].(string)
+	registry, _, named := strings.Cut(image, "/")
+	switch {
+	case image == "": // of the workspace, or of Microsoft's registry of environments
+	case named && strings.ContainsAny(registry, ".:"):
+		hosts = append(hosts, strings.Split(registry, ":")[0])
+	default:
+		// how-to-managed-network, "Docker Hub".
+		hosts = append(hosts, "docker.io", "registry-1.docker.io", "auth.docker.com", "production.cloudflare.docker.com")
+	}
+	if environment["conda_file"] == nil && environment["build"] == nil && !strings.Contains(d.Command, "pip install") {
+		return hosts
+	}
+	if index := indexURL.FindStringSubmatch(d.Command + " --index-url " + d.Variables["PIP_INDEX_URL"]); index != nil {
+		return append(hosts, index[1])
+	}
+	return append(hosts, "pypi.org", "files.pythonhosted.org")
+}
