@@ -10,6 +10,9 @@ STACK ?= dev
 SANDBOX = go -C sandbox run ./bootstrap
 FLAGS = -stack "$(STACK)" $(if $(CREDENTIALS),-credentials "$(abspath $(CREDENTIALS))")
 
+PREFLIGHT = { test -x .preflight || echo "Compiling preflight, about a minute the first time" >&2; } && \
+	go -C preflight build -o ../.preflight . && ./.preflight
+
 # Every module but the slim SDKs, and a command in each of them: $(call each,go -C,vet ./...)
 MODULES = $(dir $(wildcard go.mod */go.mod sandbox/*/go.mod))
 each = $(foreach module,$(MODULES),$(1) $(module) $(2) &&) true
@@ -39,16 +42,16 @@ vault: ## keep the sandbox's Vault running, to look around in
 	@$(SANDBOX) vault -stack "$(STACK)"
 
 preflight: ## would pulumi up of the real stack work? Asks its Vault, changes nothing
-	@go -C preflight run . check -stack "$(STACK)"
+	@$(PREFLIGHT) check -stack "$(STACK)"
 
 policy: ## the least Vault policy for the token that deploys the real stack
-	@go -C preflight run . policy -stack "$(STACK)"
+	@$(PREFLIGHT) policy -stack "$(STACK)"
 
 job: ## from the real stack's outputs, files ready to submit: job/<stack>/ (COMPUTE=cluster)
-	@go -C preflight run . job -stack "$(STACK)" $(if $(COMPUTE),-compute "$(COMPUTE)")
+	@$(PREFLIGHT) job -stack "$(STACK)" $(if $(COMPUTE),-compute "$(COMPUTE)")
 
 repair: ## after a run of the real stack that was killed: make its state true again
-	@go -C preflight run . repair -stack "$(STACK)"
+	@$(PREFLIGHT) repair -stack "$(STACK)"
 
 # These flags are part of the cache's key; pulumi-language-go (seen in 3.259) compiles with them.
 build: ## compile the program as Pulumi's language host does, so that the next preview compiles nothing

@@ -15,13 +15,12 @@ import (
 	"path/filepath"
 	"strings"
 
-	"mlvault/internal/config"
 	"mlvault/preflight/check"
 	"mlvault/preflight/job"
 	"mlvault/preflight/repair"
 )
 
-const usage = `usage: preflight <command> [-stack dev] [-root ..]
+const usage = `usage: preflight <command> [-stack dev] [-root .]
 
   check    tell whether ` + "`pulumi up`" + ` would succeed; changes nothing. Exit code 1: there is a problem
   policy   print the least Vault policy for the token that deploys the stack
@@ -45,7 +44,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("preflight", flag.ContinueOnError)
 	name := flags.String("stack", "dev", "the stack's `name`, as `pulumi stack select` takes it")
-	root := flags.String("root", "..", "the `folder` of Pulumi.yaml")
+	root := flags.String("root", ".", "the `folder` of Pulumi.yaml")
 	compute := flags.String("compute", "", "for job: the `cluster` to name where the stack makes none")
 	flags.Usage = func() { fmt.Fprintf(out, usage); flags.SetOutput(out); flags.PrintDefaults() }
 	commands := map[string]func(context.Context, check.CLI, string, io.Writer) error{
@@ -73,7 +72,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func policy(ctx context.Context, cli check.CLI, name string, out io.Writer) error {
-	stack, err := load(ctx, cli, name)
+	stack, err := cli.Load(ctx, name)
 	if err == nil {
 		_, err = io.WriteString(out, stack.Policy())
 	}
@@ -81,7 +80,7 @@ func policy(ctx context.Context, cli check.CLI, name string, out io.Writer) erro
 }
 
 func preflight(ctx context.Context, cli check.CLI, name string, out io.Writer) error {
-	stack, err := load(ctx, cli, name)
+	stack, err := cli.Load(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -110,10 +109,7 @@ func mend(ctx context.Context, cli check.CLI, name string, out io.Writer) error 
 	if root, isFolder := strings.CutPrefix(backend.URL, "file://"); isFolder {
 		root, _, _ = strings.Cut(filepath.FromSlash(root), "?")
 		if rest, isHome := strings.CutPrefix(root, "~"); isHome {
-			home, err := os.UserHomeDir()
-			if err != nil {
-				return err
-			}
+			home, _ := os.UserHomeDir()
 			root = home + rest
 		} else if !filepath.IsAbs(root) {
 			root = filepath.Join(cli.Root, root)
@@ -150,7 +146,7 @@ func mend(ctx context.Context, cli check.CLI, name string, out io.Writer) error 
 	for _, urn := range adopted {
 		say("was being created, is looked for: %s", urn)
 	}
-	if len(adopted) > 0 || !bytes.Equal(state, repaired) {
+	if !bytes.Equal(state, repaired) {
 		if _, err := cli.Run(ctx, bytes.NewReader(repaired), "stack", "import", "--stack", name); err != nil {
 			return err
 		}
@@ -199,15 +195,6 @@ func handOver(ctx context.Context, cli check.CLI, name, compute string, out io.W
 	}
 	fmt.Fprintf(out, "Wrote %s. It holds no credential. Start with %s.\n", folder, filepath.Join(folder, "README.md"))
 	return nil
-}
-
-// load reports a configuration that the program refuses in the program's own words.
-func load(ctx context.Context, cli check.CLI, name string) (check.Stack, error) {
-	stack, err := cli.Load(ctx, name)
-	if problems, refused := config.AsProblems(err); refused {
-		return check.Stack{}, problems
-	}
-	return stack, err
 }
 
 // forgetVault keeps VAULT_* of the shell out of the checks: the report names those that reach the plugin, and the
