@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"mlvault/internal/azureml"
+	"mlvault/internal/component"
 	"mlvault/internal/config"
 	"mlvault/internal/credentials"
 )
@@ -76,7 +77,7 @@ func deploy(ctx *pulumi.Context, cfg *config.Config) (pulumi.Map, error) {
 // newVaultProvider states every setting that the SDK would otherwise take from the deployer's environment, where
 // VAULT_SKIP_VERIFY or VAULT_MAX_RETRIES of one laptop would become part of the state and a diff for the next.
 func newVaultProvider(ctx *pulumi.Context, cfg *config.Config) (*vault.Provider, error) {
-	args := &vault.ProviderArgs{
+	return vault.NewProvider(ctx, "vault", &vault.ProviderArgs{
 		Address:            secret(cfg.Address),
 		Token:              secret(cfg.Token),
 		TokenName:          pulumi.String(cfg.Access().Name()),
@@ -84,15 +85,10 @@ func newVaultProvider(ctx *pulumi.Context, cfg *config.Config) (*vault.Provider,
 		MaxLeaseTtlSeconds: pulumi.Int(cfg.Vault.MaxLeaseTTLSeconds),
 		MaxRetries:         pulumi.Int(2),
 		SkipTlsVerify:      pulumi.Bool(false),
-	}
-	if cfg.Vault.Namespace != "" {
 		// On the provider and nowhere else: a resource's own namespace is relative to it and would be doubled.
-		args.Namespace = pulumi.String(cfg.Vault.Namespace)
-	}
-	if cfg.Vault.CACertFile != "" {
-		args.CaCertFile = pulumi.String(cfg.Vault.CACertFile)
-	}
-	return vault.NewProvider(ctx, "vault", args)
+		Namespace:  component.Optional(cfg.Vault.Namespace),
+		CaCertFile: component.Optional(cfg.Vault.CACertFile),
+	})
 }
 
 // secret wraps masked text for Pulumi: from here on the engine encrypts it in the state and masks it in the output.
