@@ -468,8 +468,8 @@ def _managed_identity() -> Tuple[Callable[[_Settings, _Budget], object], str]:
     if explicit != "none" and not re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", client_id):
         what = f"{client_id[:40]!r} and not a client id" if client_id else "not set"
         advice = "attach the job identity to the compute and set it to that client id (none on Kubernetes compute)"
-        yourself = "to read as yourself, on a notebook, set VAULT_LOGIN=az-cli"
-        raise IdentityError(f"AZURE_CLIENT_ID is {what}: Azure ML could answer with a user's token; {advice}; {yourself}")
+        laptop = "to read as yourself, on a notebook, set VAULT_LOGIN=az-cli"
+        raise IdentityError(f"AZURE_CLIENT_ID is {what}: Azure ML could answer with a user's token; {advice}; {laptop}")
 
     def ask(settings: _Settings, budget: _Budget) -> object:
         query = {"api-version": version, "resource": settings.audience, **({parameter: client_id} if client_id else {})}
