@@ -83,7 +83,7 @@ func requireLanguageHost(t *testing.T) {
 	if filepath.Dir(lab.Pulumi) != builder.Bin {
 		return
 	}
-	require.NoError(t, builder.Build(t.Context(), "the language host", builder.Executable("pulumi-language-go"), "-s -w", "./languagehost"))
+	require.NoError(t, builder.Build(t.Context(), "the language host", builder.Executable("pulumi-language-go"), "-s -w", builder.Module, "./languagehost"))
 }
 
 // copyRepository copies what a clone has, and what is not committed yet.

@@ -1,4 +1,4 @@
-// Package cli finds the Pulumi CLI that the sandbox drives, or builds it from the version that sandbox/go.mod pins.
+// Package cli finds what the sandbox drives, the Pulumi CLI and a Vault server, or builds it.
 //
 // It imports the standard library and a version comparison only, because the bootstrap command, which compiles
 // everything else and shows how far it is, must itself be there at once.
@@ -10,7 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,11 +38,11 @@ type CLI struct {
 	Source  string // where it came from, for people
 }
 
-// Builder builds Go commands of the sandbox module and tells how far it is.
+// Builder builds Go commands of the sandbox and tells how far it is.
 type Builder struct {
-	Module string    // folder of the sandbox's go.mod
-	Bin    string    // folder for the commands; created when missing
-	Log    io.Writer // progress, a line at a time
+	Module string   // folder of the sandbox's go.mod
+	Bin    string   // folder for the commands; created when missing
+	Log    *os.File // progress: a line that changes on a terminal, else a line now and then
 }
 
 // Find returns the CLI on PATH if it is new enough, else the one in Bin, building it first if it is missing or of
@@ -50,34 +50,47 @@ type Builder struct {
 func (b Builder) Find(ctx context.Context) (CLI, error) {
 	if path, err := exec.LookPath("pulumi"); err == nil {
 		if version, err := versionOf(ctx, path); err == nil && semver.Compare(version, Minimum) >= 0 {
-			return CLI{Path: path, Version: version, Source: "on PATH"}, nil
+			return CLI{Path: path, Version: version, Source: version + ", " + path}, nil
 		}
 	}
 	pinned, err := b.pinned(ctx)
 	if err != nil {
 		return CLI{}, err
 	}
-	path := filepath.Join(b.Bin, executable("pulumi"))
-	built := CLI{Path: path, Version: pinned, Source: "built from " + module + "@" + pinned}
+	path := b.Executable("pulumi")
+	built := CLI{Path: path, Version: pinned, Source: pinned + ", built here"}
 	if version, err := versionOf(ctx, path); err == nil && version == pinned {
 		return built, nil
 	}
 	flags := fmt.Sprintf("-s -w -X %s=%s", versionVariable, pinned)
-	if err := b.Build(ctx, "the Pulumi CLI "+pinned+" (the first time about 3 minutes)", path, flags, command); err != nil {
-		return CLI{}, err
-	}
-	return built, nil
+	return built, b.Build(ctx, "the Pulumi CLI "+pinned, path, flags, b.Module, command)
 }
 
-// Vault builds vaultd, unless there is another server.
+// Vault builds vaultd, unless there is another server or nothing of it has changed.
 func (b Builder) Vault(ctx context.Context) error {
-	path := b.Executable("vaultd")
-	if found, err := FindVault(); err == nil && found != path {
+	path, source := b.Executable("vaultd"), filepath.Join(b.Module, "vaultd")
+	if found, err := FindVault(); !errors.Is(err, errNoVault) && found != path {
+		return err
+	}
+	if built, err := os.Stat(path); err == nil && !changed(source, built.ModTime()) {
 		return nil
 	}
-	b.Module = filepath.Join(b.Module, "vaultd")
-	return b.Build(ctx, "a Vault server", path, "-s -w", ".")
+	return b.Build(ctx, "a Vault server", path, "-s -w", source, ".")
 }
+
+func changed(folder string, since time.Time) bool {
+	return nil != filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if info, err := entry.Info(); err != nil || info.ModTime().After(since) {
+			return errNoVault
+		}
+		return nil
+	})
+}
+
+var errNoVault = errors.New("no Vault server: install vault or bao, or build one with `go -C sandbox run ./bootstrap build`")
 
 // FindVault is the server that SANDBOX_VAULT names, the vault or bao on PATH, or the vaultd that was built in the
 // repository around the working folder.
@@ -96,7 +109,8 @@ func FindVault() (string, error) {
 	}
 	folder, err := os.Getwd()
 	for err == nil {
-		if path := filepath.Join(folder, ".sandbox", "bin", executable("vaultd")); exists(path) {
+		path := Builder{Bin: filepath.Join(folder, ".sandbox", "bin")}.Executable("vaultd")
+		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		}
 		if folder == filepath.Dir(folder) {
@@ -104,23 +118,22 @@ func FindVault() (string, error) {
 		}
 		folder = filepath.Dir(folder)
 	}
-	return "", errors.New("no Vault server: install vault or bao, or build one with `go -C sandbox run ./bootstrap build`")
+	return "", errNoVault
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// Build compiles a package of the module, or of one that it requires, into an executable. The Go command decides
-// what is stale, so building what is built costs a second or two and compiles nothing.
-func (b Builder) Build(ctx context.Context, what, output, ldflags, pkg string) error {
+// Build compiles a package in a module's folder into an executable. The Go command decides what is stale, so building
+// what is built costs a second or two and compiles nothing.
+func (b Builder) Build(ctx context.Context, what, output, ldflags, folder, pkg string) error {
 	if err := os.MkdirAll(filepath.Dir(output), 0o750); err != nil {
 		return fmt.Errorf("build %s: %w", pkg, err)
 	}
+	p := progress{out: b.Log, what: what, started: time.Now()}
+	if _, err := os.Stat(output); err != nil {
+		p.total = stale(ctx, folder, pkg)
+	}
 	//nolint:gosec // G204: every argument is the program's own.
 	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-ldflags", ldflags, "-o", output, pkg)
-	cmd.Dir = b.Module
+	cmd.Dir, cmd.WaitDelay = folder, 5*time.Second
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return fmt.Errorf("build %s: %w", pkg, err)
@@ -128,44 +141,82 @@ func (b Builder) Build(ctx context.Context, what, output, ldflags, pkg string) e
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("build %s: start the go command: %w", pkg, err)
 	}
-	said := b.follow(stderr, what)
+	var said bytes.Buffer
+	p.begin()
+	lines := bufio.NewScanner(stderr)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		// `go build -v` prints the name of each package when it has compiled it.
+		if line := lines.Text(); !strings.ContainsAny(line, " :#") {
+			p.add()
+		} else if !strings.HasPrefix(line, "go: downloading ") {
+			fmt.Fprintln(&said, line)
+		}
+	}
+	p.end()
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", pkg, err, said)
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted while building %s: what is compiled is kept, so run the command again to go on", what)
+		}
+		return fmt.Errorf("build %s: %w\n%s", pkg, err, &said)
 	}
 	return nil
 }
 
-// quiet is how long a build may take without a word: one that only checks that nothing is stale ends sooner.
-const quiet = 3 * time.Second
+// stale is how many packages a build would compile.
+func stale(ctx context.Context, folder, pkg string) int {
+	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{if .Stale}}.{{end}}", pkg) //nolint:gosec // G204: our own arguments.
+	cmd.Dir = folder
+	out, _ := cmd.Output() // the build says what is wrong
+	return bytes.Count(out, []byte("."))
+}
 
-// follow turns the names of packages that `go build -v` prints as it compiles into a progress line every few seconds,
-// and returns what else the Go command said.
-func (b Builder) follow(stderr io.Reader, what string) string {
-	var said bytes.Buffer
-	started, last, compiled := time.Now(), time.Time{}, 0
-	lines := bufio.NewScanner(stderr)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		line := lines.Text()
-		if strings.ContainsAny(line, " :#") {
-			if !strings.HasPrefix(line, "go: downloading ") {
-				fmt.Fprintln(&said, line)
-			}
-		} else {
-			compiled++
-		}
-		if now := time.Now(); now.Sub(started) > quiet && now.Sub(last) > 5*time.Second {
-			if last.IsZero() {
-				fmt.Fprintf(b.Log, "Building %s\n", what)
-			}
-			last = now
-			fmt.Fprintf(b.Log, "  %4.0f s, %d packages compiled\n", now.Sub(started).Seconds(), compiled)
-		}
+// progress tells how far a build is.
+type progress struct {
+	out           *os.File
+	what          string
+	total, done   int // packages; total is 0 when the build is one that only checks
+	started, last time.Time
+}
+
+// perPackage is what a package costs one core on the average of the packages of these builds.
+const perPackage = 250 * time.Millisecond
+
+func (p *progress) begin() {
+	if p.total > 20 {
+		needs := time.Duration(p.total) * perPackage / time.Duration(min(runtime.NumCPU(), 8))
+		fmt.Fprintf(p.out, "Building %s, this first time: %d packages, about %s and %d MB of Go's build cache\n",
+			p.what, p.total, needs.Round(10*time.Second), 50+p.total*2/3)
 	}
-	if !last.IsZero() {
-		fmt.Fprintf(b.Log, "  done after %.0f s\n", time.Since(started).Seconds())
+}
+
+func (p *progress) add() {
+	p.done++
+	now, pause := time.Now(), 10*time.Second
+	line, end := "  %3.0f %%, about %s left", "\n"
+	if p.terminal() {
+		line, end, pause = "\r"+line+"   ", "", time.Second/2
 	}
-	return said.String()
+	if spent := now.Sub(p.started); p.total > 20 && spent > 2*time.Second && now.Sub(p.last) > pause {
+		p.last = now
+		share := float64(p.done) / float64(max(p.total, p.done))
+		left := time.Duration(float64(spent) * (1/share - 1)).Round(time.Second)
+		fmt.Fprintf(p.out, line+end, 100*share, left)
+	}
+}
+
+func (p *progress) end() {
+	if !p.last.IsZero() {
+		if p.terminal() {
+			fmt.Fprint(p.out, "\r")
+		}
+		fmt.Fprintf(p.out, "  done after %s            \n", time.Since(p.started).Round(time.Second))
+	}
+}
+
+func (p *progress) terminal() bool {
+	info, err := p.out.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // pinned is the engine's version in sandbox/go.mod.
@@ -193,12 +244,10 @@ func versionOf(ctx context.Context, path string) (string, error) {
 	return version, nil
 }
 
-func executable(name string) string {
-	if runtime.GOOS == "windows" {
-		return name + ".exe"
-	}
-	return name
-}
-
 // Executable is the path of a command in Bin.
-func (b Builder) Executable(name string) string { return filepath.Join(b.Bin, executable(name)) }
+func (b Builder) Executable(name string) string {
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	return filepath.Join(b.Bin, name)
+}
