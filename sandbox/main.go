@@ -22,6 +22,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"golang.org/x/term"
 
 	"mlvault/internal/config"
 	"mlvault/internal/stack"
@@ -69,7 +70,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	sandbox.ForgetEnvironment()
-	s, err := sandbox.Open(ctx, sandbox.Options{Root: o.root, Dir: filepath.Join(o.root, ".sandbox"), Pulumi: o.pulumi})
+	dir := filepath.Join(o.root, ".sandbox")
+	sandbox.InstallPlugin(ctx, o.pulumi, dir, os.Stderr)
+	s, err := sandbox.Open(ctx, sandbox.Options{Root: o.root, Dir: dir, Pulumi: o.pulumi})
 	if err != nil {
 		if why := sandbox.Explain(err); why != "" {
 			return errors.New(why)
@@ -77,6 +80,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer s.Close()
+	if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("TERM") != "dumb" {
+		s.WrapCommand = func(command auto.PulumiCommand) auto.PulumiCommand { return onTerminal{command, o.pulumi} }
+	}
 	return command(ctx, s, o, out)
 }
 
@@ -97,6 +103,7 @@ func up(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error
 	fmt.Fprintf(out, "\nRead back from Vault as a job does, with the job identity's token, by %s\n(names and keys; the values are never printed):\n%s\n",
 		reader, indented(read))
 	fmt.Fprintf(out, "\nOutputs of the stack:\n%s", outputs(result.Outputs))
+	next(out, o, "vault", "look around in this Vault, and read as a job does", "down", "destroy it all again")
 	return nil
 }
 
@@ -114,6 +121,7 @@ func preview(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) 
 		changes[string(operation)] = count
 	}
 	fmt.Fprintf(out, "\nPreview, nothing was changed. %s\n", planned(changes))
+	next(out, o, "up", "make it so")
 	return nil
 }
 
@@ -140,9 +148,22 @@ func down(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) err
 	fmt.Fprintf(out, `
 Done: deleted %d.
 The newest version of each credential is soft-deleted: Vault keeps it, and the stack's name, path and older versions.
-Bring one back with `+"`vault kv undelete`"+`, or put all back with `+"`make up`"+`.
+Bring one back with `+"`vault kv undelete`"+`.
 `, (*result.Summary.ResourceChanges)["delete"])
+	next(out, o, "up", "put all back", "clean", "forget the sandbox, its Vault and what was built")
 	return nil
+}
+
+// next names the commands to go on with, and what each is for.
+func next(out io.Writer, o options, commands ...string) {
+	fmt.Fprintln(out, "\nNext:")
+	for i := 0; i < len(commands); i += 2 {
+		command := "make " + commands[i]
+		if o.stack != "dev" && commands[i] != "clean" {
+			command += " STACK=" + o.stack
+		}
+		fmt.Fprintf(out, "  %-24s %s\n", command, commands[i+1])
+	}
 }
 
 // mayGo asks before the engine is asked: a destroy without preview deletes all that is not protected, credentials
@@ -242,12 +263,12 @@ func configure(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer
 	fmt.Fprintf(out, `mlvault sandbox, stack %s
   program      stack.Run of this repository
   Pulumi CLI   %s
-  Vault        real, embedded, at %s
+  Vault        %s
   Vault plugin %s
   Azure        a local stand-in for ARM with its rules; nothing leaves this machine
   credentials  %s%s
 
-`, o.stack, o.pulumiSource, s.Vault.Addr(), s.Plugin, path, note)
+`, o.stack, o.pulumiSource, s.Vault.About(ctx), s.Plugin, path, note)
 	return configured, nil
 }
 

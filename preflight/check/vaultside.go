@@ -298,6 +298,9 @@ func (c *checker) foreignBackend(ctx context.Context, path string) {
 // stack's own, and at the configuration, without which another role lets nobody in.
 func HalfMade(ctx context.Context, vault *api.Client, store access.Store) (bool, error) {
 	m, err := mountOf(ctx, vault, "auth/"+store.AuthPath)
+	if status(err) == http.StatusForbidden {
+		return false, nil // there is none
+	}
 	if err != nil || m.path != "auth/"+store.AuthPath || m.description != store.Description() {
 		return false, err
 	}

@@ -43,14 +43,17 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	pulumi, err := builder.Find(ctx)
-	if err != nil {
-		return err
-	}
-	if err := builder.Vault(ctx); err != nil {
-		return err
+	if err == nil {
+		err = builder.Vault(ctx)
 	}
 	sandbox := builder.Executable("mlvault-sandbox")
-	if err := builder.Build(ctx, "the sandbox", sandbox, "-s -w", module, "."); err != nil {
+	if err == nil {
+		err = builder.Build(ctx, "the sandbox", sandbox, "-s -w", module, ".")
+	}
+	if ctx.Err() != nil {
+		return errors.New("interrupted before anything ran: what is compiled is kept, so run the command again to go on")
+	}
+	if err != nil {
 		return err
 	}
 	if len(args) == 1 && args[0] == "build" {

@@ -155,9 +155,6 @@ func (b Builder) Build(ctx context.Context, what, output, ldflags, folder, pkg s
 	}
 	p.end()
 	if err := cmd.Wait(); err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("interrupted while building %s: what is compiled is kept, so run the command again to go on", what)
-		}
 		return fmt.Errorf("build %s: %w\n%s", pkg, err, &said)
 	}
 	return nil

@@ -10,12 +10,15 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
@@ -177,6 +180,9 @@ func (s *Sandbox) startProviders(ctx context.Context) error {
 	s.pluginDir = genuinePlugin()
 	if s.Plugin = "the genuine pulumi-resource-vault " + vaultplugin.Version + " in " + s.pluginDir; s.pluginDir == "" {
 		s.Plugin = "built in (pulumi-resource-vault " + vaultplugin.Version + " is not installed)"
+		if builtIn() {
+			s.Plugin = "built in (SANDBOX_PLUGIN)"
+		}
 		plugin := vaultplugin.New()
 		plugin.Proxy = s.proxy.forName
 		s.onClose(func() { _ = plugin.Close(context.WithoutCancel(ctx)) }) // revokes its tokens, so before Vault stops
@@ -205,8 +211,34 @@ func (s *Sandbox) startProviders(ctx context.Context) error {
 // maxMessage is what the engine itself allows for a message (400 MiB in pulumi/sdk/v3/go/common/util/rpcutil).
 const maxMessage = 400 << 20
 
+// builtIn tells whether the built-in Vault plugin is wanted, whatever is installed.
+func builtIn() bool { return os.Getenv("SANDBOX_PLUGIN") == "built-in" }
+
+// InstallPlugin lets the CLI install the genuine Vault plugin: one try ever, with a time limit, since a machine may have
+// no network.
+func InstallPlugin(ctx context.Context, pulumi, dir string, log io.Writer) {
+	tried := filepath.Join(dir, "plugin-tried")
+	if _, err := os.Stat(tried); err == nil || builtIn() || genuinePlugin() != "" {
+		return
+	}
+	const limit = 15 * time.Second
+	fmt.Fprintf(log, "Vault plugin %s: asking the Pulumi CLI to install it, once, for at most %s\n", vaultplugin.Version, limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := exec.CommandContext(limited, pulumi, "plugin", "install", "resource", "vault", vaultplugin.Version) //nolint:gosec // G204: the CLI.
+	cmd.Env, cmd.WaitDelay = append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true"), time.Second
+	_ = cmd.Run() // the run says which plugin it takes
+	if ctx.Err() == nil {
+		_ = os.MkdirAll(dir, 0o700)
+		_ = os.WriteFile(tried, nil, 0o600)
+	}
+}
+
 // genuinePlugin returns the folder of the Vault plugin of the SDK's version, from Pulumi's plugin cache or PATH.
 func genuinePlugin() string {
+	if builtIn() {
+		return ""
+	}
 	home := os.Getenv("PULUMI_HOME")
 	if home == "" {
 		if user, err := os.UserHomeDir(); err == nil {
@@ -215,6 +247,9 @@ func genuinePlugin() string {
 	}
 	folders := append([]string{filepath.Join(home, "plugins", "resource-vault-v"+vaultplugin.Version)}, filepath.SplitList(os.Getenv("PATH"))...)
 	for _, folder := range folders {
+		if _, err := os.Stat(folder + ".partial"); err == nil {
+			continue // its installation was interrupted
+		}
 		for _, name := range []string{"pulumi-resource-vault", "pulumi-resource-vault.exe"} {
 			if info, err := os.Stat(filepath.Join(folder, name)); err == nil && !info.IsDir() {
 				return folder

@@ -29,6 +29,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -145,6 +146,13 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 
 // Addr is the address clients use, https://host:port.
 func (s *Server) Addr() string { return s.addr }
+
+// About says which server runs, in its own words, and where.
+func (s *Server) About(ctx context.Context) string {
+	version, _ := exec.CommandContext(ctx, s.Binary, "-version").Output() //nolint:gosec // G204: the server that runs.
+	line, _, _ := strings.Cut(strings.TrimSpace(string(version)), "\n")
+	return fmt.Sprintf("%s, %s, at %s", line, s.Binary, s.addr)
+}
 
 // host is the IP address in Addr.
 func (s *Server) host() string {
