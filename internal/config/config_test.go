@@ -544,7 +544,7 @@ func TestASecretInPlainTextIsRefused(t *testing.T) {
 	if problems, _ := AsProblems(err); len(problems) != 3 {
 		t.Errorf("want three problems, got %v", err)
 	}
-	for _, key := range []string{"vaultAddress", "vaultToken", "credentials"} {
+	for _, key := range SecretKeys {
 		if err == nil || !strings.Contains(err.Error(), key+": is in plain text") {
 			t.Errorf("%s in plain text was accepted: %v", key, err)
 		}

@@ -61,7 +61,7 @@ func (s *Sandbox) OpenStackFile(name string) (*StackFile, error) {
 		return nil, fmt.Errorf("settings of stack %s: %w", name, err)
 	}
 	// What a user has encrypted for the real stack has another key, and the sandbox has secrets of its own.
-	for _, name := range secretKeys {
+	for _, name := range config.SecretKeys {
 		if err := stack.Config.Remove(pulumiconfig.MustMakeKey(project.Name.String(), name), false); err != nil {
 			return nil, fmt.Errorf("settings of stack %s: %s: %w", name, original, err)
 		}
@@ -72,9 +72,6 @@ func (s *Sandbox) OpenStackFile(name string) (*StackFile, error) {
 	}
 	return &StackFile{project: project, Stack: stack, secrets: map[string]string{}}, nil
 }
-
-// secretKeys are the keys that the sandbox encrypts, as every user has to.
-var secretKeys = []string{"vaultAddress", "vaultToken", "credentials"}
 
 func (f *StackFile) put(key string, value pulumiconfig.Value, path bool) error {
 	if err := f.Stack.Config.Set(pulumiconfig.MustMakeKey(f.project.Name.String(), key), value, path); err != nil {
@@ -299,5 +296,5 @@ func (s source) Stack() string                       { return s.stack }
 
 // IsConfigSecret implements [config.Source].
 func (s source) IsConfigSecret(key string) bool {
-	return slices.Contains(secretKeys, key[len(s.Project())+1:])
+	return slices.Contains(config.SecretKeys, key[len(s.Project())+1:])
 }
