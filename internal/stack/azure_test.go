@@ -116,19 +116,6 @@ func TestARoleThatGoesLeavesTheOthersAsTheyWere(t *testing.T) {
 	}
 }
 
-func TestARegistryHasNoAdminUserAndTheJobIdentityPullsFromIt(t *testing.T) {
-	r := withAzure(t, `{"createContainerRegistry":true}`)
-	registry, found := r.Find("azure-native:containerregistry/v20230701:Registry", "mlregistry")
-	if !found || registry.Inputs["adminUserEnabled"] != false {
-		t.Errorf("the registry is %v", registry.Inputs)
-	}
-	pull, found := r.Find("azure-native:authorization/v20220401:RoleAssignment", "ml-registry-pull")
-	if !found || pull.Inputs["scope"] != "Registry/mlregistry" || pull.Inputs["principalId"] != "22222222-2222-2222-2222-222222222222" ||
-		pull.Inputs["principalType"] != "ServicePrincipal" {
-		t.Errorf("the role is %v", pull.Inputs)
-	}
-}
-
 func TestPurgeProtectionIsNeverSaidToBeOff(t *testing.T) {
 	for settings, want := range map[string]any{`{}`: nil, `{"keyVaultPurgeProtection":true}`: true} {
 		vault, _ := withAzure(t, settings).Find("azure-native:keyvault/v20230201:Vault", "ml-kv")
@@ -136,24 +123,6 @@ func TestPurgeProtectionIsNeverSaidToBeOff(t *testing.T) {
 		if got := properties["enablePurgeProtection"]; !isMap || got != want {
 			t.Errorf("%s gives %v, want %v: Azure takes false for an attempt to switch it off", settings, got, want)
 		}
-	}
-}
-
-func TestAKeyOfTheUsersOwnIsReadByTheIdentityThatIsNamed(t *testing.T) {
-	const key = "https://mlkv.vault.azure.net/keys/cmk/0123456789abcdef0123456789abcdef"
-	const identityID = inGroup + "Microsoft.ManagedIdentity/userAssignedIdentities/cmk"
-	r := withAzure(t, `{"customerManagedKey":{"keyVaultId":"`+keyVaultID+`","keyId":"`+key+`","identityId":"`+identityID+`"}}`)
-	workspace, _ := r.Find(workspaceType, "ml-workspace")
-	encryption, _ := workspace.Inputs["encryption"].(map[string]any)
-	properties, _ := encryption["keyVaultProperties"].(map[string]any)
-	identity, _ := encryption["identity"].(map[string]any)
-	own, _ := workspace.Inputs["identity"].(map[string]any)
-	if encryption["status"] != "Enabled" || properties["keyVaultArmId"] != keyVaultID || properties["keyIdentifier"] != key ||
-		identity["userAssignedIdentity"] != identityID {
-		t.Errorf("the encryption is %v", encryption)
-	}
-	if own["type"] != "SystemAssigned" {
-		t.Errorf("the workspace's identity is %v: a second one can never be taken back", own)
 	}
 }
 
