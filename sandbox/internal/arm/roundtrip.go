@@ -15,25 +15,12 @@ func knownProperties(p *put) *Error {
 	if p.row.Model == nil {
 		return nil
 	}
-	sent, err := json.Marshal(p.doc)
-	if err != nil {
-		return p.refuse(http.StatusBadRequest, "InvalidRequestContent", "The request content is not JSON: %v", err)
-	}
 	model := p.row.Model()
-	if err := json.Unmarshal(sent, model); err != nil {
+	lost, err := Lost(p.doc, model)
+	if err != nil {
 		return p.refuse(http.StatusBadRequest, "InvalidRequestContent",
 			"The request content was invalid and could not be deserialized: '%v'.", err)
 	}
-	returned, err := json.Marshal(model)
-	if err != nil {
-		return p.refuse(http.StatusBadRequest, "InvalidRequestContent", "%T cannot say it again: %v", model, err)
-	}
-	var survived any
-	if err := json.Unmarshal(returned, &survived); err != nil {
-		return p.refuse(http.StatusBadRequest, "InvalidRequestContent", "%T cannot say it again: %v", model, err)
-	}
-
-	lost := lostPaths("", map[string]any(p.doc), survived)
 	lost = slices.DeleteFunc(lost, func(path string) bool { return slices.Contains(p.row.Newer, path) })
 	if len(lost) == 0 {
 		return nil
@@ -45,6 +32,25 @@ func knownProperties(p *put) *Error {
 	return p.refuse(http.StatusBadRequest, "InvalidRequestContent",
 		"Could not find member %s on object of type '%s', API version %s: Microsoft's %T%s has no such property.",
 		strings.Join(lost, ", "), p.row.Type, p.row.APIVersion, model, version)
+}
+
+// Lost sends a document through a type of Microsoft's SDK and back, and returns the paths that did not.
+func Lost(doc Document, model any) ([]string, error) {
+	text, err := json.Marshal(doc)
+	if err == nil {
+		err = json.Unmarshal(text, model)
+	}
+	if err == nil {
+		text, err = json.Marshal(model)
+	}
+	var survived any
+	if err == nil {
+		err = json.Unmarshal(text, &survived)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%T: %w", model, err)
+	}
+	return lostPaths("", map[string]any(doc), survived), nil
 }
 
 // lostPaths names what is in sent and not in returned.

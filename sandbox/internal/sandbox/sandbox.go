@@ -32,9 +32,10 @@ import (
 
 // Options say where a sandbox keeps its things.
 type Options struct {
-	Root   string // the repository, with Pulumi.yaml
-	Dir    string // state of the sandbox; made when missing
-	Pulumi string // path of the CLI
+	Root     string // the repository, with Pulumi.yaml
+	Settings string // folder of the stacks' settings; empty: Root
+	Dir      string // state of the sandbox; made when missing
+	Pulumi   string // path of the CLI
 
 	// Vault changes how Vault is started, for tests that need faults in it or look into its requests.
 	Vault func(*vaultserver.Options)

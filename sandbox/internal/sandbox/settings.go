@@ -52,7 +52,7 @@ func (s *Sandbox) OpenStackFile(name string) (*StackFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("project Pulumi.yaml: %w", err)
 	}
-	original := stackFileName(s.Options.Root, name)
+	original := stackFileName(cmp.Or(s.Options.Settings, s.Options.Root), name)
 	if _, err := os.Stat(original); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no stack %s: %s is not a file; write it, or name one that exists (STACK=dev)", name, original)
 	}
