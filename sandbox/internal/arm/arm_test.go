@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -27,12 +29,10 @@ type cloud struct {
 
 func newCloud(t *testing.T) cloud {
 	t.Helper()
-	return openCloud(t, filepath.Join(t.TempDir(), "arm.json"), resource.PropertyMap{
-		"location": resource.NewStringProperty("westeurope"),
-	})
+	return openCloud(t, filepath.Join(t.TempDir(), "arm.json"))
 }
 
-func openCloud(t *testing.T, path string, config resource.PropertyMap) cloud {
+func openCloud(t *testing.T, path string) cloud {
 	t.Helper()
 	server, err := arm.Open(path)
 	require.NoError(t, err)
@@ -49,7 +49,7 @@ func openCloud(t *testing.T, path string, config resource.PropertyMap) cloud {
 
 	engine := plugin.NewProviderWithClient(nil, pulumirpc.NewResourceProviderClient(connection), false)
 	providerType := tokens.Type("pulumi:providers:azure-native")
-	_, err = engine.Configure(context.Background(), plugin.ConfigureRequest{Type: &providerType, Inputs: config})
+	_, err = engine.Configure(context.Background(), plugin.ConfigureRequest{Type: &providerType})
 	require.NoError(t, err)
 	return cloud{t, server, engine}
 }
@@ -73,7 +73,14 @@ func (s sample) edited(changes object) sample {
 	return s
 }
 
-func (s sample) properties() resource.PropertyMap { return resource.NewPropertyMapFromMap(s.inputs) }
+// properties has the program's location where a type has one.
+func (s sample) properties() resource.PropertyMap {
+	inputs := maps.Clone(s.inputs)
+	if _, set := inputs["location"]; !set && !slices.Contains(strings.Fields("assignment diagnostics"), s.name) {
+		inputs["location"] = "westeurope"
+	}
+	return resource.NewPropertyMapFromMap(inputs)
+}
 
 func (s sample) urn() resource.URN {
 	return resource.NewURN("dev", "mlvault", "", tokens.Type(s.token), s.name)

@@ -13,8 +13,7 @@ import (
 const createBeforeDelete = "__createBeforeDelete"
 
 // defaultName gives inputs a name where the user gave none, as azure-native's getDefaultName does: the name from before,
-// else what the engine's autonaming configuration says, else for a subresource the logical name, and for all others
-// the logical name and eight hexadecimal digits (its AutoName).
+// else for a subresource the logical name, and for all others the logical name and eight hexadecimal digits (its AutoName).
 //
 // It does no more than that: azure-native does not make a storage account's name fit, so that a logical name with a
 // hyphen or of more than 16 letters is refused here as it is there.
@@ -31,20 +30,9 @@ func (r *resourceType) defaultName(req *pulumirpc.CheckRequest, olds, news resou
 		return nil
 	}
 
-	options := req.GetAutonaming()
-	proposed := options.GetProposedName()
-	switch {
-	case options == nil:
-	case options.GetMode() == pulumirpc.CheckRequest_AutonamingOptions_DISABLE:
-		return nil // Check then reports the name as missing
-	case options.GetMode() == pulumirpc.CheckRequest_AutonamingOptions_PROPOSE && r.Name.GUID:
-		proposed = "" // no proposal is a GUID
-	}
-
-	name := proposed
+	var name string
 	var err error
 	switch {
-	case proposed != "":
 	case r.subresource(): // named as the program does, without the flag: it is deleted before it is replaced
 		news[property] = resource.NewStringProperty(resource.URN(req.GetUrn()).Name())
 		return nil
@@ -63,36 +51,6 @@ func (r *resourceType) defaultName(req *pulumirpc.CheckRequest, olds, news resou
 	return nil
 }
 
-// defaultLocation gives inputs a location where the user gave none, as azure-native's getDefaultLocation does: the one
-// from before, else azure-native:location, else the resource group's.
-func (p *provider) defaultLocation(row *resourceType, olds, news resource.PropertyMap) {
-	if !row.located() || news.HasValue("location") {
-		return
-	}
-	if before, ok := olds["location"]; ok {
-		news["location"] = before
-		return
-	}
-	if configured := p.configured("location"); configured != "" {
-		news["location"] = resource.NewStringProperty(configured)
-		return
-	}
-	group, ok := news["resourceGroupName"]
-	switch {
-	case !ok:
-	case group.ContainsUnknowns():
-		news["location"] = resource.MakeComputed(resource.NewStringProperty(""))
-	case group.IsString():
-		id, err := resourceGroup.id(map[string]any{"resourceGroupName": group.StringValue()})
-		if err != nil {
-			return
-		}
-		if doc, found := p.arm.Resource(id); found {
-			news["location"] = resource.NewStringProperty(doc.text("location"))
-		}
-	}
-}
-
 // failures is what is wrong with inputs before anything is sent. The texts are azure-native's, and a bad name is told where
 // its rule is published.
 func (r *resourceType) failures(inputs resource.PropertyMap) []*pulumirpc.CheckFailure {
@@ -101,11 +59,7 @@ func (r *resourceType) failures(inputs resource.PropertyMap) []*pulumirpc.CheckF
 		if inputs.HasValue(resource.PropertyKey(name)) {
 			continue
 		}
-		reason := fmt.Sprintf("missing required property '%s'", name)
-		if name == "location" {
-			reason += ". Either set it explicitly or configure it with 'pulumi config set azure-native:location <value>'."
-		}
-		failures = append(failures, &pulumirpc.CheckFailure{Property: name, Reason: reason})
+		failures = append(failures, &pulumirpc.CheckFailure{Property: name, Reason: fmt.Sprintf("missing required property '%s'", name)})
 	}
 	name := inputs[resource.PropertyKey(r.Name.Property)]
 	if name.IsString() && !r.Name.valid(name.StringValue()) {

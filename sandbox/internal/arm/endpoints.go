@@ -24,7 +24,6 @@ var privateEndpoint = resourceType{
 	Name: nameRule{
 		Property: "privateEndpointName", Pattern: `^[a-zA-Z0-9][\w.-]*\w$`, Min: 2, Max: 64,
 		Source: resourceNameRules + ": 2-64, alphanumerics, underscores, periods, hyphens; start with alphanumeric, end with alphanumeric or underscore",
-		Code:   invalidNameCode, Message: invalidNameMessage,
 	},
 	Inputs:   words("customNetworkInterfaceName location privateLinkServiceConnections subnet tags"),
 	Required: words("resourceGroupName"),
@@ -75,7 +74,6 @@ var zoneGroup = resourceType{
 	Name: nameRule{
 		Property: "privateDnsZoneGroupName", Pattern: `^[a-zA-Z0-9][\w.-]*$`, Min: 1, Max: 80,
 		Source: "privateEndpoint.json 2023-02-01: no rule; as other names of Microsoft.Network",
-		Code:   invalidNameCode, Message: invalidNameMessage,
 	},
 	Inputs: words("privateDnsZoneConfigs"), Items: words("privateDnsZoneConfigs"),
 	Required: words("resourceGroupName privateEndpointName"), Computed: words("etag provisioningState"),
@@ -99,7 +97,6 @@ var privateZone = resourceType{
 	Name: nameRule{
 		Property: "privateZoneName", Pattern: `^([a-zA-Z0-9_-]{1,63}\.)+[a-zA-Z0-9_-]{1,63}$`, Min: 1, Max: 253,
 		Source: resourceNameRules + ": 2 to 34 labels of 1-63 characters, separated by periods",
-		Code:   invalidNameCode, Message: invalidNameMessage,
 	},
 	Inputs: words("location tags"), Required: words("resourceGroupName"), Replaces: words("location"), Envelope: words("location tags"),
 	Computed: words("etag numberOfRecordSets numberOfVirtualNetworkLinks provisioningState"),
@@ -114,7 +111,6 @@ var zoneLink = resourceType{
 	Name: nameRule{
 		Property: "virtualNetworkLinkName", Pattern: `^[a-zA-Z0-9]([\w.-]*\w)?$`, Min: 1, Max: 80,
 		Source: resourceNameRules + ": 1-80, alphanumerics, underscores, periods, hyphens",
-		Code:   invalidNameCode, Message: invalidNameMessage,
 	},
 	Inputs: words("location registrationEnabled tags virtualNetwork"), Required: words("resourceGroupName privateZoneName"),
 	Replaces: words("location"), Envelope: words("location tags"),
@@ -133,7 +129,6 @@ var lock = resourceType{
 	Name: nameRule{
 		Property: "lockName", Pattern: `^[^<>%&:?/]*[^<>%&:?/. ]$`, Min: 1, Max: 260,
 		Source: "locks.json 2020-05-01: at most 260 characters, none of < > % & : \\ ? /",
-		Code:   invalidNameCode, Message: invalidNameMessage,
 	},
 	Inputs: words("level notes owners"), Required: words("level scope"), Computed: words("systemData"),
 	Rules: []rule{oneOf("properties.level", words("CanNotDelete ReadOnly"))},

@@ -66,11 +66,6 @@ func TestEveryTypeIsCreatedReadUpdatedAndDeleted(t *testing.T) {
 	assert.Empty(t, c.List(""))
 }
 
-func TestTheUndatedTokenIsAccepted(t *testing.T) {
-	c := newCloud(t)
-	c.mustCreate(sample{"azure-native:resources:ResourceGroup", "group", group.inputs})
-}
-
 func TestAnUnknownTypeIsRefusedWithTheListOfKnownOnes(t *testing.T) {
 	c := newCloud(t)
 	s := sample{"azure-native:network:VirtualNetwork", "net", object{}}
@@ -188,35 +183,6 @@ func TestAutomaticNames(t *testing.T) {
 		require.Len(t, failures, 1)
 		assert.Equal(t, resource.PropertyKey("accountName"), failures[0].Property)
 	})
-	t.Run("follow the engine's autonaming configuration", func(t *testing.T) {
-		s := group.edited(object{"resourceGroupName": nil})
-		for _, mode := range []plugin.AutonamingMode{plugin.AutonamingModeEnforce, plugin.AutonamingModePropose} {
-			c := newCloud(t)
-			checked, err := c.engine.Check(context.Background(), plugin.CheckRequest{
-				URN: s.urn(), News: s.properties(), RandomSeed: seed,
-				Autonaming: &plugin.AutonamingOptions{ProposedName: "rg-proposed", Mode: mode},
-			})
-			require.NoError(t, err)
-			assert.Equal(t, "rg-proposed", checked.Properties["resourceGroupName"].StringValue())
-		}
-	})
-}
-
-func TestTheLocationComesFromTheProviderElseFromTheGroup(t *testing.T) {
-	c := openCloud(t, filepath.Join(t.TempDir(), "arm.json"), resource.PropertyMap{})
-
-	failures := c.check(group, nil).Failures
-	require.Len(t, failures, 1)
-	assert.Contains(t, failures[0].Reason, "pulumi config set azure-native:location")
-
-	c.mustCreate(group.edited(object{"location": "North Europe"}))
-	assert.Equal(t, "northeurope", c.mustCreate(identity).outputs["location"].StringValue())
-
-	unknown := identity.edited(object{"resourceGroupName": resource.Computed{Element: resource.NewStringProperty("")}})
-	assert.True(t, c.check(unknown, nil).Properties["location"].IsComputed())
-
-	configured := newCloud(t)
-	assert.Equal(t, "westeurope", configured.mustCreate(group).outputs["location"].StringValue())
 }
 
 func TestADiffReplacesWhatAzureNativeReplaces(t *testing.T) {
@@ -393,19 +359,18 @@ func TestASlowOperationTakesItsTime(t *testing.T) {
 
 func TestDocumentsOutliveTheServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "arm.json")
-	config := resource.PropertyMap{"location": resource.NewStringProperty("westeurope")}
-	first := openCloud(t, path, config)
+	first := openCloud(t, path)
 	made := first.createAll(program...)
 	first.destroy(made["compute"])
 	want := first.List("")
 
-	second := openCloud(t, path, config)
+	second := openCloud(t, path)
 	assert.Equal(t, want, second.List(""))
 	d := made["workspace"]
 	assert.Equal(t, d.outputs, second.read(d).Outputs)
 	second.destroy(d)
 
-	third := openCloud(t, path, config)
+	third := openCloud(t, path)
 	_, err := third.create(workspace)
 	require.ErrorContains(t, err, "Soft-deleted workspace exists")
 }
@@ -429,7 +394,7 @@ func TestManyCreatesAtOnceAreAllKept(t *testing.T) {
 	names := strings.Fields("id-a id-b id-c id-d id-e id-f id-g id-h")
 	for _, name := range names {
 		go func() {
-			_, err := c.createUnchecked(identity, identity.edited(object{"resourceName": name, "location": "westeurope"}).properties())
+			_, err := c.createUnchecked(identity, identity.edited(object{"resourceName": name}).properties())
 			done <- err
 		}()
 	}
@@ -437,17 +402,6 @@ func TestManyCreatesAtOnceAreAllKept(t *testing.T) {
 		require.NoError(t, <-done)
 	}
 	assert.Len(t, c.List("Microsoft.ManagedIdentity/userAssignedIdentities"), len(names))
-}
-
-func TestTheClientConfigIsTheSandboxs(t *testing.T) {
-	c := newCloud(t)
-	answer, err := c.engine.Invoke(context.Background(), plugin.InvokeRequest{Tok: "azure-native:authorization:getClientConfig"})
-	require.NoError(t, err)
-	assert.Equal(t, object{
-		"clientId": arm.DeployerID, "objectId": arm.DeployerID, "subscriptionId": arm.SubscriptionID, "tenantId": arm.TenantID,
-	}, answer.Properties.Mappable())
-	_, err = c.engine.Invoke(context.Background(), plugin.InvokeRequest{Tok: "azure-native:storage:listStorageAccountKeys"})
-	require.ErrorContains(t, err, "no function azure-native:storage:listStorageAccountKeys")
 }
 
 func TestTheProviderIsOfTheImitatedVersion(t *testing.T) {

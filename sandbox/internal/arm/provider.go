@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
-	"strings"
-	"sync"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
@@ -27,18 +26,23 @@ type provider struct {
 	pulumirpc.UnimplementedResourceProviderServer
 
 	arm *Server
-
-	mu     sync.Mutex
-	config map[string]string // without the prefix "azure-native:config:"
 }
 
 // unmarshal reads properties as azure-native does: nulls are dropped, unknowns are kept.
-func unmarshal(label string, properties *structpb.Struct) (resource.PropertyMap, error) {
-	return plugin.UnmarshalProperties(properties, plugin.MarshalOptions{Label: label, KeepUnknowns: true, SkipNulls: true})
+func unmarshal(structs ...*structpb.Struct) ([]resource.PropertyMap, error) {
+	all := make([]resource.PropertyMap, len(structs))
+	for i, properties := range structs {
+		read, err := plugin.UnmarshalProperties(properties, plugin.MarshalOptions{KeepUnknowns: true, SkipNulls: true})
+		if err != nil {
+			return nil, err
+		}
+		all[i] = read
+	}
+	return all, nil
 }
 
-func marshal(label string, properties resource.PropertyMap) (*structpb.Struct, error) {
-	return plugin.MarshalProperties(properties, plugin.MarshalOptions{Label: label, KeepUnknowns: true, SkipNulls: true})
+func marshal(properties resource.PropertyMap) (*structpb.Struct, error) {
+	return plugin.MarshalProperties(properties, plugin.MarshalOptions{KeepUnknowns: true, SkipNulls: true})
 }
 
 // row finds the table's row for a resource.
@@ -60,40 +64,12 @@ func (p *provider) DiffConfig(context.Context, *pulumirpc.DiffRequest) (*pulumir
 	return &pulumirpc.DiffResponse{}, nil
 }
 
-// Configure keeps the configuration. All the engine's azure-native providers share one attached server, so the last one
-// configured decides the default location; a program with two explicit providers must set locations itself.
-func (p *provider) Configure(_ context.Context, req *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.config = map[string]string{}
-	for name, value := range req.GetVariables() { //nolint:staticcheck // SA1019: the engine sends it still, and as texts, which is all that is needed.
-		p.config[strings.TrimPrefix(name, "azure-native:config:")] = value
-	}
-	return &pulumirpc.ConfigureResponse{SupportsPreview: true, SupportsAutonamingConfiguration: true}, nil
-}
-
-func (p *provider) configured(name string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.config[name]
+func (p *provider) Configure(context.Context, *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
+	return &pulumirpc.ConfigureResponse{SupportsPreview: true}, nil
 }
 
 func (p *provider) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
 	return &emptypb.Empty{}, nil
-}
-
-func (p *provider) Invoke(_ context.Context, req *pulumirpc.InvokeRequest) (*pulumirpc.InvokeResponse, error) {
-	if req.GetTok() != "azure-native:authorization:getClientConfig" {
-		return nil, fmt.Errorf("the sandbox's ARM has no function %s; it has azure-native:authorization:getClientConfig",
-			req.GetTok())
-	}
-	result, err := marshal(req.GetTok(), resource.NewPropertyMapFromMap(map[string]any{
-		"clientId": DeployerID, "objectId": DeployerID, "subscriptionId": SubscriptionID, "tenantId": TenantID,
-	}))
-	if err != nil {
-		return nil, err
-	}
-	return &pulumirpc.InvokeResponse{Return: result}, nil
 }
 
 func (p *provider) Check(_ context.Context, req *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
@@ -101,20 +77,15 @@ func (p *provider) Check(_ context.Context, req *pulumirpc.CheckRequest) (*pulum
 	if err != nil {
 		return nil, err
 	}
-	olds, err := unmarshal("olds", req.GetOlds())
+	properties, err := unmarshal(req.GetOlds(), req.GetNews())
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := unmarshal("news", req.GetNews())
-	if err != nil {
+	inputs := properties[1]
+	if err := row.defaultName(req, properties[0], inputs); err != nil {
 		return nil, err
 	}
-	if err := row.defaultName(req, olds, inputs); err != nil {
-		return nil, err
-	}
-	p.defaultLocation(row, olds, inputs)
-
-	checked, err := marshal("inputs", inputs)
+	checked, err := marshal(inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -126,19 +97,11 @@ func (p *provider) Diff(_ context.Context, req *pulumirpc.DiffRequest) (*pulumir
 	if err != nil {
 		return nil, err
 	}
-	oldInputs, err := unmarshal("oldInputs", req.GetOldInputs())
+	properties, err := unmarshal(req.GetOldInputs(), req.GetOlds(), req.GetNews())
 	if err != nil {
 		return nil, err
 	}
-	oldState, err := unmarshal("olds", req.GetOlds())
-	if err != nil {
-		return nil, err
-	}
-	newInputs, err := unmarshal("news", req.GetNews())
-	if err != nil {
-		return nil, err
-	}
-	return row.diff(oldInputs, oldState, newInputs), nil
+	return row.diff(properties[0], properties[1], properties[2]), nil
 }
 
 func (p *provider) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pulumirpc.CreateResponse, error) {
@@ -146,19 +109,16 @@ func (p *provider) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*p
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := unmarshal("inputs", req.GetProperties())
+	properties, err := unmarshal(req.GetProperties())
 	if err != nil {
 		return nil, err
 	}
 	if req.GetPreview() {
-		preview, err := marshal("preview", row.preview(inputs))
-		if err != nil {
-			return nil, err
-		}
-		return &pulumirpc.CreateResponse{Properties: preview}, nil
+		preview, err := marshal(row.preview(properties[0]))
+		return &pulumirpc.CreateResponse{Properties: preview}, err
 	}
 
-	wire := inputs.Mappable()
+	wire := properties[0].Mappable()
 	id, err := row.id(wire)
 	if err != nil {
 		return nil, err
@@ -173,11 +133,8 @@ func (p *provider) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*p
 	if err != nil {
 		return nil, err
 	}
-	state, err := marshal("outputs", resource.NewPropertyMapFromMap(row.outputs(doc)))
-	if err != nil {
-		return nil, err
-	}
-	return &pulumirpc.CreateResponse{Id: doc.text("id"), Properties: state}, nil
+	state, err := marshal(resource.NewPropertyMapFromMap(row.outputs(doc)))
+	return &pulumirpc.CreateResponse{Id: doc.text("id"), Properties: state}, err
 }
 
 // putAndRead reads what it put, as azure-native does, so that the state has the shape that a refresh will see.
@@ -205,37 +162,29 @@ func (p *provider) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulum
 	outputs := row.outputs(doc)
 	settable := row.settable(outputs)
 
-	inputs, err := unmarshal("inputs", req.GetInputs())
+	before, err := unmarshal(req.GetInputs(), req.GetProperties())
 	if err != nil {
 		return nil, err
 	}
+	inputs := before[0]
 	if len(inputs) == 0 {
 		parameters, err := row.inputsOfID(req.GetId())
 		if err != nil {
 			return nil, err
 		}
-		for name, value := range settable {
-			parameters[name] = value
-		}
+		maps.Copy(parameters, settable)
 		inputs = resource.NewPropertyMapFromMap(parameters)
 	} else {
-		state, err := unmarshal("olds", req.GetProperties())
-		if err != nil {
-			return nil, err
-		}
-		inputs = withDrift(inputs, resource.NewPropertyMapFromMap(row.settable(state.Mappable())),
+		inputs = withDrift(inputs, resource.NewPropertyMapFromMap(row.settable(before[1].Mappable())),
 			resource.NewPropertyMapFromMap(settable))
 	}
 
-	properties, err := marshal("outputs", resource.NewPropertyMapFromMap(outputs))
+	properties, err := marshal(resource.NewPropertyMapFromMap(outputs))
 	if err != nil {
 		return nil, err
 	}
-	read, err := marshal("inputs", inputs)
-	if err != nil {
-		return nil, err
-	}
-	return &pulumirpc.ReadResponse{Id: req.GetId(), Properties: properties, Inputs: read}, nil
+	read, err := marshal(inputs)
+	return &pulumirpc.ReadResponse{Id: req.GetId(), Properties: properties, Inputs: read}, err
 }
 
 func (p *provider) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pulumirpc.UpdateResponse, error) {
@@ -243,29 +192,22 @@ func (p *provider) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*p
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := unmarshal("news", req.GetNews())
+	properties, err := unmarshal(req.GetNews(), req.GetOlds())
 	if err != nil {
 		return nil, err
 	}
 	if req.GetPreview() {
-		state, err := unmarshal("olds", req.GetOlds())
-		if err != nil {
-			return nil, err
-		}
-		outputs := row.preview(inputs)
+		outputs := row.preview(properties[0])
 		for _, stable := range []resource.PropertyKey{"name", "location"} { // no update changes these
-			if value, ok := state[stable]; ok {
+			if value, ok := properties[1][stable]; ok {
 				outputs[stable] = value
 			}
 		}
-		preview, err := marshal("preview", outputs)
-		if err != nil {
-			return nil, err
-		}
-		return &pulumirpc.UpdateResponse{Properties: preview}, nil
+		preview, err := marshal(outputs)
+		return &pulumirpc.UpdateResponse{Properties: preview}, err
 	}
 
-	wire := inputs.Mappable()
+	wire := properties[0].Mappable()
 	id, err := row.id(wire)
 	if err != nil {
 		return nil, err
@@ -274,11 +216,8 @@ func (p *provider) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*p
 	if err != nil {
 		return nil, err
 	}
-	state, err := marshal("outputs", resource.NewPropertyMapFromMap(row.outputs(doc)))
-	if err != nil {
-		return nil, err
-	}
-	return &pulumirpc.UpdateResponse{Properties: state}, nil
+	state, err := marshal(resource.NewPropertyMapFromMap(row.outputs(doc)))
+	return &pulumirpc.UpdateResponse{Properties: state}, err
 }
 
 func (p *provider) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {

@@ -55,6 +55,9 @@ func validName(p *put) *Error {
 	if p.row.Name.valid(p.name) {
 		return nil
 	}
+	if p.row.Name.Code == "" { // own words: the service's are not public
+		return p.refuse(http.StatusBadRequest, "InvalidResourceName", "Resource name '%s' is invalid.", p.name)
+	}
 	return p.refuse(http.StatusBadRequest, p.row.Name.Code, p.row.Name.Message, p.name)
 }
 

@@ -40,12 +40,6 @@ const (
 	typeML       = "Microsoft.MachineLearningServices/workspaces"
 )
 
-// generic name refusals, for services whose text for a bad name is not public [own words].
-const (
-	invalidNameCode    = "InvalidResourceName"
-	invalidNameMessage = "Resource name '%s' is invalid."
-)
-
 var resourceGroup = resourceType{
 	Token: "azure-native:resources/v20220901:ResourceGroup", Type: typeResourceGroup, APIVersion: "2022-09-01",
 	Path: "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
@@ -67,7 +61,6 @@ var userAssignedIdentity = resourceType{
 	Name: nameRule{
 		Property: "resourceName", Pattern: `^[a-zA-Z0-9][\w-]*$`, Min: 3, Max: 128,
 		Source: resourceNameRules + ": 3-128, alphanumerics, hyphens, underscores; start with letter or number",
-		Code:   invalidNameCode, Message: invalidNameMessage,
 	},
 	Inputs: words("location tags"), Required: words("resourceGroupName location"), Replaces: words("location"),
 	Computed: words("clientId principalId tenantId systemData"),
@@ -93,29 +86,15 @@ var storageAccount = resourceType{
 		Global:    true,
 		TakenCode: "StorageAccountAlreadyTaken", TakenMessage: "The storage account named %s is already taken.",
 	},
-	Inputs: words(`accessTier allowBlobPublicAccess allowCrossTenantReplication allowSharedKeyAccess allowedCopyScope
-		azureFilesIdentityBasedAuthentication customDomain defaultToOAuthAuthentication dnsEndpointType enableHttpsTrafficOnly
-		enableNfsV3 encryption extendedLocation identity immutableStorageWithVersioning isHnsEnabled isLocalUserEnabled
-		isSftpEnabled keyPolicy kind largeFileSharesState location minimumTlsVersion networkRuleSet publicNetworkAccess
-		routingPreference sasPolicy sku tags`),
+	Inputs: words(`accessTier allowBlobPublicAccess allowSharedKeyAccess enableHttpsTrafficOnly encryption identity isHnsEnabled
+		kind location minimumTlsVersion networkRuleSet publicNetworkAccess sku tags`),
 	Required: words("kind location resourceGroupName sku"), Replaces: words("isHnsEnabled location"),
-	Computed: words(`blobRestoreStatus creationTime failoverInProgress geoReplicationStats keyCreationTime lastGeoFailoverTime
-		primaryEndpoints primaryLocation privateEndpointConnections provisioningState secondaryEndpoints secondaryLocation
-		statusOfPrimary statusOfSecondary storageAccountSkuConversionStatus`),
-	Envelope: words("extendedLocation identity kind location sku tags"),
+	Computed: words("creationTime primaryEndpoints primaryLocation privateEndpointConnections provisioningState statusOfPrimary"),
+	Envelope: words("identity kind location sku tags"),
 	Renames: renames{
 		"enableHttpsTrafficOnly":                  "supportsHttpsTrafficOnly",
-		"enableNfsV3":                             "isNfsV3Enabled",
 		"networkRuleSet":                          "networkAcls",
 		"networkRuleSet.ipRules.iPAddressOrRange": "value",
-		"networkRuleSet.virtualNetworkRules.virtualNetworkResourceId":       "id",
-		"encryption.encryptionIdentity":                                     "identity",
-		"encryption.encryptionIdentity.encryptionUserAssignedIdentity":      "userAssignedIdentity",
-		"encryption.encryptionIdentity.encryptionFederatedIdentityClientId": "federatedIdentityClientId",
-		"encryption.keyVaultProperties":                                     "keyvaultproperties",
-		"encryption.keyVaultProperties.keyName":                             "keyname",
-		"encryption.keyVaultProperties.keyVaultUri":                         "keyvaulturi",
-		"encryption.keyVaultProperties.keyVersion":                          "keyversion",
 	},
 	Model: func() any { return new(armstorage.AccountCreateParameters) }, ModelVersion: "2024-01-01",
 	Defaults: map[string]any{
@@ -215,15 +194,12 @@ var logAnalytics = resourceType{
 	Name: nameRule{
 		Property: "workspaceName", Pattern: `^[A-Za-z0-9][A-Za-z0-9-]+[A-Za-z0-9]$`, Min: 4, Max: 63,
 		Source: resourceNameRules + ": 4-63, alphanumerics and hyphens; start and end with alphanumeric",
-		Code:   invalidNameCode, Message: invalidNameMessage,
 	},
-	Inputs: words(`defaultDataCollectionRuleResourceId features forceCmkForQuery identity location
-		publicNetworkAccessForIngestion publicNetworkAccessForQuery retentionInDays sku tags workspaceCapping`),
+	Inputs:   words("location publicNetworkAccessForIngestion publicNetworkAccessForQuery retentionInDays sku tags workspaceCapping"),
 	Required: words("location resourceGroupName"), Replaces: words("location"),
 	Computed: words("createdDate customerId etag modifiedDate privateLinkScopedResources provisioningState systemData"),
-	Envelope: words("identity location tags"),
+	Envelope: words("location tags"),
 	Model:    func() any { return new(armoperationalinsights.Workspace) }, ModelVersion: "2021-06-01",
-	Newer: words("identity properties.defaultDataCollectionRuleResourceId"),
 	Defaults: map[string]any{
 		"properties.sku": map[string]any{"name": "PerGB2018"}, "properties.retentionInDays": 30.0,
 		"properties.publicNetworkAccessForIngestion": "Enabled", "properties.publicNetworkAccessForQuery": "Enabled",
@@ -252,21 +228,15 @@ var appInsights = resourceType{
 		Property: "resourceName", Pattern: `^[A-Za-z0-9._()-]*[A-Za-z0-9_()-]$`, Min: 1, Max: 255,
 		Source: "PSRule.Rules.Azure Azure.AppInsights.Name: 1-255, alphanumerics, hyphens, periods, underscores, parentheses; can't end " +
 			"with period",
-		Code: invalidNameCode, Message: invalidNameMessage,
 	},
-	Inputs: words(`applicationType disableIpMasking disableLocalAuth flowType forceCustomerStorageForProfiler hockeyAppId
-		immediatePurgeDataOn30Days ingestionMode kind location publicNetworkAccessForIngestion publicNetworkAccessForQuery
+	Inputs: words(`applicationType flowType ingestionMode kind location publicNetworkAccessForIngestion publicNetworkAccessForQuery
 		requestSource retentionInDays samplingPercentage tags workspaceResourceId`),
 	Required: words("applicationType kind location resourceGroupName"), Replaces: words("location"),
-	Computed: words(`appId applicationId connectionString creationDate etag hockeyAppToken instrumentationKey laMigrationDate
-		privateLinkScopedResources provisioningState tenantId`),
+	Computed: words("appId applicationId connectionString creationDate etag instrumentationKey provisioningState tenantId"),
 	Envelope: words("kind location tags etag"),
 	Renames: renames{
-		"appId": "AppId", "applicationId": "ApplicationId", "applicationType": "Application_Type",
-		"connectionString": "ConnectionString", "creationDate": "CreationDate", "disableIpMasking": "DisableIpMasking",
-		"disableLocalAuth": "DisableLocalAuth", "flowType": "Flow_Type",
-		"forceCustomerStorageForProfiler": "ForceCustomerStorageForProfiler", "hockeyAppId": "HockeyAppId",
-		"immediatePurgeDataOn30Days": "ImmediatePurgeDataOn30Days", "ingestionMode": "IngestionMode",
+		"appId": "AppId", "applicationId": "ApplicationId", "applicationType": "Application_Type", "creationDate": "CreationDate",
+		"connectionString": "ConnectionString", "flowType": "Flow_Type", "ingestionMode": "IngestionMode",
 		"instrumentationKey": "InstrumentationKey", "requestSource": "Request_Source", "retentionInDays": "RetentionInDays",
 		"samplingPercentage": "SamplingPercentage", "tenantId": "TenantId", "workspaceResourceId": "WorkspaceResourceId",
 	},
@@ -304,13 +274,12 @@ var registry = resourceType{
 	Path: inGroup + "Microsoft.ContainerRegistry/registries/{registryName}",
 	Name: nameRule{
 		Property: "registryName", Pattern: `^[a-zA-Z0-9]+$`, Min: 5, Max: 50,
-		Source: resourceNameRules + ": global, 5-50, alphanumerics",
-		Code:   invalidNameCode, Message: invalidNameMessage,
+		Source:    resourceNameRules + ": global, 5-50, alphanumerics",
 		Global:    true,
 		TakenCode: "AlreadyInUse", TakenMessage: "The registry DNS name %s.azurecr.io is already in use.",
 	},
-	Inputs: words(`adminUserEnabled dataEndpointEnabled encryption identity location networkRuleBypassOptions networkRuleSet
-		policies publicNetworkAccess sku tags zoneRedundancy`),
+	Inputs: words(`adminUserEnabled dataEndpointEnabled identity location networkRuleBypassOptions networkRuleSet publicNetworkAccess
+		sku tags zoneRedundancy`),
 	Required: words("location resourceGroupName sku"), Replaces: words("location"),
 	Computed: words(`creationDate dataEndpointHostNames loginServer privateEndpointConnections provisioningState status
 		systemData`),
@@ -346,17 +315,14 @@ var mlWorkspace = resourceType{
 	Name: nameRule{
 		Property: "workspaceName", Pattern: `^[a-zA-Z0-9][a-zA-Z0-9_-]+$`, Min: 3, Max: 33,
 		Source: "workspaceRP.json 2024-10-01, parameter workspaceName: ^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$",
-		Code:   invalidNameCode, Message: invalidNameMessage,
 	},
-	Inputs: words(`allowPublicAccessWhenBehindVnet applicationInsights associatedWorkspaces containerRegistry description
-		discoveryUrl enableDataIsolation encryption featureStoreSettings friendlyName hbiWorkspace hubResourceId identity
+	Inputs: words(`allowPublicAccessWhenBehindVnet applicationInsights containerRegistry encryption hbiWorkspace identity
 		imageBuildCompute keyVault kind location managedNetwork primaryUserAssignedIdentity publicNetworkAccess
-		serverlessComputeSettings serviceManagedResourcesSettings sharedPrivateLinkResources sku storageAccount tags
-		v1LegacyMode workspaceHubConfig`),
+		serverlessComputeSettings sku storageAccount tags v1LegacyMode`),
 	// No Replaces: the specification has no x-ms-mutability and azure-native's forceNewMap no entry, so azure-native PUTs a
 	// new storage account and the service refuses.
 	Required: words("resourceGroupName"),
-	Computed: words(`mlFlowTrackingUri notebookInfo privateEndpointConnections privateLinkCount provisioningState
+	Computed: words(`discoveryUrl mlFlowTrackingUri notebookInfo privateEndpointConnections privateLinkCount provisioningState
 		serviceProvisionedResourceGroup storageHnsEnabled systemData tenantId workspaceId`),
 	Envelope: words("identity kind location sku tags"),
 	Model:    func() any { return new(armmachinelearning.Workspace) }, ModelVersion: "2024-04-01",
@@ -368,13 +334,12 @@ var mlWorkspace = resourceType{
 		"properties.managedNetwork.isolationMode": "Disabled",
 	},
 	Rules: []rule{
-		// Azure/azure-rest-api-specs#15878, Azure/azure-service-operator#5696
-		whenDefaultKind(
-			required("properties.storageAccount", missingDependents),
-			required("properties.keyVault", missingDependents),
-			required("properties.applicationInsights", missingDependents),
-			required("identity.type", missingDependents),
-		),
+		// Azure/azure-rest-api-specs#15878, Azure/azure-service-operator#5696; of kind Default, the only one here
+		oneOf("kind", words("Default")),
+		required("properties.storageAccount", missingDependents),
+		required("properties.keyVault", missingDependents),
+		required("properties.applicationInsights", missingDependents),
+		required("identity.type", missingDependents),
 		oneOf("identity.type", armmachinelearning.PossibleManagedServiceIdentityTypeValues()),
 		oneOf("sku.tier", armmachinelearning.PossibleSKUTierValues()),
 		oneOf("properties.publicNetworkAccess", armmachinelearning.PossiblePublicNetworkAccessTypeValues()),
@@ -391,7 +356,7 @@ var mlWorkspace = resourceType{
 		// "This cannot be changed once the workspace has been created" for the first two; the others are absent from the
 		// service's PATCH model, WorkspacePropertiesUpdateParameters. (own words).
 		immutable("BadRequest", "The property '%s' cannot be changed once the workspace has been created.",
-			"properties.keyVault", "properties.storageAccount", "properties.hbiWorkspace", "kind", "properties.hubResourceId",
+			"properties.keyVault", "properties.storageAccount", "properties.hbiWorkspace",
 			"properties.allowPublicAccessWhenBehindVnet", "properties.encryption.status",
 			"properties.encryption.keyVaultProperties.keyVaultArmId"),
 		refersTo("properties.encryption.keyVaultProperties.keyVaultArmId", typeVault),
@@ -403,6 +368,7 @@ var mlWorkspace = resourceType{
 	Complete: func(p *put) map[string]any {
 		api := p.doc.text("location") + ".api.azureml.ms"
 		computed := map[string]any{
+			"properties.discoveryUrl":      "https://" + api + "/discovery",
 			"properties.workspaceId":       guid("workspace", p.id),
 			"properties.tenantId":          TenantID,
 			"properties.mlFlowTrackingUri": "azureml://" + api + "/mlflow/v1.0" + p.id,
@@ -415,9 +381,6 @@ var mlWorkspace = resourceType{
 			"properties.provisioningState":               "Succeeded",
 			"properties.serviceProvisionedResourceGroup": "",
 			"properties.storageHnsEnabled":               false,
-		}
-		if p.doc.at("properties.discoveryUrl") == nil {
-			computed["properties.discoveryUrl"] = "https://" + api + "/discovery"
 		}
 		maps.Copy(computed, network(p))
 		return computed
@@ -433,21 +396,6 @@ const (
 )
 
 const missingDependents = "Missing dependent resources in workspace json"
-
-// whenDefaultKind applies rules to a workspace of kind Default only: a project takes its dependents from its hub.
-func whenDefaultKind(rules ...rule) rule {
-	return func(p *put) *Error {
-		if !strings.EqualFold(p.doc.text("kind"), "Default") {
-			return nil
-		}
-		for _, rule := range rules {
-			if refusal := rule(p); refusal != nil {
-				return refusal
-			}
-		}
-		return nil
-	}
-}
 
 // defaultStoreIsFlat: "premium storage accounts and storage accounts with a hierarchical namespace are not supported as
 // the default storage account" (how-to-create-workspace-template). (own words).
@@ -547,7 +495,6 @@ var mlCompute = resourceType{
 		Property: "computeName", Pattern: `^[a-zA-Z][a-zA-Z0-9-]+$`, Min: 3, Max: 24,
 		Source: "learn.microsoft.com/azure/machine-learning/how-to-create-compute-instance: 3 to 24 characters, letters, digits, " +
 			"hyphens; must start with a letter",
-		Code: invalidNameCode, Message: invalidNameMessage,
 	},
 	Inputs: words("identity location properties sku tags"), Required: words("resourceGroupName workspaceName"),
 	Computed: words("systemData"),
@@ -679,7 +626,6 @@ var diagnosticSetting = resourceType{
 	Name: nameRule{
 		Property: "name", Pattern: `^[^*<>%:&?/\\|]*[^*<>%:&?/\\|. ]$`, Min: 1, Max: 260,
 		Source: resourceNameRules + ": 1-260, can't use < > * % & : \\ ? + / or end with space or period",
-		Code:   invalidNameCode, Message: invalidNameMessage,
 	},
 	Inputs: words(`eventHubAuthorizationRuleId eventHubName logAnalyticsDestinationType logs marketplacePartnerId metrics
 		serviceBusRuleId storageAccountId workspaceId`),

@@ -16,7 +16,7 @@ func TestEveryRowIsConsistent(t *testing.T) {
 			assert.Equal(t, row.Name.Property, parameters[len(parameters)-1])
 			assert.NotEmpty(t, row.Name.Source, "a rule has a source")
 			assert.NotPanics(t, func() { regexp.MustCompile(row.Name.Pattern) })
-			assert.Contains(t, row.Name.Message, "%s", "a refusal quotes the name")
+			assert.Equal(t, row.Name.Code != "", strings.Contains(row.Name.Message, "%s"), "a refusal quotes the name")
 			assert.Equal(t, row.Name.Global, row.Name.TakenCode != "")
 			assert.Subset(t, slices.Concat(row.Inputs, parameters), row.Required)
 			assert.Subset(t, row.Inputs, row.Replaces)

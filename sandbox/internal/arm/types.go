@@ -9,7 +9,7 @@ import (
 
 // resourceType is one row of the table: all that the sandbox knows of one azure-native type.
 type resourceType struct {
-	Token      string // azure-native's type token; without its version it is accepted as well
+	Token      string // azure-native's type token
 	Type       string // ARM's type
 	APIVersion string
 	Path       string // template of the id, in the casing in which ARM returns it
@@ -64,20 +64,16 @@ func (r *resourceType) located() bool { return slices.Contains(r.Inputs, "locati
 // words splits a list of names, so that a row reads as a row.
 func words(list string) []string { return strings.Fields(list) }
 
-// rowOfToken finds a row by its type token, with or without the version.
+// rowOfToken finds a row by its type token.
 func rowOfToken(token string) (*resourceType, error) {
 	var known []string
 	for _, row := range table {
-		module, version, _ := strings.Cut(row.Token, "/")
-		_, name, _ := strings.Cut(version, ":")
-		undated := module + ":" + name
-		if token == row.Token || token == undated {
+		if token == row.Token {
 			return row, nil
 		}
 		known = append(known, row.Token)
 	}
-	return nil, fmt.Errorf("the sandbox's ARM has no %s; it has %s, each also without its version",
-		token, strings.Join(known, ", "))
+	return nil, fmt.Errorf("the sandbox's ARM has no %s; it has %s", token, strings.Join(known, ", "))
 }
 
 // rowOfType finds a row by ARM's type.

@@ -29,6 +29,9 @@ func (s *Stack) Job(ctx context.Context) (reader, result string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("stack outputs: %w", err)
 	}
+	if err := s.sandbox.ARM.BuildImage(Text(outputs, stack.OutputWorkspaceID)); err != nil {
+		return "", "", err
+	}
 	environment, err := s.JobEnvironment(ctx, outputs)
 	if err != nil {
 		return "", "", err
