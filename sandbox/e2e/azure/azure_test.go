@@ -23,7 +23,6 @@ import (
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/stretchr/testify/require"
 
-	"mlvault/preflight/job"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/issuer"
@@ -117,7 +116,10 @@ func TestTheProdStackLivesAsItStands(t *testing.T) {
 	require.Equal(t, "feature_store: password, port, user\nml_api_key: api_key", read, "a job reads through the proxy")
 	requireNoFileSays(t, l, vaultserver.Name)
 
-	l.submits(prod)
+	workspace := fmt.Sprint(workspaces[0]["id"])
+	for host, reached := range map[string]bool{"mcr.microsoft.com": true, "pypi.org": true, "docker.io": false, "quay.io": false} {
+		require.Equal(t, reached, l.ARM.Reach(workspace, host), host)
+	}
 	protected := l.protected(prod)
 	require.Equal(t, []string{"ml-group", "ml-kv", "ml-workspace", "mlregistry", "mlstorage"}, protected)
 	before := l.ARM.List("")
@@ -135,31 +137,6 @@ func TestTheProdStackLivesAsItStands(t *testing.T) {
 	require.Empty(t, l.ARM.List(""))
 	_, changes := l.Up("prod", lab.Sample())
 	require.Len(t, changes, 1, "soft-deleted names, and a vault that nobody can purge, are not in the way")
-}
-
-// submits runs every definition that an ML engineer gets, in a network that lets nothing out but by a rule.
-func (l *rig) submits(stack *sandbox.Stack) {
-	l.T.Helper()
-	outputs, err := stack.Outputs(l.T.Context())
-	require.NoError(l.T, err)
-	values := map[string]any{}
-	for name, output := range outputs {
-		values[name] = output.Value
-	}
-	folder, workspace := l.T.TempDir(), fmt.Sprint(values["workspaceId"])
-	require.NoError(l.T, job.Render(values, filepath.Join(lab.Repository(), "job"), folder))
-	definitions, err := filepath.Glob(filepath.Join(folder, "*.yml"))
-	require.NoError(l.T, err)
-	require.NotEmpty(l.T, definitions)
-	for _, file := range definitions {
-		definition, err := os.ReadFile(file)
-		require.NoError(l.T, err)
-		require.NoError(l.T, l.ARM.Submit(workspace, definition), file)
-	}
-	require.NoError(l.T, l.ARM.Submit(workspace, []byte("environment:\n  conda_file: environment.yml")), "prod has rules for PyPI")
-	for _, image := range []string{"library/python:3.12", "quay.io/team/image"} {
-		require.ErrorContains(l.T, l.ARM.Submit(workspace, []byte("  image: "+image)), "no outbound rule of the workspace leads to")
-	}
 }
 
 func (l *rig) protected(stack *sandbox.Stack) []string {

@@ -149,36 +149,9 @@ func provisionsNetwork(p *put) *Error {
 	return nil
 }
 
-var (
-	jobImage  = regexp.MustCompile(`(?m)^\s*image: *(\S+)`)
-	condaFile = regexp.MustCompile(`(?m)^\s*conda_file:`)
-)
-
-// Submit takes the definition of a job. Its image, and the packages that are built into one, must be within reach of the
-// workspace's network; a workspace without a registry has one from then on.
-func (s *Server) Submit(workspaceID string, definition []byte) error {
-	var hosts []string
-	for _, image := range jobImage.FindAllSubmatch(definition, -1) {
-		host, _, _ := strings.Cut(string(image[1]), "/")
-		if !strings.Contains(host, ".") {
-			host = "docker.io"
-		}
-		hosts = append(hosts, host)
-	}
-	if condaFile.Match(definition) {
-		hosts = append(hosts, words("pypi.org files.pythonhosted.org")...)
-	}
-	for _, host := range hosts {
-		if !s.reaches(workspaceID, host) {
-			return fmt.Errorf("no outbound rule of the workspace leads to %s: use an image of mcr.microsoft.com, or add a rule to azure.managedNetwork.outboundRules", host)
-		}
-	}
-	return s.BuildImage(workspaceID)
-}
-
-// reaches: in approved-outbound mode a job reaches Microsoft's registry, by the rules that are required, and what a rule
-// of the workspace names (how-to-managed-network, "List of required rules").
-func (s *Server) reaches(workspaceID, host string) bool {
+// Reach tells whether a job of a workspace reaches a host: in approved-outbound mode Microsoft's
+// registry, by the rules that are required, and what a rule names (how-to-managed-network, "List of required rules").
+func (s *Server) Reach(workspaceID, host string) bool {
 	workspace, _ := s.Resource(workspaceID)
 	rules, _ := workspace.at(outboundRules).(map[string]any)
 	named := slices.ContainsFunc(slices.Collect(maps.Values(rules)), func(rule any) bool {
