@@ -2,12 +2,7 @@ module mlvault/preflight
 
 go 1.26.6
 
-replace (
-	github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2 => ../sdks/machinelearningservices
-	github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2 => ../sdks/managedidentity
-	github.com/pulumi/pulumi-azure-native-sdk/network/v2 => ../sdks/network
-	mlvault => ../
-)
+replace mlvault => ../
 
 require (
 	github.com/hashicorp/vault/api v1.22.0

@@ -56,16 +56,11 @@ var kinds = map[string][2]string{
 	"deployment-managed-online": {"name endpoint_name environment instance_type instance_count", "$schema description tags model model_mount_path code_configuration " +
 		"environment_variables app_insights_enabled scale_settings data_collector request_settings liveness_probe readiness_probe egress_public_network_access"},
 	"environment": {"image", "description tags conda_file os_type inference_config"},
-	"identity":    {"type", ""},
-	"output":      {"type", "mode path"},
 }
 
 func requireKind(t *testing.T, kind string, document any) map[string]any {
 	t.Helper()
-	fields, isMap := document.(map[string]any)
-	require.True(t, isMap, kind)
-	rule, known := kinds[kind]
-	require.True(t, known, kind)
+	fields, rule := asMap(document), kinds[kind]
 	for _, key := range strings.Fields(rule[0]) {
 		require.Contains(t, fields, key, kind)
 	}
@@ -75,34 +70,30 @@ func requireKind(t *testing.T, kind string, document any) map[string]any {
 	return fields
 }
 
-// requireReads holds a step to what a reader needs: an identity, the variables, and code with the client in it.
+// requireReads holds a step to what a reader needs: an identity and the variables, and code with the client in it.
 func requireReads(t *testing.T, dir, kind string, document any) {
 	t.Helper()
 	step := requireKind(t, kind, document)
-	require.Equal(t, map[string]any{"type": "managed"}, requireKind(t, "identity", step["identity"]))
+	require.Equal(t, map[string]any{"type": "managed"}, step["identity"])
 	require.Equal(t, variables, step["environment_variables"])
 	if kind == "job-command" {
-		require.Equal(t, "command", step["type"])
 		requireRuns(t, dir, step)
 	}
 }
 
 func requireRuns(t *testing.T, dir string, step map[string]any) {
 	t.Helper()
-	require.FileExists(t, filepath.Join(dir, step["code"].(string), "vault_credentials.py"))
 	words := strings.Fields(step["command"].(string))
+	require.FileExists(t, filepath.Join(dir, step["code"].(string), "vault_credentials.py"))
 	require.FileExists(t, filepath.Join(dir, words[1]))
 	require.Regexp(t, `^mcr\.microsoft\.com/`, requireKind(t, "environment", step["environment"])["image"])
-	for _, output := range asMap(step["outputs"]) {
-		require.Equal(t, "uri_folder", requireKind(t, "output", output)["type"])
-	}
-	for _, word := range words {
-		name, isInput := strings.CutPrefix(strings.Trim(word, "${}"), "inputs.")
-		if isInput {
-			require.Contains(t, asMap(step["inputs"]), name)
-		} else if name, isOutput := strings.CutPrefix(strings.Trim(word, "${}"), "outputs."); isOutput {
-			require.Contains(t, asMap(step["outputs"]), name)
+	for _, word := range words[2:] { // ${{inputs.data}}
+		if list, name, isBound := strings.Cut(strings.Trim(word, "${}"), "."); isBound {
+			require.Contains(t, asMap(step[list]), name)
 		}
+	}
+	for _, output := range asMap(step["outputs"]) {
+		require.Equal(t, map[string]any{"type": "uri_folder"}, output)
 	}
 }
 
@@ -138,7 +129,7 @@ func TestEachDefinitionHasTheKeysOfItsKindAndWhatAReaderNeeds(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, asMap(asMap(nodes["jobs"])["prepare"])["component"].(string)))
 
 	schedule := requireKind(t, "schedule", file("schedule.yml"))
-	require.Equal(t, "cron", requireKind(t, "cron trigger", schedule["trigger"])["type"])
+	requireKind(t, "cron trigger", schedule["trigger"])
 	require.FileExists(t, filepath.Join(dir, requireKind(t, "scheduled job", schedule["create_job"])["job"].(string)))
 
 	endpoint := requireKind(t, "endpoint-online", file("endpoint.yml"))
@@ -192,20 +183,11 @@ func TestOutputsThatAreNotEnoughAreRefused(t *testing.T) {
 	}
 }
 
-// A shell reads job.env as it is meant, quotes included.
-func TestTheEnvironmentFileIsOfAShell(t *testing.T) {
-	dir := render(t, outputs())
-	out, err := shell(t, dir, `set -a; . ./job.env; printf %s "$VAULT_CREDENTIALS"`)
-	require.NoError(t, err)
-	require.Equal(t, variables["VAULT_CREDENTIALS"], out)
-	out, err = shell(t, dir, "python3 -m py_compile steps.py score.py")
-	require.NoError(t, err, out)
-}
-
-func shell(t *testing.T, dir, script string) (string, error) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
-	cmd.Dir = dir
+// A shell reads job.env as it is meant, quotes included, and Python the samples.
+func TestTheEnvironmentFileAndTheSamplesAreReadAsTheyAreMeant(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `set -a; . ./job.env; printf %s "$VAULT_CREDENTIALS"; python3 -m py_compile steps.py score.py`)
+	cmd.Dir = render(t, outputs())
 	out, err := cmd.CombinedOutput()
-	return string(out), err
+	require.NoError(t, err, "%s", out)
+	require.Equal(t, variables["VAULT_CREDENTIALS"], string(out))
 }

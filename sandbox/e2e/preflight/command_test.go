@@ -11,8 +11,29 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"mlvault/preflight/check"
+	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/vaultserver"
 )
+
+// project is this repository's, in a folder of its own, with a backend in files and the real CLI.
+func project(t *testing.T) check.CLI {
+	t.Helper()
+	root, state := t.TempDir(), t.TempDir()
+	text, err := os.ReadFile("../../../Pulumi.yaml")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "Pulumi.yaml"), text, 0o600))
+	return check.CLI{Path: lab.Pulumi, Root: root, Environment: []string{
+		"PULUMI_BACKEND_URL=file://" + filepath.ToSlash(state), "PULUMI_CONFIG_PASSPHRASE=x", "PULUMI_HOME=" + t.TempDir(),
+	}}
+}
+
+func must(t *testing.T, c check.CLI, args ...string) []byte {
+	t.Helper()
+	out, err := c.Run(t.Context(), nil, args...)
+	require.NoError(t, err)
+	return out
+}
 
 // build compiles the command as `make preflight` does.
 func build(t *testing.T) string {
@@ -56,6 +77,11 @@ func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, out, "workload.authPath: ")
 	must(t, c, "config", "set", "--path", "workload.authPath", "jwt-ours")
+	must(t, c, "config", "set", "vaultToken", vault.Root().Token(), "--plaintext")
+	out, err = preflight("check")
+	require.Error(t, err)
+	require.Contains(t, out, "vaultToken: is in plain text")
+	must(t, c, "config", "rm", "vaultToken")
 
 	policy, err := preflight("policy")
 	require.NoError(t, err)
@@ -64,8 +90,10 @@ func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
 	require.NoError(t, err)
 
 	t.Setenv("VAULT_TOKEN", token)
+	t.Setenv("VAULT_NAMESPACE", "elsewhere")
 	out, err = preflight("check")
 	require.NoError(t, err)
+	require.Contains(t, out, "warning   VAULT_NAMESPACE is set in this shell")
 	require.Contains(t, out, "ok        rights: all that the deployer's policy names")
 	require.Contains(t, out, "No problem found. `pulumi up` should succeed.")
 	t.Log(out)

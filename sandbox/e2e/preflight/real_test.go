@@ -87,6 +87,14 @@ func TestWhatAStateHasLostIsAdoptedByTheCommandThatTheFindingGives(t *testing.T)
 	}
 	// The import has no trigger of a replacement in it, so that the role is written once more.
 	require.Subset(t, []string{"same", "update", "replace"}, slices.Collect(maps.Keys(planned())), "the next up makes nothing a second time")
+
+	out, err = r.sh("pulumi config rm --path credentials.feature_store --stack dev")
+	require.NoError(t, err, out)
+	out, err = r.preflight("policy")
+	require.NoError(t, err, out)
+	_, leaving, _ := strings.Cut(out, "# These left the configuration.")
+	require.Contains(t, leaving, "path \"secret/data/mlvault/dev/feature_store\" {\n  capabilities = [\"delete\"]\n}")
+	require.NotContains(t, leaving, "ml_api_key")
 }
 
 // deployer is the second of the policies of the deployer's token, which has nothing in it now.
