@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/preflight/check"
@@ -26,10 +27,8 @@ type real struct {
 	command string
 }
 
-func newReal(t *testing.T, edits ...lab.Edit) (*real, func() map[string]int) {
+func newReal(t *testing.T, l *lab.Lab) *real {
 	t.Helper()
-	l := lab.New(t)
-	dev, _ := l.Up("dev", lab.Sample(), edits...)
 	environment, err := l.Environment()
 	require.NoError(t, err)
 	delete(environment, "PULUMI_RUN_PROGRAM") // the program is in this test's process
@@ -43,7 +42,7 @@ func newReal(t *testing.T, edits ...lab.Edit) (*real, func() map[string]int) {
 			r.cli.Environment = append(r.cli.Environment, name+"="+value)
 		}
 	}
-	return r, func() map[string]int { return l.Planned(dev) }
+	return r
 }
 
 // sh runs a line as a person would.
@@ -65,9 +64,9 @@ func (r *real) preflight(command string, without ...string) (string, error) {
 }
 
 func TestWhatAStateHasLostIsAdoptedByTheCommandThatTheFindingGives(t *testing.T) {
-	r, planned := newReal(t)
-	// The deployer's policy has no right to ask for rights, and none that only a preflight needs.
-	require.NoError(t, r.Vault.Root().Sys().PutPolicyWithContext(t.Context(), r.deployer(), `path "sys/capabilities-self" { capabilities = ["update"] }`))
+	r := newReal(t, lab.New(t))
+	dev, _ := r.Up("dev", lab.Sample())
+	r.asks()
 	out, err := r.preflight("check")
 	require.NoError(t, err, out)
 	require.Contains(t, out, "No problem found.")
@@ -86,7 +85,7 @@ func TestWhatAStateHasLostIsAdoptedByTheCommandThatTheFindingGives(t *testing.T)
 		require.NoError(t, err, out)
 	}
 	// The import has no trigger of a replacement in it, so that the role is written once more.
-	require.Subset(t, []string{"same", "update", "replace"}, slices.Collect(maps.Keys(planned())), "the next up makes nothing a second time")
+	require.Subset(t, []string{"same", "update", "replace"}, slices.Collect(maps.Keys(r.Planned(dev))), "the next up makes nothing a second time")
 
 	out, err = r.sh("pulumi config rm --path credentials.feature_store --stack dev")
 	require.NoError(t, err, out)
@@ -97,19 +96,41 @@ func TestWhatAStateHasLostIsAdoptedByTheCommandThatTheFindingGives(t *testing.T)
 	require.NotContains(t, leaving, "ml_api_key")
 }
 
-// deployer is the second of the policies of the deployer's token, which has nothing in it now.
-func (r *real) deployer() string {
-	token, err := os.ReadFile(r.DeployerTokenFile("dev"))
+// Before the first up neither component nor provider is in the state, so that the finding's first command makes these.
+func TestASecretOfOthersIsAdoptedBeforeTheFirstUp(t *testing.T) {
+	r := newReal(t, lab.New(t))
+	dev := r.Prepare("dev", lab.Sample())
+	_, err := r.Vault.Root().Logical().WriteWithContext(t.Context(), lab.APIKeyPath, map[string]any{"data": map[string]any{"theirs": "x"}})
+	require.NoError(t, err)
+	r.asks()
+	out, err := r.preflight("check")
+	require.Error(t, err, out)
+	adopt := regexp.MustCompile("adopt it: `pulumi up --target '([^']+)' --target '([^']+)' --stack dev`, and then `(pulumi import [^`]+)`").FindStringSubmatch(out)
+	require.NotNil(t, adopt, out)
+	_, err = dev.Up(t.Context(), optup.Target(adopt[1:3]), optup.SuppressProgress())
+	require.NoError(t, err)
+	out, err = r.sh(adopt[3])
+	require.NoError(t, err, out)
+	out, err = r.preflight("check")
+	require.NoError(t, err, out)
+	_, err = dev.Up(t.Context(), optup.SuppressProgress())
+	require.NoError(t, err)
+	_, version := r.Read(lab.APIKeyPath)
+	require.Equal(t, 2, version, "their version stays below ours")
+}
+
+// asks gives the deployer's token the right to ask for its rights. No up needs it.
+func (r *real) asks() {
+	r.t.Helper()
+	policy := "deployer-" + name
+	text, err := r.Vault.Root().Sys().GetPolicyWithContext(r.t.Context(), policy)
 	require.NoError(r.t, err)
-	found, err := r.Vault.Root().Auth().Token().LookupWithContext(r.t.Context(), string(token))
-	require.NoError(r.t, err)
-	policies, err := found.TokenPolicies()
-	require.NoError(r.t, err)
-	return policies[len(policies)-1]
+	require.NoError(r.t, r.Vault.Root().Sys().PutPolicyWithContext(r.t.Context(), policy, text+`path "sys/capabilities-self" { capabilities = ["update"] }`))
 }
 
 func TestTheHandOverNeedsTheKeyOnlyForASecretAddress(t *testing.T) {
-	r, _ := newReal(t)
+	r := newReal(t, lab.New(t))
+	r.Up("dev", lab.Sample())
 	require.NoError(t, os.MkdirAll(filepath.Join(r.cli.Root, "job"), 0o700))
 	client, err := os.ReadFile("../../../job/vault_credentials.py")
 	require.NoError(t, err)
@@ -123,7 +144,8 @@ func TestTheHandOverNeedsTheKeyOnlyForASecretAddress(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(text), r.Vault.Addr())
 
-	published, _ := newReal(t, lab.With(t, "workload.publishAddress", "true"))
+	published := newReal(t, lab.New(t))
+	published.Up("dev", lab.Sample(), lab.With(t, "workload.publishAddress", "true"))
 	require.NoError(t, os.CopyFS(filepath.Join(published.cli.Root, "job"), os.DirFS(filepath.Join(r.cli.Root, "job"))))
 	out, err = published.preflight("job", "PULUMI_CONFIG_PASSPHRASE")
 	require.NoError(t, err, out)
@@ -133,7 +155,8 @@ func TestTheHandOverNeedsTheKeyOnlyForASecretAddress(t *testing.T) {
 }
 
 func TestAStackWhoseRunWasKilledIsRepaired(t *testing.T) {
-	r, planned := newReal(t)
+	r := newReal(t, lab.New(t))
+	dev, _ := r.Up("dev", lab.Sample())
 	folder := filepath.Join(r.Path("state"), ".pulumi")
 	file := filepath.Join(folder, "stacks", "mlvault", "dev.json") // `pulumi stack import` drops what is pending
 	text, err := os.ReadFile(file)
@@ -168,6 +191,6 @@ func TestAStackWhoseRunWasKilledIsRepaired(t *testing.T) {
 	require.Contains(t, out, "removed the damaged ")
 	require.Contains(t, out, "removed the lock of a run that is gone")
 	require.Equal(t, 3, strings.Count(out, "was being created, is looked for: "), out)
-	require.Subset(t, []string{"same", "update"}, slices.Collect(maps.Keys(planned())), "the next up makes nothing a second time")
+	require.Subset(t, []string{"same", "update"}, slices.Collect(maps.Keys(r.Planned(dev))), "the next up makes nothing a second time")
 	t.Log(out)
 }
