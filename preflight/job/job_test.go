@@ -83,8 +83,8 @@ func requireReads(t *testing.T, dir, kind string, document any) {
 
 func requireRuns(t *testing.T, dir string, step map[string]any) {
 	t.Helper()
-	words := strings.Fields(step["command"].(string))
-	require.FileExists(t, filepath.Join(dir, step["code"].(string), "vault_credentials.py"))
+	words := strings.Fields(word(step["command"]))
+	require.FileExists(t, filepath.Join(dir, word(step["code"]), "vault_credentials.py"))
 	require.FileExists(t, filepath.Join(dir, words[1]))
 	require.Regexp(t, `^mcr\.microsoft\.com/`, requireKind(t, "environment", step["environment"])["image"])
 	for _, word := range words[2:] { // ${{inputs.data}}
@@ -98,6 +98,7 @@ func requireRuns(t *testing.T, dir string, step map[string]any) {
 }
 
 func asMap(v any) map[string]any { m, _ := v.(map[string]any); return m }
+func word(v any) string          { s, _ := v.(string); return s }
 
 var variables = map[string]any{
 	"AZURE_CLIENT_ID": "22222222-2222-2222-2222-222222222222", "VAULT_ADDR": "https://vault.example.com:8200", "VAULT_AUDIENCE": "api://x",
@@ -118,7 +119,7 @@ func TestEachDefinitionHasTheKeysOfItsKindAndWhatAReaderNeeds(t *testing.T) {
 	for _, step := range steps {
 		requireReads(t, dir, "job-command", step)
 		for name, input := range asMap(asMap(step)["inputs"]) {
-			parts := strings.Split(strings.Trim(input.(string), "${}"), ".") // parent.jobs.<step>.outputs.<name>
+			parts := strings.Split(strings.Trim(word(input), "${}"), ".") // parent.jobs.<step>.outputs.<name>
 			require.Contains(t, asMap(asMap(steps[parts[2]])["outputs"]), parts[4], name)
 		}
 	}
@@ -126,11 +127,11 @@ func TestEachDefinitionHasTheKeysOfItsKindAndWhatAReaderNeeds(t *testing.T) {
 	require.Regexp(t, `^[a-z][a-z0-9_]*$`, file("component.yml")["name"])
 	nodes := requireKind(t, "job-pipeline", file("component-pipeline.yml"))
 	requireReads(t, dir, "node", asMap(nodes["jobs"])["prepare"])
-	require.FileExists(t, filepath.Join(dir, asMap(asMap(nodes["jobs"])["prepare"])["component"].(string)))
+	require.FileExists(t, filepath.Join(dir, word(asMap(asMap(nodes["jobs"])["prepare"])["component"])))
 
 	schedule := requireKind(t, "schedule", file("schedule.yml"))
 	requireKind(t, "cron trigger", schedule["trigger"])
-	require.FileExists(t, filepath.Join(dir, requireKind(t, "scheduled job", schedule["create_job"])["job"].(string)))
+	require.FileExists(t, filepath.Join(dir, word(requireKind(t, "scheduled job", schedule["create_job"])["job"])))
 
 	endpoint := requireKind(t, "endpoint-online", file("endpoint.yml"))
 	require.Regexp(t, `^[a-z][a-z0-9-]{2,31}$`, endpoint["name"])
@@ -139,8 +140,8 @@ func TestEachDefinitionHasTheKeysOfItsKindAndWhatAReaderNeeds(t *testing.T) {
 	deployment := requireKind(t, "deployment-managed-online", file("deployment.yml"))
 	require.Equal(t, endpoint["name"], deployment["endpoint_name"])
 	require.Equal(t, variables, deployment["environment_variables"])
-	require.FileExists(t, filepath.Join(dir, asMap(deployment["code_configuration"])["scoring_script"].(string)))
-	require.FileExists(t, filepath.Join(dir, asMap(deployment["model"])["path"].(string)))
+	require.FileExists(t, filepath.Join(dir, word(asMap(deployment["code_configuration"])["scoring_script"])))
+	require.FileExists(t, filepath.Join(dir, word(asMap(deployment["model"])["path"])))
 	for _, each := range []string{"job", "pipeline", "schedule", "endpoint"} {
 		require.Regexp(t, `^https://azuremlschemas\.azureedge\.net/latest/\w+\.schema\.json$`, file(each + ".yml")["$schema"])
 	}

@@ -49,7 +49,7 @@ func Adopt(state []byte, subscription string) (repaired []byte, adopted, unknown
 				unknown, left = append(unknown, urn), append(left, operation)
 				continue
 			}
-			r["id"], _ = json.Marshal(id) //nolint:errchkjson // A string.
+			r["id"], _ = json.Marshal(id)
 			r["outputs"] = r["inputs"]
 			resources, adopted = append(resources, r), append(adopted, urn)
 		}

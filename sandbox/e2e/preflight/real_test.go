@@ -33,7 +33,7 @@ func newReal(t *testing.T, l *lab.Lab) *real {
 	require.NoError(t, err)
 	delete(environment, "PULUMI_RUN_PROGRAM") // the program is in this test's process
 	builder := lab.Builder()                  // the CLI loads the language host even where it generates no code
-	require.NoError(t, builder.Build(t.Context(), "the language host", builder.Executable("pulumi-language-go"), "-s -w", "./languagehost"))
+	require.NoError(t, builder.Build(t.Context(), "the language host", builder.Executable("pulumi-language-go"), "-s -w", builder.Module, "./languagehost"))
 	r := &real{Lab: l, t: t, command: build(t), cli: check.CLI{Path: lab.Pulumi, Root: l.Path("work"), Environment: []string{
 		"PATH=" + strings.Join([]string{filepath.Dir(lab.Pulumi), os.Getenv("PATH"), builder.Bin}, string(os.PathListSeparator)), "ARM_USE_MSI=true", "PULUMI_HOME=" + l.Path("pulumi"), "PULUMI_RUN_PROGRAM=false",
 	}}}
@@ -161,21 +161,28 @@ func TestAStackWhoseRunWasKilledIsRepaired(t *testing.T) {
 	file := filepath.Join(folder, "stacks", "mlvault", "dev.json") // `pulumi stack import` drops what is pending
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	var state map[string]any
+	var state struct {
+		Version    int `json:"version"`
+		Checkpoint struct {
+			Stack  string         `json:"stack"`
+			Latest map[string]any `json:"latest"`
+		} `json:"checkpoint"`
+	}
 	require.NoError(t, json.Unmarshal(text, &state))
-	deployment := state["checkpoint"].(map[string]any)["latest"].(map[string]any)
 	var kept, pending []any
-	for _, r := range deployment["resources"].([]any) { // as if each had been made, and the answer lost
-		if kind := r.(map[string]any)["type"]; kind == check.TypeSecret || kind == "azure-native:machinelearningservices/v20241001:Compute" {
-			delete(r.(map[string]any), "outputs")
-			delete(r.(map[string]any), "id")
+	resources, _ := state.Checkpoint.Latest["resources"].([]any)
+	for _, each := range resources { // as if each had been made, and the answer lost
+		r, _ := each.(map[string]any)
+		if r["type"] == check.TypeSecret || r["type"] == "azure-native:machinelearningservices/v20241001:Compute" {
+			delete(r, "outputs")
+			delete(r, "id")
 			pending = append(pending, map[string]any{"type": "creating", "resource": r})
 			continue
 		}
 		kept = append(kept, r)
 	}
 	require.Len(t, pending, 3)
-	deployment["resources"], deployment["pending_operations"] = kept, pending
+	state.Checkpoint.Latest["resources"], state.Checkpoint.Latest["pending_operations"] = kept, pending
 	edited, err := json.Marshal(state)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, edited, 0o600))
