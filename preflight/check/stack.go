@@ -175,18 +175,18 @@ var pluginReads = []string{
 	"VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY", "VAULT_NAMESPACE",
 }
 
-// token is the one that the plugin would use.
+// token is the one that the plugin would use. Version 6.7.4 prefers the file to the variable, as its token is set to "".
 func token(cfg *config.Config) (config.Secret, string) {
 	if !cfg.Token.Empty() {
 		return cfg.Token, "vaultToken"
 	}
-	if text := os.Getenv("VAULT_TOKEN"); text != "" {
-		return config.NewSecret(text), "VAULT_TOKEN"
-	}
 	if home, err := os.UserHomeDir(); err == nil {
-		if text, err := os.ReadFile(filepath.Join(home, ".vault-token")); err == nil {
+		if text, err := os.ReadFile(filepath.Join(home, ".vault-token")); err == nil && len(text) > 0 {
 			return config.NewSecret(strings.TrimSpace(string(text))), "~/.vault-token"
 		}
+	}
+	if text := os.Getenv("VAULT_TOKEN"); text != "" {
+		return config.NewSecret(text), "VAULT_TOKEN"
 	}
 	return config.Secret{}, "vaultToken"
 }

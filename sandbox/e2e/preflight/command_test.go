@@ -50,6 +50,7 @@ func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
 	binary := build(t)
 	t.Setenv("ARM_USE_MSI", "true")
 	t.Setenv("VAULT_TOKEN", "")
+	t.Setenv("HOME", t.TempDir())
 
 	vault, err := vaultserver.Start(t.Context(), vaultserver.Options{Dir: t.TempDir()})
 	require.NoError(t, err)
@@ -97,6 +98,13 @@ func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
 	require.Contains(t, out, "ok        rights: all that the deployer's policy names")
 	require.Contains(t, out, "No problem found. `pulumi up` should succeed.")
 	t.Log(out)
+
+	file := filepath.Join(os.Getenv("HOME"), ".vault-token")
+	require.NoError(t, os.WriteFile(file, []byte("dead\n"), 0o600))
+	out, err = preflight("check")
+	require.Error(t, err, "the genuine plugin prefers the file to the variable")
+	require.Contains(t, out, "~/.vault-token")
+	require.NoError(t, os.Remove(file))
 
 	require.NoError(t, vault.Seal())
 	out, err = preflight("check")
