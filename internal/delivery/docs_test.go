@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -12,6 +13,9 @@ import (
 var (
 	cited   = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+|test_\\w+|\\w+Test)`")
 	defined = regexp.MustCompile(`(?m)^(?:func|class| +def) ((?:Test|Fuzz)\w+|test_\w+|\w+Test)\b`)
+	link    = regexp.MustCompile(`\]\(([^)\s:#]*)(#[^)\s]+)?\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	unnamed = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // files reads what is below root and ends so. Generated code and what is not of the repository are left out.
@@ -44,6 +48,27 @@ func TestEachTestThatThePagesNameExists(t *testing.T) {
 		for _, m := range cited.FindAllStringSubmatch(text, -1) {
 			if !names[m[1]] {
 				t.Errorf("%s: there is no test %s", page, m[1])
+			}
+		}
+	}
+}
+
+func TestEachLinkOfThePagesLeadsSomewhere(t *testing.T) {
+	anchors := map[string]bool{}
+	pages := files(t, "../..", ".md")
+	for page, text := range pages {
+		for _, m := range heading.FindAllStringSubmatch(text, -1) {
+			anchors[page+"#"+strings.ReplaceAll(unnamed.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+		}
+	}
+	for page, text := range pages {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			target := page
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(page), m[1])
+			}
+			if _, err := os.Stat(target); err != nil || m[2] != "" && !anchors[target+m[2]] {
+				t.Errorf("%s: there is no %s%s", page, m[1], m[2])
 			}
 		}
 	}
