@@ -89,7 +89,7 @@ func preflight(ctx context.Context, cli check.CLI, name string, out io.Writer) e
 	report := check.Check(ctx, stack)
 	report.Print(out)
 	if !report.Ready() {
-		return fmt.Errorf("`pulumi up` would fail: %d to mend. Nothing was changed", len(report.Problems))
+		return fmt.Errorf("`pulumi up` would fail. Problems: %d. Nothing was changed", len(report.Problems))
 	}
 	fmt.Fprintln(out, "No problem found. `pulumi up` should succeed. Nothing was changed.")
 	return nil

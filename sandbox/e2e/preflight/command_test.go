@@ -109,7 +109,7 @@ func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
 	require.NoError(t, vault.Seal())
 	out, err = preflight("check")
 	require.Error(t, err)
-	require.Contains(t, out, "error: `pulumi up` would fail: 1 to mend. Nothing was changed")
+	require.Contains(t, out, "error: `pulumi up` would fail. Problems: 1. Nothing was changed")
 	require.Contains(t, out, "problem   Vault is sealed")
 	t.Log(out)
 }
