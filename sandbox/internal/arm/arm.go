@@ -2,15 +2,10 @@
 // that keeps documents by resource id and refuses what ARM refuses. It is no emulator. It exists so that the real
 // program, through the real Pulumi engine, meets ARM's rules before it meets ARM's bill.
 //
-// What it refuses: bad, taken and soft-deleted names, missing parents and dependents, changed immutable properties,
-// values outside an enumeration, and properties that Microsoft's own SDK type for the resource does not have. The rules
-// are one table, one row per resource type, in table.go. An error text is ARM's where it is public; a text that is ours
-// is marked "own words" there.
-//
-// What it imitates of pulumi-azure-native 2.92.3: automatic names, the default location, what replaces and what updates,
-// previews, refresh, and the requests themselves (GET, PUT, GET for one create), with its retries.
-//
-// What it does not do: authorize, meter, check quotas and regions, or reach any network.
+// The rules are one table, one row per resource type, in table.go and endpoints.go. An error text is ARM's where it is
+// public; a text that is ours is marked "own words" there. Of pulumi-azure-native 2.92.3 it imitates automatic names, what
+// replaces and what updates, previews, refresh, and the requests (GET, PUT, GET for one create), with its retries. It does
+// not authorize, meter, check quotas and regions, or reach any network.
 //
 // Start it with [Open] and [Server.Register], then point the engine at it with PULUMI_DEBUG_PROVIDERS=azure-native:PORT.
 package arm

@@ -1,53 +1,27 @@
 package arm
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// renames maps a dotted wire path of azure-native to the last step of ARM's path, for example
-// "networkRuleSet.ipRules.iPAddressOrRange" to "value". Steps into a list are not counted.
+// renames maps a property of azure-native to ARM's name of it.
 type renames map[string]string
 
-// apply returns value with every renamed key renamed, at any depth.
-func (r renames) apply(value any) any { return r.walk("", value) }
-
-func (r renames) walk(path string, value any) any {
-	switch value := value.(type) {
-	case map[string]any:
-		object := make(map[string]any, len(value))
-		for k, v := range value {
-			step, renamed := path+k, k
-			if to, ok := r[step]; ok {
-				renamed = to
-			}
-			object[renamed] = r.walk(step+".", v)
-		}
-		return object
-	case []any:
-		list := make([]any, len(value))
-		for i, v := range value {
-			list[i] = r.walk(path, v)
-		}
-		return list
+func (r renames) apply(properties map[string]any) map[string]any {
+	renamed := make(map[string]any, len(properties))
+	for name, value := range properties {
+		renamed[cmp.Or(r[name], name)] = cloneValue(value)
 	}
-	return value
+	return renamed
 }
 
-// inverse maps ARM's paths back to azure-native's names.
 func (r renames) inverse() renames {
 	inverse := renames{}
-	for wire := range r {
-		steps := strings.Split(wire, ".")
-		arm := make([]string, len(steps))
-		for i, step := range steps {
-			arm[i] = step
-			if to, ok := r[strings.Join(steps[:i+1], ".")]; ok {
-				arm[i] = to
-			}
-		}
-		inverse[strings.Join(arm, ".")] = steps[len(steps)-1]
+	for name, arm := range r {
+		inverse[arm] = name
 	}
 	return inverse
 }
@@ -102,8 +76,8 @@ func (r *resourceType) outputs(doc Document) map[string]any {
 		switch {
 		case name == "id":
 		case name == "properties" && !r.Nested:
-			flat, _ := r.Renames.inverse().apply(value).(map[string]any)
-			for inner, v := range flat {
+			nested, _ := value.(map[string]any)
+			for inner, v := range r.Renames.inverse().apply(nested) {
 				if _, taken := doc[inner]; !taken { // App Insights repeats its name inside
 					outputs[inner] = v
 				}

@@ -45,7 +45,7 @@ func (r *resourceType) diff(oldInputs, oldState, newInputs resource.PropertyMap)
 		if !slices.Contains(response.Diffs, property) {
 			response.Diffs = append(response.Diffs, property)
 		}
-		response.DetailedDiff[path] = &pulumirpc.PropertyDiff{Kind: wireKind[kind], InputDiff: true}
+		response.DetailedDiff[path] = &pulumirpc.PropertyDiff{Kind: pulumirpc.PropertyDiff_Kind(kind), InputDiff: true}
 	}
 	if len(response.DetailedDiff) == 0 {
 		return none
@@ -53,15 +53,6 @@ func (r *resourceType) diff(oldInputs, oldState, newInputs resource.PropertyMap)
 	madeUp := oldInputs[createBeforeDelete]
 	response.DeleteBeforeReplace = len(response.Replaces) > 0 && (!madeUp.IsBool() || !madeUp.BoolValue())
 	return response
-}
-
-var wireKind = map[plugin.DiffKind]pulumirpc.PropertyDiff_Kind{
-	plugin.DiffAdd:           pulumirpc.PropertyDiff_ADD,
-	plugin.DiffAddReplace:    pulumirpc.PropertyDiff_ADD_REPLACE,
-	plugin.DiffDelete:        pulumirpc.PropertyDiff_DELETE,
-	plugin.DiffDeleteReplace: pulumirpc.PropertyDiff_DELETE_REPLACE,
-	plugin.DiffUpdate:        pulumirpc.PropertyDiff_UPDATE,
-	plugin.DiffUpdateReplace: pulumirpc.PropertyDiff_UPDATE_REPLACE,
 }
 
 // withDrift carries into the user's inputs what changed in Azure since the last read: the difference between two sets of

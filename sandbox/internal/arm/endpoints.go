@@ -21,10 +21,8 @@ const (
 var privateEndpoint = resourceType{
 	Token: "azure-native:network/v20230201:PrivateEndpoint", Type: typeEndpoint, APIVersion: "2023-02-01",
 	Path: inGroup + typeEndpoint + "/{privateEndpointName}",
-	Name: nameRule{
-		Property: "privateEndpointName", Pattern: `^[a-zA-Z0-9][\w.-]*\w$`, Min: 2, Max: 64,
-		Source: resourceNameRules + ": 2-64, alphanumerics, underscores, periods, hyphens; start with alphanumeric, end with alphanumeric or underscore",
-	},
+	Name: nameRule{Property: "privateEndpointName", Pattern: `^[a-zA-Z0-9][\w.-]*\w$`, Min: 2, Max: 64,
+		Source: resourceNameRules + ": 2-64, alphanumerics, underscores, periods, hyphens; start with alphanumeric, end with alphanumeric or underscore"},
 	Inputs:   words("customNetworkInterfaceName location privateLinkServiceConnections subnet tags"),
 	Required: words("resourceGroupName"),
 	Computed: words("customDnsConfigs etag networkInterfaces provisioningState"), Envelope: words("location tags"),
@@ -71,10 +69,8 @@ func connected(p *put) *Error {
 var zoneGroup = resourceType{
 	Token: "azure-native:network/v20230201:PrivateDnsZoneGroup", Type: typeEndpoint + "/privateDnsZoneGroups", APIVersion: "2023-02-01",
 	Path: inGroup + typeEndpoint + "/{privateEndpointName}/privateDnsZoneGroups/{privateDnsZoneGroupName}",
-	Name: nameRule{
-		Property: "privateDnsZoneGroupName", Pattern: `^[a-zA-Z0-9][\w.-]*$`, Min: 1, Max: 80,
-		Source: "privateEndpoint.json 2023-02-01: no rule; as other names of Microsoft.Network",
-	},
+	Name: nameRule{Property: "privateDnsZoneGroupName", Pattern: `^[a-zA-Z0-9][\w.-]*$`, Min: 1, Max: 80,
+		Source: "privateEndpoint.json 2023-02-01: no rule; as other names of Microsoft.Network"},
 	Inputs: words("privateDnsZoneConfigs"), Items: words("privateDnsZoneConfigs"),
 	Required: words("resourceGroupName privateEndpointName"), Computed: words("etag provisioningState"),
 	Rules: []rule{func(p *put) *Error {
@@ -94,10 +90,8 @@ var zoneGroup = resourceType{
 var privateZone = resourceType{
 	Token: "azure-native:network/v20200601:PrivateZone", Type: typeZone, APIVersion: "2020-06-01",
 	Path: inGroup + typeZone + "/{privateZoneName}",
-	Name: nameRule{
-		Property: "privateZoneName", Pattern: `^([a-zA-Z0-9_-]{1,63}\.)+[a-zA-Z0-9_-]{1,63}$`, Min: 1, Max: 253,
-		Source: resourceNameRules + ": 2 to 34 labels of 1-63 characters, separated by periods",
-	},
+	Name: nameRule{Property: "privateZoneName", Pattern: `^([a-zA-Z0-9_-]{1,63}\.)+[a-zA-Z0-9_-]{1,63}$`, Min: 1, Max: 253,
+		Source: resourceNameRules + ": 2 to 34 labels of 1-63 characters, separated by periods"},
 	Inputs: words("location tags"), Required: words("resourceGroupName"), Replaces: words("location"), Envelope: words("location tags"),
 	Computed: words("etag numberOfRecordSets numberOfVirtualNetworkLinks provisioningState"),
 	Model:    func() any { return new(armprivatedns.PrivateZone) }, ModelVersion: "2024-06-01", // APIVersion's, and more
@@ -108,10 +102,8 @@ var privateZone = resourceType{
 var zoneLink = resourceType{
 	Token: "azure-native:network/v20200601:VirtualNetworkLink", Type: typeZone + "/virtualNetworkLinks", APIVersion: "2020-06-01",
 	Path: inGroup + typeZone + "/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}",
-	Name: nameRule{
-		Property: "virtualNetworkLinkName", Pattern: `^[a-zA-Z0-9]([\w.-]*\w)?$`, Min: 1, Max: 80,
-		Source: resourceNameRules + ": 1-80, alphanumerics, underscores, periods, hyphens",
-	},
+	Name: nameRule{Property: "virtualNetworkLinkName", Pattern: `^[a-zA-Z0-9]([\w.-]*\w)?$`, Min: 1, Max: 80,
+		Source: resourceNameRules + ": 1-80, alphanumerics, underscores, periods, hyphens"},
 	Inputs: words("location registrationEnabled tags virtualNetwork"), Required: words("resourceGroupName privateZoneName"),
 	Replaces: words("location"), Envelope: words("location tags"),
 	Computed: words("etag provisioningState virtualNetworkLinkState"),
@@ -126,10 +118,8 @@ var zoneLink = resourceType{
 var lock = resourceType{
 	Token: "azure-native:authorization/v20200501:ManagementLockByScope", Type: typeLock, APIVersion: "2020-05-01",
 	Path: "/{scope}/providers/" + typeLock + "/{lockName}",
-	Name: nameRule{
-		Property: "lockName", Pattern: `^[^<>%&:?/]*[^<>%&:?/. ]$`, Min: 1, Max: 260,
-		Source: "locks.json 2020-05-01: at most 260 characters, none of < > % & : \\ ? /",
-	},
+	Name: nameRule{Property: "lockName", Pattern: `^[^<>%&:?/]*[^<>%&:?/. ]$`, Min: 1, Max: 260,
+		Source: "locks.json 2020-05-01: at most 260 characters, none of < > % & : \\ ? /"},
 	Inputs: words("level notes owners"), Required: words("level scope"), Computed: words("systemData"),
 	Rules: []rule{oneOf("properties.level", words("CanNotDelete ReadOnly"))},
 }

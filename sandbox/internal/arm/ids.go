@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	azure "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 )
 
 const (
@@ -43,53 +45,23 @@ type resourceID struct {
 
 // parseID takes apart the id of a subscription, a resource group, a resource, a child resource or an extension resource.
 func parseID(id string) (resourceID, error) {
-	segments := strings.Split(strings.Trim(id, "/"), "/")
-	malformed := fmt.Errorf("%q is not a resource id: expected /subscriptions/<guid>/resourceGroups/<name>/providers/"+
-		"<namespace>/<type>/<name>", id)
-	for _, segment := range segments {
-		if segment == "" {
-			return resourceID{}, malformed
-		}
+	parsed, err := azure.ParseResourceID(id)
+	if err != nil || parsed.Name == "" || strings.Contains(id, "//") {
+		return resourceID{}, fmt.Errorf("%q is not a resource id: expected /subscriptions/<guid>/resourceGroups/<name>/providers/"+
+			"<namespace>/<type>/<name>", id)
 	}
-	if !strings.HasPrefix(id, "/") || len(segments)%2 != 0 || !strings.EqualFold(segments[0], "subscriptions") {
-		return resourceID{}, malformed
+	taken := resourceID{
+		armType: parsed.ResourceType.String(), name: parsed.Name, group: parsed.ResourceGroupName,
+		extension: strings.Count(strings.ToLower(id), "/providers/") > 1,
 	}
-
-	parsed := resourceID{armType: typeSubscription, name: segments[1]}
-	if len(segments) == 2 {
-		return parsed, nil
+	if above := parsed.Parent; above != nil && above.Parent != nil {
+		taken.parent = above.String()
 	}
-	if strings.EqualFold(segments[2], "resourceGroups") {
-		parsed.armType, parsed.name, parsed.group = typeResourceGroup, segments[3], segments[3]
-		parsed.groupID, parsed.parent = join(segments[:4]), join(segments[:2])
-		if len(segments) == 4 {
-			return parsed, nil
-		}
+	if taken.group != "" {
+		taken.groupID = "/subscriptions/" + parsed.SubscriptionID + "/resourceGroups/" + taken.group
 	}
-
-	providers := -1
-	for i, segment := range segments {
-		if i%2 == 0 && strings.EqualFold(segment, "providers") {
-			parsed.extension = providers >= 0
-			providers = i
-		}
-	}
-	if providers < 0 || len(segments) < providers+4 {
-		return resourceID{}, malformed
-	}
-	types := []string{segments[providers+1]}
-	for i := providers + 2; i < len(segments); i += 2 {
-		types = append(types, segments[i])
-	}
-	parsed.armType, parsed.name = strings.Join(types, "/"), segments[len(segments)-1]
-	parsed.parent = join(segments[:providers])
-	if len(types) > 2 {
-		parsed.parent = join(segments[:len(segments)-2])
-	}
-	return parsed, nil
+	return taken, nil
 }
-
-func join(segments []string) string { return "/" + strings.Join(segments, "/") }
 
 // parameter matches one {parameter} of a path template.
 var parameter = regexp.MustCompile(`\{(\w+)\}`)

@@ -43,11 +43,9 @@ const (
 var resourceGroup = resourceType{
 	Token: "azure-native:resources/v20220901:ResourceGroup", Type: typeResourceGroup, APIVersion: "2022-09-01",
 	Path: "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
-	Name: nameRule{
-		Property: "resourceGroupName", Pattern: `^[-\w._()]*[-\w_()]$`, Min: 1, Max: 90,
+	Name: nameRule{Property: "resourceGroupName", Pattern: `^[-\w._()]*[-\w_()]$`, Min: 1, Max: 90,
 		Source: resourceNameRules + ": 1-90, alphanumerics, underscores, parentheses, hyphens, periods; can't end with period",
-		Code:   "InvalidResourceGroup", Message: "The provided resource group name '%s' has invalid characters or ends with a period.",
-	},
+		Code:   "InvalidResourceGroup", Message: "The provided resource group name '%s' has invalid characters or ends with a period."},
 	Inputs: words("location managedBy tags"), Required: words("location"), Replaces: words("location"),
 	Computed: words("properties"),
 	Envelope: words("location managedBy tags"), Nested: true,
@@ -58,45 +56,32 @@ var resourceGroup = resourceType{
 var userAssignedIdentity = resourceType{
 	Token: "azure-native:managedidentity/v20230131:UserAssignedIdentity", Type: typeIdentity, APIVersion: "2023-01-31",
 	Path: inGroup + "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}",
-	Name: nameRule{
-		Property: "resourceName", Pattern: `^[a-zA-Z0-9][\w-]*$`, Min: 3, Max: 128,
-		Source: resourceNameRules + ": 3-128, alphanumerics, hyphens, underscores; start with letter or number",
-	},
+	Name: nameRule{Property: "resourceName", Pattern: `^[a-zA-Z0-9][\w-]*$`, Min: 3, Max: 128,
+		Source: resourceNameRules + ": 3-128, alphanumerics, hyphens, underscores; start with letter or number"},
 	Inputs: words("location tags"), Required: words("resourceGroupName location"), Replaces: words("location"),
 	Computed: words("clientId principalId tenantId systemData"),
 	Envelope: words("location tags"),
 	Model:    func() any { return new(armmsi.Identity) }, ModelVersion: "2024-11-30",
 	Complete: func(p *put) map[string]any {
-		return map[string]any{
-			"properties.principalId": PrincipalID(p.id),
-			"properties.clientId":    ClientID(p.id),
-			"properties.tenantId":    TenantID,
-		}
+		return map[string]any{"properties.principalId": PrincipalID(p.id), "properties.clientId": ClientID(p.id), "properties.tenantId": TenantID}
 	},
 }
 
 var storageAccount = resourceType{
 	Token: "azure-native:storage/v20220901:StorageAccount", Type: typeStorage, APIVersion: "2022-09-01",
 	Path: inGroup + "Microsoft.Storage/storageAccounts/{accountName}",
-	Name: nameRule{
-		Property: "accountName", Pattern: `^[a-z0-9]+$`, Min: 3, Max: 24,
+	Name: nameRule{Property: "accountName", Pattern: `^[a-z0-9]+$`, Min: 3, Max: 24,
 		Source: resourceNameRules + ": global, 3-24, lowercase letters and numbers",
 		Code:   "AccountNameInvalid", Message: "%s is not a valid storage account name. Storage account name must be between 3 and 24 " +
-			"characters in length and use numbers and lower-case letters only.",
-		Global:    true,
-		TakenCode: "StorageAccountAlreadyTaken", TakenMessage: "The storage account named %s is already taken.",
-	},
+			"characters in length and use numbers and lower-case letters only.", Global: true,
+		TakenCode: "StorageAccountAlreadyTaken", TakenMessage: "The storage account named %s is already taken."},
 	Inputs: words(`accessTier allowBlobPublicAccess allowSharedKeyAccess enableHttpsTrafficOnly encryption identity isHnsEnabled
 		kind location minimumTlsVersion networkRuleSet publicNetworkAccess sku tags`),
 	Required: words("kind location resourceGroupName sku"), Replaces: words("isHnsEnabled location"),
 	Computed: words("creationTime primaryEndpoints primaryLocation privateEndpointConnections provisioningState statusOfPrimary"),
 	Envelope: words("identity kind location sku tags"),
-	Renames: renames{
-		"enableHttpsTrafficOnly":                  "supportsHttpsTrafficOnly",
-		"networkRuleSet":                          "networkAcls",
-		"networkRuleSet.ipRules.iPAddressOrRange": "value",
-	},
-	Model: func() any { return new(armstorage.AccountCreateParameters) }, ModelVersion: "2024-01-01",
+	Renames:  renames{"enableHttpsTrafficOnly": "supportsHttpsTrafficOnly", "networkRuleSet": "networkAcls"},
+	Model:    func() any { return new(armstorage.AccountCreateParameters) }, ModelVersion: "2024-01-01",
 	Defaults: map[string]any{
 		"properties.accessTier": "Hot", "properties.supportsHttpsTrafficOnly": true, "properties.minimumTlsVersion": "TLS1_0",
 		"properties.networkAcls": map[string]any{
@@ -118,15 +103,12 @@ var storageAccount = resourceType{
 	Complete: func(p *put) map[string]any {
 		endpoint := func(service string) string { return fmt.Sprintf("https://%s.%s.core.windows.net/", p.name, service) }
 		return map[string]any{
-			"sku.tier":                     strings.Split(p.doc.text("sku.name"), "_")[0],
-			"properties.creationTime":      firstTime(p, "properties.creationTime"),
-			"properties.provisioningState": "Succeeded",
-			"properties.primaryLocation":   p.doc["location"],
-			"properties.statusOfPrimary":   "available",
-			"properties.primaryEndpoints": map[string]any{
-				"blob": endpoint("blob"), "dfs": endpoint("dfs"), "file": endpoint("file"), "queue": endpoint("queue"),
-				"table": endpoint("table"),
-			},
+			"sku.tier":                              strings.Split(p.doc.text("sku.name"), "_")[0],
+			"properties.creationTime":               firstTime(p, "properties.creationTime"),
+			"properties.provisioningState":          "Succeeded",
+			"properties.primaryLocation":            p.doc["location"],
+			"properties.statusOfPrimary":            "available",
+			"properties.primaryEndpoints":           map[string]any{"blob": endpoint("blob"), "file": endpoint("file"), "queue": endpoint("queue"), "table": endpoint("table")},
 			"properties.privateEndpointConnections": []any{},
 		}
 	},
@@ -135,16 +117,14 @@ var storageAccount = resourceType{
 var keyVault = resourceType{
 	Token: "azure-native:keyvault/v20230201:Vault", Type: typeVault, APIVersion: "2023-02-01",
 	Path: inGroup + "Microsoft.KeyVault/vaults/{vaultName}",
-	Name: nameRule{
-		Property: "vaultName", Pattern: `^[a-zA-Z](-?[a-zA-Z0-9])+$`, Min: 3, Max: 24,
+	Name: nameRule{Property: "vaultName", Pattern: `^[a-zA-Z](-?[a-zA-Z0-9])+$`, Min: 3, Max: 24,
 		Source: resourceNameRules + ": global, 3-24, alphanumerics and hyphens; start with letter, end with letter or digit, " +
 			"no consecutive hyphens",
 		Code: "VaultNameNotValid", Message: "The vault name '%s' is invalid. A vault's name must be between 3-24 alphanumeric " +
 			"characters. The name must begin with a letter, end with a letter or digit, and not contain consecutive hyphens.",
 		Global:    true,
 		TakenCode: "VaultAlreadyExists", TakenMessage: "The vault name '%s' is already in use. Vault names are globally unique so it is " +
-			"possible that the name is already taken.",
-	},
+			"possible that the name is already taken."},
 	Inputs: words("location properties tags"), Required: words("location properties resourceGroupName"),
 	Computed: words("systemData"),
 	Envelope: words("location tags"), Nested: true,
@@ -169,18 +149,14 @@ var keyVault = resourceType{
 			"properties.softDeleteRetentionInDays"),
 	},
 	Complete: func(p *put) map[string]any {
-		return map[string]any{
-			"properties.vaultUri":          "https://" + p.name + ".vault.azure.net/",
-			"properties.provisioningState": "Succeeded",
-		}
+		return map[string]any{"properties.vaultUri": "https://" + p.name + ".vault.azure.net/", "properties.provisioningState": "Succeeded"}
 	},
 	SoftDelete: &softDelete{http.StatusConflict, "ConflictError", "A vault with the same name already exists in deleted state. You " +
 		"need to either recover or purge existing key vault. The vault is soft-deleted. Follow this link " +
 		"https://go.microsoft.com/fwlink/?linkid=2149745 for more information on soft delete."},
 }
 
-// accessPoliciesOrRoles: "access policies are required" unless createMode is recover, says the API's own description of
-// VaultProperties.accessPolicies; with enableRbacAuthorization they are ignored.
+// accessPoliciesOrRoles: VaultProperties.accessPolicies are required, but for enableRbacAuthorization, which ignores them.
 func accessPoliciesOrRoles(p *put) *Error {
 	if p.doc.at("properties.enableRbacAuthorization") == true || p.doc.at("properties.accessPolicies") != nil {
 		return nil
@@ -191,10 +167,8 @@ func accessPoliciesOrRoles(p *put) *Error {
 var logAnalytics = resourceType{
 	Token: "azure-native:operationalinsights/v20221001:Workspace", Type: typeLogs, APIVersion: "2022-10-01",
 	Path: inGroup + "Microsoft.OperationalInsights/workspaces/{workspaceName}",
-	Name: nameRule{
-		Property: "workspaceName", Pattern: `^[A-Za-z0-9][A-Za-z0-9-]+[A-Za-z0-9]$`, Min: 4, Max: 63,
-		Source: resourceNameRules + ": 4-63, alphanumerics and hyphens; start and end with alphanumeric",
-	},
+	Name: nameRule{Property: "workspaceName", Pattern: `^[A-Za-z0-9][A-Za-z0-9-]+[A-Za-z0-9]$`, Min: 4, Max: 63,
+		Source: resourceNameRules + ": 4-63, alphanumerics and hyphens; start and end with alphanumeric"},
 	Inputs:   words("location publicNetworkAccessForIngestion publicNetworkAccessForQuery retentionInDays sku tags workspaceCapping"),
 	Required: words("location resourceGroupName"), Replaces: words("location"),
 	Computed: words("createdDate customerId etag modifiedDate privateLinkScopedResources provisioningState systemData"),
@@ -224,11 +198,9 @@ var logAnalytics = resourceType{
 var appInsights = resourceType{
 	Token: "azure-native:insights/v20200202:Component", Type: typeInsights, APIVersion: "2020-02-02",
 	Path: inGroup + "microsoft.insights/components/{resourceName}", // lower-case: as the service returns it
-	Name: nameRule{
-		Property: "resourceName", Pattern: `^[A-Za-z0-9._()-]*[A-Za-z0-9_()-]$`, Min: 1, Max: 255,
+	Name: nameRule{Property: "resourceName", Pattern: `^[A-Za-z0-9._()-]*[A-Za-z0-9_()-]$`, Min: 1, Max: 255,
 		Source: "PSRule.Rules.Azure Azure.AppInsights.Name: 1-255, alphanumerics, hyphens, periods, underscores, parentheses; can't end " +
-			"with period",
-	},
+			"with period"},
 	Inputs: words(`applicationType flowType ingestionMode kind location publicNetworkAccessForIngestion publicNetworkAccessForQuery
 		requestSource retentionInDays samplingPercentage tags workspaceResourceId`),
 	Required: words("applicationType kind location resourceGroupName"), Replaces: words("location"),
@@ -272,19 +244,15 @@ var appInsights = resourceType{
 var registry = resourceType{
 	Token: "azure-native:containerregistry/v20230701:Registry", Type: typeRegistry, APIVersion: "2023-07-01",
 	Path: inGroup + "Microsoft.ContainerRegistry/registries/{registryName}",
-	Name: nameRule{
-		Property: "registryName", Pattern: `^[a-zA-Z0-9]+$`, Min: 5, Max: 50,
-		Source:    resourceNameRules + ": global, 5-50, alphanumerics",
-		Global:    true,
-		TakenCode: "AlreadyInUse", TakenMessage: "The registry DNS name %s.azurecr.io is already in use.",
-	},
+	Name: nameRule{Property: "registryName", Pattern: `^[a-zA-Z0-9]+$`, Min: 5, Max: 50,
+		Source: resourceNameRules + ": global, 5-50, alphanumerics", Global: true,
+		TakenCode: "AlreadyInUse", TakenMessage: "The registry DNS name %s.azurecr.io is already in use."},
 	Inputs: words(`adminUserEnabled dataEndpointEnabled identity location networkRuleBypassOptions networkRuleSet publicNetworkAccess
 		sku tags zoneRedundancy`),
 	Required: words("location resourceGroupName sku"), Replaces: words("location"),
 	Computed: words(`creationDate dataEndpointHostNames loginServer privateEndpointConnections provisioningState status
 		systemData`),
 	Envelope: words("identity location sku tags"),
-	Renames:  renames{"networkRuleSet.ipRules.iPAddressOrRange": "value"},
 	Model:    func() any { return new(armcontainerregistry.Registry) }, ModelVersion: "2023-07-01",
 	Defaults: map[string]any{
 		"properties.adminUserEnabled": false, "properties.publicNetworkAccess": "Enabled",
@@ -312,10 +280,8 @@ var registry = resourceType{
 var mlWorkspace = resourceType{
 	Token: "azure-native:machinelearningservices/v20241001:Workspace", Type: typeML, APIVersion: "2024-10-01",
 	Path: inGroup + "Microsoft.MachineLearningServices/workspaces/{workspaceName}",
-	Name: nameRule{
-		Property: "workspaceName", Pattern: `^[a-zA-Z0-9][a-zA-Z0-9_-]+$`, Min: 3, Max: 33,
-		Source: "workspaceRP.json 2024-10-01, parameter workspaceName: ^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$",
-	},
+	Name: nameRule{Property: "workspaceName", Pattern: `^[a-zA-Z0-9][a-zA-Z0-9_-]+$`, Min: 3, Max: 33,
+		Source: "workspaceRP.json 2024-10-01, parameter workspaceName: ^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$"},
 	Inputs: words(`allowPublicAccessWhenBehindVnet applicationInsights containerRegistry encryption hbiWorkspace identity
 		imageBuildCompute keyVault kind location managedNetwork primaryUserAssignedIdentity publicNetworkAccess
 		serverlessComputeSettings sku storageAccount tags v1LegacyMode`),
@@ -491,11 +457,9 @@ func keyIsSafe(p *put) *Error {
 var mlCompute = resourceType{
 	Token: "azure-native:machinelearningservices/v20241001:Compute", Type: typeML + "/computes", APIVersion: "2024-10-01",
 	Path: inGroup + "Microsoft.MachineLearningServices/workspaces/{workspaceName}/computes/{computeName}",
-	Name: nameRule{
-		Property: "computeName", Pattern: `^[a-zA-Z][a-zA-Z0-9-]+$`, Min: 3, Max: 24,
+	Name: nameRule{Property: "computeName", Pattern: `^[a-zA-Z][a-zA-Z0-9-]+$`, Min: 3, Max: 24,
 		Source: "learn.microsoft.com/azure/machine-learning/how-to-create-compute-instance: 3 to 24 characters, letters, digits, " +
-			"hyphens; must start with a letter",
-	},
+			"hyphens; must start with a letter"},
 	Inputs: words("identity location properties sku tags"), Required: words("resourceGroupName workspaceName"),
 	Computed: words("systemData"),
 	Envelope: words("identity location sku tags"), Nested: true,
@@ -535,11 +499,9 @@ var roleAssignment = resourceType{
 	Token: "azure-native:authorization/v20220401:RoleAssignment", Type: "Microsoft.Authorization/roleAssignments",
 	APIVersion: "2022-04-01",
 	Path:       "/{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
-	Name: nameRule{
-		Property: "roleAssignmentName", Pattern: `(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, Min: 36, Max: 36, GUID: true,
+	Name: nameRule{Property: "roleAssignmentName", Pattern: `(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, Min: 36, Max: 36, GUID: true,
 		Source: "authorization-RoleAssignmentCalls.json 2022-04-01: the name of the role assignment. It can be any valid GUID.",
-		Code:   "InvalidRoleAssignmentId", Message: "The role assignment ID '%s' is not valid. The role assignment ID must be a GUID.",
-	},
+		Code:   "InvalidRoleAssignmentId", Message: "The role assignment ID '%s' is not valid. The role assignment ID must be a GUID."},
 	Inputs: words(`condition conditionVersion delegatedManagedIdentityResourceId description principalId principalType
 		roleDefinitionId`),
 	Required: words("principalId roleDefinitionId scope"), Replaces: words("principalId"),
@@ -623,17 +585,15 @@ var diagnosticSetting = resourceType{
 	Token: "azure-native:insights/v20210501preview:DiagnosticSetting", Type: "Microsoft.Insights/diagnosticSettings",
 	APIVersion: "2021-05-01-preview",
 	Path:       "/{resourceUri}/providers/microsoft.insights/diagnosticSettings/{name}",
-	Name: nameRule{
-		Property: "name", Pattern: `^[^*<>%:&?/\\|]*[^*<>%:&?/\\|. ]$`, Min: 1, Max: 260,
-		Source: resourceNameRules + ": 1-260, can't use < > * % & : \\ ? + / or end with space or period",
-	},
+	Name: nameRule{Property: "name", Pattern: `^[^*<>%:&?/\\|]*[^*<>%:&?/\\|. ]$`, Min: 1, Max: 260,
+		Source: resourceNameRules + ": 1-260, can't use < > * % & : \\ ? + / or end with space or period"},
 	Inputs: words(`eventHubAuthorizationRuleId eventHubName logAnalyticsDestinationType logs marketplacePartnerId metrics
 		serviceBusRuleId storageAccountId workspaceId`),
 	Required: words("resourceUri"),
 	Computed: words("systemData"),
 	Model:    func() any { return new(armmonitor.DiagnosticSettingsResource) }, ModelVersion: "2021-05-01-preview",
 	Rules: []rule{
-		dataSink, someCategory,
+		collects,
 		refersTo("properties.workspaceId", typeLogs),
 		refersTo("properties.storageAccountId", typeStorage),
 	},
@@ -657,17 +617,12 @@ var diagnosticSetting = resourceType{
 	},
 }
 
-func dataSink(p *put) *Error {
-	for _, sink := range words("workspaceId storageAccountId eventHubAuthorizationRuleId marketplacePartnerId serviceBusRuleId") {
-		if p.doc.text("properties."+sink) != "" {
-			return nil
-		}
+// collects: a setting leads somewhere and collects something; the second refusal is in our own words.
+func collects(p *put) *Error {
+	sinks := words("workspaceId storageAccountId eventHubAuthorizationRuleId marketplacePartnerId serviceBusRuleId")
+	if !slices.ContainsFunc(sinks, func(sink string) bool { return p.doc.text("properties."+sink) != "" }) {
+		return p.refuse(http.StatusBadRequest, "BadRequest", "At least one data sink needs to be specified.")
 	}
-	return p.refuse(http.StatusBadRequest, "BadRequest", "At least one data sink needs to be specified.")
-}
-
-// someCategory: a setting that collects nothing is refused. (own words).
-func someCategory(p *put) *Error {
 	logs, _ := p.doc.at("properties.logs").([]any)
 	metrics, _ := p.doc.at("properties.metrics").([]any)
 	if len(logs)+len(metrics) == 0 {
