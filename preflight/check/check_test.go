@@ -36,3 +36,17 @@ func TestAnAnswerOfTheCLIIsNeverQuoted(t *testing.T) {
 		require.NotContains(t, err.Error(), "canary")
 	}
 }
+
+// What is asked in place of a value, with and without a look at the mount.
+func TestAPathIsAskedForWithoutItsValue(t *testing.T) {
+	for path, want := range map[string]string{
+		"kv/data/team/warehouse": "kv/metadata/team/warehouse", "database/creds/ml-reader": "database/roles/ml-reader",
+		"a/b/static-creds/x": "a/b/static-roles/x", "kv1/plain": "",
+	} {
+		ask, look := readsAsk(path, mount{})
+		require.Equal(t, want, ask)
+		require.NotContains(t, look, " kv get ")
+	}
+	ask, _ := readsAsk("cubby/data/x", mount{kind: "other"})
+	require.Empty(t, ask)
+}
