@@ -153,7 +153,6 @@ func TestADestroyLeavesEveryOtherStackAsItIs(t *testing.T) {
 			dev:  map[string]string{"workload.authPath": "jwt-shared", "workload.createAuthBackend": "false"},
 			prod: map[string]string{"workload.authPath": "jwt-shared", "workload.createAuthBackend": "false"},
 		},
-		"a prefix inside the other's":       {dev: map[string]string{"vault.prefix": "team"}, prod: map[string]string{"vault.prefix": "team/ml_api_key"}},
 		"a prefix around the other's":       {dev: map[string]string{"vault.prefix": "team/ml_api_key"}, prod: map[string]string{"vault.prefix": "team"}},
 		"purged, inside the other's prefix": {dev: map[string]string{"vault.prefix": "team/x", "vault.deleteOnDestroy": "true"}, prod: map[string]string{"vault.prefix": "team"}},
 	} {

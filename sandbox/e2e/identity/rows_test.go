@@ -118,7 +118,7 @@ func (d *door) logins(neighbour *door) []row {
 		{"an empty list of audiences", wrongAudience, claim("aud", []string{})},
 		{"no audience", wrongAudience, with(issuer.Without("aud"))},
 
-		{"another tenant's issuer with the same key", wrongIssuer, with(issuer.With("iss", "https://sts.windows.net/" + otherTenant + "/"))},
+		{"another tenant's issuer with the same key", wrongIssuer, with(issuer.With("iss", "https://sts.windows.net/"+otherTenant+"/"))},
 		{"our issuer with the other ending", wrongIssuer, with(issuer.With("iss", otherEnding(d.Issuer.URL(d.version))))},
 		{"our tenant's issuer of the other version", wrongIssuer, with(issuer.With("iss", d.Issuer.URL(otherVersion)))},
 		{"no issuer", wrongIssuer, with(issuer.Without("iss"))},

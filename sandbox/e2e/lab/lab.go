@@ -129,6 +129,8 @@ func Project(t *testing.T, name string, stacks ...string) string {
 		text = bytes.Replace(text, []byte("name: mlvault"), []byte("name: "+name), 1)
 		require.NoError(t, os.WriteFile(filepath.Join(root, to), text, 0o600))
 	}
+	require.NoError(t, os.Mkdir(filepath.Join(root, "job"), 0o700))
+	place("job/vault_credentials.py", "job/vault_credentials.py")
 	place("Pulumi.yaml", "Pulumi.yaml")
 	for _, stack := range stacks {
 		place("Pulumi.dev.yaml", "Pulumi."+stack+".yaml")

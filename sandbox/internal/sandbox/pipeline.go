@@ -51,38 +51,49 @@ type node struct {
 // Pipeline writes the definitions of `make job` and runs them: the job, each step of the pipelines, and the schedule's
 // job. Each step has the variables and the identity of its own definition, what a node of Azure ML adds, and nothing else.
 func (s *Stack) Pipeline(ctx context.Context, out io.Writer) error {
+	folder := s.sandbox.Path("job/" + s.Name())
+	if err := s.HandOver(ctx, folder); err != nil {
+		return err
+	}
+	return s.RunDefinitions(ctx, folder, out, "job.yml", "pipeline.yml", "component-pipeline.yml", "schedule.yml")
+}
+
+// HandOver writes into a folder what `make job` writes for a real stack.
+func (s *Stack) HandOver(ctx context.Context, folder string) error {
 	outputs, err := s.Outputs(ctx)
 	if err != nil {
 		return fmt.Errorf("stack outputs: %w", err)
 	}
-	n := node{stack: s, outputs: outputs, folder: s.sandbox.Path("job/" + s.Name()), out: out}
-	if err := n.render(); err != nil {
-		return err
+	given := map[string]any{}
+	for name, output := range outputs {
+		given[name] = output.Value
 	}
-	for _, file := range []string{"job.yml", "pipeline.yml", "component-pipeline.yml", "schedule.yml"} {
-		if err := n.Run(ctx, file); err != nil {
+	return job.Render(given, filepath.Join(s.sandbox.Options.Root, "job"), folder)
+}
+
+// RunDefinitions runs files of a folder, and prints a line for each step.
+func (s *Stack) RunDefinitions(ctx context.Context, folder string, out io.Writer, files ...string) error {
+	outputs, err := s.Outputs(ctx)
+	if err != nil {
+		return fmt.Errorf("stack outputs: %w", err)
+	}
+	n := node{stack: s, outputs: outputs, folder: folder, out: out}
+	for _, file := range files {
+		if err := n.run(ctx, file); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *node) render() error {
-	given := map[string]any{}
-	for name, output := range n.outputs {
-		given[name] = output.Value
-	}
-	return job.Render(given, filepath.Join(n.stack.sandbox.Options.Root, "job"), n.folder)
-}
-
-// Run runs one file: a command job, a pipeline, or a schedule's job.
-func (n *node) Run(ctx context.Context, file string) (err error) {
+// run runs one file: a command job, a pipeline, or a schedule's job.
+func (n *node) run(ctx context.Context, file string) (err error) {
 	d, err := n.read(file)
 	if err != nil {
 		return err
 	}
 	if d.CreateJob.Job != "" {
-		return n.Run(ctx, path.Clean(d.CreateJob.Job))
+		return n.run(ctx, path.Clean(d.CreateJob.Job))
 	}
 	if n.data, err = os.MkdirTemp("", "mlvault-job-"); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
