@@ -28,16 +28,15 @@ func (c onTerminal) Run(ctx context.Context, dir string, stdin io.Reader, out, e
 	if !slices.Contains([]string{"up", "preview", "destroy"}, args[0]) {
 		return c.PulumiCommand.Run(ctx, dir, stdin, out, errs, env, args...)
 	}
-	log := filepath.Join(os.TempDir(), "events")
+	folder, err := os.MkdirTemp("", "mlvault-")
+	if err != nil {
+		return "", "", -1, err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	log := filepath.Join(folder, "events")
 	if i := slices.Index(args, "--event-log"); i >= 0 {
 		log = args[i+1]
 	} else {
-		folder, err := os.MkdirTemp("", "mlvault-")
-		if err != nil {
-			return "", "", -1, err
-		}
-		defer func() { _ = os.RemoveAll(folder) }()
-		log = filepath.Join(folder, "events")
 		args = append(args, "--event-log", log)
 	}
 	cmd := exec.CommandContext(ctx, c.path, args...) //nolint:gosec // G204: the CLI, as the Automation API calls it.
@@ -49,7 +48,7 @@ func (c onTerminal) Run(ctx context.Context, dir string, stdin io.Reader, out, e
 		}
 		return cmd.Process.Signal(os.Interrupt)
 	}
-	err := cmd.Run()
+	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -79,7 +78,7 @@ func problems(log string) string {
 			return said.String()
 		}
 		if event.Diagnostic.Severity == "error" {
-			said.WriteString(colour.ReplaceAllString(event.Diagnostic.Message, "") + "\n")
+			said.WriteString("error: " + colour.ReplaceAllString(event.Diagnostic.Message, "") + "\n")
 		}
 	}
 }

@@ -190,15 +190,17 @@ func (p *progress) begin() {
 func (p *progress) add() {
 	p.done++
 	now, pause := time.Now(), 10*time.Second
-	line, end := "  %3.0f %%, about %s left", "\n"
+	start, end := "  ", "\n"
 	if p.terminal() {
-		line, end, pause = "\r"+line+"   ", "", time.Second/2
+		start, end, pause = "\r  ", "      ", time.Second/2
 	}
 	if spent := now.Sub(p.started); p.total > 20 && spent > 2*time.Second && now.Sub(p.last) > pause {
 		p.last = now
-		share := float64(p.done) / float64(max(p.total, p.done))
-		left := time.Duration(float64(spent) * (1/share - 1)).Round(time.Second)
-		fmt.Fprintf(p.out, line+end, 100*share, left)
+		share, left := float64(p.done)/float64(max(p.total, p.done)), ""
+		if share > 0.05 { // before that it is a guess
+			left = fmt.Sprintf(", about %s left", time.Duration(float64(spent)*(1/share-1)).Round(time.Second))
+		}
+		fmt.Fprintf(p.out, "%s%3.0f %%%s%s", start, 100*share, left, end)
 	}
 }
 

@@ -36,6 +36,9 @@ func Explain(err error) string {
 // LastWords are the last error that the CLI printed, for a failure that Explain does not know.
 func LastWords(err error) string {
 	said := errorLine.FindAllStringSubmatch(err.Error(), -1)
+	if len(said) == 0 && !strings.Contains(err.Error(), "code: ") {
+		return err.Error() // not the CLI's
+	}
 	if len(said) == 0 {
 		return "the Pulumi CLI ended without a word: run up again, and make clean && make up if it stays so"
 	}

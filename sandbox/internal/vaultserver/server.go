@@ -51,16 +51,15 @@ type Options struct {
 	// Dir is the state directory; it is made (0700) if it is not there.
 	Dir string
 
-	// Listen is a loopback host:port. Empty means 127.0.0.1:0. With port 0 the
-	// port of the previous run is tried first, because the address is part of
-	// a stack's configuration; with any other port it is that one or an error.
+	// Listen is a loopback host:port. Empty means 127.0.0.1:0. With port 0 the port of the previous run is tried first,
+	// because the address is part of a stack's configuration; with any other port it is that one or an error.
 	Listen string
 
 	// Binary is the server: a path of vault, bao or vaultd. Empty means the one that cli.FindVault finds.
 	Binary string
 
-	// Wrap goes around Vault's HTTP handler, for tests that need faults. It is
-	// inside the request counter: an answered fault counts as a request.
+	// Wrap goes around Vault's HTTP handler, for tests that need faults. It is inside the request counter: an answered
+	// fault counts as a request.
 	Wrap func(next http.Handler) http.Handler
 }
 
@@ -87,11 +86,12 @@ type Server struct {
 //
 // A directory that another process serves is refused with an *InUseError.
 func Start(ctx context.Context, opts Options) (_ *Server, err error) {
-	s := &Server{dir: opts.Dir}
+	s := &Server{dir: opts.Dir, Binary: opts.Binary}
+	s.ResetRequests()
 	defer func() {
 		if err != nil {
-			// The caller has no Server to stop, so whatever was opened so far,
-			// the directory's lock above all, would outlive the failure.
+			// The caller has no Server to stop, so whatever was opened so far, the directory's lock above all, would
+			// outlive the failure.
 			_ = s.Stop(context.WithoutCancel(ctx))
 		}
 	}()
@@ -103,7 +103,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 		return nil, fmt.Errorf("vault server: state directory: %w", err)
 	}
 
-	if s.Binary = opts.Binary; s.Binary == "" {
+	if s.Binary == "" {
 		if s.Binary, err = cli.FindVault(); err != nil {
 			return nil, err
 		}
@@ -120,8 +120,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	}
 	s.onStop(func(context.Context) error { return ignoreClosed(listener.Close()) })
 	s.addr = "https://" + listener.Addr().String()
-	certificate, err := s.Certificate()
-	if err != nil {
+	if err := createTLS(s.dir, s.host(), time.Now()); err != nil {
 		return nil, fmt.Errorf("vault server: TLS files in %s: %w", opts.Dir, err)
 	}
 	if err := s.startProcess(ctx, lock); err != nil {
@@ -131,7 +130,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.serve(listener, certificate, opts.Wrap); err != nil {
+	if err := s.serve(listener, opts.Wrap); err != nil {
 		return nil, err
 	}
 	if s.root, err = s.Client(s.keys.RootToken); err != nil {
@@ -160,13 +159,12 @@ func (s *Server) host() string {
 	return host
 }
 
-// CAFile is the path of the PEM file with the CA that signed the server's
-// certificate. The path stays the same when the CA is renewed.
+// CAFile is the path of the PEM file with the CA that signed the server's certificate. The path stays the same when the
+// CA is renewed.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
 
-// Client returns a client with the given token, which trusts this server's CA
-// and nothing else. VAULT_ADDR, VAULT_TOKEN and VAULT_NAMESPACE of the
-// environment do not reach it. It does not retry, so that a fault is seen once.
+// Client returns a client with the given token, which trusts this server's CA and nothing else. VAULT_ADDR, VAULT_TOKEN
+// and VAULT_NAMESPACE of the environment do not reach it. It does not retry, so that a fault is seen once.
 func (s *Server) Client(token string) (*api.Client, error) { return s.client(s.addr, token) }
 
 func (s *Server) client(address, token string) (*api.Client, error) {
@@ -192,13 +190,12 @@ func (s *Server) client(address, token string) (*api.Client, error) {
 	return client, nil
 }
 
-// Root returns a client with the root token, for the sandbox's own set-up and
-// for tests. Programs under test get a token from Token.
+// Root returns a client with the root token, for the sandbox's own set-up and for tests. Programs under test get a
+// token from Token.
 func (s *Server) Root() *api.Client { return s.root }
 
-// Token writes policyHCL as the policy policyName and returns a new token that
-// carries that policy and no other, not even "default". The token has no
-// parent, cannot be renewed, and ends after ttl (whole seconds, at least one).
+// Token writes policyHCL as the policy policyName and returns a new token that carries that policy and no other, not
+// even "default". The token has no parent, cannot be renewed, and ends after ttl (whole seconds, at least one).
 func (s *Server) Token(ctx context.Context, policyName, policyHCL string, ttl time.Duration) (string, error) {
 	if ttl < time.Second {
 		return "", fmt.Errorf("vault token with policy %s: ttl %s is shorter than a second", policyName, ttl)
@@ -225,7 +222,7 @@ func (s *Server) Token(ctx context.Context, policyName, policyHCL string, ttl ti
 // Certificate is the server's certificate for this machine's loopback names, for the other servers of a sandbox:
 // whoever trusts CAFile then trusts them all.
 func (s *Server) Certificate() (tls.Certificate, error) {
-	return loadOrCreateTLS(s.dir, s.host(), time.Now())
+	return loadPair(s.dir, serverFile, serverKeyFile)
 }
 
 // Seal seals Vault: every request is answered with 503 until Unseal.
@@ -236,8 +233,7 @@ func (s *Server) Seal() error {
 	return nil
 }
 
-// Unseal opens a sealed Vault and waits until its KV engine answers again. On
-// an open one it only waits.
+// Unseal opens a sealed Vault and waits until its KV engine answers again. On an open one it only waits.
 func (s *Server) Unseal(ctx context.Context) error {
 	if err := s.unseal(ctx); err != nil {
 		return err
@@ -248,8 +244,8 @@ func (s *Server) Unseal(ctx context.Context) error {
 // FillDisk makes every write of Vault to its storage fail, as a full disk does, or ends that. Linux only.
 func (s *Server) FillDisk(full bool) error { return limitWrites(s.process.cmd.Process.Pid, full) }
 
-// Stop ends the server: it lets requests in flight finish until ctx ends, ends
-// Vault, and frees the directory. Further calls return the first one's result.
+// Stop ends the server: it lets requests in flight finish until ctx ends, ends Vault, and frees the directory. Further
+// calls return the first one's result.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stopOnce.Do(func() {
 		var errs []error
@@ -330,7 +326,11 @@ func (s *Server) unseal(ctx context.Context) error {
 }
 
 // serve is the proxy before Vault. Where Vault does not answer, neither does the proxy: it breaks the connection.
-func (s *Server) serve(listener net.Listener, certificate tls.Certificate, wrap func(http.Handler) http.Handler) error {
+func (s *Server) serve(listener net.Listener, wrap func(http.Handler) http.Handler) error {
+	certificate, err := s.Certificate()
+	if err != nil {
+		return fmt.Errorf("vault server: %w", err)
+	}
 	target, err := url.Parse(s.direct.Address())
 	if err != nil {
 		return fmt.Errorf("vault server: %w", err)
@@ -353,8 +353,7 @@ func (s *Server) serve(listener net.Listener, certificate tls.Certificate, wrap 
 		Handler:           s.requests.count(handler),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
-		// Without a logger of its own net/http writes every failed TLS
-		// handshake to the process's standard error.
+		// Without a logger of its own net/http writes every failed TLS handshake to the process's standard error.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	s.onStop(func(ctx context.Context) error {
@@ -385,8 +384,8 @@ func (s *Server) ensureKV(ctx context.Context) error {
 	return s.waitForKV(ctx)
 }
 
-// waitForKV waits out the moment after a mount or an unseal in which a KV v2
-// engine answers 400 "Upgrading from non-versioned to versioned data".
+// waitForKV waits out the moment after a mount or an unseal in which a KV v2 engine answers 400 "Upgrading from
+// non-versioned to versioned data".
 func (s *Server) waitForKV(ctx context.Context) error {
 	for {
 		_, err := s.root.Logical().ReadWithContext(ctx, KVMount+"/config")

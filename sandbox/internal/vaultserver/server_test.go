@@ -25,8 +25,7 @@ const (
 	secondRunDir = "MLVAULT_TEST_SECOND_PROCESS"
 )
 
-// TestMain turns the test binary into the second process of
-// TestASecondProcessIsRefused when that test starts it.
+// TestMain turns the test binary into the second process of TestASecondProcessIsRefused when that test starts it.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(secondRunDir); dir != "" {
 		_, err := vaultserver.Start(context.Background(), vaultserver.Options{Dir: dir})
@@ -39,8 +38,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The whole life of one server is one test because each step needs what the one
-// before it left behind; the subtests are in the order of that life.
+// The whole life of one server is one test because each step needs what the one before it left behind; the subtests are
+// in the order of that life.
 func TestServerLife(t *testing.T) {
 	ctx := t.Context()
 	var teapot atomic.Bool

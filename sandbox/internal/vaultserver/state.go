@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
 )
 
 const keysFile = "keys.json"
@@ -28,39 +30,67 @@ func writeKeys(dir string, k keys) error {
 	return nil
 }
 
-func readKeys(dir string) (keys, error) {
-	path := filepath.Join(dir, keysFile)
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return keys{}, fmt.Errorf("vault server: %s holds an initialised Vault and its %s is gone: delete the directory to start afresh", dir, keysFile)
-	}
-	if err != nil {
-		return keys{}, fmt.Errorf("vault server: unseal key: %w", err)
-	}
-	var k keys
-	if json.Unmarshal(data, &k) != nil || k.UnsealKey == "" || k.RootToken == "" {
-		// The decoder's own message may quote the file.
-		return keys{}, fmt.Errorf("vault server: %s is damaged: delete the directory to start afresh", path)
+func readKeys(dir string) (k keys, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, keysFile))
+	// The decoder's own message may quote the file.
+	if err != nil || json.Unmarshal(data, &k) != nil || k.UnsealKey == "" || k.RootToken == "" {
+		return k, fmt.Errorf("vault server: %s holds an initialised Vault and its %s is gone or damaged: delete the directory to start afresh", dir, keysFile)
 	}
 	return k, nil
 }
 
-// writePrivate replaces path with data, mode 0600, so that a reader or a crash
-// sees the old content or the new, and nobody else sees either.
-func writePrivate(path string, data []byte) (err error) {
+// writePrivate replaces path with data, mode 0600, so that a reader or a crash sees the old content or the new, and
+// nobody else sees either.
+func writePrivate(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // made 0600
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
 	}
-	return os.Rename(f.Name(), path)
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+// InUseError says that another process, or another Server of this one, runs on the directory. Vault's file storage has
+// no locking of its own: two servers on it would overwrite each other's index.
+type InUseError struct {
+	Dir string
+	PID int // of the holder; 0 if the platform does not let it be read
+}
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("vault server: %s is in use by process %d: stop it, or use another directory", e.Dir, e.PID)
+}
+
+// errLocked is what tryLock returns when somebody else holds the file.
+var errLocked = errors.New("locked")
+
+// lockDir takes dir's lock, which closing the file frees. The lock is the operating system's and on the open file, which
+// the server's process has too: it ends with both, however they end. The file that stays behind means nothing.
+func lockDir(dir string) (*os.File, error) {
+	path := filepath.Join(dir, "lock")
+	f, err := tryLock(path)
+	for try := 0; try < 20 && errors.Is(err, errLocked); try++ {
+		time.Sleep(50 * time.Millisecond) // a server whose parent was killed ends a moment after it
+		f, err = tryLock(path)
+	}
+	if errors.Is(err, errLocked) {
+		holder, _ := os.ReadFile(path) // the PID only improves the message
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(holder)))
+		return nil, &InUseError{Dir: dir, PID: pid}
+	}
+	if err == nil {
+		if err = f.Truncate(0); err == nil {
+			_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("vault server: lock %s: %w", dir, err)
+	}
+	return f, nil
 }

@@ -25,90 +25,52 @@ const (
 	// Name is a DNS name of the server besides localhost. It is below localhost, for which alone the CA is good.
 	Name = "vault.localhost"
 
-	caLifetime     = 10 * 365 * 24 * time.Hour
+	caLifetime = 10 * 365 * 24 * time.Hour
+	// serverLifetime is more than a sandbox runs without a restart, which makes a new certificate.
 	serverLifetime = 365 * 24 * time.Hour
-	// renewBefore is how much life a certificate must have left at start. A
-	// sandbox that runs longer than this without a restart is not expected.
-	renewBefore = 30 * 24 * time.Hour
 )
 
-// loadOrCreateTLS returns the server's certificate from dir. What is missing,
-// unreadable, or within renewBefore of its end at now is made anew: the
-// certificate alone if the CA still serves, else both. It is good for host
-// besides the two names that every sandbox is reached by.
-func loadOrCreateTLS(dir, host string, now time.Time) (tls.Certificate, error) {
+// createTLS makes the server's certificate, for host and the names that every sandbox is reached by. The CA that clients
+// trust is kept while it lives.
+func createTLS(dir, host string, now time.Time) error {
 	ca, err := loadPair(dir, caFile, caKeyFile)
-	if err != nil || now.Add(renewBefore).After(ca.Leaf.NotAfter) {
-		if ca, err = createCA(dir, now); err != nil {
-			return tls.Certificate{}, err
-		}
+	if err != nil || now.Add(serverLifetime).After(ca.Leaf.NotAfter) {
+		ca, err = createPair(dir, caFile, caKeyFile, &x509.Certificate{
+			Subject: pkix.Name{CommonName: "mlvault sandbox CA"}, NotAfter: now.Add(caLifetime),
+			KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+			// Somebody may put this CA in a trust store. Its key lies in a plain file, so it must not be good for any name
+			// but this machine's own.
+			PermittedDNSDomainsCritical: true, PermittedDNSDomains: []string{"localhost"},
+			PermittedIPRanges: []*net.IPNet{
+				{IP: net.IPv4(127, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)},
+				{IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)},
+			},
+		}, nil, now)
 	}
-	server, err := loadPair(dir, serverFile, serverKeyFile)
-	if err != nil || !serves(server.Leaf, ca.Leaf, host, now.Add(renewBefore)) {
-		return createServerCertificate(dir, host, ca, now)
+	if err != nil {
+		return err
 	}
-	return server, nil
-}
-
-// serves reports whether a client that trusts ca would accept leaf at t, under
-// host and each name that every sandbox is reached by.
-func serves(leaf, ca *x509.Certificate, host string, t time.Time) bool {
-	roots := x509.NewCertPool()
-	roots.AddCert(ca)
-	for _, name := range []string{"127.0.0.1", "localhost", Name, host} {
-		if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name, CurrentTime: t}); err != nil {
-			return false
-		}
-	}
-	return true
-}
-
-func createCA(dir string, now time.Time) (tls.Certificate, error) {
 	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "mlvault sandbox CA"},
-		NotAfter:              now.Add(caLifetime),
-		KeyUsage:              x509.KeyUsageCertSign,
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		MaxPathLenZero:        true,
-		// Somebody may put this CA in a trust store. Its key lies in a plain
-		// file, so it must not be good for any name but this machine's own.
-		PermittedDNSDomainsCritical: true,
-		PermittedDNSDomains:         []string{"localhost"},
-		PermittedIPRanges: []*net.IPNet{
-			{IP: net.IPv4(127, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)},
-			{IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)},
-		},
-	}
-	return createPair(dir, caFile, caKeyFile, template, nil, now)
-}
-
-func createServerCertificate(dir, host string, ca tls.Certificate, now time.Time) (tls.Certificate, error) {
-	template := &x509.Certificate{
-		Subject:     pkix.Name{CommonName: "mlvault sandbox Vault"},
-		NotAfter:    now.Add(serverLifetime),
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost", Name},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		Subject: pkix.Name{CommonName: "mlvault sandbox Vault"}, NotAfter: now.Add(serverLifetime),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{"localhost", Name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	if ip := net.ParseIP(host); ip != nil {
 		template.IPAddresses = append(template.IPAddresses, ip)
 	}
-	return createPair(dir, serverFile, serverKeyFile, template, &ca, now)
+	_, err = createPair(dir, serverFile, serverKeyFile, template, &ca, now)
+	return err
 }
 
-// createPair makes a key, has parent (nil: itself) sign template for it, writes
-// both as PEM and returns them.
-func createPair(dir, certName, keyName string, template *x509.Certificate, parent *tls.Certificate, now time.Time) (tls.Certificate, error) {
+// createPair makes a key, has parent (nil: itself) sign template for it, writes both as PEM and returns them.
+func createPair(dir, certName, keyName string, template *x509.Certificate, parent *tls.Certificate, now time.Time) (pair tls.Certificate, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return tls.Certificate{}, err
+		return pair, err
 	}
 	template.NotBefore = now.Add(-time.Minute) // a container's clock may be a little behind
-	template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return tls.Certificate{}, err
+	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)); err != nil {
+		return pair, err
 	}
 	issuer, signer := template, any(key)
 	if parent != nil {
@@ -116,29 +78,23 @@ func createPair(dir, certName, keyName string, template *x509.Certificate, paren
 	}
 	certDER, err := x509.CreateCertificate(rand.Reader, template, issuer, key.Public(), signer)
 	if err != nil {
-		return tls.Certificate{}, err
+		return pair, err
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return tls.Certificate{}, err
+		return pair, err
 	}
-	if err := writePEM(filepath.Join(dir, keyName), "PRIVATE KEY", keyDER); err != nil {
-		return tls.Certificate{}, err
-	}
-	if err := writePEM(filepath.Join(dir, certName), "CERTIFICATE", certDER); err != nil {
-		return tls.Certificate{}, err
+	for name, block := range map[string]*pem.Block{keyName: {Type: "PRIVATE KEY", Bytes: keyDER}, certName: {Type: "CERTIFICATE", Bytes: certDER}} {
+		if err := writePrivate(filepath.Join(dir, name), pem.EncodeToMemory(block)); err != nil {
+			return pair, err
+		}
 	}
 	return loadPair(dir, certName, keyName)
 }
 
+// loadPair refuses a key that is not the certificate's, as an interrupted run leaves them.
 func loadPair(dir, certName, keyName string) (tls.Certificate, error) {
-	// The result carries its parsed Leaf; LoadX509KeyPair also refuses a key
-	// that is not the certificate's, as an interrupted renewal leaves them.
 	return tls.LoadX509KeyPair(filepath.Join(dir, certName), filepath.Join(dir, keyName))
-}
-
-func writePEM(path, kind string, der []byte) error {
-	return writePrivate(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
 func readCAPool(path string) (*x509.CertPool, error) {

@@ -9,23 +9,21 @@ import (
 	wrapping "github.com/hashicorp/go-kms-wrapping/v2"
 )
 
-// Wrapper is a seal that cannot be used.
-type Wrapper struct{ wrapping.Wrapper }
+type wrapper struct{ wrapping.Wrapper }
 
-func NewWrapper() *Wrapper { return &Wrapper{} }
+func NewWrapper() *wrapper { return &wrapper{} }
 
-func (*Wrapper) SetConfig(context.Context, ...wrapping.Option) (*wrapping.WrapperConfig, error) {
-	return nil, errors.New("awskms is not in this build")
+func (*wrapper) SetConfig(context.Context, ...wrapping.Option) (*wrapping.WrapperConfig, error) {
+	return nil, errors.New("seals that keep their key in a cloud are not in this build")
 }
-
-// The names of variables that Vault reads for it.
-const (
-	EnvAwsKmsWrapperKeyId   = "AWSKMS_WRAPPER_KEY_ID"
-	EnvVaultAwsKmsSealKeyId = "VAULT_AWSKMS_SEAL_KEY_ID"
-)
 
 // WithLogger is given to the Shamir seal too, which does not look at it.
 func WithLogger(hclog.Logger) wrapping.Option  { return none }
 func WithDisallowEnvVars(bool) wrapping.Option { return none }
 
 func none() any { return nil }
+
+const (
+	EnvAwsKmsWrapperKeyId   = "AWSKMS_WRAPPER_KEY_ID"
+	EnvVaultAwsKmsSealKeyId = "VAULT_AWSKMS_SEAL_KEY_ID"
+)

@@ -1,23 +1,10 @@
 // Package ocikms stands in for the seal that keeps its key at Oracle, whose SDK is large. Configuring it fails.
 package ocikms
 
-import (
-	"context"
-	"errors"
+import "github.com/hashicorp/go-kms-wrapping/wrappers/awskms/v2"
 
-	wrapping "github.com/hashicorp/go-kms-wrapping/v2"
-)
+var NewWrapper = awskms.NewWrapper
 
-// Wrapper is a seal that cannot be used.
-type Wrapper struct{ wrapping.Wrapper }
-
-func NewWrapper() *Wrapper { return &Wrapper{} }
-
-func (*Wrapper) SetConfig(context.Context, ...wrapping.Option) (*wrapping.WrapperConfig, error) {
-	return nil, errors.New("ocikms is not in this build")
-}
-
-// The names of settings that Vault prints, and of variables that it reads for them.
 const (
 	KmsConfigKeyId              = "key_id"
 	KmsConfigCryptoEndpoint     = "crypto_endpoint"
