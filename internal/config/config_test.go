@@ -571,7 +571,7 @@ func TestAKeyThatNobodyReadsIsRefused(t *testing.T) {
 		"mlvault:credential":          "credential: is not a setting of this program. It reads vaultAddress, vaultToken, credentials, vault, azure, workload, compute",
 		"ml-old:workload":             "ml-old:workload: belongs to the project ml-old, and this one is mlvault, which does not read it. Set workload here",
 		"ml-old:credentials.a.k":      "ml-old:credentials.a.k: belongs to the project ml-old",
-		"azure-native:subscriptionId": "", "vault:token": "", "pulumi:tags": "", "mlvault:compute": "",
+		"azure-native:subscriptionId": "", "gcp:credentials": "", "no-namespace": "", "mlvault:": ": is not a setting", "vault:token": "", "pulumi:tags": "", "mlvault:compute": "",
 	} {
 		values := valid()
 		values[key] = map[bool]string{true: "{}", false: canary}[key == "mlvault:compute"]

@@ -147,18 +147,24 @@ func refuseUnknownKeys(c *collector, src Source) {
 	if !isWhole {
 		return
 	}
-	for _, key := range whole.Keys() {
+	all := whole.Keys()
+	for _, key := range all {
 		namespace, name, _ := strings.Cut(key, ":")
-		first := name
-		if i := strings.IndexAny(name, ".["); i >= 0 {
-			first = name[:i]
+		ours := isOurs(name)
+		if namespace != src.Project() {
+			// gcp:credentials is a provider's. Only beside another of our keys is it ours.
+			left := ours && (name != "credentials" || slices.ContainsFunc(all, func(other string) bool {
+				rest, same := strings.CutPrefix(other, namespace+":")
+				return same && rest != name && isOurs(rest)
+			}))
+			if left {
+				c.addf(key, "belongs to the project %s, and this one is %s, which does not read it. Set %s here and remove it with `pulumi config rm %s`",
+					namespace, src.Project(), name, key)
+			}
+			continue
 		}
-		ours := slices.Contains(keys, first)
 		switch {
-		case namespace != src.Project() && ours && namespace != "pulumi":
-			c.addf(key, "belongs to the project %s, and this one is %s, which does not read it. Set %s here and remove it with `pulumi config rm %s`",
-				namespace, src.Project(), name, key)
-		case namespace != src.Project() || name == first && ours:
+		case slices.Contains(keys, name):
 		case ours:
 			c.addf(name, "is one key with a dot in its name, which nobody reads. Remove it with `pulumi config rm '%s'` and set the field: "+
 				"`pulumi config set --path %s ...`", name, name)
@@ -166,4 +172,12 @@ func refuseUnknownKeys(c *collector, src Source) {
 			c.addf(name, "is not a setting of this program. It reads %s. Remove it with `pulumi config rm '%s'`", strings.Join(keys, ", "), name)
 		}
 	}
+}
+
+// isOurs tells whether a key is one of the program's, or a path that was meant for one.
+func isOurs(name string) bool {
+	if i := strings.IndexAny(name, ".["); i >= 0 {
+		name = name[:i]
+	}
+	return slices.Contains(keys, name)
 }
