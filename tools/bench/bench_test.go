@@ -89,7 +89,7 @@ func TestBeyondThePulumiSDKTheProgramCompilesExactlyThesePackages(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]bool{"command-line-arguments": true}
+	known := map[string]bool{}
 	var beyond []string
 	for _, target := range []string{floor, "."} {
 		packages, err := dependencies(t.Context(), "../..", target)
@@ -99,7 +99,7 @@ func TestBeyondThePulumiSDKTheProgramCompilesExactlyThesePackages(t *testing.T) 
 		for _, p := range packages {
 			if target == floor {
 				known[p.ImportPath] = true
-			} else if !known[p.ImportPath] {
+			} else if !known[p.ImportPath] && strings.Contains(p.ImportPath, ".") {
 				beyond = append(beyond, p.ImportPath)
 			}
 		}

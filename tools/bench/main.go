@@ -25,6 +25,7 @@ type bench struct {
 	pulumi   string // the Pulumi CLI
 	builds   int
 	official string
+	note     string // below each table: when and on how busy a machine it was measured
 	sizes    []int
 }
 
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string) (err error) {
 	sizes := flags.String("sizes", "1,10,100,1000", "numbers of credentials; the largest takes most of the time")
 	only := flags.String("only", "", "sections to run, comma separated; the others keep their tables")
 	flags.IntVar(&b.builds, "builds", 2, "how often each cold build runs")
-	flags.StringVar(&b.official, "official", "network", "slim SDKs that the third build takes from the registry instead")
+	flags.StringVar(&b.official, "official", "network", "slim SDKs that a third build takes from the registry; empty: no third build")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -65,6 +66,9 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.work)) }()
+	load, _, _ := strings.Cut(fromProc("loadavg", ""), " ")
+	b.note = fmt.Sprintf("Measured %s, commit %s, load %s.", time.Now().UTC().Format(time.DateOnly),
+		b.said(ctx, "git", "rev-parse", "--short", "HEAD"), load)
 	for _, section := range b.sections() {
 		if *only != "" && !strings.Contains(","+*only+",", ","+section.name+",") {
 			continue
@@ -74,6 +78,7 @@ func run(ctx context.Context, args []string) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", section.name, err)
 		}
+		table += "\n" + b.note + "\n"
 		fmt.Fprintf(os.Stdout, "\n%s\n%s took %.0f s\n", table, section.name, time.Since(started).Seconds())
 		// After each section, so that an interrupted run keeps what it has measured.
 		if err := replaceSection(filepath.Join(b.root, "docs", "benchmarks.md"), section.name, table); err != nil {
@@ -117,10 +122,8 @@ func replaceSection(page, name, text string) error {
 func (b *bench) machine(ctx context.Context) (string, error) {
 	var t table
 	t.head("machine", "")
-	t.row("measured", time.Now().UTC().Format(time.DateOnly)+", commit "+b.said(ctx, "git", "rev-parse", "--short", "HEAD"))
 	t.row("processor", fmt.Sprintf("%s, %d cores, %s/%s", fromProc("cpuinfo", "model name"), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH))
 	t.row("memory", fromProc("meminfo", "MemTotal"))
-	t.row("load at the start (1, 5, 15 minutes)", fromProc("loadavg", ""))
 	t.row("Go, Pulumi SDK", b.said(ctx, "go", "env", "GOVERSION")+", "+b.said(ctx, "go", "list", "-m", "github.com/pulumi/pulumi/sdk/v3"))
 	return t.String(), nil
 }
