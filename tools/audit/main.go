@@ -1,9 +1,7 @@
-// Command audit runs govulncheck on modules and fails for each known vulnerability whose code a module reaches, unless
-// exceptions.txt gives a reason.
+// Command audit runs govulncheck on modules. It fails for each known vulnerability whose code a module reaches, unless
+// exceptions.txt gives a reason. One of Go itself fails nothing: this repository does not choose which Go builds it.
 //
-//	go run ./audit -govulncheck golang.org/x/vuln/cmd/govulncheck@v1.9.0 -db https://vuln.go.dev ../ ../preflight
-//
-// A vulnerability of Go itself is printed and fails nothing: which Go builds the program is not up to this repository.
+//	go run ./audit -govulncheck golang.org/x/vuln/cmd/govulncheck@v1.9.0 .. ../preflight
 package main
 
 import (
@@ -23,16 +21,14 @@ import (
 	"strings"
 )
 
-// exceptions has a line for each: the id, the module's folder, and the reason.
-//
 //go:embed exceptions.txt
 var exceptions string
 
-// finding is govulncheck's. A trace begins at the vulnerable symbol and ends in the module that is scanned.
+// finding is govulncheck's. A trace begins at the vulnerable symbol. It has no function if the code is not reached.
 type finding struct {
 	OSV          string `json:"osv"`
 	FixedVersion string `json:"fixed_version"`
-	Trace        []struct{ Module, Version, Package, Function, Receiver string }
+	Trace        []struct{ Module, Version, Package, Function string }
 }
 
 func main() {
@@ -40,22 +36,11 @@ func main() {
 	database := flag.String("db", "https://vuln.go.dev", "the vulnerability database")
 	flag.Parse()
 	accepted, err := parse(exceptions)
-	failed := false
 	for _, dir := range flag.Args() {
-		if err != nil {
-			break
-		}
 		cmd := exec.CommandContext(context.Background(), "go", "run", *tool, "-C", dir, "-db", *database, "-format", "json", "./...") //nolint:gosec // G204,G702: what the Makefile names.
 		cmd.Stderr = os.Stderr
-		var output []byte
-		if output, err = cmd.Output(); err == nil {
-			var bad bool
-			bad, err = judge(os.Stdout, name(dir), output, accepted)
-			failed = failed || bad
-		}
-	}
-	if err == nil && failed {
-		err = errors.New("known vulnerabilities are reached: upgrade the module, or give a reason in tools/audit/exceptions.txt")
+		output, runErr := cmd.Output()
+		err = errors.Join(err, runErr, judge(os.Stdout, name(dir), output, accepted))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "audit:", err)
@@ -75,53 +60,47 @@ func name(dir string) string {
 func parse(text string) (map[string]string, error) {
 	accepted := map[string]string{}
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
-			continue
-		}
-		words := strings.SplitN(line, " ", 3)
-		if len(words) < 3 || !strings.HasPrefix(words[0], "GO-") {
+		id, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		dir, reason, _ := strings.Cut(rest, " ")
+		if strings.HasPrefix(id, "GO-") && reason != "" {
+			accepted[id+" "+dir] = reason
+		} else if !strings.HasPrefix(id, "#") {
 			return nil, fmt.Errorf("exceptions.txt: %q is not an id, a folder and a reason", line)
 		}
-		accepted[words[0]+" "+words[1]] = words[2]
 	}
 	return accepted, nil
 }
 
-// judge prints what govulncheck found in a module and says whether any of it is neither accepted nor Go's own.
-func judge(out io.Writer, dir string, output []byte, accepted map[string]string) (failed bool, err error) {
+// judge prints what govulncheck found in a module, and returns an error if any of it is neither accepted nor Go's own.
+func judge(out io.Writer, dir string, output []byte, accepted map[string]string) error {
 	reached := map[string]finding{}
-	for decoder := json.NewDecoder(bytes.NewReader(output)); ; {
+	decoder := json.NewDecoder(bytes.NewReader(output))
+	for first := true; ; first = false {
 		var message struct{ Finding *finding }
-		if err := decoder.Decode(&message); errors.Is(err, io.EOF) {
+		if err := decoder.Decode(&message); errors.Is(err, io.EOF) && !first {
 			break
 		} else if err != nil {
-			return false, fmt.Errorf("%s: output of govulncheck: %w", dir, err)
+			return fmt.Errorf("%s: output of govulncheck: %w", dir, err)
 		}
 		if f := message.Finding; f != nil && len(f.Trace) > 0 && f.Trace[0].Function != "" {
 			reached[f.OSV] = *f
 		}
 	}
-	if len(output) == 0 {
-		return false, fmt.Errorf("%s: govulncheck said nothing", dir)
-	}
 	fmt.Fprintf(out, "%s: %d known vulnerabilities are reached\n", dir, len(reached))
+	var refused []string
 	for _, id := range slices.Sorted(maps.Keys(reached)) {
-		f := reached[id]
-		at, verdict := f.Trace[0], ""
-		reason, known := accepted[id+" "+dir]
-		switch {
-		case at.Module == "stdlib":
-			verdict = "of Go itself: update Go"
-		case known:
+		at, verdict := reached[id].Trace[0], "not accepted"
+		if reason, known := accepted[id+" "+dir]; known {
 			verdict = "accepted: " + reason
-		default:
-			verdict, failed = "NOT ACCEPTED", true
+		} else if at.Module == "stdlib" {
+			verdict = "of Go itself: update Go"
+		} else {
+			refused = append(refused, id)
 		}
-		fixed := f.FixedVersion
-		if fixed == "" {
-			fixed = "no version"
-		}
-		fmt.Fprintf(out, "  %s %s@%s, %s.%s, fixed in %s; %s\n", id, at.Module, at.Version, at.Package, at.Function, fixed, verdict)
+		fmt.Fprintf(out, "  %s %s@%s, %s.%s, fixed in %q; %s\n", id, at.Module, at.Version, at.Package, at.Function, reached[id].FixedVersion, verdict)
 	}
-	return failed, nil
+	if len(refused) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s reaches %s: upgrade the module, or give a reason in tools/audit/exceptions.txt", dir, strings.Join(refused, ", "))
 }

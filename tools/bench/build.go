@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,13 +28,9 @@ func main() {
 }
 `
 
-// build measures cold and warm builds of the floor and of the program, and one of the program on official modules.
+// build measures cold and warm builds of the floor and of the program.
 func (b *bench) build(ctx context.Context) (string, error) {
 	floor, err := b.writeFloor()
-	if err != nil {
-		return "", err
-	}
-	official, err := b.officialModfile(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -46,17 +41,10 @@ func (b *bench) build(ctx context.Context) (string, error) {
 	}{
 		{"floor: the Pulumi SDK and one component", []string{floor}},
 		{"the program", []string{"-debug-actiongraph", graph, "."}},
-		{"the program, with the official " + b.official, []string{"-modfile", official, "."}},
-	}
-	if b.official == "" {
-		programs = programs[:2]
 	}
 	runs := make([][]usage, len(programs))
-	for round := range b.builds {
+	for range b.builds {
 		for i, program := range programs {
-			if round > 0 && i == 2 {
-				break // the comparison is worth one run
-			}
 			cache := b.path(fmt.Sprintf("cache-%d", i))
 			if err := os.RemoveAll(cache); err != nil {
 				return "", err
@@ -88,14 +76,16 @@ func (b *bench) build(ctx context.Context) (string, error) {
 	t.head("warm build after an edit", "CPU s", "ratio", "wall s")
 	t.row("floor: its only file", seconds(warm[0].CPU), "1.00", seconds(warm[0].Wall))
 	t.row("`internal/config/config.go`", seconds(warm[1].CPU), ratio(warm[1].CPU, warm[0].CPU), seconds(warm[1].Wall))
-	expensive, err := dearest(graph, 12)
+	expensive, err := dearest(graph, 8)
 	if err != nil {
 		return "", err
 	}
-	t.head("what the program compiles beyond the floor, and the SDK's own package", "CPU s")
+	var steps []string
 	for _, step := range expensive {
-		t.row("`"+step.Package+"`", seconds(step.cpu()))
+		_, name, _ := strings.Cut(step.Package, "/pulumi/")
+		steps = append(steps, fmt.Sprintf("`%s` %s", name, seconds(step.cpu())))
 	}
+	t.line("Longest compile steps, CPU s: " + strings.Join(steps, ", ") + ".")
 	return t.String(), nil
 }
 
@@ -112,29 +102,6 @@ func (b *bench) goBuild(ctx context.Context, cache, output string, args ...strin
 	cmd.Env = append(os.Environ(), "GOCACHE="+cache, "GOFLAGS=", "GOWORK=off")
 	taken, _, err := measure(cmd)
 	return taken, err
-}
-
-// officialModfile is the root's go.mod without the replace lines of some slim SDKs. It downloads their modules.
-func (b *bench) officialModfile(ctx context.Context) (string, error) {
-	gomod, err := os.ReadFile(filepath.Join(b.root, "go.mod"))
-	if err != nil {
-		return "", err
-	}
-	gosum, err := os.ReadFile(filepath.Join(b.root, "go.sum"))
-	if err != nil {
-		return "", err
-	}
-	for name := range strings.SplitSeq(b.official, ",") {
-		gomod = regexp.MustCompile(`(?m)^\t\S+ => \./sdks/`+regexp.QuoteMeta(name)+`\n`).ReplaceAll(gomod, nil)
-	}
-	file := b.path("official.mod")
-	if err := errors.Join(os.WriteFile(file, gomod, 0o600), os.WriteFile(b.path("official.sum"), gosum, 0o600)); err != nil {
-		return "", err
-	}
-	list := exec.CommandContext(ctx, "go", "list", "-mod=mod", "-modfile", file, "-deps", ".") //nolint:gosec // G204: our own file.
-	list.Dir = b.root
-	_, _, err = measure(list)
-	return file, err
 }
 
 // warm builds again after an edit, with the caches of the cold builds. The edit is an overlay: no file is touched.
@@ -168,7 +135,7 @@ type action struct {
 
 func (a action) cpu() time.Duration { return a.CmdUser + a.CmdSys }
 
-// dearest returns the compile steps that took most, of packages that the floor does not have and the SDK's own.
+// dearest returns the compile steps of Pulumi's packages that took most.
 func dearest(graph string, n int) ([]action, error) {
 	text, err := os.ReadFile(graph)
 	if err != nil {
@@ -179,8 +146,7 @@ func dearest(graph string, n int) ([]action, error) {
 		return nil, err
 	}
 	actions = slices.DeleteFunc(actions, func(a action) bool {
-		known := strings.HasPrefix(a.Package, "mlvault") || strings.Contains(a.Package, "/pulumi-") || strings.HasSuffix(a.Package, "/sdk/v3/go/pulumi")
-		return !known || a.Mode != "build" || a.cpu() == 0
+		return !strings.Contains(a.Package, "/pulumi/") || a.Mode != "build" || a.cpu() == 0
 	})
 	slices.SortFunc(actions, func(a, b action) int { return cmp.Compare(b.cpu(), a.cpu()) })
 	return actions[:min(n, len(actions))], nil

@@ -20,13 +20,12 @@ import (
 )
 
 type bench struct {
-	root     string // the repository
-	work     string // a folder of this run
-	pulumi   string // the Pulumi CLI
-	builds   int
-	official string
-	note     string // below each table: when and on how busy a machine it was measured
-	sizes    []int
+	root   string // the repository
+	work   string // a folder of this run
+	pulumi string // the Pulumi CLI
+	builds int
+	note   string // below each table: when and on how busy a machine it was measured
+	sizes  []int
 }
 
 func main() {
@@ -48,7 +47,6 @@ func run(ctx context.Context, args []string) (err error) {
 	sizes := flags.String("sizes", "1,10,100,1000", "numbers of credentials; the largest takes most of the time")
 	only := flags.String("only", "", "sections to run, comma separated; the others keep their tables")
 	flags.IntVar(&b.builds, "builds", 2, "how often each cold build runs")
-	flags.StringVar(&b.official, "official", "network", "slim SDKs that a third build takes from the registry; empty: no third build")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -67,8 +65,8 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.work)) }()
 	load, _, _ := strings.Cut(fromProc("loadavg", ""), " ")
-	b.note = fmt.Sprintf("Measured %s, commit %s, load %s.", time.Now().UTC().Format(time.DateOnly),
-		b.said(ctx, "git", "rev-parse", "--short", "HEAD"), load)
+	b.note = fmt.Sprintf("Measured %s at commit %s, %s, on %d cores of %s with a load of %s.", time.Now().UTC().Format(time.DateOnly),
+		b.said(ctx, "git", "rev-parse", "--short", "HEAD"), b.said(ctx, "go", "env", "GOVERSION"), runtime.NumCPU(), fromProc("cpuinfo", "model name"), load)
 	for _, section := range b.sections() {
 		if *only != "" && !strings.Contains(","+*only+",", ","+section.name+",") {
 			continue
@@ -95,8 +93,7 @@ type section struct {
 
 func (b *bench) sections() []section {
 	return []section{
-		{"machine", b.machine}, {"build", b.build}, {"start", b.start}, {"runs", b.runs}, {"scale", b.scale},
-		{"settings", b.settings}, {"job", b.job}, {"size", b.size},
+		{"build", b.build}, {"runs", b.runs}, {"scale", b.scale}, {"job", b.job},
 	}
 }
 
@@ -116,16 +113,6 @@ func replaceSection(page, name, text string) error {
 	}
 	//nolint:gosec // A page of the docs, for all to read.
 	return os.WriteFile(page, []byte(before+begin+"\n"+strings.TrimSpace(text)+"\n"+end+after), 0o644)
-}
-
-// machine says where and with what the page was measured.
-func (b *bench) machine(ctx context.Context) (string, error) {
-	var t table
-	t.head("machine", "")
-	t.row("processor", fmt.Sprintf("%s, %d cores, %s/%s", fromProc("cpuinfo", "model name"), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH))
-	t.row("memory", fromProc("meminfo", "MemTotal"))
-	t.row("Go, Pulumi SDK", b.said(ctx, "go", "env", "GOVERSION")+", "+b.said(ctx, "go", "list", "-m", "github.com/pulumi/pulumi/sdk/v3"))
-	return t.String(), nil
 }
 
 // said is the first line that a command prints in the repository.

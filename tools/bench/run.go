@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -81,31 +80,23 @@ func interleave(n int, measurements ...func() (usage, error)) ([]usage, error) {
 }
 
 // The Automation API runs several commands of the CLI for one up. To measure the up alone, this program is that command:
-// under the name pulumi it runs the real CLI, with settings of its own, and notes what that took.
+// under the name pulumi it runs the real CLI and notes what that took.
 const (
 	realCLI  = "BENCH_CLI"
 	usageLog = "BENCH_LOG"
-	settings = "BENCH_SETTINGS" // words like GOGC=400
 )
-
-type logged struct {
-	Command string
-	Usage   usage
-}
 
 func wrapCLI(args []string) int {
 	cmd := exec.CommandContext(context.Background(), os.Getenv(realCLI), args...) //nolint:gosec // G204,G702: the CLI that bench found.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), strings.Fields(os.Getenv(settings))...)
 	started := time.Now()
-	runErr := cmd.Run()
-	if cmd.ProcessState == nil {
-		fmt.Fprintln(os.Stderr, "bench:", runErr)
-		return 1
-	}
-	line, err := json.Marshal(logged{Command: args[0], Usage: usageOf(cmd.ProcessState, started)})
-	if err == nil {
-		err = appendLine(os.Getenv(usageLog), line)
+	err := cmd.Run()
+	if cmd.ProcessState != nil {
+		var text []byte
+		if text, err = json.Marshal(usageOf(cmd.ProcessState, started)); err == nil {
+			command := slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") })
+			err = os.WriteFile(os.Getenv(usageLog)+args[max(command, 0)], text, 0o600) //nolint:gosec // G703: bench's own.
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -114,32 +105,11 @@ func wrapCLI(args []string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-func appendLine(path string, line []byte) (err error) {
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // G703: bench's own.
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	_, err = file.Write(append(line, '\n'))
-	return err
-}
-
 // lastOf returns what the newest run of a CLI command took.
-func (b *bench) lastOf(command string) (usage, error) {
-	text, err := os.ReadFile(b.path("cli.log"))
-	if err != nil {
-		return usage{}, err
+func (b *bench) lastOf(command string) (taken usage, err error) {
+	text, err := os.ReadFile(b.path("cli-" + command))
+	if err == nil {
+		err = json.Unmarshal(text, &taken)
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	slices.Reverse(lines)
-	for _, line := range lines {
-		var entry logged
-		if err := json.Unmarshal([]byte(line), &entry); err != nil {
-			return usage{}, err
-		}
-		if entry.Command == command {
-			return entry.Usage, nil
-		}
-	}
-	return usage{}, fmt.Errorf("the CLI was not run with %s", command)
+	return taken, err
 }

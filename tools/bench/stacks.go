@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -40,7 +41,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	}
 	b.pulumi = b.path(filepath.Join("bin", "pulumi"+filepath.Ext(found)))
 	return errors.Join(os.Mkdir(b.path("bin"), 0o700), os.Symlink(self, b.pulumi),
-		os.Setenv(realCLI, found), os.Setenv(usageLog, b.path("cli.log")))
+		os.Setenv(realCLI, found), os.Setenv(usageLog, b.path("cli-")))
 }
 
 // lab is a copy of what the sandbox needs of the repository, so that each measurement has a sandbox of its own.
@@ -62,7 +63,7 @@ func (b *bench) open(ctx context.Context, name string) (lab, error) {
 
 // command runs a command of the sandbox and returns what the CLI took for it: its own CPU, and the wall time, in which
 // the program, Vault, its plugin and the stand-in for ARM did their work in other processes.
-func (l lab) command(ctx context.Context, name, credentials string, settings ...string) (usage, error) {
+func (l lab) command(ctx context.Context, name, credentials string) (usage, error) {
 	file := filepath.Join(l.root, "credentials.json")
 	if err := os.WriteFile(file, []byte(credentials), 0o600); err != nil {
 		return usage{}, err
@@ -70,7 +71,7 @@ func (l lab) command(ctx context.Context, name, credentials string, settings ...
 	//nolint:gosec // G204: the sandbox that was just built.
 	cmd := exec.CommandContext(ctx, filepath.Join(l.b.root, ".sandbox", "bin", "mlvault-sandbox"),
 		"-root", l.root, "-pulumi", l.b.pulumi, name, "-credentials", file)
-	cmd.Dir, cmd.Env = l.b.root, append(os.Environ(), settings...)
+	cmd.Dir = l.b.root
 	if _, _, err := measure(cmd); err != nil {
 		return usage{}, err
 	}
@@ -167,25 +168,16 @@ func (b *bench) scale(ctx context.Context) (string, error) {
 	return t.String(), nil
 }
 
-// settings measures what the environment of the CLI changes for many credentials.
-func (b *bench) settings(ctx context.Context) (string, error) {
-	const n = 200
-	var t table
-	t.head(fmt.Sprintf("up of %d credentials with", n), "CLI CPU s", "ratio", "wall s", "CLI peak, MB", "state, MB")
-	var base usage
-	for i, words := range []string{"", "GOGC=400", "PULUMI_DIY_BACKEND_ZSTD=true", "GOGC=400 PULUMI_DIY_BACKEND_ZSTD=true"} {
-		l, err := b.open(ctx, fmt.Sprintf("settings-%d", i))
-		if err != nil {
-			return "", err
+// credentials makes n of them as JSON, each with one value of 32 characters. The first ones can have another value.
+func credentials(n, changed int) string {
+	all := make(map[string]map[string]string, n)
+	for i := range n {
+		value := i
+		if i < changed {
+			value += 1 << 20
 		}
-		taken, err := l.command(ctx, "up", credentials(n, 0), settings+"="+words)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", words, err)
-		}
-		if i == 0 {
-			base, words = taken, "none"
-		}
-		t.row("`"+words+"`", seconds(taken.CPU), ratio(taken.CPU, base.CPU), seconds(taken.Wall), megabytes(taken.RSS), megabytes(l.stateSize()))
+		all[fmt.Sprintf("credential-%04d", i)] = map[string]string{"api_key": fmt.Sprintf("%032d", value)}
 	}
-	return t.String(), nil
+	text, _ := json.Marshal(all) //nolint:errchkjson // Strings always encode.
+	return string(text)
 }

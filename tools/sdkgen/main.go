@@ -63,18 +63,16 @@ func run(root string, check bool, out io.Writer) error {
 		for _, p := range handwritten {
 			delete(have, p)
 		}
-		if !check {
-			if err := write(dir, want, have); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			continue
+		differences, err := reconcile(dir, want, have, check)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		for _, difference := range compare(want, have) {
+		for _, difference := range differences {
 			stale = true
 			fmt.Fprintf(out, "sdks/%s/%s\n", name, difference)
 		}
 	}
-	if stale {
+	if check && stale {
 		return errors.New("the SDKs differ from their schemas: run make generate")
 	}
 	return nil
@@ -117,26 +115,6 @@ func generate(name, file string) (tree, error) {
 	return module, nil
 }
 
-// compare says, in the order of the paths, how the files at hand differ from the generated ones.
-func compare(want, have tree) []string {
-	paths := maps.Clone(want)
-	maps.Copy(paths, have)
-	var differences []string
-	for _, p := range slices.Sorted(maps.Keys(paths)) {
-		w, wanted := want[p]
-		h, had := have[p]
-		switch {
-		case !had:
-			differences = append(differences, p+": missing")
-		case !wanted:
-			differences = append(differences, p+": not generated from the schema")
-		case !bytes.Equal(w, h):
-			differences = append(differences, p+": differs")
-		}
-	}
-	return differences
-}
-
 func readTree(root fs.FS) (tree, error) {
 	files := tree{}
 	return files, fs.WalkDir(root, ".", func(p string, entry fs.DirEntry, err error) error {
@@ -148,25 +126,36 @@ func readTree(root fs.FS) (tree, error) {
 	})
 }
 
-// write replaces the generated files of a folder, and removes those that are no longer generated.
-func write(dir string, want, have tree) error {
-	for p := range have {
-		if _, wanted := want[p]; !wanted {
-			file := filepath.Join(dir, filepath.FromSlash(p))
-			if err := os.Remove(file); err != nil {
+// reconcile makes the generated files of a folder the wanted ones, or with check only says how they differ.
+func reconcile(dir string, want, have tree, check bool) (differences []string, err error) {
+	paths := maps.Clone(want)
+	maps.Copy(paths, have)
+	for _, p := range slices.Sorted(maps.Keys(paths)) {
+		w, wanted := want[p]
+		h, had := have[p]
+		file := filepath.Join(dir, filepath.FromSlash(p))
+		mend := func() error {
+			//nolint:gosec // Source, for all to read.
+			return errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, w, 0o644))
+		}
+		switch {
+		case !had:
+			differences = append(differences, p+": missing")
+		case !wanted:
+			differences = append(differences, p+": not generated from the schema")
+			mend = func() error {
+				err := os.Remove(file)
+				_ = os.Remove(filepath.Dir(file)) // fails while the folder has other files
 				return err
 			}
-			_ = os.Remove(filepath.Dir(file)) // fails while the folder has other files
+		case !bytes.Equal(w, h):
+			differences = append(differences, p+": differs")
+		default:
+			continue
+		}
+		if !check {
+			err = errors.Join(err, mend())
 		}
 	}
-	for p, content := range want {
-		file := filepath.Join(dir, filepath.FromSlash(p))
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // Source, for all to read.
-			return err
-		}
-		if err := os.WriteFile(file, content, 0o644); err != nil { //nolint:gosec // Source, for all to read.
-			return err
-		}
-	}
-	return nil
+	return differences, err
 }

@@ -4,20 +4,9 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
-
-func TestAChangedAMissingAndAnExtraFileAreEachNamedInOrder(t *testing.T) {
-	want := tree{"v1/a.go": []byte("a"), "v1/b.go": []byte("b"), "v1/d.go": []byte("d"), "v1/e.go": nil}
-	have := tree{"v1/a.go": []byte("a"), "v1/c.go": []byte("c"), "v1/d.go": []byte("edited"), "v1/e.go": {}}
-	got := compare(want, have)
-	expected := []string{"v1/b.go: missing", "v1/c.go: not generated from the schema", "v1/d.go: differs"}
-	if !slices.Equal(got, expected) {
-		t.Errorf("got %q, want %q", got, expected)
-	}
-}
 
 // One folder through its life: generated, checked, edited by hand, and mended.
 func TestAnEditOfGeneratedCodeIsFoundAndMended(t *testing.T) {
@@ -44,16 +33,20 @@ func TestAnEditOfGeneratedCodeIsFoundAndMended(t *testing.T) {
 		t.Helper()
 		said.Reset()
 		err := run(root, check, &said)
-		if (err != nil) != (want != "") || said.String() != want {
+		if (err != nil) != (check && want != "") || want != "any" && said.String() != want {
 			t.Fatalf("check %v: %v, said %q, want %q", check, err, said.String(), want)
 		}
 	}
-	step(false, "")
+	step(false, "any")
 	step(true, "")
 	put("v20230131/init.go", "package edited")
 	put("v1/old.go", "package v1")
-	step(true, "sdks/managedidentity/v1/old.go: not generated from the schema\nsdks/managedidentity/v20230131/init.go: differs\n")
-	step(false, "")
+	if err := os.Remove(filepath.Join(dir, "pulumi-plugin.json")); err != nil {
+		t.Fatal(err)
+	}
+	step(true, "sdks/managedidentity/pulumi-plugin.json: missing\n"+
+		"sdks/managedidentity/v1/old.go: not generated from the schema\nsdks/managedidentity/v20230131/init.go: differs\n")
+	step(false, "any")
 	step(true, "")
 	if _, err := os.Stat(filepath.Join(dir, "v1")); !os.IsNotExist(err) {
 		t.Errorf("the empty folder v1 is left: %v", err)
