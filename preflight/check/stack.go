@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -105,24 +104,15 @@ type CLI struct {
 
 // Project is the name in Pulumi.yaml, which is the namespace of the configuration.
 func (c CLI) Project() (string, error) {
-	for _, name := range []string{"Pulumi.yaml", "Pulumi.yml", "Pulumi.json"} {
-		text, err := os.ReadFile(filepath.Join(c.Root, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		var project struct{ Name string }
-		if err == nil {
-			err = yaml.Unmarshal(text, &project)
-		}
-		if err == nil && project.Name == "" {
-			err = errors.New("it has no name")
-		}
-		if err != nil {
-			return "", fmt.Errorf("%s in %s: %w", name, c.Root, err)
-		}
-		return project.Name, nil
+	var project struct{ Name string }
+	text, err := os.ReadFile(filepath.Join(c.Root, "Pulumi.yaml"))
+	if err == nil {
+		err = yaml.Unmarshal(text, &project)
 	}
-	return "", fmt.Errorf("there is no Pulumi.yaml in %s: name the project's folder with -root", c.Root)
+	if err != nil {
+		return "", fmt.Errorf("Pulumi.yaml: %w. Name the project's folder with -root", err)
+	}
+	return project.Name, nil
 }
 
 // Load reads a stack's configuration through the program's own loader. A configuration that it refuses is

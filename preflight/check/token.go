@@ -3,13 +3,10 @@ package check
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
-
-	"mlvault/internal/access"
 )
 
 // token looks at the deployer's token. It tells whether more can be asked with it.
@@ -125,8 +122,13 @@ func (c *checker) rights(ctx context.Context) {
 		if len(lacks) == 0 {
 			continue
 		}
+		more := ""
+		if grant.Path == "auth/token/create" {
+			more = ", or set vault.skipChildToken to true"
+		}
 		if lacking++; lacking <= 10 {
-			c.problem("%s", c.lack(grant, lacks))
+			c.problem("%s: may not %s at %s. Write the policy that `make policy STACK=%s` prints, and give it to the token%s",
+				c.stack.TokenFrom, strings.Join(lacks, ", "), grant.Path, c.cfg.Stack, more)
 		}
 	}
 	if lacking > 10 {
@@ -135,15 +137,6 @@ func (c *checker) rights(ctx context.Context) {
 	if lacking == 0 {
 		c.passed("rights: all that the deployer's policy names, at %d paths", len(grants))
 	}
-}
-
-func (c *checker) lack(grant access.Grant, lacks []string) string {
-	text := fmt.Sprintf("%s: may not %s at %s. Write the policy that `make policy STACK=%s` prints, and give it to the token",
-		c.stack.TokenFrom, strings.Join(lacks, ", "), grant.Path, c.cfg.Stack)
-	if grant.Path == "auth/token/create" {
-		text += ", or set vault.skipChildToken to true"
-	}
-	return text
 }
 
 // allowed tells whether the token has a capability at a path whose capabilities were asked for. It is false where
