@@ -135,34 +135,27 @@ func TestAnImportReadsInputsFromTheIdAndTheDocument(t *testing.T) {
 
 func TestAutomaticNames(t *testing.T) {
 	c := newCloud(t)
+	unnamed := group.edited(object{"resourceGroupName": nil})
+	first, second := c.check(unnamed, nil), c.check(unnamed, nil)
+	assert.Regexp(t, `^group[0-9a-f]{8}$`, first.Properties["resourceGroupName"].StringValue())
+	assert.Equal(t, first.Properties, second.Properties, "they are made from the engine's seed")
 
-	t.Run("are the logical name and eight hexadecimal digits, from the engine's seed", func(t *testing.T) {
-		unnamed := group.edited(object{"resourceGroupName": nil})
-		first, second := c.check(unnamed, nil), c.check(unnamed, nil)
-		assert.Regexp(t, `^group[0-9a-f]{8}$`, first.Properties["resourceGroupName"].StringValue())
-		assert.Equal(t, first.Properties, second.Properties)
-	})
-	t.Run("are kept on every update", func(t *testing.T) {
-		unnamed := group.edited(object{"resourceGroupName": nil})
-		d := c.mustCreate(unnamed)
-		updated, err := c.update(d, unnamed.edited(object{"tags": object{"a": "b"}}))
-		require.NoError(t, err)
-		assert.Equal(t, d.inputs["resourceGroupName"], updated.inputs["resourceGroupName"])
-		assert.Equal(t, plugin.DiffNone, c.diff(d, unnamed).Changes)
-		replaced := c.diff(d, unnamed.edited(object{"location": "northeurope"}))
-		assert.False(t, replaced.DeleteBeforeReplace, "a made-up name lets the new one be created first")
-	})
-	t.Run("are GUIDs for role assignments", func(t *testing.T) {
-		name := c.check(assignment.edited(object{"roleAssignmentName": nil}), nil).Properties["roleAssignmentName"]
-		assert.Regexp(t, `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, name.StringValue())
-	})
-	t.Run("are not made to fit a storage account, by azure-native neither", func(t *testing.T) {
-		s := storage.edited(object{"accountName": nil})
-		s.name = "ml-storage"
-		failures := c.check(s, nil).Failures
-		require.Len(t, failures, 1)
-		assert.Equal(t, resource.PropertyKey("accountName"), failures[0].Property)
-	})
+	d := c.mustCreate(unnamed)
+	updated, err := c.update(d, unnamed.edited(object{"tags": object{"a": "b"}}))
+	require.NoError(t, err)
+	assert.Equal(t, d.inputs["resourceGroupName"], updated.inputs["resourceGroupName"], "they are kept on every update")
+	assert.Equal(t, plugin.DiffNone, c.diff(d, unnamed).Changes)
+	replaced := c.diff(d, unnamed.edited(object{"location": "northeurope"}))
+	assert.False(t, replaced.DeleteBeforeReplace, "a made-up name lets the new one be created first")
+
+	name := c.check(assignment.edited(object{"roleAssignmentName": nil}), nil).Properties["roleAssignmentName"]
+	assert.Regexp(t, `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, name.StringValue())
+
+	s := storage.edited(object{"accountName": nil})
+	s.name = "ml-storage"
+	failures := c.check(s, nil).Failures
+	require.Len(t, failures, 1, "azure-native does not make a name fit a storage account")
+	assert.Equal(t, resource.PropertyKey("accountName"), failures[0].Property)
 }
 
 func TestADiffReplacesWhatAzureNativeReplaces(t *testing.T) {
@@ -186,7 +179,7 @@ func TestADiffReplacesWhatAzureNativeReplaces(t *testing.T) {
 		{"nothing for a value that the service had chosen", "storage", object{"isHnsEnabled": nil}, nil, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, d := cloud{t, c.Server, c.engine}, made[test.of]
+			d := made[test.of]
 			diff := c.diff(d, d.edited(test.change))
 			assert.Equal(t, test.replaces, diff.ReplaceKeys)
 			var paths []string
@@ -382,10 +375,4 @@ func TestManyCreatesAtOnceAreAllKept(t *testing.T) {
 		require.NoError(t, <-done)
 	}
 	assert.Len(t, c.List("Microsoft.ManagedIdentity/userAssignedIdentities"), len(names))
-}
-
-func TestTheProviderIsOfTheImitatedVersion(t *testing.T) {
-	info, err := newCloud(t).engine.GetPluginInfo(context.Background())
-	require.NoError(t, err)
-	assert.Equal(t, "2.92.3", info.Version.String())
 }
