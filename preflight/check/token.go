@@ -99,8 +99,9 @@ func (c *checker) rights(ctx context.Context) {
 	}
 	answer, err := c.vault.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": paths})
 	if status(err) == http.StatusForbidden && c.blind {
-		c.problem("%s: Vault shows it neither itself (auth/token/lookup-self, which the plugin needs) nor its rights. It is dead, or lacks "+
-			"the policy that `make policy STACK=%s` prints", c.stack.TokenFrom, c.cfg.Stack)
+		// OpenBao says of a dead token what both say of one without rights.
+		c.problem("%s: Vault does not accept it, or it lacks the policy that `make policy STACK=%s` prints: it may look neither at itself "+
+			"(auth/token/lookup-self, which the plugin needs) nor at its rights. Get a new one, with that policy", c.stack.TokenFrom, c.cfg.Stack)
 		return
 	}
 	if status(err) == http.StatusForbidden {

@@ -107,7 +107,7 @@ var rows = []row{
 	// The token.
 	{"no token", "vaultToken: there is none, and no VAULT_TOKEN either", "", func(a *attempt) { a.token = noToken }},
 	{"a token of nobody", "vaultToken: Vault does not accept it", "", func(a *attempt) { a.token = "hvs.canary-of-a-token" }},
-	{"a token that has expired", "vaultToken: Vault does not accept it. It has expired", "", func(a *attempt) {
+	{"a token that has expired", "vaultToken: Vault does not accept it", "", func(a *attempt) {
 		a.token = a.deployer("", func(r *api.TokenCreateRequest) { r.TTL, r.ExplicitMaxTTL = "1s", "1s" })
 		time.Sleep(1500 * time.Millisecond)
 	}},
@@ -139,7 +139,7 @@ var rows = []row{
 	{"a token without the default policy", "", "may not ask what it may do (sys/capabilities-self)", func(a *attempt) {
 		a.token = a.ours(func(r *api.TokenCreateRequest) { r.NoDefaultPolicy = true })
 	}},
-	{"a token that may see nothing of itself", "vaultToken: Vault shows it neither itself", "", func(a *attempt) {
+	{"a token that may see nothing of itself", "vaultToken: Vault does not accept it, or it lacks the policy", "", func(a *attempt) {
 		a.token = a.deployer("", func(r *api.TokenCreateRequest) { r.NoDefaultPolicy = true })
 	}},
 	{"a secret that leaves, and no right to delete it", "vaultToken: may not delete at secret/data/mlvault/dev/old", "", func(a *attempt) {
