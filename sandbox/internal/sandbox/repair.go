@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
@@ -48,6 +49,17 @@ func (s *Stack) Destroy(ctx context.Context, opts ...optdestroy.Option) (auto.De
 	}
 	result, err := s.Stack.Destroy(ctx, opts...)
 	return result, s.end(err)
+}
+
+// mend makes the state of a stack readable before the CLI reads it: a full disk or a kill may have cut its files off.
+func (s *Sandbox) mend(name string) error {
+	if stacks, _ := filepath.Glob(s.Path("state/.pulumi/stacks/*/*.json*")); len(stacks) == 0 && len(s.ARM.List("")) > 0 {
+		return fmt.Errorf("the state in %s is gone, and what it knew is still in the sandbox's Vault and Azure: `make clean` forgets both, then `make up` starts anew", s.Path("state"))
+	}
+	if _, err := s.Files(name).Mend(); err != nil {
+		return fmt.Errorf("%w. In the sandbox `make clean` forgets all of it, then `make up` starts anew", err)
+	}
+	return nil
 }
 
 // begin notes that a run has started, and repairs the state when the note of the run before is still there.

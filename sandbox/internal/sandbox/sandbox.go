@@ -169,7 +169,7 @@ func (s *Sandbox) startIssuer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sandbox: issuer: %w", err)
 	}
-	if err := os.WriteFile(s.Path("issuer.address"), []byte(address.Host), 0o600); err != nil {
+	if err := writeFile(s.Path("issuer.address"), []byte(address.Host)); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	return nil

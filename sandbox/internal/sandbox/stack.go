@@ -84,6 +84,9 @@ func (s *Sandbox) prepare(ctx context.Context, settings Settings, folder string)
 		}
 		token = cmp.Or(string(text), "made-by-the-first-up")
 	}
+	if err := s.mend(settings.Stack); err != nil {
+		return nil, nil, err
+	}
 	file.secrets["vaultAddress"], file.secrets["vaultToken"] = cfg.Address.Reveal(), token
 	if err := s.save(ctx, file, folder, settings.Stack, cfg.Credentials); err != nil {
 		return nil, nil, err
@@ -186,6 +189,9 @@ func (s *Stack) Named() bool { return s.Config != nil && s.Config.Address.Reveal
 func (s *Sandbox) Select(ctx context.Context, name string) (*Stack, error) {
 	if _, err := os.Stat(stackFileName(s.Path("work"), name)); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("stack %s: %w", name, ErrNoStack)
+	}
+	if err := s.mend(name); err != nil {
+		return nil, err
 	}
 	selected, err := s.open(ctx, s.Path("work"), name, auto.SelectStackInlineSource)
 	if auto.IsSelectStack404Error(err) {
