@@ -25,7 +25,6 @@ import (
 
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
-	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/sandbox"
 	"mlvault/sandbox/internal/vaultserver"
 )
@@ -193,21 +192,19 @@ func TestEveryExampleLivesFromUpToDown(t *testing.T) {
 	}
 }
 
-// vaultOf makes what the settings expect of a Vault that others run: the mount and the login.
+// vaultOf makes what the settings expect of a Vault that others run: the mount and the login, or what the jobs read.
 func (l *rig) vaultOf(settings string) {
 	l.T.Helper()
-	if !strings.Contains(settings, "createAuthBackend: false") {
-		return
-	}
-	ca, err := os.ReadFile(l.IssuerCA)
-	require.NoError(l.T, err)
 	root := l.Vault.Root()
-	require.NoError(l.T, root.Sys().MountWithContext(l.T.Context(), "team-ml", &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
-	require.NoError(l.T, root.Sys().EnableAuthWithOptionsWithContext(l.T.Context(), "jwt-azure", &api.EnableAuthOptions{Type: "jwt"}))
-	_, err = root.Logical().WriteWithContext(l.T.Context(), "auth/jwt-azure/config", map[string]any{
-		"oidc_discovery_url": l.Issuer.URL(issuer.V1), "oidc_discovery_ca_pem": string(ca), "bound_issuer": l.Issuer.URL(issuer.V1),
-	})
-	require.NoError(l.T, err)
+	if strings.Contains(settings, "createAuthBackend: false") {
+		require.NoError(l.T, root.Sys().MountWithContext(l.T.Context(), "team-ml", &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
+		l.SharedBackend("jwt-azure")
+	}
+	if strings.Contains(settings, "database/creds/ml-reader") { // the database engine itself: e2e/identity
+		require.NoError(l.T, root.Sys().MountWithContext(l.T.Context(), "database", &api.MountInput{Type: "kv"}))
+		_, err := root.Logical().WriteWithContext(l.T.Context(), "database/creds/ml-reader", map[string]any{"username": "u", "password": "p"})
+		require.NoError(l.T, err)
+	}
 }
 
 // azureLives: images are built, a policy adds tags, ids are spelled otherwise. A refresh takes that into the state. No
