@@ -91,13 +91,17 @@ func (l lab) stateSize() int64 {
 
 // empty is a stack whose program registers nothing, on the same CLI, kind of backend and secrets provider.
 func (b *bench) empty(ctx context.Context) (auto.Stack, error) {
+	command, err := auto.NewPulumiCommand(&auto.PulumiCommandOptions{Root: b.work}) // its bin/pulumi
+	if err != nil {
+		return auto.Stack{}, err
+	}
 	return auto.UpsertStackInlineSource(ctx, "dev", "empty", func(*pulumi.Context) error { return nil },
 		auto.Project(workspace.Project{
 			Name: tokens.PackageName("empty"), Runtime: workspace.NewProjectRuntimeInfo("go", nil),
 			Backend: &workspace.ProjectBackend{URL: "file://" + filepath.ToSlash(b.path("empty"))},
 		}),
-		auto.PulumiHome(b.path("home")), auto.SecretsProvider("passphrase"),
-		auto.EnvVars(map[string]string{"PULUMI_CONFIG_PASSPHRASE": "bench", "PATH": b.path("bin") + string(os.PathListSeparator) + os.Getenv("PATH")}))
+		auto.Pulumi(command), auto.PulumiHome(b.path("home")), auto.SecretsProvider("passphrase"),
+		auto.EnvVars(map[string]string{"PULUMI_CONFIG_PASSPHRASE": "bench"}))
 }
 
 // runs measures commands that find nothing to change, against the same with a program that registers nothing.
