@@ -21,6 +21,7 @@ type Credential struct {
 	Masked bool
 }
 
+//nolint:gosec // G101: a command to type, no credential.
 const setCredential = "`pulumi config set --path --secret credentials.<name>.<key>`"
 
 // payload is a credential while it is decoded.
