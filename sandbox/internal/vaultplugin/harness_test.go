@@ -2,10 +2,13 @@ package vaultplugin_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,16 +22,20 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/vaultplugin"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
-// canary is in every payload; a message or a property in the clear that holds
-// it fails the test.
+// canary is in every payload; a message or a property in the clear that holds it fails the test.
 const canary = "CANARY-d15ea5e"
 
 var (
 	vault *vaultserver.Server // shared: each test uses names of its own, and none is parallel
+
+	// tokens is an issuer that Vault reaches.
+	tokens   *issuer.Issuer
+	tokensCA []byte
 
 	// fault, if set, answers a request itself and returns true.
 	fault atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
@@ -53,6 +60,18 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer func() { _ = vault.Stop(context.Background()) }()
+		certificate, err := vault.Certificate()
+		if err != nil {
+			panic(err)
+		}
+		if tokens, err = issuer.Start(context.Background(), issuer.Options{TenantID: "t", Dir: dir,
+			TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}); err != nil {
+			panic(err)
+		}
+		defer func() { _ = tokens.Close() }()
+		if tokensCA, err = os.ReadFile(vault.CAFile()); err != nil {
+			panic(err)
+		}
 		return m.Run()
 	}())
 }
@@ -94,23 +113,15 @@ func serve(t *testing.T) (*vaultplugin.Provider, string) {
 	return provider, listener.Addr().String()
 }
 
-// attach opens a connection and configures it; nil config means the shared
-// Vault with its root token.
+// attach opens a connection and configures it; what config lacks is the shared Vault's.
 func attach(t *testing.T, address string, config object) *engine {
 	t.Helper()
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	e := &engine{t: t, client: pulumirpc.NewResourceProviderClient(conn)}
-	if config == nil {
-		config = object{}
-	}
-	for name, v := range (object{"address": vault.Addr(), "token": vault.Root().Token(), "caCertFile": vault.CAFile(), "maxRetries": 0}) {
-		if _, given := config[name]; !given {
-			config[name] = v
-		}
-	}
-	_, err = e.client.Configure(t.Context(), &pulumirpc.ConfigureRequest{Args: e.wire(config)})
+	all := object{"address": vault.Addr(), "token": vault.Root().Token(), "caCertFile": vault.CAFile(), "maxRetries": 0}
+	_, err = e.client.Configure(t.Context(), &pulumirpc.ConfigureRequest{Args: e.wire(with(all, config))})
 	require.NoError(t, err)
 	return e
 }
@@ -129,7 +140,14 @@ type res struct {
 	initFailed      bool
 }
 
-func urn(kind, name string) string { return "urn:pulumi:dev::p::" + kind + "::" + name }
+func urn(kind string) string { return "urn:pulumi:dev::p::" + kind + "::x" }
+
+// with is a copy of base with what changes says.
+func with(base, changes object) object {
+	out := maps.Clone(base)
+	maps.Copy(out, changes)
+	return out
+}
 
 func secret(v any) resource.PropertyValue {
 	return resource.MakeSecret(resource.NewPropertyValue(v))
@@ -137,14 +155,10 @@ func secret(v any) resource.PropertyValue {
 
 func (e *engine) wire(v object) *structpb.Struct {
 	e.t.Helper()
-	properties := resource.PropertyMap{}
-	for name, item := range v {
-		if p, isProperty := item.(resource.PropertyValue); isProperty {
-			properties[resource.PropertyKey(name)] = p
-		} else {
-			properties[resource.PropertyKey(name)] = resource.NewPropertyValue(item)
-		}
-	}
+	properties := resource.NewPropertyMapFromMapRepl(v, nil, func(v any) (resource.PropertyValue, bool) {
+		p, isProperty := v.(resource.PropertyValue)
+		return p, isProperty
+	})
 	out, err := plugin.MarshalProperties(properties, plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true})
 	require.NoError(e.t, err)
 	return out
@@ -152,7 +166,7 @@ func (e *engine) wire(v object) *structpb.Struct {
 
 func (e *engine) check(kind string, in object) (*structpb.Struct, []string) {
 	e.t.Helper()
-	r, err := e.client.Check(e.t.Context(), &pulumirpc.CheckRequest{Urn: urn(kind, "x"), News: e.wire(in), RandomSeed: []byte("seed")})
+	r, err := e.client.Check(e.t.Context(), &pulumirpc.CheckRequest{Urn: urn(kind), News: e.wire(in)})
 	require.NoError(e.t, err)
 	var failures []string
 	for _, f := range r.GetFailures() {
@@ -165,16 +179,14 @@ func (e *engine) create(kind string, in object) (res, error) {
 	e.t.Helper()
 	inputs, failures := e.check(kind, in)
 	require.Empty(e.t, failures)
-	if kind == "vault:kv/secretV2:SecretV2" { // so that a second run of the test starts at version 1 again
-		path := fmt.Sprintf("%s/metadata/%s", in["mount"], in["name"])
-		e.t.Cleanup(func() { _, _ = vault.Root().Logical().Delete(path) })
-	}
-	state := res{urn: urn(kind, "x"), inputs: inputs}
+	state := res{urn: urn(kind), inputs: inputs}
 	r, err := e.client.Create(e.t.Context(), &pulumirpc.CreateRequest{Urn: state.urn, Properties: inputs})
 	if err != nil {
 		return e.partial(state, err), err
 	}
 	state.id, state.outputs = r.GetId(), r.GetProperties()
+	e.requireMasked(state.outputs)
+	e.requireMasked(state.inputs)
 	return state, nil
 }
 
@@ -187,9 +199,11 @@ func (e *engine) mustCreate(kind string, in object) res {
 
 // partial is what the engine keeps of a failed create or update.
 func (e *engine) partial(state res, err error) res {
+	require.NotContains(e.t, err.Error(), canary, "even where Vault quotes it")
 	for _, detail := range status.Convert(err).Details() {
 		if failed, ok := detail.(*pulumirpc.ErrorResourceInitFailed); ok {
 			state.id, state.outputs, state.initFailed = failed.GetId(), failed.GetProperties(), true
+			e.requireMasked(state.outputs)
 		}
 	}
 	return state
@@ -207,10 +221,8 @@ func (e *engine) diff(old res, in object) []string {
 	require.Equal(e.t, len(r.GetReplaces()) > 0, r.GetDeleteBeforeReplace())
 	var names []string
 	for _, name := range r.GetDiffs() {
-		for _, replaced := range r.GetReplaces() {
-			if replaced == name {
-				name += "*"
-			}
+		if slices.Contains(r.GetReplaces(), name) {
+			name += "*"
 		}
 		names = append(names, name)
 	}
@@ -243,6 +255,8 @@ func (e *engine) refresh(old res) res {
 	r, err := e.client.Read(e.t.Context(), &pulumirpc.ReadRequest{Id: old.id, Urn: old.urn, Properties: old.outputs, Inputs: old.inputs})
 	require.NoError(e.t, err)
 	old.id, old.inputs, old.outputs = r.GetId(), r.GetInputs(), r.GetProperties()
+	e.requireMasked(old.outputs)
+	e.requireMasked(old.inputs)
 	return old
 }
 

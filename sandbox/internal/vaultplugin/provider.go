@@ -1,17 +1,11 @@
-// Package vaultplugin is a Pulumi provider for the package "vault", for a
-// sandbox without the genuine pulumi-resource-vault (6.7.4). It speaks to Vault
-// through hashicorp/vault/api and attaches to the engine with
-// PULUMI_DEBUG_PROVIDERS=vault:PORT. It serves the five types that the program
-// has, with the genuine plugin's names of properties and ids, and refuses every property that the program does not set.
+// Package vaultplugin is a Pulumi provider for the package "vault", for a sandbox without the genuine
+// pulumi-resource-vault (6.7.4). It serves what the program sets of its five types, with the genuine plugin's names of
+// properties and ids, and refuses everything else. The engine finds it by PULUMI_DEBUG_PROVIDERS=vault:PORT.
 //
-// Requests to Vault are the genuine plugin's, operation by operation. What
-// differs, on purpose:
+// Requests to Vault are the genuine plugin's, operation by operation. What differs, on purpose:
 //
-//   - it logs one line only, the one that matters: after each read of a secret the
-//     genuine plugin logs the payload, see debug.go; no error holds a
-//     payload or a token;
-//   - an unknown input, a payload that is not a JSON object, and a name that
-//     would leave its mount (..) are refused in the preview;
+//   - of the genuine plugin's log it has one line, the one that holds a payload: see [debugf]. No error holds a payload
+//     or a token;
 //   - a write whose second step fails gets into the state;
 //   - a KV v1 engine is an error when a secret is read back, not a success;
 //   - a Mount's changed path replaces the mount;
@@ -26,7 +20,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/vault/api"
@@ -45,12 +38,10 @@ import (
 // Version is the genuine plugin's version whose behaviour this one follows.
 const Version = "6.7.4"
 
-// Provider implements pulumirpc.ResourceProviderServer. One serves any number
-// of engine runs.
+// Provider implements pulumirpc.ResourceProviderServer. One serves any number of engine runs.
 //
-// The engine opens a connection for each provider resource and configures it
-// once, so configurations are kept by connection: two provider resources with
-// different Vaults don't mix. On one connection the last Configure wins.
+// The engine opens a connection for each provider resource and configures it once, so configurations are kept by
+// connection: two provider resources with different Vaults don't mix.
 type Provider struct {
 	pulumirpc.UnimplementedResourceProviderServer
 
@@ -68,20 +59,16 @@ func New() *Provider {
 }
 
 // Register adds the provider to a gRPC server.
-func (p *Provider) Register(server *grpc.Server) {
-	pulumirpc.RegisterResourceProviderServer(server, p)
-}
+func (p *Provider) Register(server *grpc.Server) { pulumirpc.RegisterResourceProviderServer(server, p) }
 
-// Close revokes the child tokens of every configuration so far. Call it when no
-// engine is running; a token that cannot be revoked ends with its TTL. The
-// provider stays usable.
+// Close revokes the child tokens of every configuration so far. Call it when no engine is running; a token that cannot
+// be revoked ends with its TTL. The provider stays usable.
 func (p *Provider) Close(ctx context.Context) error {
 	p.mu.Lock()
 	sessions, engines := slices.Collect(maps.Values(p.sessions)), slices.Collect(maps.Values(p.engines))
 	clear(p.sessions)
 	clear(p.engines)
 	p.mu.Unlock()
-
 	var errs []error
 	for _, engine := range engines {
 		errs = append(errs, engine.Close())
@@ -94,11 +81,6 @@ func (p *Provider) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Handshake is the engine's first call.
-func (p *Provider) Handshake(context.Context, *pulumirpc.ProviderHandshakeRequest) (*pulumirpc.ProviderHandshakeResponse, error) {
-	return &pulumirpc.ProviderHandshakeResponse{AcceptSecrets: true}, nil
-}
-
 // Attach says where the engine listens, which is where log lines go.
 func (p *Provider) Attach(ctx context.Context, req *pulumirpc.PluginAttach) (*emptypb.Empty, error) {
 	engine, err := grpc.NewClient(req.GetAddress(), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -106,13 +88,24 @@ func (p *Provider) Attach(ctx context.Context, req *pulumirpc.PluginAttach) (*em
 		return nil, fmt.Errorf("vault provider: attach to the engine: %w", err)
 	}
 	p.mu.Lock()
-	before := p.engines[connection(ctx)]
+	defer p.mu.Unlock()
 	p.engines[connection(ctx)] = engine
-	p.mu.Unlock()
-	if before != nil {
-		_ = before.Close()
-	}
 	return &emptypb.Empty{}, nil
+}
+
+// engineKey is the context's key for the engine that takes a call's log lines.
+type engineKey struct{}
+
+// debugf logs a line for the engine, as the bridge forwards a line of the genuine plugin: for no resource, at debug
+// level. A normal run hides it; --json, --debug and the event log show it, and the engine replaces in it what equals a
+// configuration secret. After each read of a secret the line holds the whole payload in Go's syntax
+// (terraform-provider-vault 4.8.0). A plugin here that kept quiet would let every test of masking pass.
+func debugf(ctx context.Context, format string, args ...any) {
+	if engine, _ := ctx.Value(engineKey{}).(*grpc.ClientConn); engine != nil {
+		_, _ = pulumirpc.NewEngineClient(engine).Log(ctx, &pulumirpc.LogRequest{
+			Severity: pulumirpc.LogSeverity_DEBUG, Message: fmt.Sprintf(format, args...),
+		})
+	}
 }
 
 // GetPluginInfo returns Version.
@@ -120,129 +113,59 @@ func (p *Provider) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.Pl
 	return &pulumirpc.PluginInfo{Version: Version}, nil
 }
 
-// Cancel lets requests in flight finish, as the genuine plugin does: each ends
-// within a minute, and cutting a write off would leave its outcome unknown.
-func (p *Provider) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
-	return &emptypb.Empty{}, nil
-}
-
-// CheckConfig refuses settings that the built-in provider does not have.
-func (p *Provider) CheckConfig(_ context.Context, req *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
-	in, err := receive(req.GetNews())
-	if err != nil {
-		return nil, err
-	}
-	_, problems := parseConfig(in.values)
-	return &pulumirpc.CheckResponse{Inputs: req.GetNews(), Failures: failures(problems)}, nil
-}
-
-// DiffConfig never replaces a provider. As with the genuine plugin a new address
-// therefore moves no secret there by itself; a refresh finds that out.
-func (p *Provider) DiffConfig(_ context.Context, req *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
-	old, err := receive(req.GetOldInputs())
-	if err != nil {
-		return nil, err
-	}
-	now, err := receive(req.GetNews())
-	if err != nil {
-		return nil, err
-	}
-	response := &pulumirpc.DiffResponse{Changes: pulumirpc.DiffResponse_DIFF_NONE}
-	for _, name := range sortedKeys(mergeValues(old.values, now.values)) {
-		if fmt.Sprint(old.values[name]) != fmt.Sprint(now.values[name]) {
-			response.Changes = pulumirpc.DiffResponse_DIFF_SOME
-			response.Diffs = append(response.Diffs, name)
-		}
-	}
-	return response, nil
-}
-
-// Configure keeps the configuration for the connection it comes by. It asks
-// Vault nothing.
+// Configure keeps the configuration for the connection it comes by. It asks Vault nothing.
 func (p *Provider) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
 	in, err := receive(req.GetArgs())
 	if err != nil {
 		return nil, err
 	}
-	c, problems := parseConfig(in.values)
-	if len(problems) > 0 {
-		return nil, status.Errorf(codes.InvalidArgument, "vault provider: %s %s", problems[0].property, problems[0].reason)
+	s, err := newSession(in.values)
+	if err != nil {
+		return nil, status.Errorf(codes.InvalidArgument, "vault provider: %s", err)
 	}
+	s.proxy = p.Proxy
 	p.mu.Lock()
-	p.sessions[connection(ctx)] = &session{config: c, proxy: p.Proxy}
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	p.sessions[connection(ctx)] = s
 	return &pulumirpc.ConfigureResponse{AcceptSecrets: true, SupportsPreview: true}, nil
 }
 
-// Check refuses inputs that cannot work and fills in names and fallbacks.
+// Check refuses inputs that the program does not set, and marks those that the genuine plugin marks.
 func (p *Provider) Check(_ context.Context, req *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
-	c, err := p.call(req.GetUrn())
+	c, bags, err := p.call(req.GetUrn(), req.GetNews())
 	if err != nil {
 		return nil, err
 	}
-	in, err := receive(req.GetNews())
-	if err != nil {
-		return nil, err
+	response := &pulumirpc.CheckResponse{}
+	for _, name := range unknownInputs("", c.kind.fields, bags[0].values) {
+		response.Failures = append(response.Failures, &pulumirpc.CheckFailure{
+			Property: name, Reason: "the built-in Vault provider does not know this input: look for a typo, or install the genuine plugin",
+		})
 	}
-	old, err := receive(req.GetOlds())
-	if err != nil {
-		return nil, err
-	}
-	for name, f := range c.kind.fields {
-		if in.values[name] != nil {
-			continue
-		}
-		switch {
-		case f.fallback != nil:
-			in.values[name] = f.fallback
-		case f.autoname && old.values[name] != nil:
-			in.values[name] = old.values[name] // a name once given stays
-		case f.autoname:
-			unique, err := resource.NewUniqueName(req.GetRandomSeed(), resource.URN(req.GetUrn()).Name()+"-", 7, 0, nil)
-			if err != nil {
-				return nil, fmt.Errorf("%s: name: %w", c.label, err)
-			}
-			in.values[name] = unique
-		}
-	}
-	inputs, err := c.send(in.values, in)
-	if err != nil {
-		return nil, err
-	}
-	return &pulumirpc.CheckResponse{Inputs: inputs, Failures: failures(check(c.kind.fields, in.values))}, nil
+	response.Inputs, err = c.send(bags[0].values, bags[0])
+	return response, err
 }
 
-// Diff compares the inputs; a refresh has put what Vault holds into the old
-// ones. A replacement deletes first: the new object often has the old one's
-// name, and Vault can hold only one of them.
+// Diff compares the inputs; a refresh has put what Vault holds into the old ones. A replacement deletes first: the new
+// object often has the old one's name, and Vault can hold only one of them.
 func (p *Provider) Diff(_ context.Context, req *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
-	c, err := p.call(req.GetUrn())
+	c, bags, err := p.call(req.GetUrn(), req.GetOldInputs(), req.GetNews())
 	if err != nil {
 		return nil, err
 	}
-	before := req.GetOldInputs()
-	if before == nil {
-		before = req.GetOlds()
-	}
-	old, err := receive(before)
-	if err != nil {
-		return nil, err
-	}
-	now, err := receive(req.GetNews())
-	if err != nil {
-		return nil, err
-	}
-
+	old, now := bags[0].values, bags[1].values
 	response := &pulumirpc.DiffResponse{
-		Changes:         pulumirpc.DiffResponse_DIFF_NONE,
-		HasDetailedDiff: true,
-		DetailedDiff:    map[string]*pulumirpc.PropertyDiff{},
+		Changes: pulumirpc.DiffResponse_DIFF_NONE, HasDetailedDiff: true, DetailedDiff: map[string]*pulumirpc.PropertyDiff{},
 	}
-	for _, name := range changed(c.kind.fields, old.values, now.values) {
+	for _, name := range slices.Sorted(maps.Keys(c.kind.fields)) {
+		f := c.kind.fields[name]
+		if f.output || now[name] != any(unknown{}) && f.equal(old[name], now[name]) {
+			continue
+		}
 		response.Changes = pulumirpc.DiffResponse_DIFF_SOME
 		response.Diffs = append(response.Diffs, name)
 		difference := pulumirpc.PropertyDiff_UPDATE
-		if c.kind.fields[name].replace {
+		if f.replace {
 			response.Replaces = append(response.Replaces, name)
 			response.DeleteBeforeReplace = true
 			difference = pulumirpc.PropertyDiff_UPDATE_REPLACE
@@ -254,110 +177,78 @@ func (p *Provider) Diff(_ context.Context, req *pulumirpc.DiffRequest) (*pulumir
 
 // Create writes the object and reads it back.
 func (p *Provider) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pulumirpc.CreateResponse, error) {
-	c, err := p.call(req.GetUrn())
+	c, bags, err := p.call(req.GetUrn(), req.GetProperties())
 	if err != nil {
 		return nil, err
 	}
-	in, err := receive(req.GetProperties())
-	if err != nil {
-		return nil, err
-	}
+	response := &pulumirpc.CreateResponse{}
 	if req.GetPreview() {
-		properties, err := c.preview(in)
-		return &pulumirpc.CreateResponse{Properties: properties}, err
+		response.Properties, err = c.preview(bags[0])
+		return response, err
 	}
-	id := c.kind.id(in.values)
-	properties, err := c.write(ctx, id, nil, in)
-	if err != nil {
-		return nil, err
-	}
-	return &pulumirpc.CreateResponse{Id: id, Properties: properties}, nil
+	response.Id = c.kind.id(bags[0].values)
+	response.Properties, err = c.write(ctx, response.GetId(), bags[0], nil)
+	return response, err
 }
 
 // Update brings the object to the new inputs and reads it back.
 func (p *Provider) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pulumirpc.UpdateResponse, error) {
-	c, err := p.call(req.GetUrn())
+	c, bags, err := p.call(req.GetUrn(), req.GetNews(), req.GetOlds())
 	if err != nil {
 		return nil, err
 	}
-	in, err := receive(req.GetNews())
-	if err != nil {
-		return nil, err
-	}
+	response := &pulumirpc.UpdateResponse{}
 	if req.GetPreview() {
-		properties, err := c.preview(in)
-		return &pulumirpc.UpdateResponse{Properties: properties}, err
+		response.Properties, err = c.preview(bags[0])
+		return response, err
 	}
-	old, err := receive(req.GetOlds())
-	if err != nil {
-		return nil, err
-	}
-	properties, err := c.write(ctx, req.GetId(), &old, in)
-	if err != nil {
-		return nil, err
-	}
-	return &pulumirpc.UpdateResponse{Properties: properties}, nil
+	response.Properties, err = c.write(ctx, req.GetId(), bags[0], &bags[1])
+	return response, err
 }
 
-// Read is a refresh or, with no state, an import. An object that is gone has no
-// id in the answer.
+// Read is a refresh or, with no state, an import. An object that is gone has no id in the answer.
 func (p *Provider) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
-	c, err := p.call(req.GetUrn())
+	c, bags, err := p.call(req.GetUrn(), req.GetProperties(), req.GetInputs())
 	if err != nil {
 		return nil, err
 	}
-	state, err := receive(req.GetProperties())
-	if err != nil {
-		return nil, err
-	}
-	in, err := receive(req.GetInputs())
-	if err != nil {
-		return nil, err
-	}
+	state, in, identity := bags[0], bags[1], c.kind.identify(req.GetId())
 	if len(in.values) == 0 {
-		in.values = c.kind.identify(req.GetId())
+		in.values = identity
 	}
-	state.values = mergeValues(c.kind.identify(req.GetId()), state.values)
-
+	maps.Copy(identity, state.values)
 	vault, words, err := c.vault(ctx, state)
 	if err != nil {
 		return nil, err
 	}
-	live, err := c.kind.read(p.logging(ctx), vault, req.GetId(), state.values)
+	live, err := c.kind.read(c.logging(ctx), vault, req.GetId(), identity)
 	if err != nil {
 		return nil, c.fail(req.GetId(), "refresh", err, words)
 	}
 	if live == nil {
 		return &pulumirpc.ReadResponse{}, nil
 	}
-	keepNamespace(live, state.values)
-	properties, err := c.send(live, state, in)
-	if err != nil {
+	response := &pulumirpc.ReadResponse{Id: req.GetId()}
+	if response.Properties, err = c.send(live, state, in); err != nil {
 		return nil, err
 	}
-	inputs, err := c.send(project(c.kind.fields, in.values, live), in)
-	if err != nil {
-		return nil, err
-	}
-	return &pulumirpc.ReadResponse{Id: req.GetId(), Properties: properties, Inputs: inputs}, nil
+	response.Inputs, err = c.send(project(c.kind.fields, in.values, live), in)
+	return response, err
 }
 
 // Delete removes the object from Vault.
 func (p *Provider) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
-	c, err := p.call(req.GetUrn())
+	c, bags, err := p.call(req.GetUrn(), req.GetProperties())
 	if err != nil {
 		return nil, err
 	}
-	state, err := receive(req.GetProperties())
+	vault, words, err := c.vault(ctx, bags[0])
 	if err != nil {
 		return nil, err
 	}
-	vault, words, err := c.vault(ctx, state)
-	if err != nil {
-		return nil, err
-	}
-	state.values = mergeValues(c.kind.identify(req.GetId()), state.values)
-	if err := c.kind.delete(ctx, vault, req.GetId(), state.values); err != nil {
+	state := c.kind.identify(req.GetId())
+	maps.Copy(state, bags[0].values)
+	if err := c.kind.delete(ctx, vault, req.GetId(), state); err != nil {
 		return nil, c.fail(req.GetId(), "delete", err, words)
 	}
 	return &emptypb.Empty{}, nil
@@ -370,18 +261,33 @@ type call struct {
 	label    string // the resource in messages
 }
 
-func (p *Provider) call(urn string) (call, error) {
+// call begins a request: it finds the type, and reads the properties that came with it.
+func (p *Provider) call(urn string, wires ...*structpb.Struct) (call, []bag, error) {
 	u := resource.URN(urn)
 	k, known := kinds[string(u.Type())]
 	if !known {
-		return call{}, status.Errorf(codes.Unimplemented,
+		return call{}, nil, status.Errorf(codes.Unimplemented,
 			"vault provider: the built-in provider has no type %s: install the genuine plugin (pulumi plugin install resource vault %s)", u.Type(), Version)
 	}
-	return call{provider: p, kind: k, label: fmt.Sprintf("%s %q", u.Type(), u.Name())}, nil
+	var bags []bag
+	for _, wire := range wires {
+		b, err := receive(wire)
+		if err != nil {
+			return call{}, nil, err
+		}
+		bags = append(bags, b)
+	}
+	return call{provider: p, kind: k, label: fmt.Sprintf("%s %q", u.Type(), u.Name())}, bags, nil
 }
 
-// vault returns a client for the call's connection and its resource's
-// namespace, and the strings that messages about the call must not hold.
+// logging gives a call the engine's end of its own connection for log lines.
+func (c call) logging(ctx context.Context) context.Context {
+	c.provider.mu.Lock()
+	defer c.provider.mu.Unlock()
+	return context.WithValue(ctx, engineKey{}, c.provider.engines[connection(ctx)])
+}
+
+// vault returns a client for the call's connection, and the strings that messages about the call must not hold.
 func (c call) vault(ctx context.Context, about ...bag) (*api.Client, []string, error) {
 	c.provider.mu.Lock()
 	s := c.provider.sessions[connection(ctx)]
@@ -394,32 +300,27 @@ func (c call) vault(ctx context.Context, about ...bag) (*api.Client, []string, e
 	client, err := s.vault(ctx)
 	words := s.secrets()
 	for _, b := range about {
-		words = append(words, b.secrets(c.kind)...)
+		for name, v := range b.values {
+			if b.secret[name] || c.kind.fields[name].secret {
+				words = leaves(words, v)
+			}
+		}
 	}
 	if err != nil {
 		// Nothing has been asked of the resource yet, so its state is known.
 		return nil, nil, status.Errorf(codes.FailedPrecondition, "%s: %s", c.label, describe(err, words))
 	}
-	for _, b := range about {
-		if namespace := str(b.values, "namespace"); namespace != "" {
-			client = client.WithNamespace(strings.Trim(s.config.namespace+"/"+namespace, "/"))
-			break
-		}
-	}
 	return client, words, nil
 }
 
-// write makes (old nil) or updates the object, reads it back and returns its
-// outputs. If Vault took a write and a later step failed, the error carries the
-// outputs as far as known: the engine then keeps the resource and repairs it in
-// the next update, where a plain error would orphan the object. A failed update
-// does so always, as the genuine plugin's: whether Vault took it may be unknown,
-// and the next update writes again even if nothing in the program changed.
-func (c call) write(ctx context.Context, id string, old *bag, now bag) (*structpb.Struct, error) {
-	about := []bag{now}
-	var oldValues values
+// write makes (old nil) or updates the object, reads it back and returns its outputs. If Vault took a write and a later
+// step failed, the error carries the outputs as far as known: the engine then keeps the resource and repairs it in the
+// next update, where a plain error would orphan the object. A failed update does so always, as the genuine plugin's:
+// whether Vault took it may be unknown, and the next update writes again even if nothing in the program changed.
+func (c call) write(ctx context.Context, id string, now bag, old *bag) (*structpb.Struct, error) {
+	about, before := []bag{now}, values(nil)
 	if old != nil {
-		about, oldValues = append(about, *old), old.values
+		about, before = append(about, *old), old.values
 	}
 	vault, words, err := c.vault(ctx, about...)
 	if err != nil {
@@ -428,14 +329,13 @@ func (c call) write(ctx context.Context, id string, old *bag, now bag) (*structp
 		}
 		return nil, err
 	}
-
-	err = c.kind.write(ctx, vault, id, oldValues, now.values)
+	err = c.kind.write(ctx, vault, id, before, now.values)
 	if err != nil && old == nil && !errors.Is(err, errHalfDone) {
 		return nil, c.fail(id, "write", err, words)
 	}
 	var live values
 	if err == nil {
-		live, err = c.kind.read(c.provider.logging(ctx), vault, id, now.values)
+		live, err = c.kind.read(c.logging(ctx), vault, id, now.values)
 		if err == nil && live == nil {
 			err = errors.New("it was written and is not there: look for what deletes it")
 		}
@@ -443,7 +343,6 @@ func (c call) write(ctx context.Context, id string, old *bag, now bag) (*structp
 	if err != nil {
 		return nil, c.unfinished(id, c.message(id, "write", err, words), now, about)
 	}
-	keepNamespace(live, now.values)
 	return c.send(live, about...)
 }
 
@@ -453,19 +352,19 @@ func (c call) unfinished(id, message string, now bag, about []bag) error {
 	if err != nil {
 		return err
 	}
-	failed := status.New(codes.Unknown, message)
-	detailed, err := failed.WithDetails(&pulumirpc.ErrorResourceInitFailed{Id: id, Properties: outputs, Reasons: []string{message}})
+	failed, err := status.New(codes.Unknown, message).WithDetails(
+		&pulumirpc.ErrorResourceInitFailed{Id: id, Properties: outputs, Reasons: []string{message}})
 	if err != nil {
-		return failed.Err()
+		return err
 	}
-	return detailed.Err()
+	return failed.Err()
 }
 
 // preview returns the outputs that are known before anything is written.
 func (c call) preview(in bag) (*structpb.Struct, error) {
 	out := maps.Clone(in.values)
 	for name, f := range c.kind.fields {
-		if f.output || (f.server && out[name] == nil) {
+		if f.output {
 			out[name] = unknown{}
 		}
 	}
@@ -476,8 +375,14 @@ func (c call) message(id, action string, err error, words []string) string {
 	return fmt.Sprintf("%s: %s %s: %s", c.label, action, redact(id, words), describe(err, words))
 }
 
+// fail is an error with a gRPC code. What Vault answered is known to have failed; anything else, such as a lost
+// connection, leaves open what happened, which Unknown tells the engine.
 func (c call) fail(id, action string, err error, words []string) error {
-	return status.Error(code(err), c.message(id, action, err, words))
+	code := codes.Unknown
+	if answer := (*api.ResponseError)(nil); errors.As(err, &answer) {
+		code = codes.FailedPrecondition
+	}
+	return status.Error(code, c.message(id, action, err, words))
 }
 
 // bag is a set of properties with the names of those that hold secrets.
@@ -486,8 +391,7 @@ type bag struct {
 	secret map[string]bool
 }
 
-// receive reads properties off the wire, without the engine's and the bridge's
-// own (those that begin with two underscores).
+// receive reads properties off the wire, without the engine's own.
 func receive(wire *structpb.Struct) (bag, error) {
 	properties, err := plugin.UnmarshalProperties(wire, plugin.MarshalOptions{
 		KeepUnknowns: true, KeepSecrets: true, SkipNulls: true, SkipInternalKeys: true,
@@ -498,108 +402,42 @@ func receive(wire *structpb.Struct) (bag, error) {
 	}
 	b := bag{values: values{}, secret: map[string]bool{}}
 	for name, v := range properties {
-		if strings.HasPrefix(string(name), "__") {
-			continue
-		}
 		b.values[string(name)] = plain(v)
 		b.secret[string(name)] = v.ContainsSecrets()
 	}
 	return b, nil
 }
 
-// send puts values on the wire. A property is secret if its field is, or if one
-// of its name was in any of the bags that the values come from.
+// send puts values on the wire. A property is secret if its field is, or if one of its name was in any of the bags that
+// the values come from.
 func (c call) send(v values, from ...bag) (*structpb.Struct, error) {
-	properties := resource.PropertyMap{}
-	for name, value := range v {
-		if value == nil {
-			continue
+	properties := resource.NewPropertyMapFromMapRepl(v, nil, func(v any) (resource.PropertyValue, bool) {
+		_, isUnknown := v.(unknown)
+		return resource.MakeComputed(resource.NewProperty("")), isUnknown
+	})
+	for key, property := range properties {
+		name := string(key)
+		if c.kind.fields[name].secret || slices.ContainsFunc(from, func(b bag) bool { return b.secret[name] }) {
+			properties[key] = resource.MakeSecret(property)
 		}
-		property := fromPlain(value)
-		secret := c.kind.fields[name].secret
-		for _, b := range from {
-			secret = secret || b.secret[name]
-		}
-		if secret {
-			property = resource.MakeSecret(property)
-		}
-		properties[resource.PropertyKey(name)] = property
 	}
-	wire, err := plugin.MarshalProperties(properties, plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true})
+	wire, err := plugin.MarshalProperties(properties, plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, SkipNulls: true})
 	if err != nil {
 		return nil, status.Errorf(codes.Internal, "%s: properties that cannot be sent", c.label)
 	}
 	return wire, nil
 }
 
-// secrets lists every string in the bag's secret properties.
-func (b bag) secrets(k kind) []string {
-	var words []string
-	for name, v := range b.values {
-		if b.secret[name] || k.fields[name].secret {
-			words = leaves(words, v)
-		}
-	}
-	return words
-}
-
 func plain(v resource.PropertyValue) any {
-	switch {
-	case v.IsSecret():
-		return plain(v.SecretValue().Element)
-	case v.IsComputed(), v.IsOutput():
-		return unknown{}
-	case v.IsArray():
-		out := []any{}
-		for _, item := range v.ArrayValue() {
-			out = append(out, plain(item))
+	return v.MapRepl(nil, func(v resource.PropertyValue) (any, bool) {
+		switch {
+		case v.IsSecret():
+			return plain(v.SecretValue().Element), true
+		case v.IsComputed(), v.IsOutput():
+			return unknown{}, true
 		}
-		return out
-	case v.IsObject():
-		out := values{}
-		for name, item := range v.ObjectValue() {
-			if !strings.HasPrefix(string(name), "__") {
-				out[string(name)] = plain(item)
-			}
-		}
-		return out
-	}
-	return v.V // string, bool, float64 or nil
-}
-
-func fromPlain(v any) resource.PropertyValue {
-	switch v := v.(type) {
-	case unknown:
-		return resource.MakeComputed(resource.NewProperty(""))
-	case []any:
-		items := []resource.PropertyValue{}
-		for _, item := range v {
-			items = append(items, fromPlain(item))
-		}
-		return resource.NewProperty(items)
-	case map[string]any:
-		properties := resource.PropertyMap{}
-		for name, item := range v {
-			properties[resource.PropertyKey(name)] = fromPlain(item)
-		}
-		return resource.NewProperty(properties)
-	}
-	return resource.NewPropertyValue(v)
-}
-
-// keepNamespace copies the one property that Vault itself does not return.
-func keepNamespace(live, known values) {
-	if namespace := known["namespace"]; namespace != nil {
-		live["namespace"] = namespace
-	}
-}
-
-func failures(problems []problem) []*pulumirpc.CheckFailure {
-	var out []*pulumirpc.CheckFailure
-	for _, p := range problems {
-		out = append(out, &pulumirpc.CheckFailure{Property: p.property, Reason: p.reason})
-	}
-	return out
+		return nil, false
+	})
 }
 
 // connection names the engine's end of the connection that a call came by.
