@@ -7,9 +7,10 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
+
+	"mlvault/sandbox/internal/files"
 )
 
 // Document is a resource as ARM's JSON has it: id, name, type, location, tags, properties and so on. A stored document
@@ -147,17 +148,5 @@ func (s *store) save(next *state) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(append(content, '\n'))
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), s.path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return nil
+	return files.Replace(s.path, append(content, '\n'))
 }

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"mlvault/sandbox/internal/files"
 )
 
 const (
@@ -47,7 +49,6 @@ func loadOrCreateKey(dir string) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// createKey writes the key under another name first: a full disk or a kill leaves no half of one.
 func createKey(path string) (*rsa.PrivateKey, error) {
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
@@ -60,12 +61,8 @@ func createKey(path string) (*rsa.PrivateKey, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
-	draft := path + ".new"
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	if err := os.WriteFile(draft, text, 0o600); err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
-	}
-	if err := os.Rename(draft, path); err != nil {
+	if err := files.Replace(path, text); err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
 	return key, nil

@@ -17,6 +17,7 @@ import (
 	"mlvault/preflight/check"
 	"mlvault/preflight/repair"
 	"mlvault/sandbox/internal/arm"
+	"mlvault/sandbox/internal/files"
 )
 
 // Up deploys the stack, whatever ended the run before it. After a run that failed or was killed, the state does not say
@@ -79,7 +80,7 @@ func (s *Stack) begin(ctx context.Context) (unfinished bool, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, fmt.Errorf("sandbox: %w", err)
 	}
-	if err := writeFile(s.note(), []byte("A run of this stack has started and not ended well, so the next one looks before it compares.\n")); err != nil {
+	if err := files.Replace(s.note(), []byte("A run of this stack has started and not ended well, so the next one looks before it compares.\n")); err != nil {
 		return false, fmt.Errorf("sandbox: %w", err)
 	}
 	return false, nil

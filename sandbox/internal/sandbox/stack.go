@@ -23,6 +23,7 @@ import (
 	"mlvault/internal/access"
 	"mlvault/internal/config"
 	"mlvault/internal/stack"
+	"mlvault/sandbox/internal/files"
 	"mlvault/sandbox/internal/issuer"
 )
 
@@ -309,7 +310,7 @@ func (s *Sandbox) once(name string, make func() (string, error)) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if err := writeFile(path, []byte(made)); err != nil {
+	if err := files.Replace(path, []byte(made)); err != nil {
 		return "", fmt.Errorf("sandbox: %w", err)
 	}
 	return made, nil

@@ -41,6 +41,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"mlvault/sandbox/internal/cli"
+	"mlvault/sandbox/internal/files"
 )
 
 // KVMount is the path of the KV v2 engine that Start makes sure of.
@@ -436,7 +437,7 @@ func listen(ctx context.Context, dir, address string) (net.Listener, error) {
 
 	_, port, err = net.SplitHostPort(listener.Addr().String())
 	if err == nil {
-		err = writePrivate(portFile, []byte(port+"\n"))
+		err = files.Replace(portFile, []byte(port+"\n"))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("vault server: port file: %w", err), listener.Close())

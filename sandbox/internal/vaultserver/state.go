@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mlvault/sandbox/internal/files"
 )
 
 const keysFile = "keys.json"
@@ -22,7 +24,7 @@ type keys struct {
 func writeKeys(dir string, k keys) error {
 	data, err := json.Marshal(k)
 	if err == nil {
-		err = writePrivate(filepath.Join(dir, keysFile), data)
+		err = files.Replace(filepath.Join(dir, keysFile), data)
 	}
 	if err != nil {
 		return fmt.Errorf("vault server: keep the unseal key: %w", err)
@@ -37,23 +39,6 @@ func readKeys(dir string) (k keys, err error) {
 		return k, fmt.Errorf("vault server: %s holds an initialised Vault and its %s is gone or damaged: delete the directory to start afresh", dir, keysFile)
 	}
 	return k, nil
-}
-
-// writePrivate replaces path with data, mode 0600, so that a reader or a crash sees the old content or the new, and
-// nobody else sees either.
-func writePrivate(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // made 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
 }
 
 // InUseError says that another process, or another Server of this one, runs on the directory. Vault's file storage has

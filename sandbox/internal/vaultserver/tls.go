@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"mlvault/sandbox/internal/files"
 )
 
 const (
@@ -85,7 +87,7 @@ func createPair(dir, certName, keyName string, template *x509.Certificate, paren
 		return pair, err
 	}
 	for name, block := range map[string]*pem.Block{keyName: {Type: "PRIVATE KEY", Bytes: keyDER}, certName: {Type: "CERTIFICATE", Bytes: certDER}} {
-		if err := writePrivate(filepath.Join(dir, name), pem.EncodeToMemory(block)); err != nil {
+		if err := files.Replace(filepath.Join(dir, name), pem.EncodeToMemory(block)); err != nil {
 			return pair, err
 		}
 	}
