@@ -35,8 +35,8 @@ type ManagedIdentityEndpoint struct {
 	identities map[string]Identity // by client id
 }
 
-// ManagedIdentityEndpoint starts an endpoint that speaks for identities, on a free port of 127.0.0.1, plain HTTP as the
-// real one. It stops with the issuer; ctx covers the start only.
+// ManagedIdentityEndpoint starts an endpoint that speaks for identities, on a free port of 127.0.0.1, plain HTTP as
+// the real one. It stops with the issuer; ctx covers the start only.
 //
 // A request is
 //
@@ -44,9 +44,9 @@ type ManagedIdentityEndpoint struct {
 //	secret: <MSI_SECRET>
 //
 // and the answer a v1 token for any resource, or {"statusCode": ..., "message": ...} with 401 for a wrong secret and
-// 400 for anything else that is missing or unknown. One difference is on purpose: for a client id that is missing or is
-// no GUID the real endpoint may answer with a token of the logged-in user (azure-sdk-for-python, pull request 36047),
-// and this one refuses, so that a client which forgets it is found out here.
+// 400 for anything else that is missing or unknown. One difference is on purpose: for a client id that is missing or
+// is no GUID the real endpoint may answer with a token of the logged-in user (azure-sdk-for-python, pull request
+// 36047), and this one refuses, so that a client which forgets it is found out here.
 func (i *Issuer) ManagedIdentityEndpoint(ctx context.Context, identities ...Identity) (*ManagedIdentityEndpoint, error) {
 	endpoint := &ManagedIdentityEndpoint{issuer: i, secret: rand.Text(), identities: map[string]Identity{}}
 	for _, identity := range identities {

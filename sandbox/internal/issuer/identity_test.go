@@ -2,6 +2,7 @@ package issuer_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -20,9 +21,7 @@ func jobIdentity() issuer.Identity {
 }
 
 // ask requests a token as a job does, after edit, and decodes the answer.
-func ask(
-	t *testing.T, environment map[string]string, edit func(url.Values, http.Header),
-) (status int, answer map[string]any) {
+func ask(t *testing.T, environment map[string]string, edit func(url.Values, http.Header)) (status int, answer map[string]any) {
 	t.Helper()
 	query := url.Values{
 		"api-version": {"2017-09-01"},
@@ -74,14 +73,12 @@ func TestAJobGetsATokenOfItsIdentity(t *testing.T) {
 
 func TestATokenForAzureItselfNamesTheARMID(t *testing.T) {
 	i, _ := start(t)
-
-	_, answer := ask(t, environmentOf(t, i), func(query url.Values, _ http.Header) {
+	status, answer := ask(t, environmentOf(t, i), func(query url.Values, _ http.Header) {
 		query.Set("resource", "https://management.azure.com/")
+		query.Set("clientid", strings.ToUpper(clientID)) // found in any case
 	})
-
-	token, ok := answer["access_token"].(string)
-	require.True(t, ok)
-	assert.Equal(t, resourceID, part(t, token, 1)["xms_mirid"])
+	require.Equal(t, http.StatusOK, status)
+	assert.Equal(t, resourceID, part(t, fmt.Sprint(answer["access_token"]), 1)["xms_mirid"])
 }
 
 func TestEachIdentityOfAComputeGetsItsOwnToken(t *testing.T) {
@@ -92,23 +89,11 @@ func TestEachIdentityOfAComputeGetsItsOwnToken(t *testing.T) {
 	for _, identity := range []issuer.Identity{jobIdentity(), other} {
 		environment, err := endpoint.Environment(identity.ClientID)
 		require.NoError(t, err)
-
 		_, answer := ask(t, environment, unchanged)
-
-		token, ok := answer["access_token"].(string)
-		require.True(t, ok)
-		assert.Equal(t, identity.PrincipalID, part(t, token, 1)["oid"])
+		assert.Equal(t, identity.PrincipalID, part(t, fmt.Sprint(answer["access_token"]), 1)["oid"])
 	}
-}
-
-func TestAClientIDIsFoundInAnyCase(t *testing.T) {
-	i, _ := start(t)
-
-	status, _ := ask(t, environmentOf(t, i), func(query url.Values, _ http.Header) {
-		query.Set("clientid", strings.ToUpper(clientID))
-	})
-
-	assert.Equal(t, http.StatusOK, status)
+	_, err = endpoint.Environment(principalID)
+	require.ErrorContains(t, err, principalID, "not attached")
 }
 
 func TestAWrongRequestGetsNoToken(t *testing.T) {
@@ -119,7 +104,6 @@ func TestAWrongRequestGetsNoToken(t *testing.T) {
 		status int
 		want   string
 	}{
-		"no secret":    {func(_ url.Values, h http.Header) { h.Del("Secret") }, 401, "header secret"},
 		"wrong secret": {func(_ url.Values, h http.Header) { h.Set("Secret", "x") }, 401, "header secret"},
 		"secret in the other protocol's header": {
 			func(_ url.Values, h http.Header) {
@@ -127,22 +111,18 @@ func TestAWrongRequestGetsNoToken(t *testing.T) {
 				h.Del("Secret")
 			}, 401, "header secret",
 		},
-		"no api-version":    {func(q url.Values, _ http.Header) { q.Del("api-version") }, 400, "api-version"},
 		"other api-version": {func(q url.Values, _ http.Header) { q.Set("api-version", "2019-08-01") }, 400, "api-version"},
 		"no resource":       {func(q url.Values, _ http.Header) { q.Del("resource") }, 400, "resource"},
-		"no client id":      {func(q url.Values, _ http.Header) { q.Del("clientid") }, 400, "clientid is missing"},
 		"client id under the other protocol's name": {
 			func(q url.Values, _ http.Header) {
 				q.Set("client_id", q.Get("clientid"))
 				q.Del("clientid")
 			}, 400, "clientid is missing",
 		},
-		"placeholder":       {func(q url.Values, _ http.Header) { q.Set("clientid", "clientid") }, 400, "no identity"},
 		"unknown client id": {func(q url.Values, _ http.Header) { q.Set("clientid", principalID) }, 400, "no identity"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, answer := ask(t, environment, test.edit)
-
 			assert.Equal(t, test.status, status)
 			assert.InDelta(t, test.status, answer["statusCode"], 0)
 			assert.Contains(t, answer["message"], test.want)
@@ -154,19 +134,7 @@ func TestAWrongRequestGetsNoToken(t *testing.T) {
 func TestNoTwoEndpointsShareASecret(t *testing.T) {
 	i, _ := start(t)
 	one, two := environmentOf(t, i), environmentOf(t, i)
-
-	assert.NotEqual(t, one["MSI_SECRET"], two["MSI_SECRET"])
 	one["MSI_SECRET"] = two["MSI_SECRET"]
 	status, _ := ask(t, one, unchanged)
 	assert.Equal(t, http.StatusUnauthorized, status)
-}
-
-func TestThereIsNoEnvironmentForAnIdentityThatIsNotAttached(t *testing.T) {
-	i, _ := start(t)
-	endpoint, err := i.ManagedIdentityEndpoint(t.Context(), jobIdentity())
-	require.NoError(t, err)
-
-	_, err = endpoint.Environment(principalID)
-
-	require.ErrorContains(t, err, principalID)
 }

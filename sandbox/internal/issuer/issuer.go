@@ -8,8 +8,9 @@
 //
 //   - Azure ML's managed identity endpoint, plain HTTP as on a real compute node: see [Issuer.ManagedIdentityEndpoint].
 //
-// It is a stand-in and no more: nobody signs in, every resource that is asked for exists, and whoever reads Options.Dir
-// can sign any token. Next to good tokens it makes the bad ones that Vault has to refuse: see [Alteration].
+// It is a stand-in and no more: nobody signs in, every resource that is asked for exists, and whoever reads
+// Options.Dir can sign any token. Next to good tokens it makes the bad ones that Vault has to refuse: see
+// [Alteration].
 package issuer
 
 import (
@@ -97,8 +98,8 @@ func Start(ctx context.Context, options Options) (*Issuer, error) {
 	return issuer, nil
 }
 
-// URL returns the issuer of tokens of that version: the claim iss, and what Vault takes both as oidc_discovery_url and
-// as bound_issuer. The slash at the end of v1's is part of it; Vault compares character by character.
+// URL returns the issuer of tokens of that version: the claim iss, and what Vault takes both as oidc_discovery_url
+// and as bound_issuer. The slash at the end of v1's is part of it; Vault compares character by character.
 func (i *Issuer) URL(version Version) string {
 	if version == V2 {
 		return i.base + "/v2.0"
@@ -112,7 +113,8 @@ func (i *Issuer) TenantID() string { return i.tenantID }
 // KeyID returns the kid of the key that signs. It is the same after a restart with the same Options.Dir.
 func (i *Issuer) KeyID() string { return i.keyID }
 
-// Close stops the issuer and its managed identity endpoints and cuts their connections. Calling it again does nothing.
+// Close stops the issuer and its managed identity endpoints and cuts their connections. Calling it again does
+// nothing.
 func (i *Issuer) Close() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

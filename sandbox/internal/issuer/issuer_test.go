@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/assert"
@@ -78,7 +79,6 @@ func discover(t *testing.T, client *http.Client, issuerURL string) jose.JSONWebK
 
 func TestBothVersionsAreDiscoveredUnderTheirOwnIssuer(t *testing.T) {
 	i, client := start(t)
-
 	assert.Regexp(t, `^https://127\.0\.0\.1:\d+/`+tenantID+`/$`, i.URL(issuer.V1))
 	assert.Equal(t, i.URL(issuer.V1)+"v2.0", i.URL(issuer.V2))
 	for _, version := range []issuer.Version{issuer.V1, issuer.V2} {
@@ -88,42 +88,29 @@ func TestBothVersionsAreDiscoveredUnderTheirOwnIssuer(t *testing.T) {
 		assert.Equal(t, "sig", keys.Keys[0].Use)
 		assert.True(t, keys.Keys[0].IsPublic(), "a private key must never be served")
 	}
-}
-
-func TestAnotherTenantIsNotFound(t *testing.T) {
-	i, client := start(t)
-	other := strings.Replace(i.URL(issuer.V1), tenantID, "0a1b2c3d-0000-4000-8000-0000000000ff", 1)
-
+	other := strings.Replace(i.URL(issuer.V1), tenantID, principalID, 1)
 	status, _ := get(t, client, other+".well-known/openid-configuration", nil)
-
-	assert.Equal(t, http.StatusNotFound, status)
+	assert.Equal(t, http.StatusNotFound, status, "another tenant")
 }
 
 func TestARestartKeepsKeyAndURL(t *testing.T) {
 	options, client := loopbackTLS(t)
+	options.Dir = filepath.Join(options.Dir, "made", "on", "demand")
 	first, err := issuer.Start(t.Context(), options)
 	require.NoError(t, err)
 	token, err := first.Token(claims())
 	require.NoError(t, err)
 	options.Address = strings.Split(first.URL(issuer.V1), "/")[2]
+	_, err = issuer.Start(t.Context(), options)
+	require.ErrorContains(t, err, options.Address, "a port in use")
 	require.NoError(t, first.Close())
 
 	second, err := issuer.Start(t.Context(), options)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, second.Close()) }()
-
 	assert.Equal(t, first.URL(issuer.V1), second.URL(issuer.V1))
-	assert.Equal(t, first.KeyID(), second.KeyID())
 	_, err = verify(t, client, second, token)
-	assert.NoError(t, err, "a token from before the restart")
-}
-
-func TestTheKeyIsReadableByItsOwnerOnly(t *testing.T) {
-	options, _ := loopbackTLS(t)
-	options.Dir = filepath.Join(options.Dir, "made", "on", "demand")
-	i, err := issuer.Start(t.Context(), options)
-	require.NoError(t, err)
-	require.NoError(t, i.Close())
+	require.NoError(t, err, "a token from before the restart")
 
 	files, err := os.ReadDir(options.Dir)
 	require.NoError(t, err)
@@ -138,9 +125,7 @@ func TestAKeyThatCannotBeReadIsRefusedAndKept(t *testing.T) {
 		options, _ := loopbackTLS(t)
 		path := filepath.Join(options.Dir, "issuer-key.pem")
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-
 		_, err := issuer.Start(t.Context(), options)
-
 		require.ErrorContains(t, err, "delete it to get a new one")
 		kept, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -150,58 +135,28 @@ func TestAKeyThatCannotBeReadIsRefusedAndKept(t *testing.T) {
 
 func TestAnAddressThatOtherMachinesReachIsRefused(t *testing.T) {
 	for _, address := range []string{"0.0.0.0:0", ":0", "localhost:0"} {
-		options, _ := loopbackTLS(t)
-		options.Address = address
-
-		_, err := issuer.Start(t.Context(), options)
-
+		_, err := issuer.Start(t.Context(), issuer.Options{Address: address})
 		require.ErrorContains(t, err, "loopback")
 	}
 }
 
-func TestAPortInUseIsNamed(t *testing.T) {
-	i, _ := start(t)
-	options, _ := loopbackTLS(t)
-	options.Address = strings.Split(i.URL(issuer.V1), "/")[2]
-
-	_, err := issuer.Start(t.Context(), options)
-
-	require.ErrorContains(t, err, options.Address)
-}
-
-func TestClosingStopsEverythingAndMayBeRepeated(t *testing.T) {
-	i, client := start(t)
-	endpoint, err := i.ManagedIdentityEndpoint(t.Context(), jobIdentity())
-	require.NoError(t, err)
-	environment, err := endpoint.Environment(clientID)
-	require.NoError(t, err)
-
-	require.NoError(t, i.Close())
-	require.NoError(t, i.Close())
-
-	for _, url := range []string{i.URL(issuer.V1), environment["MSI_ENDPOINT"]} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-		require.NoError(t, err)
-		_, err = client.Do(request) //nolint:bodyclose // there is no answer to close
-		require.Error(t, err, url)
-	}
-	_, err = i.ManagedIdentityEndpoint(t.Context(), jobIdentity())
-	require.ErrorContains(t, err, "already closed")
-}
-
-func TestTheContextStopsIt(t *testing.T) {
+func TestTheContextStopsEverything(t *testing.T) {
 	options, client := loopbackTLS(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	i, err := issuer.Start(ctx, options)
 	require.NoError(t, err)
-
+	environment := environmentOf(t, i)
 	cancel()
-
-	assert.Eventually(t, func() bool {
-		response, err := client.Get(i.URL(issuer.V1)) //nolint:noctx // ctx is over
-		if err == nil {
-			_ = response.Body.Close()
-		}
-		return err != nil
-	}, eventually, tick)
+	for _, url := range []string{i.URL(issuer.V1), environment["MSI_ENDPOINT"]} {
+		assert.Eventually(t, func() bool {
+			response, err := client.Get(url) //nolint:noctx // ctx is over
+			if err == nil {
+				_ = response.Body.Close()
+			}
+			return err != nil
+		}, 5*time.Second, 5*time.Millisecond, url)
+	}
+	require.NoError(t, i.Close(), "again")
+	_, err = i.ManagedIdentityEndpoint(t.Context(), jobIdentity())
+	require.ErrorContains(t, err, "already closed")
 }

@@ -31,15 +31,15 @@ type Claims struct {
 	ClientID string
 	// PrincipalID is the identity's object id: oid and sub.
 	PrincipalID string
-	// ResourceID is the identity's ARM id, the claim xms_mirid. Empty leaves the claim out, as Entra does in tokens for
-	// resources other than Azure's own.
+	// ResourceID is the identity's ARM id, the claim xms_mirid. Empty leaves the claim out, as Entra does in tokens
+	// for resources other than Azure's own.
 	ResourceID string
 	// Version defaults to V1.
 	Version Version
 }
 
-// Token signs a token as Entra gives one to a managed identity. Alterations, which are applied in order, make of it what
-// Entra would never sign, for tests of refusals.
+// Token signs a token as Entra gives one to a managed identity. Alterations, which are applied in order, make of it
+// what Entra would never sign, for tests of refusals.
 func (i *Issuer) Token(claims Claims, alterations ...Alteration) (string, error) {
 	if claims.Version == "" {
 		claims.Version = V1
@@ -132,8 +132,8 @@ func SignedWithOtherKey() Alteration {
 	}
 }
 
-// SignedWithPublicKey signs by HS256 with the published key's PEM as the shared secret. A verifier that lets the token
-// choose the algorithm accepts it, and anybody could make it.
+// SignedWithPublicKey signs by HS256 with the published key's PEM as the shared secret. A verifier that lets the
+// token choose the algorithm accepts it, and anybody could make it.
 func SignedWithPublicKey() Alteration {
 	return func(i *Issuer, d *draft) {
 		d.sign = func(claims map[string]any) (string, error) {

@@ -22,11 +22,6 @@ import (
 	"mlvault/sandbox/internal/issuer"
 )
 
-const (
-	eventually = 5 * time.Second
-	tick       = 5 * time.Millisecond
-)
-
 func claims() issuer.Claims {
 	return issuer.Claims{Audience: audience, ClientID: clientID, PrincipalID: principalID, ResourceID: resourceID}
 }
@@ -76,17 +71,8 @@ func TestAV1TokenIsShapedAsEntras(t *testing.T) {
 		delete(got, varying)
 	}
 	assert.Equal(t, map[string]any{
-		"aud":       audience,
-		"iss":       i.URL(issuer.V1),
-		"idp":       i.URL(issuer.V1),
-		"appid":     clientID,
-		"appidacr":  "2",
-		"idtyp":     "app",
-		"oid":       principalID,
-		"sub":       principalID,
-		"tid":       tenantID,
-		"ver":       "1.0",
-		"xms_mirid": resourceID,
+		"aud": audience, "iss": i.URL(issuer.V1), "idp": i.URL(issuer.V1), "appid": clientID, "appidacr": "2", "idtyp": "app",
+		"oid": principalID, "sub": principalID, "tid": tenantID, "ver": "1.0", "xms_mirid": resourceID,
 	}, got)
 }
 
@@ -103,76 +89,37 @@ func TestAV2TokenIsShapedAsEntras(t *testing.T) {
 	require.NoError(t, parsed.Claims(discover(t, client, i.URL(issuer.V2)), &got))
 
 	assert.Equal(t, map[string]any{"alg": "RS256", "typ": "JWT", "kid": i.KeyID()}, part(t, token, 0))
-	assert.Equal(t, []string{
-		"aud", "azp", "azpacr", "exp", "iat", "idtyp", "iss", "nbf", "oid", "sub", "tid", "uti", "ver",
-	}, slices.Sorted(maps.Keys(got)))
+	assert.Equal(t, strings.Fields("aud azp azpacr exp iat idtyp iss nbf oid sub tid uti ver"), slices.Sorted(maps.Keys(got)))
 	assert.Equal(t, i.URL(issuer.V2), got["iss"])
 	assert.Equal(t, clientID, got["azp"])
 	assert.Equal(t, "2.0", got["ver"])
 }
 
-func TestNoTwoTokensAreTheSame(t *testing.T) {
-	i, _ := start(t)
-	first, err := i.Token(claims())
-	require.NoError(t, err)
-	second, err := i.Token(claims())
-	require.NoError(t, err)
-
-	assert.NotEqual(t, first, second)
-}
-
-func TestEachAlterationIsRefusedByAVerifier(t *testing.T) {
+func TestEachAlterationIsRefusedByAVerifierAndChangesOneThingOnly(t *testing.T) {
 	i, client := start(t)
-	for name, test := range map[string]struct {
-		alteration issuer.Alteration
-		want       string
-	}{
-		"other key":              {issuer.SignedWithOtherKey(), jose.ErrCryptoFailure.Error()},
-		"unsigned":               {issuer.Unsigned(), "unexpected signature algorithm"},
-		"signed with public key": {issuer.SignedWithPublicKey(), "unexpected signature algorithm"},
-		"expired":                {issuer.Expired(), jwt.ErrExpired.Error()},
-		"not yet valid":          {issuer.NotYetValid(), jwt.ErrNotValidYet.Error()},
-		"wrong issuer":           {issuer.With("iss", "https://sts.windows.net/x/"), jwt.ErrInvalidIssuer.Error()},
-		"issuer without slash":   {issuer.With("iss", strings.TrimSuffix(i.URL(issuer.V1), "/")), jwt.ErrInvalidIssuer.Error()},
-		"no audience":            {issuer.Without("aud"), jwt.ErrInvalidAudience.Error()},
-		"other audience":         {issuer.With("aud", "api://other"), jwt.ErrInvalidAudience.Error()},
-	} {
-		t.Run(name, func(t *testing.T) {
-			token, err := i.Token(claims(), test.alteration)
-			require.NoError(t, err)
-
-			_, err = verify(t, client, i, token)
-
-			require.ErrorContains(t, err, test.want)
-		})
-	}
-}
-
-func TestAnAlterationChangesOneThingOnly(t *testing.T) {
-	i, _ := start(t)
 	good, err := i.Token(claims())
 	require.NoError(t, err)
 	for name, test := range map[string]struct {
-		alteration issuer.Alteration
-		header     []string // what differs from a good token
-		claims     []string
+		alteration     issuer.Alteration
+		want           string
+		header, claims []string // what differs from a good token
 	}{
-		"other key":              {issuer.SignedWithOtherKey(), nil, nil},
-		"unsigned":               {issuer.Unsigned(), []string{"alg", "x5t"}, nil},
-		"signed with public key": {issuer.SignedWithPublicKey(), []string{"alg"}, nil},
-		"expired":                {issuer.Expired(), nil, []string{"exp", "iat", "nbf"}},
-		"not yet valid":          {issuer.NotYetValid(), nil, []string{"nbf"}},
-		"wrong issuer":           {issuer.With("iss", "x"), nil, []string{"iss"}},
-		"no audience":            {issuer.Without("aud"), nil, []string{"aud"}},
-		"with":                   {issuer.With("oid", []int{1}), nil, []string{"oid"}},
-		"without":                {issuer.Without("iat", "nbf", "exp"), nil, []string{"exp", "iat", "nbf"}},
+		"other key":              {issuer.SignedWithOtherKey(), jose.ErrCryptoFailure.Error(), nil, nil},
+		"unsigned":               {issuer.Unsigned(), "unexpected signature algorithm", []string{"alg", "x5t"}, nil},
+		"signed with public key": {issuer.SignedWithPublicKey(), "unexpected signature algorithm", []string{"alg"}, nil},
+		"expired":                {issuer.Expired(), jwt.ErrExpired.Error(), nil, []string{"exp", "iat", "nbf"}},
+		"not yet valid":          {issuer.NotYetValid(), jwt.ErrNotValidYet.Error(), nil, []string{"nbf"}},
+		"issuer without slash":   {issuer.With("iss", strings.TrimSuffix(i.URL(issuer.V1), "/")), jwt.ErrInvalidIssuer.Error(), nil, []string{"iss"}},
+		"no audience":            {issuer.Without("aud"), jwt.ErrInvalidAudience.Error(), nil, []string{"aud"}},
+		"other audience":         {issuer.With("aud", "api://other"), jwt.ErrInvalidAudience.Error(), nil, []string{"aud"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			token, err := i.Token(claims(), test.alteration)
 			require.NoError(t, err)
-
 			assert.Equal(t, test.header, differing(part(t, good, 0), part(t, token, 0)))
 			assert.Equal(t, test.claims, differing(part(t, good, 1), part(t, token, 1)))
+			_, err = verify(t, client, i, token)
+			require.ErrorContains(t, err, test.want)
 		})
 	}
 }
@@ -191,16 +138,6 @@ func differing(a, b map[string]any) []string {
 		}
 	}
 	return keys
-}
-
-func TestAlterationsAreAppliedInOrder(t *testing.T) {
-	i, _ := start(t)
-
-	token, err := i.Token(claims(), issuer.Without("oid"), issuer.With("oid", "last"), issuer.Unsigned())
-	require.NoError(t, err)
-
-	assert.Equal(t, "last", part(t, token, 1)["oid"])
-	assert.True(t, strings.HasSuffix(token, "."), "no signature")
 }
 
 func TestTheForgeryWithThePublicKeyIsTheRealOne(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc"
 
 	"mlvault/sandbox/internal/arm"
+	"mlvault/sandbox/internal/files"
 	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/vaultplugin"
 	"mlvault/sandbox/internal/vaultserver"
@@ -169,7 +170,7 @@ func (s *Sandbox) startIssuer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sandbox: issuer: %w", err)
 	}
-	if err := writeFile(s.Path("issuer.address"), []byte(address.Host)); err != nil {
+	if err := files.Replace(s.Path("issuer.address"), []byte(address.Host)); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	return nil
