@@ -63,23 +63,14 @@ func (host) InstallDependencies(req *pulumirpc.InstallDependenciesRequest, serve
 	return closer.Close()
 }
 
-// Run compiles and runs the program, as the options of `runtime` in Pulumi.yaml say: binary names an executable that is
-// there, buildTarget where to keep the compiled one.
+// Run compiles and runs the program. The option buildTarget of `runtime` in Pulumi.yaml says where to keep it.
 func (h host) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pulumirpc.RunResponse, error) {
-	options := req.GetInfo().GetOptions().AsMap()
-	program, _ := options["binary"].(string)
-	target, _ := options["buildTarget"].(string)
-	if program != "" && target != "" {
-		return nil, errors.New("runtime options binary and buildTarget exclude each other")
+	target, _ := req.GetInfo().GetOptions().AsMap()["buildTarget"].(string)
+	program, remove, err := build(ctx, req.GetInfo().GetProgramDirectory(), target)
+	if err != nil {
+		return nil, err
 	}
-	if program == "" {
-		built, remove, err := build(ctx, req.GetInfo().GetProgramDirectory(), target)
-		if err != nil {
-			return nil, err
-		}
-		defer remove()
-		program = built
-	}
+	defer remove()
 	environment, err := h.environment(req)
 	if err != nil {
 		return nil, err

@@ -23,13 +23,13 @@ const (
 	keyBits = 2048 // as Entra's
 )
 
-// loadOrCreateKey returns the signing key in dir and creates one on the first run, readable by its owner only. It
-// refuses a file that it cannot parse: a new key would invalidate every token without a word.
+// loadOrCreateKey returns the signing key in dir and creates one on the first run, readable by its owner only. It refuses
+// a file that it cannot parse: a new key would invalidate every token without a word.
 func loadOrCreateKey(dir string) (*rsa.PrivateKey, error) {
 	path := filepath.Join(dir, keyFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return createKey(path)
+		text, err = createKey(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
@@ -39,33 +39,23 @@ func loadOrCreateKey(dir string) (*rsa.PrivateKey, error) {
 		return nil, fmt.Errorf("signing key %s is not in PEM form: delete it to get a new one", path)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("signing key %s: %w: delete it to get a new one", path, err)
+	if key, isRSA := parsed.(*rsa.PrivateKey); isRSA {
+		return key, nil
 	}
-	key, isRSA := parsed.(*rsa.PrivateKey)
-	if !isRSA {
-		return nil, fmt.Errorf("signing key %s is a %T, not an RSA key: delete it to get a new one", path, parsed)
-	}
-	return key, nil
+	return nil, fmt.Errorf("signing key %s is no RSA key (%v): delete it to get a new one", path, err) //nolint:errorlint // may be nil
 }
 
-func createKey(path string) (*rsa.PrivateKey, error) {
+func createKey(path string) ([]byte, error) {
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
+		return nil, err
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
+		return nil, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	if err := files.Replace(path, text); err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
-	}
-	return key, nil
+	return text, errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), files.Replace(path, text))
 }
 
 // keyID names a key by its thumbprint (RFC 7638), so the name stays as long as the key does.
