@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	name := flags.String("stack", "dev", "the stack's `name`, as `pulumi stack select` takes it")
 	root := flags.String("root", ".", "the `folder` of Pulumi.yaml")
 	compute := flags.String("compute", "", "for job: the `cluster` to name where the stack makes none")
-	flags.Usage = func() { fmt.Fprintf(out, usage); flags.SetOutput(out); flags.PrintDefaults() }
+	flags.Usage = func() { fmt.Fprintf(out, "%s", usage); flags.SetOutput(out); flags.PrintDefaults() }
 	commands := map[string]func(context.Context, check.CLI, string, io.Writer) error{
 		"check": preflight, "policy": policy, "repair": mend,
 		"job": func(ctx context.Context, cli check.CLI, name string, out io.Writer) error {

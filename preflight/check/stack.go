@@ -110,7 +110,7 @@ func (c CLI) Project() (string, error) {
 		err = yaml.Unmarshal(text, &project)
 	}
 	if err != nil {
-		return "", fmt.Errorf("Pulumi.yaml: %w. Name the project's folder with -root", err)
+		return "", fmt.Errorf("no Pulumi.yaml: %w. Name the project's folder with -root", err)
 	}
 	return project.Name, nil
 }

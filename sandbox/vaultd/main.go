@@ -61,7 +61,7 @@ func main() {
 func run(args []string) error {
 	name := strings.TrimPrefix(strings.Join(args, " "), "server -config")
 	if slices.Equal(args, []string{"-version"}) {
-		fmt.Printf("Vault v%s, core with kv, database, jwt and approle\n", version.Version)
+		fmt.Fprintf(os.Stdout, "Vault v%s, core with kv, database, jwt and approle\n", version.Version)
 		return nil
 	}
 	if name = strings.TrimLeft(name, " ="); name == "" || args[0] != "server" {

@@ -27,6 +27,7 @@ const Canary = "canary-e5b1f0a9c2"
 
 // APIKeyPath and StorePath are where the dev stack's sample credentials are.
 const (
+	//nolint:gosec // G101: paths, no credential.
 	APIKeyPath = "secret/data/mlvault/dev/ml_api_key"
 	StorePath  = "secret/data/mlvault/dev/feature_store"
 )

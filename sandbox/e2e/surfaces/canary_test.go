@@ -117,7 +117,9 @@ func newProof(t *testing.T, secrets ...secretsOf) *proof {
 	p := &proof{Lab: l, surfaces: newSurfaces(t, canaries), temp: temp, dead: dead}
 	p.ear = listen(p.Lab)
 	p.allowed[filepath.Join(dir, "passphrase")] = "passphrase"
-	p.allowed[filepath.Join(dir, "vault", "config.hcl")] = "address" // the server's own
+	for _, own := range []string{"config.hcl", "vault.log"} { // the server's; OpenBao's log names its address
+		p.allowed[filepath.Join(dir, "vault", own)] = "address"
+	}
 	p.settings = sandbox.Settings{Stack: "dev", Credentials: secrets[0].credentials.JSON(t)}
 	// With Vault's own random token the first characters would be the same in every token of the world.
 	p.settings.Token = p.token(token, "deployer", p.Configured(p.settings).Config.Access().DeployerPolicy())
@@ -133,12 +135,12 @@ func (p *proof) genuine() bool { return strings.HasPrefix(p.Plugin, "the genuine
 
 // token makes a token of a given text with a policy of its own.
 func (p *proof) token(text, name, policy string) string {
-	p.Lab.T.Helper()
-	require.NoError(p.Lab.T, p.Vault.Root().Sys().PutPolicyWithContext(p.Lab.T.Context(), name, policy))
-	_, err := p.Vault.Root().Auth().Token().CreateOrphanWithContext(p.Lab.T.Context(), &api.TokenCreateRequest{
+	p.T.Helper()
+	require.NoError(p.T, p.Vault.Root().Sys().PutPolicyWithContext(p.T.Context(), name, policy))
+	_, err := p.Vault.Root().Auth().Token().CreateOrphanWithContext(p.T.Context(), &api.TokenCreateRequest{
 		ID: text, Policies: []string{name}, NoDefaultPolicy: true,
 	})
-	require.NoError(p.Lab.T, err)
+	require.NoError(p.T, err)
 	return text
 }
 
@@ -148,8 +150,8 @@ func (p *proof) asText() { p.ear.args, p.ear.env = nil, nil }
 // asJSON makes the next command print JSON and write an event log, which is searched with the other temporary files.
 func (p *proof) asJSON() {
 	log, err := os.CreateTemp(p.temp, "event-log-*.json")
-	require.NoError(p.Lab.T, err)
-	require.NoError(p.Lab.T, log.Close())
+	require.NoError(p.T, err)
+	require.NoError(p.T, log.Close())
 	p.log = log.Name()
 	p.ear.args, p.ear.env = []string{"--json", "--event-log", p.log}, []string{"PULUMI_DEBUG_COMMANDS=true"}
 }
@@ -159,35 +161,35 @@ func (p *proof) withoutLog() { p.ear.args, p.ear.env = []string{"--json"}, nil }
 
 // expect searches what the last step showed. It must be nothing.
 func (p *proof) expect(step string, err error) {
-	p.Lab.T.Helper()
-	require.NoError(p.Lab.T, err, step)
+	p.T.Helper()
+	require.NoError(p.T, err, step)
 	p.expectNothing(step)
 }
 
 func (p *proof) expectNothing(step string) {
-	p.Lab.T.Helper()
+	p.T.Helper()
 	hits, lines := p.hear(p.ear)
-	require.Empty(p.Lab.T, hits, step)
+	require.Empty(p.T, hits, step)
 	p.debug += lines
 }
 
 // refused is expect for a step that fails: the error itself is searched too.
 func (p *proof) refused(step string, err error) {
-	p.Lab.T.Helper()
-	require.Error(p.Lab.T, err, step)
+	p.T.Helper()
+	require.Error(p.T, err, step)
 	p.expectNothing(step)
-	require.Empty(p.Lab.T, p.look("errors of the Automation API", step, []byte(err.Error())), step)
+	require.Empty(p.T, p.look("errors of the Automation API", step, []byte(err.Error())), step)
 }
 
 // cli runs a command of the CLI that the Automation API has no function for.
 func (p *proof) cli(stdin string, args ...string) error {
-	p.Lab.T.Helper()
+	p.T.Helper()
 	workspace := p.dev.Workspace()
 	env := []string{"PULUMI_HOME=" + workspace.PulumiHome()}
 	for name, value := range workspace.GetEnvVars() {
 		env = append(env, name+"="+value)
 	}
-	_, _, _, err := p.ear.Run(p.Lab.T.Context(), workspace.WorkDir(), strings.NewReader(stdin), nil, nil, env, append(args, "--stack", "dev")...)
+	_, _, _, err := p.ear.Run(p.T.Context(), workspace.WorkDir(), strings.NewReader(stdin), nil, nil, env, append(args, "--stack", "dev")...)
 	return err
 }
 
@@ -247,7 +249,7 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 
 // failures are the ups that fail, each with something to write.
 func (p *proof) failures(changed secretsOf) {
-	t, ctx := p.Lab.T, p.Lab.T.Context()
+	t, ctx := p.T, p.T.Context()
 	good, settings := p.settings, p.settings
 	settings.Credentials = changed.credentials.JSON(t)
 	up := func(step string) {

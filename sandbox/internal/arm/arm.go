@@ -109,7 +109,8 @@ func (s *Server) BuildImage(workspaceID string) error {
 		if workspace == nil || workspace.text("properties.containerRegistry") != "" {
 			return nil
 		}
-		id := workspaceID[:strings.Index(workspaceID, "/providers/")] + "/providers/" + typeRegistry + "/" +
+		group, _, _ := strings.Cut(workspaceID, "/providers/")
+		id := group + "/providers/" + typeRegistry + "/" +
 			strings.ReplaceAll(guid("registry", workspaceID), "-", "")
 		workspace.set("properties.containerRegistry", id)
 		st.Resources[key(workspaceID)] = workspace

@@ -45,7 +45,7 @@ func (r *resourceType) diff(oldInputs, oldState, newInputs resource.PropertyMap)
 		if !slices.Contains(response.Diffs, property) {
 			response.Diffs = append(response.Diffs, property)
 		}
-		response.DetailedDiff[path] = &pulumirpc.PropertyDiff{Kind: pulumirpc.PropertyDiff_Kind(kind), InputDiff: true}
+		response.DetailedDiff[path] = &pulumirpc.PropertyDiff{Kind: pulumirpc.PropertyDiff_Kind(kind), InputDiff: true} //nolint:gosec // G115: a constant of an enum.
 	}
 	if len(response.DetailedDiff) == 0 {
 		return none

@@ -207,7 +207,7 @@ func (p *progress) add() {
 func (p *progress) end() {
 	if !p.last.IsZero() {
 		if p.terminal() {
-			fmt.Fprint(p.out, "\r")
+			fmt.Fprintf(p.out, "\r")
 		}
 		fmt.Fprintf(p.out, "  done after %s            \n", time.Since(p.started).Round(time.Second))
 	}

@@ -78,6 +78,7 @@ func (s *Stack) WriteJobEnvironment(ctx context.Context) (string, error) {
 	return file, nil
 }
 
+// FindPython returns the interpreter that runs the job's client, or an error where there is none.
 func FindPython() (string, error) {
 	for _, name := range []string{"python3", "python"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -131,6 +132,7 @@ func (s *Stack) identityToken(outputs auto.OutputMap, alterations ...issuer.Alte
 	}, alterations...)
 }
 
+// JobInGo does what the client does, for a machine without Python, and returns the report that the client would print.
 func (s *Stack) JobInGo(ctx context.Context, outputs auto.OutputMap) (string, error) {
 	token, err := s.identityToken(outputs)
 	if err != nil {
@@ -161,6 +163,7 @@ func (s *Stack) JobInGo(ctx context.Context, outputs auto.OutputMap) (string, er
 
 var errUnread = errors.New("vault has no such secret; run `make up`")
 
+// Text is an output that is a text, or nothing.
 func Text(outputs auto.OutputMap, name string) string {
 	value, _ := outputs[name].Value.(string)
 	return value

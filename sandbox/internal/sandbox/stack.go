@@ -134,6 +134,7 @@ func (s *Stack) heldGrants(ctx context.Context) (grants []access.Grant, err erro
 			store.Mount, store.CreateMount = in("path"), true
 		case "vault:kv/secretV2:SecretV2":
 			secrets = append(secrets, r)
+		default: // of Azure, or no right in Vault of its own
 		}
 	}
 	grants = store.DeployerGrants()
