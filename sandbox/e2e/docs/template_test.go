@@ -26,7 +26,7 @@ func TestPulumiNewMakesAProjectThatPreviewsAndDeploys(t *testing.T) {
 	fresh := openTerminal(t, made, term.Options.Dir)
 	printed, err := fresh.run("pulumi preview")
 	require.Error(t, err)
-	require.Contains(t, printed, "missing configuration values 'credentials' and 'vaultAddress'", "what has no default is asked for by name:\n%s", printed)
+	require.Contains(t, printed, "missing configuration value 'vaultAddress'", "what has no default is asked for by name:\n%s", printed)
 
 	fresh.adapt("dev")
 	fresh.mustRun(`

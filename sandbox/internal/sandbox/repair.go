@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
@@ -54,7 +55,12 @@ func (s *Stack) Destroy(ctx context.Context, opts ...optdestroy.Option) (auto.De
 
 // mend makes the state of a stack readable before the CLI reads it: a full disk or a kill may have cut its files off.
 func (s *Sandbox) mend(name string) error {
-	if stacks, _ := filepath.Glob(s.Path("state/.pulumi/stacks/*/*.json*")); len(stacks) == 0 && len(s.ARM.List("")) > 0 {
+	// What others made, such as a storage account that a stack brings along, has not this tag.
+	ours := func(doc arm.Document) bool {
+		tags, _ := doc["tags"].(map[string]any)
+		return tags["managed-by"] == "pulumi"
+	}
+	if stacks, _ := filepath.Glob(s.Path("state/.pulumi/stacks/*/*.json*")); len(stacks) == 0 && slices.ContainsFunc(s.ARM.List(""), ours) {
 		return fmt.Errorf("the state in %s is gone, and what it knew is still in the sandbox's Vault and Azure: `make clean` forgets both, then `make up` starts anew", s.Path("state"))
 	}
 	if _, err := s.Files(name).Mend(); err != nil {
