@@ -184,6 +184,7 @@ func TestAPreviewAfterMakeBuildCompilesNothing(t *testing.T) {
 		pulumi config set --secret vaultAddress "$ADDRESS"
 		pulumi config set --path --secret credentials.ml_api_key.api_key x`, "ADDRESS="+term.Vault.Addr())
 	require.Empty(t, preview())
-	term.mustRun("echo '// a change' >>main.go")
+	// The time makes it an edit that no earlier run has left in the build cache.
+	term.mustRun("echo \"// a change at $(date +%s%N)\" >>main.go")
 	require.Equal(t, "mlvault\n", preview(), "and after an edit the edited package alone")
 }
