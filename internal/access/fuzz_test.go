@@ -1,7 +1,6 @@
 package access_test
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,37 +8,8 @@ import (
 
 	"mlvault/internal/access"
 	"mlvault/internal/config"
+	"mlvault/internal/pulumitest"
 )
-
-// settings are a configuration with names of the fuzzer's choice.
-type settings struct{ mount, prefix, authPath, project, stack, names string }
-
-func (s settings) GetConfig(key string) (string, bool) {
-	var value any
-	switch strings.TrimPrefix(key, s.project+":") {
-	case "azure-native:location":
-		return "westeurope", true
-	case "vaultAddress":
-		return "https://vault.example.com", true
-	case "vault":
-		value = map[string]string{"mount": s.mount, "prefix": s.prefix}
-	case "workload":
-		value = map[string]string{"audience": "a", "authPath": s.authPath}
-	case "credentials":
-		credentials := map[string]any{}
-		for name := range strings.SplitSeq(s.names, " ") {
-			credentials[name] = map[string]string{"k": "v"}
-		}
-		value = credentials
-	default:
-		return "", false
-	}
-	text, err := json.Marshal(value)
-	return string(text), err == nil
-}
-func (s settings) IsConfigSecret(key string) bool { return !strings.HasSuffix(key, ":vault") }
-func (s settings) Project() string                { return s.project }
-func (s settings) Stack() string                  { return s.stack }
 
 // Whatever names package config accepts, a policy's text says exactly the grants of these names: none is lost, doubled,
 // cut off or made into more than one.
@@ -49,7 +19,7 @@ func FuzzPolicyText(f *testing.F) {
 	f.Add("kv\"", "a*", "+", "p\n", "\x00", "a\"b a\\ ${x} # //", uint(31))
 	f.Add("sys", "..", "jwt-p", "p", "", "  ", uint(5))
 	f.Fuzz(func(t *testing.T, mount, prefix, authPath, project, stack, names string, flags uint) {
-		cfg, err := config.From(settings{mount, prefix, authPath, project, stack, names})
+		cfg, err := config.From(pulumitest.Named(mount, prefix, authPath, project, stack, strings.Split(names, " ")...))
 		if err != nil {
 			return
 		}

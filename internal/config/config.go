@@ -1,14 +1,13 @@
 // Package config reads the program's configuration: the one place that knows its keys.
 //
-// [Load] decodes strictly, applies the defaults and validates, and reports every problem of the configuration in one
-// error before anything is registered. Values that are secret are masked by their type from here on.
+// [From] decodes strictly, applies the defaults and validates, and reports every problem of the configuration in one
+// error before anything is registered. Values that are secret are masked by their type from here on. The package is plain
+// Go without Pulumi, so that the preflight compiles no SDK.
 package config
 
 import (
 	"slices"
 	"strings"
-
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"mlvault/internal/access"
 )
@@ -34,16 +33,13 @@ type Config struct {
 var (
 	// SecretKeys are the keys that must be encrypted.
 	SecretKeys = []string{"vaultAddress", "vaultToken", "credentials"}
-	keys       = slices.Concat(SecretKeys, []string{"vault", "azure", "workload", "compute"})
+	// Keys are all that the program reads of its project's namespace.
+	Keys = slices.Concat(SecretKeys, []string{"vault", "azure", "workload", "compute"})
 )
 
-// Load reads the stack's configuration. The stack's settings file, where it is in dir, tells which values are encrypted.
-// The error is a [Problems] and quotes no secret.
-func Load(ctx *pulumi.Context, dir string) (*Config, error) { return From(program{ctx, dir}) }
-
-// From is Load for any source, so that what looks at a configuration outside an update reads it the same way.
+// From reads a configuration. The error is a [Problems] and quotes no secret.
 func From(src Source) (*Config, error) {
-	c := &collector{secret: func(name string) bool { return src.IsConfigSecret(src.Project() + ":" + name) }}
+	c := &collector{secret: src.encrypted}
 	refuseUnknownKeys(c, src)
 	cfg := decode(c, src)
 	cfg.normalise()
@@ -55,36 +51,23 @@ func From(src Source) (*Config, error) {
 }
 
 func decode(c *collector, src Source) *Config {
-	cfg := &Config{Project: src.Project(), Stack: src.Stack()}
-	cfg.Location, _ = src.GetConfig("azure-native:location")
-	secrets := map[string]string{}
+	cfg := &Config{Project: src.Project, Stack: src.Stack, Location: src.Values["azure-native:location"]}
 	for _, name := range SecretKeys {
-		text, _ := src.GetConfig(cfg.Project + ":" + name)
-		secrets[name] = text
 		// Plain text in the stack's file would be plain text in the state too: the SDK masks neither address nor token.
-		if text != "" && text != "{}" && !src.IsConfigSecret(cfg.Project+":"+name) {
+		if text := src.value(name); text != "" && text != "{}" && !src.encrypted(name) {
 			c.addPlain(name)
 		}
 	}
-	cfg.Address, cfg.Token = NewSecret(strings.TrimSuffix(secrets["vaultAddress"], "/")), NewSecret(secrets["vaultToken"])
+	cfg.Address, cfg.Token = NewSecret(strings.TrimSuffix(src.value("vaultAddress"), "/")), NewSecret(src.value("vaultToken"))
 	file := openSettings(src)
 	if c.refused("credentials") {
 		file = settingsFile{} // all of it is in plain text, which is said
 	}
-	cfg.Credentials = decodeCredentials(c, secrets["credentials"], file, cfg.Address, cfg.Token)
+	cfg.Credentials = decodeCredentials(c, src.value("credentials"), file, cfg.Address, cfg.Token)
 
-	var compute Compute
-	for _, section := range []struct {
-		name string
-		into any
-	}{{"vault", &cfg.Vault}, {"azure", &cfg.Azure}, {"workload", &cfg.Workload}, {"compute", &compute}} {
-		text, set := src.GetConfig(cfg.Project + ":" + section.name)
-		if !set || text == "" {
-			continue
-		}
-		decodeSection(c, section.name, text, section.into)
-		if section.into == any(&compute) && text != "{}" {
-			cfg.Compute = &compute
+	for name, section := range map[string]any{"vault": &cfg.Vault, "azure": &cfg.Azure, "workload": &cfg.Workload, "compute": &cfg.Compute} {
+		if text := src.value(name); text != "" && text != "{}" {
+			decodeSection(c, name, text, section)
 		}
 	}
 	return cfg

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -19,16 +16,8 @@ const canary = "canary-5f1d7c"
 // fake is a stack's configuration as the CLI hands it over.
 type fake map[string]string
 
-func (f fake) GetConfig(key string) (string, bool) { v, ok := f[key]; return v, ok }
-func (fake) IsConfigSecret(string) bool            { return true }
-func (fake) Project() string                       { return "mlvault" }
-func (fake) Stack() string                         { return "dev" }
-
-// plainFake treats nothing as secret but the three keys that must be.
-type plainFake struct{ fake }
-
-func (f plainFake) IsConfigSecret(key string) bool {
-	return key == "mlvault:vaultAddress" || key == "mlvault:vaultToken" || key == "mlvault:credentials"
+func (f fake) source() Source {
+	return Source{Project: "mlvault", Stack: "dev", Values: f, Encrypted: IsSecretKey, Trusted: true}
 }
 
 func valid() fake {
@@ -44,7 +33,7 @@ func valid() fake {
 func set(key, value string) func(fake) { return func(f fake) { f["mlvault:"+key] = value } }
 
 func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
-	cfg, err := From(plainFake{valid()})
+	cfg, err := From(valid().source())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +55,7 @@ func TestACredentialOfOthersIsEnough(t *testing.T) {
 	for _, own := range []string{"", "{}"} {
 		values := valid()
 		values["mlvault:credentials"], values["mlvault:vault"] = own, `{"reads":{"warehouse":"kv/data/team/warehouse","features":"database/creds/ml-reader"}}`
-		cfg, err := From(plainFake{values})
+		cfg, err := From(values.source())
 		if err != nil || fmt.Sprint(cfg.Access().Paths()) != "map[features:database/creds/ml-reader warehouse:kv/data/team/warehouse]" {
 			t.Errorf("with credentials %q: %v", own, err)
 		}
@@ -78,7 +67,7 @@ func azure(t *testing.T, settings string) Azure {
 	values := valid()
 	values["mlvault:vaultAddress"] = "https://Vault.example.com"
 	values["mlvault:azure"] = settings
-	cfg, err := From(plainFake{values})
+	cfg, err := From(values.source())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +106,7 @@ func TestARuleLeadsToVaultWhereNothingElseDoes(t *testing.T) {
 			values := valid()
 			values["mlvault:vaultAddress"] = "https://vault.example.com" + port
 			values["mlvault:azure"] = `{"managedNetwork":{"mode":"` + mode + `"}}`
-			cfg, err := From(plainFake{values})
+			cfg, err := From(values.source())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -411,7 +400,7 @@ func TestPrivateEndpointsCloseWhatTheyLeadTo(t *testing.T) {
 		values := valid()
 		endpoints(aSubnet)(values)
 		values["azure-native:location"] = location
-		cfg, err := From(plainFake{values})
+		cfg, err := From(values.source())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -456,7 +445,7 @@ func TestEachRefusalNamesItsKeyAndQuotesNoSecret(t *testing.T) {
 		t.Run(refusal.name, func(t *testing.T) {
 			values := maps.Clone(valid())
 			refusal.edit(values)
-			_, err := From(plainFake{values})
+			_, err := From(values.source())
 			if err == nil {
 				t.Fatal("the configuration was accepted")
 			}
@@ -482,7 +471,7 @@ func TestAzuresLengthsOfNamesHoldAtBothEnds(t *testing.T) {
 		refused := func(length int) bool {
 			values := valid()
 			values["mlvault:azure"] = fmt.Sprintf(`{"createContainerRegistry":true,"names":{%q:%q}}`, field, strings.Repeat("a", length))
-			_, err := From(plainFake{values})
+			_, err := From(values.source())
 			return err != nil
 		}
 		shortest, longest := length[0], length[1]
@@ -503,7 +492,7 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 	} {
 		edit(values)
 	}
-	_, err := From(plainFake{values})
+	_, err := From(values.source())
 	for _, want := range []string{
 		"azure-native:location", "vaultAddress", "credentials.a*", "credentials.a*.k", "credentials.b", "vault.mount", "vault.nope", "vault.createMount",
 		"azure.publicNetworkAccess", "azure.names.keyVault", "workload.audience",
@@ -517,7 +506,7 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 func TestANameCannotForgeALineOfTheReport(t *testing.T) {
 	values := valid()
 	values["mlvault:credentials"] = `{"a\n  - vaultToken: forged\u001b[2J":{"k":"v"}}`
-	_, err := From(plainFake{values})
+	_, err := From(values.source())
 	if err == nil || strings.Count(err.Error(), "\n") != 1 || strings.Contains(err.Error(), "\x1b") {
 		t.Errorf("got %v", err)
 	}
@@ -527,7 +516,9 @@ func TestAStackThatPulumiWouldNotNameSoIsRefused(t *testing.T) {
 	for stack, refused := range map[string]bool{"a*": true, "a/b": true, "+": true, "a b": true, "a\n": true, "": true, "a.": false, "feature-": false, "a..b": false} {
 		values := valid()
 		values["mlvault:vault"] = `{"prefix":"p"}`
-		_, err := From(named{plainFake{values}, "mlvault", stack})
+		src := values.source()
+		src.Stack = stack
+		_, err := From(src)
 		problems, _ := AsProblems(err)
 		if refused && (len(problems) != 1 || problems[0].Key != "stack") || !refused && err != nil {
 			t.Errorf("%q: got %v", stack, err)
@@ -535,12 +526,10 @@ func TestAStackThatPulumiWouldNotNameSoIsRefused(t *testing.T) {
 	}
 }
 
-type allPlain struct{ fake }
-
-func (allPlain) IsConfigSecret(string) bool { return false }
-
 func TestASecretInPlainTextIsRefused(t *testing.T) {
-	_, err := From(allPlain{valid()})
+	src := valid().source()
+	src.Encrypted = func(string) bool { return false }
+	_, err := From(src)
 	if problems, _ := AsProblems(err); len(problems) != 3 {
 		t.Errorf("want three problems, got %v", err)
 	}
@@ -554,15 +543,6 @@ func TestASecretInPlainTextIsRefused(t *testing.T) {
 	}
 }
 
-// whole is a configuration of which all is known.
-type whole struct {
-	plainFake
-	file string
-}
-
-func (w whole) Settings() []byte { return []byte(w.file) }
-func (w whole) Keys() []string   { return slices.Collect(maps.Keys(w.fake)) }
-
 func TestAKeyThatNobodyReadsIsRefused(t *testing.T) {
 	for key, want := range map[string]string{
 		"mlvault:azure.protect":       "azure.protect: is one key with a dot in its name, which nobody reads. Remove it with `pulumi config rm 'azure.protect'` and set the field: `pulumi config set --path azure.protect ...`",
@@ -575,25 +555,18 @@ func TestAKeyThatNobodyReadsIsRefused(t *testing.T) {
 	} {
 		values := valid()
 		values[key] = map[bool]string{true: "{}", false: canary}[key == "mlvault:compute"]
-		_, err := From(whole{plainFake{values}, ""})
+		_, err := From(values.source())
 		if problems, _ := AsProblems(err); want == "" && err != nil || want != "" && (len(problems) != 1 || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), canary)) {
 			t.Errorf("%s: got %v", key, err)
 		}
 	}
 }
 
-func TestTheRunningProgramKnowsItsKeysAndItsSettingsFile(t *testing.T) {
-	t.Setenv("PULUMI_CONFIG", `{"mlvault:vault":"{}","mlvault:azure.protect":"true"}`)
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "Pulumi.dev.yaml"), []byte("config: {}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := slices.Sorted(slices.Values(program{}.Keys())); !slices.Equal(got, []string{"mlvault:azure.protect", "mlvault:vault"}) {
-		t.Errorf("the keys are %v", got)
-	}
-	if string(ReadSettings(dir, "dev")) != "config: {}" || ReadSettings(dir, "prod") != nil {
-		t.Error("the settings file was not read")
-	}
+// kept is a source with a settings file.
+func (f fake) kept(file string) Source {
+	src := f.source()
+	src.Settings, src.Trusted = []byte(file), false
+	return src
 }
 
 // A plain value beside an encrypted one would be shown by --json.
@@ -615,14 +588,14 @@ func TestEachValueOfACredentialIsEncryptedByItselfOrNotReadBack(t *testing.T) {
 		values := valid()
 		values["mlvault:credentials"] = `{"a":` + c.payload + `}`
 		for _, file := range []string{"config: {mlvault:credentials: {a: " + c.kept + "}}", "config: {'credentials': {a: " + c.kept + "}}"} {
-			cfg, err := From(whole{plainFake{values}, file})
+			cfg, err := From(values.kept(file))
 			if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), canary)) || c.want == "" && (err != nil || cfg.Credentials[0].Masked != c.masked) {
 				t.Errorf("%s: got %v, %v", name, cfg, err)
 			}
 		}
 	}
 	for _, file := range []string{"", "config: {}", "config: {mlvault:credentials: {secure: v1:x}}", "\t: no YAML"} {
-		if cfg, err := From(whole{plainFake{valid()}, file}); err != nil || cfg.Credentials[0].Masked {
+		if cfg, err := From(valid().kept(file)); err != nil || cfg.Credentials[0].Masked {
 			t.Errorf("%q: the values are known to be encrypted each: %v", file, err)
 		}
 	}
@@ -631,7 +604,9 @@ func TestEachValueOfACredentialIsEncryptedByItselfOrNotReadBack(t *testing.T) {
 func TestAPlainSettingThatTheUserKeepsSecretIsNotQuoted(t *testing.T) {
 	values := valid()
 	values["mlvault:vault"] = `{"mount":"/` + canary + `"}`
-	_, err := From(values)
+	src := values.source()
+	src.Encrypted = func(string) bool { return true }
+	_, err := From(src)
 	if err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), "vault.mount: [secret] begins") {
 		t.Errorf("got %v", err)
 	}
@@ -640,7 +615,7 @@ func TestAPlainSettingThatTheUserKeepsSecretIsNotQuoted(t *testing.T) {
 func parseCredentials(text string) ([]Credential, error) {
 	values := valid()
 	values["mlvault:credentials"] = text
-	cfg, err := From(plainFake{values})
+	cfg, err := From(values.source())
 	if err != nil {
 		return nil, err
 	}

@@ -46,17 +46,20 @@ func FuzzSections(f *testing.F) {
 	}
 	f.Add("westeurope", `{"mount":"kv","prefix":"a/b","namespace":"n"}`, "{}", `{"audience":"a","authPath":"jwt"}`, "{}", "p*", "s\n", "a/b")
 	f.Fuzz(func(t *testing.T, location, vault, azure, workload, compute, project, stack, name string) {
-		values := valid()
 		credentials, err := json.Marshal(map[string]any{name: map[string]string{"k": canary}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		values["mlvault:credentials"] = string(credentials)
-		values["azure-native:location"] = location
-		for name, text := range map[string]string{"vault": vault, "azure": azure, "workload": workload, "compute": compute} {
-			values["mlvault:"+name] = text
+		values := fake{"azure-native:location": location}
+		for name, text := range map[string]string{
+			"vaultAddress": "https://vault.example.com:8200", "vaultToken": canary, "credentials": string(credentials),
+			"vault": vault, "azure": azure, "workload": workload, "compute": compute,
+		} {
+			values[project+":"+name] = text
 		}
-		cfg, err := From(named{plainFake{values}, project, stack})
+		src := values.source()
+		src.Project, src.Stack = project, stack
+		cfg, err := From(src)
 		requireNoSecret(t, cfg, err)
 		requireALineForEachProblem(t, err)
 		if err != nil {
@@ -71,29 +74,10 @@ func FuzzSections(f *testing.F) {
 		if cfg.Vault.Namespace != "" {
 			requireItsOwnPath(t, cfg.Vault.Namespace)
 		}
-		if again, err := From(named{plainFake{values}, project, stack}); err != nil || !reflect.DeepEqual(cfg, again) {
+		if again, err := From(src); err != nil || !reflect.DeepEqual(cfg, again) {
 			t.Errorf("the same text gave %v and then %v, %v", cfg, again, err)
 		}
 	})
-}
-
-// named is a configuration of another project and stack, whose keys are read as if it were mlvault's.
-type named struct {
-	plainFake
-	project, stack string
-}
-
-func (n named) Project() string { return n.project }
-func (n named) Stack() string   { return n.stack }
-func (n named) GetConfig(key string) (string, bool) {
-	return n.plainFake.GetConfig(n.ours(key))
-}
-func (n named) IsConfigSecret(key string) bool { return n.plainFake.IsConfigSecret(n.ours(key)) }
-func (n named) ours(key string) string {
-	if rest, is := strings.CutPrefix(key, n.project+":"); is && key != "azure-native:location" {
-		return "mlvault:" + rest
-	}
-	return key
 }
 
 // requireItsOwnPath is the promise about names in other words than pathProblem's: nothing between here and Vault takes the
@@ -135,10 +119,12 @@ func FuzzSecrets(f *testing.F) {
 		values := valid()
 		values["mlvault:vaultAddress"], values["mlvault:vaultToken"] = plant(address), plant(token)
 		values["mlvault:credentials"] = plantInValues(credentials, plant)
-		cfg, err := From(plainFake{values})
+		cfg, err := From(values.source())
 		requireNoSecret(t, cfg, err)
 		requireALineForEachProblem(t, err)
-		_, err = From(allPlain{values})
+		src := values.source()
+		src.Encrypted = func(string) bool { return false }
+		_, err = From(src)
 		requireNoSecret(t, nil, err)
 	})
 }

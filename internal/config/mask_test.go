@@ -15,7 +15,7 @@ func maskedOf(t *testing.T, credentials string) map[string]bool {
 	t.Helper()
 	values := valid()
 	values["mlvault:credentials"] = credentials
-	cfg, err := From(plainFake{values})
+	cfg, err := From(values.source())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,15 +10,12 @@ import (
 	"mlvault/internal/config/strictjson"
 )
 
-// decodeSection fills the struct that into points to from a JSON object, strictly: every unknown field, every value
-// of another type and every duplicate is reported under its own key, not only the first.
+// decodeSection fills what into points to from a JSON object, strictly: every unknown field, every value of another type
+// and every duplicate is reported under its own key, not only the first.
 func decodeSection(c *collector, key, text string, into any) {
 	root, faults := strictjson.Parse(text)
-	for _, f := range faults {
-		c.addf(key+f.Path, "%s", f.Text)
-	}
-	if len(faults) == 0 {
-		decodeStruct(c, key, root, reflect.ValueOf(into).Elem())
+	if reportFaults(c, key, faults); len(faults) == 0 {
+		decodeField(c, key, root, reflect.ValueOf(into).Elem())
 	}
 }
 

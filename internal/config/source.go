@@ -1,69 +1,41 @@
 package config
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"gopkg.in/yaml.v3"
 )
 
-// Source is where a configuration comes from: a [pulumi.Context], or what stands for one outside an update.
-type Source interface {
-	// GetConfig takes a key with its namespace. Objects come as JSON.
-	GetConfig(key string) (text string, set bool)
-	// IsConfigSecret tells whether any part of a key is encrypted.
-	IsConfigSecret(key string) bool
-	Project() string
-	Stack() string
+// Source is a stack's configuration, decrypted, as the CLI has it.
+type Source struct {
+	Project, Stack string
+	// Values are by key with its namespace. An object is JSON.
+	Values map[string]string
+	// Encrypted tells whether any part of a key is encrypted.
+	Encrypted func(key string) bool
+	// Settings is the text of the stack's settings file, which tells how each value of a credential is encrypted.
+	Settings []byte
+	// Trusted says that each of them is encrypted by itself, whatever Settings are.
+	Trusted bool
 }
 
-// Whole is a [Source] that knows more than single keys. One that is not is trusted: it has the program's keys alone, and
-// encrypts each value of a credential by itself.
-type Whole interface {
-	Source
-	// Keys are all keys of the configuration, with their namespaces.
-	Keys() []string
-	// Settings is the text of the stack's settings file; nil where it is not at hand.
-	Settings() []byte
-}
+// IsSecretKey tells whether a key, with or without its namespace, is one of [SecretKeys].
+func IsSecretKey(key string) bool { return slices.Contains(SecretKeys, key[strings.LastIndexByte(key, ':')+1:]) }
 
-// program is the configuration of a running program.
-type program struct {
-	*pulumi.Context
-	dir string
-}
+// value is one of the project's own.
+func (s Source) value(name string) string { return s.Values[s.Project+":"+name] }
 
-// Settings implements [Whole].
-func (p program) Settings() []byte { return ReadSettings(p.dir, p.Stack()) }
-
-// Keys implements [Whole]. The SDK has no list of the keys, but the CLI hands the whole configuration over in one variable.
-func (program) Keys() []string {
-	var values map[string]string
-	if json.Unmarshal([]byte(os.Getenv("PULUMI_CONFIG")), &values) != nil {
-		return nil
-	}
-	keys := make([]string, 0, len(values))
-	for key := range values {
-		keys = append(keys, key)
-	}
-	return keys
-}
+func (s Source) encrypted(name string) bool { return s.Encrypted(s.Project + ":" + name) }
 
 // ReadSettings is the text of a stack's settings file in a folder, or nil where there is none.
 func ReadSettings(dir, stack string) []byte {
-	text, err := os.ReadFile(filepath.Join(dir, settingsName(stack)))
-	if err != nil {
-		return nil
-	}
+	text, _ := os.ReadFile(filepath.Join(dir, "Pulumi."+stack+".yaml"))
 	return text
 }
-
-func settingsName(stack string) string { return "Pulumi." + stack + ".yaml" }
 
 // kept is how the stack's settings file keeps a value.
 type kept int
@@ -86,15 +58,14 @@ type settingsFile struct {
 }
 
 func openSettings(src Source) settingsFile {
-	whole, isWhole := src.(Whole)
-	if !isWhole {
+	if src.Trusted {
 		return settingsFile{trusted: true}
 	}
 	var file struct{ Config map[string]yaml.Node }
-	if yaml.Unmarshal(whole.Settings(), &file) != nil {
+	if yaml.Unmarshal(src.Settings, &file) != nil {
 		return settingsFile{}
 	}
-	for _, key := range []string{src.Project() + ":credentials", "credentials"} {
+	for _, key := range []string{src.Project + ":credentials", "credentials"} {
 		if node, has := file.Config[key]; has {
 			return settingsFile{credentials: &node}
 		}
@@ -143,35 +114,30 @@ func member(n *yaml.Node, step string) *yaml.Node {
 
 // refuseUnknownKeys names each key of the configuration that nobody reads although somebody may believe so.
 func refuseUnknownKeys(c *collector, src Source) {
-	whole, isWhole := src.(Whole)
-	if !isWhole {
-		return
-	}
-	all := whole.Keys()
-	for _, key := range all {
+	for key := range src.Values {
 		namespace, name, _ := strings.Cut(key, ":")
-		ours := isOurs(name)
-		if namespace != src.Project() {
-			// gcp:credentials is a provider's. Only beside another of our keys is it ours.
-			left := ours && (name != "credentials" || slices.ContainsFunc(all, func(other string) bool {
-				rest, same := strings.CutPrefix(other, namespace+":")
-				return same && rest != name && isOurs(rest)
-			}))
-			if left {
-				c.addf(key, "belongs to the project %s, and this one is %s, which does not read it. Set %s here and remove it with `pulumi config rm %s`",
-					namespace, src.Project(), name, key)
-			}
-			continue
-		}
-		switch {
-		case slices.Contains(keys, name):
-		case ours:
+		switch own := namespace == src.Project; {
+		case own && slices.Contains(Keys, name):
+		case own && isOurs(name):
 			c.addf(name, "is one key with a dot in its name, which nobody reads. Remove it with `pulumi config rm '%s'` and set the field: "+
 				"`pulumi config set --path %s ...`", name, name)
-		default:
-			c.addf(name, "is not a setting of this program. It reads %s. Remove it with `pulumi config rm '%s'`", strings.Join(keys, ", "), name)
+		case own:
+			c.addf(name, "is not a setting of this program. It reads %s. Remove it with `pulumi config rm '%s'`", strings.Join(Keys, ", "), name)
+		case isOurs(name) && (name != "credentials" || src.hasAnotherOfOurs(namespace)):
+			c.addf(key, "belongs to the project %s, and this one is %s, which does not read it. Set %s here and remove it with `pulumi config rm %s`",
+				namespace, src.Project, name, key)
 		}
 	}
+}
+
+// hasAnotherOfOurs tells whether a namespace has more of the program's keys than credentials: gcp:credentials is a provider's.
+func (s Source) hasAnotherOfOurs(namespace string) bool {
+	for key := range s.Values {
+		if name, same := strings.CutPrefix(key, namespace+":"); same && name != "credentials" && isOurs(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // isOurs tells whether a key is one of the program's, or a path that was meant for one.
@@ -179,5 +145,5 @@ func isOurs(name string) bool {
 	if i := strings.IndexAny(name, ".["); i >= 0 {
 		name = name[:i]
 	}
-	return slices.Contains(keys, name)
+	return slices.Contains(Keys, name)
 }

@@ -171,20 +171,14 @@ func TestEveryRegistrationIsAsReviewed(t *testing.T) {
 
 // The page shows what `make policy` prints for the dev stack with the names of the sample credentials.
 func TestTheDeployersPolicyOfTheDocsIsTheProgramsOwn(t *testing.T) {
-	cfg, err := config.From(source{stackConfig(t, "dev")})
+	cfg, err := config.From(config.Source{
+		Project: "mlvault", Stack: "dev", Values: stackConfig(t, "dev"), Encrypted: config.IsSecretKey, Trusted: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	requireGolden(t, filepath.Join("..", "..", "docs", "vault-deployer.hcl"), []byte(cfg.Access().DeployerPolicy()))
 }
-
-// source is a stack's configuration outside a run.
-type source struct{ values map[string]string }
-
-func (s source) GetConfig(key string) (string, bool) { text, set := s.values[key]; return text, set }
-func (source) IsConfigSecret(key string) bool        { return slices.Contains(secretKeys, key) }
-func (source) Project() string                       { return "mlvault" }
-func (source) Stack() string                         { return "dev" }
 
 func TestEachResourceHasItsComponentAndItsProviderAndWaitsForNothingSlow(t *testing.T) {
 	all := mustRun(t, "dev", nil).Registrations()
@@ -329,6 +323,15 @@ func TestEverythingOfAStackInVaultWaitsForTheBackendThatItMakesAndItsMountIsKept
 	}
 }
 
+// The SDK tells single keys only; what the CLI handed over has all of them.
+func TestTheRunningProgramRefusesAKeyThatNobodyReads(t *testing.T) {
+	t.Setenv("PULUMI_CONFIG", `{"mlvault:azure.protect":"true"}`)
+	_, err := run(t, "dev", func(values map[string]string) { values["mlvault:azure.protect"] = "true" })
+	if err == nil || !strings.Contains(err.Error(), "azure.protect: is one key with a dot in its name") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestARefusedConfigurationRegistersNothing(t *testing.T) {
 	r, err := run(t, "dev", func(values map[string]string) {
 		values["mlvault:credentials"] = `{"bad*name":{"api_key":"` + payloadCanary + `"}}`
@@ -357,7 +360,7 @@ func outputsOf(t *testing.T, edit func(map[string]string)) (got map[string]any, 
 		edit(values)
 	}
 	program := func(ctx *pulumi.Context) error {
-		cfg, err := config.Load(ctx, ".")
+		cfg, err := config.From(source(ctx, "."))
 		if err != nil {
 			return err
 		}

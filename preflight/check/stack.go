@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -129,11 +128,13 @@ func (c CLI) Load(ctx context.Context, name string) (Stack, error) {
 	if err := c.JSON(ctx, &values, "config", "--show-secrets", "--json", "--stack", name); err != nil {
 		return Stack{}, fmt.Errorf("configuration of stack %s: %w", name, err)
 	}
-	texts, secrets := map[string]string{}, map[string]bool{}
+	texts := map[string]string{}
 	for key, value := range values {
-		texts[key], secrets[key] = value.Value, value.Secret
+		texts[key] = value.Value
 	}
-	cfg, err := config.From(wholeSource{Source{In: project, Of: name, Texts: texts, Secrets: secrets}, c.Root})
+	cfg, err := config.From(config.Source{
+		Project: project, Stack: name, Values: texts, Encrypted: func(key string) bool { return values[key].Secret }, Settings: config.ReadSettings(c.Root, name),
+	})
 	if err != nil {
 		return Stack{}, err
 	}
@@ -249,34 +250,3 @@ func (c CLI) JSON(ctx context.Context, into any, args ...string) error {
 	}
 	return err
 }
-
-// Source is a configuration as [config.From] reads it.
-type Source struct {
-	In, Of  string            // project, stack
-	Texts   map[string]string // by key with its namespace
-	Secrets map[string]bool   // whether any part of a key is encrypted
-}
-
-// GetConfig is what `pulumi config` shows.
-func (s Source) GetConfig(key string) (string, bool) { text, set := s.Texts[key]; return text, set }
-
-// IsConfigSecret tells whether any part of a key is encrypted.
-func (s Source) IsConfigSecret(key string) bool { return s.Secrets[key] }
-
-// Project is the namespace of the keys.
-func (s Source) Project() string { return s.In }
-
-// Stack is the stack's name.
-func (s Source) Stack() string { return s.Of }
-
-// wholeSource knows every key, and which values are encrypted by themselves.
-type wholeSource struct {
-	Source
-	root string
-}
-
-// Keys implements [config.Whole].
-func (s wholeSource) Keys() []string { return slices.Collect(maps.Keys(s.Texts)) }
-
-// Settings implements [config.Whole].
-func (s wholeSource) Settings() []byte { return config.ReadSettings(s.root, s.Of) }

@@ -104,12 +104,12 @@ func (l *room) attempt(t *testing.T) *attempt {
 // config is the settings as the program reads them.
 func (a *attempt) config() *config.Config {
 	a.t.Helper()
-	src := check.Source{In: "mlvault", Of: "dev", Texts: map[string]string{"azure-native:location": "westeurope", "mlvault:vaultAddress": a.address},
-		Secrets: map[string]bool{"mlvault:vaultAddress": true, "mlvault:credentials": true}}
+	src := config.Source{Project: "mlvault", Stack: "dev", Encrypted: config.IsSecretKey, Trusted: true,
+		Values: map[string]string{"azure-native:location": "westeurope", "mlvault:vaultAddress": a.address}}
 	for section, fields := range a.settings {
 		text, err := json.Marshal(fields)
 		require.NoError(a.t, err)
-		src.Texts["mlvault:"+section] = string(text)
+		src.Values["mlvault:"+section] = string(text)
 	}
 	cfg, err := config.From(src)
 	require.NoError(a.t, err)

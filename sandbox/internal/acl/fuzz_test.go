@@ -3,7 +3,6 @@ package acl
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -15,6 +14,7 @@ import (
 
 	"mlvault/internal/access"
 	"mlvault/internal/config"
+	"mlvault/internal/pulumitest"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
@@ -44,59 +44,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// settings are a configuration with names of the fuzzer's choice.
-type settings struct {
-	mount, prefix, authPath, project, stack string
-	names                                   []string
-	flags                                   uint
-}
-
-func (s settings) flag(bit int) bool { return s.flags>>bit&1 == 1 }
-
-func (s settings) GetConfig(key string) (string, bool) {
-	var value any
-	switch strings.TrimPrefix(key, s.project+":") {
-	case "azure-native:location":
-		return "westeurope", true
-	case "vaultAddress":
-		return "https://vault.example.com", true
-	case "vault":
-		value = map[string]any{
-			"mount": s.mount, "prefix": s.prefix,
-			"createMount": s.flag(0), "disableRead": s.flag(1), "deleteOnDestroy": s.flag(2), "skipChildToken": s.flag(3),
-		}
-	case "workload":
-		value = map[string]any{"audience": "a", "authPath": s.authPath, "createAuthBackend": s.flag(4)}
-	case "credentials":
-		named := map[string]any{}
-		for _, name := range s.names {
-			named[name] = map[string]string{"k": "secret"}
-		}
-		value = named
-	default:
-		return "", false
-	}
-	text, err := json.Marshal(value)
-	return string(text), err == nil
-}
-func (s settings) IsConfigSecret(key string) bool {
-	return strings.HasSuffix(key, ":credentials") || strings.HasSuffix(key, ":vaultAddress")
-}
-func (s settings) Project() string { return s.project }
-func (s settings) Stack() string   { return s.stack }
-
-// tame is the settings with every character that config refuses replaced, so that no input of the fuzzer is wasted.
-func (s settings) tame() settings {
-	t := s
-	t.mount, t.prefix, t.authPath = tame(s.mount), tame(s.prefix), tame(s.authPath)
-	t.project, t.stack = strings.ReplaceAll(tame(s.project), "/", "-"), strings.ReplaceAll(tame(s.stack), "/", "-")
-	t.names = nil
-	for _, name := range s.names {
-		t.names = append(t.names, tame(name))
-	}
-	return t
-}
-
+// tame replaces every character that config refuses, so that no input of the fuzzer is wasted.
 func tame(path string) string {
 	const instead = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 	var segments []string
@@ -129,13 +77,17 @@ func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 	f.Add("secret", "p\"} path \"*", "jwt", "p", "s", "a\" { capabilities = [\"sudo\"] }", "#", "sys/policies/acl/root", uint(7))
 	f.Add("secret", "..", "token", "root", "default", ".", "data/x", "auth/token/create", uint(21))
 	f.Fuzz(func(t *testing.T, mount, prefix, authPath, project, stackName, one, other, probe string, flags uint) {
-		s := settings{mount, prefix, authPath, project, stackName, []string{one, other}, flags}
-		cfg, err := config.From(s)
+		cfg, err := config.From(pulumitest.Named(mount, prefix, authPath, project, stackName, one, other))
 		if err != nil {
-			if cfg, err = config.From(s.tame()); err != nil {
-				t.Skip() // too long, or a mount of Vault's own
-			}
+			noSlash := func(name string) string { return strings.ReplaceAll(tame(name), "/", "-") }
+			cfg, err = config.From(pulumitest.Named(tame(mount), tame(prefix), tame(authPath), noSlash(project), noSlash(stackName), tame(one), tame(other)))
 		}
+		if err != nil {
+			t.Skip() // too long, or a mount of Vault's own
+		}
+		flag := func(bit int) bool { return flags>>bit&1 == 1 }
+		cfg.Vault.CreateMount, cfg.Vault.DisableRead, cfg.Vault.DeleteOnDestroy, cfg.Vault.SkipChildToken = flag(0), flag(1), flag(2), flag(3)
+		*cfg.Workload.CreateAuthBackend = flag(4)
 		var reads []access.Grant
 		for _, credential := range cfg.Credentials {
 			reads = append(reads, access.Grant{Path: cfg.Vault.Mount + "/data/" + cfg.Vault.Prefix + "/" + credential.Name, Capabilities: []string{"read"}})

@@ -262,14 +262,6 @@ func (s *Sandbox) secretsManager(stack *workspace.ProjectStack) (secrets.Manager
 	return manager, err
 }
 
-// source lets the program's own loader read the settings before any of them is used, so that what it refuses is refused
-// with its own words and before Vault or the engine hear of it.
-type source struct {
-	file  *StackFile
-	stack string
-	texts map[string]string
-}
-
 // config is what the program's loader makes of the settings and of secrets by their keys.
 func (f *StackFile) config(stack string, secrets map[string]string) (*config.Config, error) {
 	decrypted, err := f.Stack.Config.Decrypt(pulumiconfig.NopDecrypter)
@@ -282,19 +274,14 @@ func (f *StackFile) config(stack string, secrets map[string]string) (*config.Con
 	return f.read(stack, decrypted)
 }
 
+// read lets the program's own loader read the settings before any of them is used, so that what it refuses is refused with
+// its own words and before Vault or the engine hear of it.
 func (f *StackFile) read(stack string, decrypted map[pulumiconfig.Key]string) (*config.Config, error) {
 	texts := map[string]string{}
 	for key, text := range decrypted {
 		texts[key.String()] = text
 	}
-	return config.From(source{file: f, stack: stack, texts: texts})
-}
-
-func (s source) GetConfig(key string) (string, bool) { text, set := s.texts[key]; return text, set }
-func (s source) Project() string                     { return s.file.project.Name.String() }
-func (s source) Stack() string                       { return s.stack }
-
-// IsConfigSecret implements [config.Source].
-func (s source) IsConfigSecret(key string) bool {
-	return slices.Contains(config.SecretKeys, key[len(s.Project())+1:])
+	return config.From(config.Source{
+		Project: f.project.Name.String(), Stack: stack, Values: texts, Encrypted: config.IsSecretKey, Trusted: true,
+	})
 }
