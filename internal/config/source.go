@@ -1,6 +1,8 @@
 package config
 
 import (
+	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,8 +25,41 @@ type Source struct {
 	Trusted bool
 }
 
+// Context is what a running program knows of its configuration; a pulumi.Context is one.
+type Context interface {
+	// GetConfig takes a key with its namespace. An object is JSON.
+	GetConfig(key string) (text string, set bool)
+	IsConfigSecret(key string) bool
+	Project() string
+	Stack() string
+}
+
+// Load reads the configuration of the running program. The stack's settings file in dir, if there is one, tells which
+// values are encrypted by themselves. The error is a [Problems] and quotes no secret.
+func Load(ctx Context, dir string) (*Config, error) {
+	src := Source{
+		Project: ctx.Project(), Stack: ctx.Stack(), Values: map[string]string{},
+		Encrypted: ctx.IsConfigSecret, Settings: ReadSettings(dir, ctx.Stack()),
+	}
+	// The SDK has no list of the keys, but the CLI hands all of them over in one variable. Without it, unknown keys are not seen.
+	var all map[string]string
+	_ = json.Unmarshal([]byte(os.Getenv("PULUMI_CONFIG")), &all)
+	keys := append(slices.Collect(maps.Keys(all)), "azure-native:location")
+	for _, name := range Keys {
+		keys = append(keys, src.Project+":"+name)
+	}
+	for _, key := range keys {
+		if text, set := ctx.GetConfig(key); set {
+			src.Values[key] = text
+		}
+	}
+	return From(src)
+}
+
 // IsSecretKey tells whether a key, with or without its namespace, is one of [SecretKeys].
-func IsSecretKey(key string) bool { return slices.Contains(SecretKeys, key[strings.LastIndexByte(key, ':')+1:]) }
+func IsSecretKey(key string) bool {
+	return slices.Contains(SecretKeys, key[strings.LastIndexByte(key, ':')+1:])
+}
 
 // value is one of the project's own.
 func (s Source) value(name string) string { return s.Values[s.Project+":"+name] }

@@ -3,11 +3,8 @@
 package stack
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi-vault/sdk/v6/go/vault"
@@ -25,7 +22,7 @@ func Run(ctx *pulumi.Context) error { return In(".")(ctx) }
 // In is [Run] where the stack's settings file is in another folder than the working directory.
 func In(dir string) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
-		cfg, err := config.From(source(ctx, dir))
+		cfg, err := config.Load(ctx, dir)
 		if err != nil {
 			return err
 		}
@@ -40,27 +37,6 @@ func In(dir string) pulumi.RunFunc {
 			ctx.Export(name, value)
 		}
 		return nil
-	}
-}
-
-// source is the configuration of the running program. The SDK has no list of its keys, but the CLI hands all of them over in
-// one variable. The settings file in dir, if there is one, tells which values are encrypted by themselves.
-func source(ctx *pulumi.Context, dir string) config.Source {
-	var all map[string]string
-	_ = json.Unmarshal([]byte(os.Getenv("PULUMI_CONFIG")), &all) // without it, unknown keys are not seen
-	keys := slices.Collect(maps.Keys(all))
-	for _, name := range config.Keys {
-		keys = append(keys, ctx.Project()+":"+name)
-	}
-	values := map[string]string{}
-	for _, key := range append(keys, "azure-native:location") {
-		if text, set := ctx.GetConfig(key); set {
-			values[key] = text
-		}
-	}
-	return config.Source{
-		Project: ctx.Project(), Stack: ctx.Stack(), Values: values,
-		Encrypted: ctx.IsConfigSecret, Settings: config.ReadSettings(dir, ctx.Stack()),
 	}
 }
 

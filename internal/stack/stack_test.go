@@ -360,7 +360,7 @@ func outputsOf(t *testing.T, edit func(map[string]string)) (got map[string]any, 
 		edit(values)
 	}
 	program := func(ctx *pulumi.Context) error {
-		cfg, err := config.From(source(ctx, "."))
+		cfg, err := config.Load(ctx, ".")
 		if err != nil {
 			return err
 		}
