@@ -104,6 +104,5 @@ audit: ## secrets in any commit, and known vulnerabilities that the code reaches
 generate: ## the slim SDKs under sdks/, from their schemas
 	go -C tools run ./sdkgen
 
-# make bench SIZES=1,10,100 leaves the long one out
-bench: ## measure against floors, about 11 minutes, and write the tables of docs/benchmarks.md
-	go -C tools run ./bench $(if $(SIZES),-sizes "$(SIZES)") $(if $(ONLY),-only "$(ONLY)")
+bench: ## measure against floors, about 11 minutes (ONLY="runs job"), and write the tables of docs/benchmarks.md
+	go -C tools run ./bench $(ONLY)

@@ -52,7 +52,7 @@ func TestAChangeTouchesTheStacksThatItCanChange(t *testing.T) {
 		{"the documentation", "README.md", none},
 		{"the sandbox", "sandbox/main.go", none},
 		{"an example", "examples/x/Pulumi.dev.yaml", none},
-		{"the job", "job/train.py", none},
+		{"the job", "job/vault_credentials.py", none},
 		{"a workflow", ".github/workflows/x.yml", none},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -51,30 +51,21 @@ func usageOf(state *os.ProcessState, started time.Time) usage {
 	return taken
 }
 
-// least takes the best of each from runs of the same thing: what disturbs a run only adds to it.
-func least(runs []usage) usage {
-	best := runs[0]
-	for _, run := range runs[1:] {
-		best.Wall, best.CPU, best.RSS = min(best.Wall, run.Wall), min(best.CPU, run.CPU), min(best.RSS, run.RSS)
-	}
-	return best
-}
-
-// interleave runs each measurement n times in turns, so that what else the machine does meets them alike.
+// interleave runs each measurement n times in turns, so that what else the machine does meets them alike, and takes the
+// least of each, since what disturbs a run only adds to it.
 func interleave(n int, measurements ...func() (usage, error)) ([]usage, error) {
-	runs := make([][]usage, len(measurements))
-	for range n {
+	best := make([]usage, len(measurements))
+	for turn := range n {
 		for i, measurement := range measurements {
 			taken, err := measurement()
 			if err != nil {
 				return nil, err
 			}
-			runs[i] = append(runs[i], taken)
+			if turn == 0 {
+				best[i] = taken
+			}
+			best[i] = usage{min(best[i].Wall, taken.Wall), min(best[i].CPU, taken.CPU), min(best[i].RSS, taken.RSS)}
 		}
-	}
-	best := make([]usage, len(measurements))
-	for i := range runs {
-		best[i] = least(runs[i])
 	}
 	return best, nil
 }

@@ -6,52 +6,38 @@ import (
 	"time"
 )
 
-// table is Markdown: tables with a sentence or two between them.
-type table struct{ b strings.Builder }
+// table is Markdown: a table, and sentences below it.
+type table struct{ strings.Builder }
 
 func (t *table) head(columns ...string) {
-	if t.b.Len() > 0 {
-		t.b.WriteString("\n")
-	}
 	t.row(columns...)
-	t.b.WriteString("|---" + strings.Repeat("|---:", len(columns)-1) + "|\n")
+	t.WriteString("|---" + strings.Repeat("|---:", len(columns)-1) + "|\n")
 }
 
-func (t *table) row(cells ...string) { t.b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
-func (t *table) line(text string)    { t.b.WriteString("\n" + text + "\n") }
-func (t *table) String() string      { return t.b.String() }
+func (t *table) row(cells ...string) { t.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+func (t *table) line(text string)    { t.WriteString("\n" + text + "\n") }
 
-func seconds(d time.Duration) string {
-	switch s := d.Seconds(); {
-	case s < 0.1:
-		return fmt.Sprintf("%.3f", s)
-	case s < 20:
-		return fmt.Sprintf("%.2f", s)
-	default:
-		return fmt.Sprintf("%.0f", s)
-	}
-}
+func seconds(d time.Duration) string { return number(d.Seconds()) }
+func megabytes(bytes int64) string   { return number(float64(bytes) / 1e6) }
 
-func megabytes(bytes int64) string {
-	if bytes < 10e6 {
-		return fmt.Sprintf("%.2f", float64(bytes)/1e6)
+func number(n float64) string {
+	if n < 20 {
+		return fmt.Sprintf("%.2f", n)
 	}
-	return fmt.Sprintf("%.0f", float64(bytes)/1e6)
+	return fmt.Sprintf("%.0f", n)
 }
 
 func ratio[N time.Duration | int64](subject, floor N) string {
-	if floor == 0 {
-		return ""
-	}
 	return fmt.Sprintf("%.2f", float64(subject)/float64(floor))
 }
 
+// verdict says whether a target is met. Windows does not tell the memory of a process.
 func verdict[N time.Duration | int64](subject, floor N, target float64) string {
-	if floor == 0 {
+	switch {
+	case floor == 0:
 		return "not measured here"
-	}
-	if r := float64(subject) / float64(floor); r > target {
-		return fmt.Sprintf("missed: %.2f", r)
+	case float64(subject)/float64(floor) > target:
+		return "missed: " + ratio(subject, floor)
 	}
 	return "met: " + ratio(subject, floor)
 }

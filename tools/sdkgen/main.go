@@ -27,9 +27,6 @@ import (
 
 const sdks = "../sdks"
 
-// handwritten are the files of an SDK's folder that the generator neither writes nor removes.
-var handwritten = []string{"go.mod", "schema.json"}
-
 // tree is the content of files by slash-separated path.
 type tree map[string][]byte
 
@@ -56,26 +53,41 @@ func run(root string, check bool, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		have, err := readTree(os.DirFS(dir))
+		have, err := readTree(dir)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		for _, p := range handwritten {
-			delete(have, p)
-		}
-		differences, err := reconcile(dir, want, have, check)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		for _, difference := range differences {
+		paths := maps.Clone(want)
+		maps.Copy(paths, have)
+		for _, p := range slices.Sorted(maps.Keys(paths)) {
+			if bytes.Equal(want[p], have[p]) {
+				continue
+			}
 			stale = true
-			fmt.Fprintf(out, "sdks/%s/%s\n", name, difference)
+			fmt.Fprintf(out, "sdks/%s/%s differs from what the schema gives\n", name, p)
+			if !check {
+				err = errors.Join(err, put(filepath.Join(dir, filepath.FromSlash(p)), want[p]))
+			}
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if check && stale {
 		return errors.New("the SDKs differ from their schemas: run make generate")
 	}
 	return nil
+}
+
+// put writes a file. Without a content it removes the file, and the folder if that was its last one.
+func put(file string, content []byte) error {
+	if content != nil {
+		//nolint:gosec // Source, for all to read.
+		return errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, content, 0o644))
+	}
+	err := os.Remove(file)
+	_ = os.Remove(filepath.Dir(file)) // fails while the folder has other files
+	return err
 }
 
 // generate returns the files of one module. The rest of the generator's output belongs to the root module,
@@ -115,47 +127,14 @@ func generate(name, file string) (tree, error) {
 	return module, nil
 }
 
-func readTree(root fs.FS) (tree, error) {
-	files := tree{}
+// readTree returns the files of an SDK's folder that the generator owns.
+func readTree(dir string) (tree, error) {
+	files, root := tree{}, os.DirFS(dir)
 	return files, fs.WalkDir(root, ".", func(p string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || entry.IsDir() || p == "go.mod" || p == "schema.json" {
 			return err
 		}
 		files[p], err = fs.ReadFile(root, p)
 		return err
 	})
-}
-
-// reconcile makes the generated files of a folder the wanted ones, or with check only says how they differ.
-func reconcile(dir string, want, have tree, check bool) (differences []string, err error) {
-	paths := maps.Clone(want)
-	maps.Copy(paths, have)
-	for _, p := range slices.Sorted(maps.Keys(paths)) {
-		w, wanted := want[p]
-		h, had := have[p]
-		file := filepath.Join(dir, filepath.FromSlash(p))
-		mend := func() error {
-			//nolint:gosec // Source, for all to read.
-			return errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, w, 0o644))
-		}
-		switch {
-		case !had:
-			differences = append(differences, p+": missing")
-		case !wanted:
-			differences = append(differences, p+": not generated from the schema")
-			mend = func() error {
-				err := os.Remove(file)
-				_ = os.Remove(filepath.Dir(file)) // fails while the folder has other files
-				return err
-			}
-		case !bytes.Equal(w, h):
-			differences = append(differences, p+": differs")
-		default:
-			continue
-		}
-		if !check {
-			err = errors.Join(err, mend())
-		}
-	}
-	return differences, err
 }
