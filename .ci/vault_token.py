@@ -46,7 +46,7 @@ def send(url: str, what: str, headers: Dict[str, str], body: Optional[Dict[str, 
         request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)
         opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=context))
         with opener.open(request, timeout=30) as answer:
-            status, text = answer.status, answer.read(1 << 20)
+            text: bytes = answer.read(1 << 20)
     except urllib.error.HTTPError as error:
         # Without the body, which may quote what was sent.
         hint = ": a redirect, which is not followed with a token" if 300 <= error.code < 400 else ""
@@ -56,8 +56,8 @@ def send(url: str, what: str, headers: Dict[str, str], body: Optional[Dict[str, 
         raise Refused(f"{what}: a setting holds a character that HTTP does not allow") from None
     except (OSError, http.client.HTTPException) as error:
         raise Refused(f"{what}: {getattr(error, 'reason', '') or type(error).__name__}") from None
-    if status != expected:
-        raise Refused(f"{what}: HTTP {status} instead of {expected}, so this is not Vault's or GitHub's answer")
+    if answer.status != expected:
+        raise Refused(f"{what}: HTTP {answer.status} instead of {expected}, so this is not Vault's or GitHub's answer")
     return text
 
 

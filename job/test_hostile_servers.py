@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib, json, os, random, socket, socketserver, threading, time, unittest  # noqa: E401
-from typing import Any, Callable
+from typing import Any, Callable, Dict, List, Tuple
 from unittest import mock
 
 import test_vault_credentials as stand_ins
-from test_vault_credentials import AUDIENCE, CANARY, LOGIN, PATH, VALUE, Answer, FakeVault, Server, certificates, vc
+import vault_credentials as vc
+from test_vault_credentials import CANARY, LOGIN, NO_TEXTS, PATH, VALUE, Answer, FakeVault, Server, certificates
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SECRET = {"data": {"data": {"api_key": VALUE}, "metadata": {"version": 1}}}
@@ -17,7 +18,7 @@ class RawServer(socketserver.ThreadingTCPServer):
     """A TCP server on a free port of loopback that hands each connection to a function, and then closes it."""
 
     daemon_threads, request_queue_size = True, 64
-    handle_error = lambda *_: None  # type: ignore[assignment]  # noqa: E731
+    handle_error = lambda *_: None  # noqa: E731
 
     def __init__(self, serve: Callable[[socket.socket], None]) -> None:
         super().__init__(("127.0.0.1", 0), lambda connection, *_: serve(connection))  # type: ignore[arg-type]
@@ -105,7 +106,7 @@ ANSWERS = (
     *(whole(body) for body in (b"[" * 100000, b'{"a":' * 100000, b'{"data": 1' + b"0" * 5000 + b"}", b'"\\ud800"')),
     *(
         whole({"access_token": value, "auth": value, "data": value})
-        for value in (None, True, 7, 1e308, "", CANARY, [], [CANARY], {}, {"client_token": [CANARY]}, {"data": CANARY})
+        for value in (*NO_TEXTS, True, 1e308, CANARY, {}, {"client_token": [CANARY]}, {"data": CANARY})
     ),
     *(
         whole({"data": {"data": data, "metadata": metadata}, "auth": {"client_token": "t\u00e9", "lease_duration": "x"}})
@@ -289,14 +290,15 @@ class RetryTest(TestCase):
 class TLSTest(TestCase):
     def test_a_certificate_that_cannot_be_verified_is_refused_at_once(self) -> None:
         other_ca = str(certificates() / "other-ca.pem")
-        for certificate, variables, words in (
+        rows: List[Tuple[str, Dict[str, str], str]] = [
             ("server", {"VAULT_CACERT": other_ca}, "not signed by a trusted CA"),
             ("server", {"VAULT_CACERT": ""}, "not signed by a trusted CA"),
             ("server", {"VAULT_CACERT": other_ca, "VAULT_SKIP_VERIFY": "true"}, "not signed by a trusted CA"),
             ("elsewhere", {}, "for another host"),
             ("expired", {}, "expired or not yet valid"),
             ("", {}, "does not speak TLS"),
-        ):
+        ]
+        for certificate, variables, words in rows:
             with self.subTest(words, **variables), mock.patch.dict(os.environ, variables):
                 vault = self.closed(FakeVault(certificate))
                 os.environ["VAULT_ADDR"] = f"https://127.0.0.1:{vault.port}"

@@ -416,7 +416,8 @@ def _is_here(host: str, link_local: bool = False) -> bool:
 def _identity(login: Login) -> Tuple[Callable[[_Settings, _Budget], object], Optional[str]]:
     """What gives the token, and whose it must be: a client id, "" for any managed identity, None for anybody."""
     if callable(login):
-        return lambda settings, budget, function=login: function(settings.audience), None
+        function = login
+        return lambda settings, budget: function(settings.audience), None
     login = login or _variable("VAULT_LOGIN")
     if login not in ("", "az-cli"):
         raise SettingsError(f"VAULT_LOGIN is {login!r}: set it to az-cli, or leave it out for the managed identity")
@@ -704,7 +705,7 @@ def _no_answer(error: Any) -> _Answer:
     """Say what kept the answer away, from the error's type and codes only; its text may quote a header."""
     cut = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
     code, trusted = getattr(error, "verify_code", 0), ssl.SSLCertVerificationError
-    for kind, words, transient in (  # codes: OpenSSL's X509_V_ERR_* (x509_vfy.h, the same since OpenSSL 1.1)
+    endings: Tuple[Tuple[Any, str, bool], ...] = (  # codes: OpenSSL's X509_V_ERR_* (x509_vfy.h, the same since OpenSSL 1.1)
         (trusted if code in (62, 64) else (), "its certificate is for another host: use a name that it has", False),
         (trusted if code in (9, 10) else (), "its certificate is expired or not yet valid: check both clocks", False),
         (trusted, "its certificate is not signed by a trusted CA: set VAULT_CACERT to that CA's PEM file", False),
@@ -717,10 +718,9 @@ def _no_answer(error: Any) -> _Answer:
         (http.client.HTTPException, "it does not speak HTTP, or a proxy on the way refused", True),
         (OverflowError, "its answer is far larger than any credential", False),
         (Exception, "its answer is malformed, or HTTPS_PROXY is", False),
-    ):
-        if isinstance(error, kind):
-            break
-    return _Answer(problem=words, transient=transient)
+    )
+    problem, transient = next((words, passes) for kind, words, passes in endings if isinstance(error, kind))
+    return _Answer(problem=problem, transient=transient)
 
 
 def _print(text: str, stream: Any) -> None:
