@@ -99,7 +99,8 @@ func jobProblems(j job, ofPullRequest bool) []string {
 		pulumi, up := s.With["command"] != nil, command == "up"
 		with := func(key string) bool { return fmt.Sprint(s.With[key]) == "true" }
 		for problem, isBroken := range map[string]bool{
-			"leaves the repository's token in the checkout": strings.HasPrefix(s.Uses, "actions/checkout@") && fmt.Sprint(s.With["persist-credentials"]) != "false",
+			"leaves the repository's token in the checkout":         strings.HasPrefix(s.Uses, "actions/checkout@") && fmt.Sprint(s.With["persist-credentials"]) != "false",
+			"builds with a Go that lacks the newest security fixes": strings.HasPrefix(s.Uses, "actions/setup-go@") && !with("check-latest"),
 			// What a stranger can write in a title or a branch's name must not become shell text.
 			"splices an expression into a shell; pass it by env":                                       strings.Contains(s.Run, "${{"),
 			"has a script inline; put it into .ci, where a test runs it":                               strings.Contains(strings.TrimSpace(s.Run), "\n"),
@@ -151,6 +152,7 @@ func TestAWorkflowThatBreaksARuleIsRefused(t *testing.T) {
 		{"the last pusher", "preview.yml", "github.event.pull_request.user.login != ", "github.actor != ", "who opened"},
 		{"a login without an environment", "preview.yml", "    environment: ${{ matrix.stack }}-preview\n", "", "without an environment"},
 		{"the token left behind", "check.yml", "persist-credentials: false", "fetch-tags: true", "token in the checkout"},
+		{"an old Go", "check.yml", "go-version: 1.26.x, check-latest: true", "go-version-file: go.mod", "security fixes"},
 		{"a stored key", "drift.yml", "${{ vars.AZURE_CLIENT_ID }}", "${{ secrets.AZURE_CLIENT_SECRET }}", "stored secret"},
 		{"a debug level", "drift.yml", "refresh: true", "refresh: true, debug: true, log-verbosity: 9", "may be secret"},
 		{"secrets on request", "check.yml", "bash .ci/run", "bash .ci/run --show-secrets", "may be secret"},
