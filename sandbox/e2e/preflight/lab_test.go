@@ -69,7 +69,7 @@ func newLab(t *testing.T) *room {
 		TenantID: tenant, Dir: t.TempDir(), TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = issued.Close() })
+	t.Cleanup(issued.Close)
 	return &room{t: t, vault: server, issuer: issued, root: server.Root()}
 }
 

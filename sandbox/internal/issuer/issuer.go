@@ -15,7 +15,6 @@ package issuer
 
 import (
 	"context"
-	"crypto/rsa"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -58,12 +57,10 @@ type Options struct {
 type Issuer struct {
 	tenantID string
 	base     string // https://host:port/<tenant>
-	key      *rsa.PrivateKey
-	keyID    string
+	key      jose.JSONWebKey
 
-	mu      sync.Mutex
-	closed  bool
-	servers []*http.Server
+	running context.Context // until Close
+	stop    context.CancelFunc
 	serving sync.WaitGroup
 }
 
@@ -80,22 +77,13 @@ func Start(ctx context.Context, options Options) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := keyID(&key.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-
-	issuer := &Issuer{tenantID: options.TenantID, key: key, keyID: id}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", options.Address)
 	if err != nil {
 		return nil, fmt.Errorf("token issuer: %w", err)
 	}
-	issuer.base = "https://" + listener.Addr().String() + "/" + options.TenantID
-	if err := issuer.serve(tls.NewListener(listener, options.TLS), issuer.routes()); err != nil {
-		return nil, err
-	}
-	context.AfterFunc(ctx, func() { _ = issuer.Close() })
-	return issuer, nil
+	issuer := &Issuer{tenantID: options.TenantID, key: key, base: "https://" + listener.Addr().String() + "/" + options.TenantID}
+	issuer.running, issuer.stop = context.WithCancel(ctx)
+	return issuer, issuer.serve(tls.NewListener(listener, options.TLS), issuer.routes())
 }
 
 // URL returns the issuer of tokens of that version: the claim iss, and what Vault takes both as oidc_discovery_url
@@ -110,40 +98,25 @@ func (i *Issuer) URL(version Version) string {
 // TenantID returns the claim tid of every token.
 func (i *Issuer) TenantID() string { return i.tenantID }
 
-// KeyID returns the kid of the key that signs. It is the same after a restart with the same Options.Dir.
-func (i *Issuer) KeyID() string { return i.keyID }
-
-// Close stops the issuer and its managed identity endpoints and cuts their connections. Calling it again does
-// nothing.
-func (i *Issuer) Close() error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.closed = true
-	var problems []error
-	for _, server := range i.servers {
-		problems = append(problems, server.Close())
-	}
-	i.servers = nil
-	// A server that is closed before it began to serve closes its listener only then, and a restart wants the port.
-	i.serving.Wait()
-	return errors.Join(problems...)
+// Close stops the issuer and its managed identity endpoints and cuts their connections.
+func (i *Issuer) Close() {
+	i.stop()
+	i.serving.Wait() // a restart wants the port
 }
 
 // serve answers on listener until Close.
 func (i *Issuer) serve(listener net.Listener, handler http.Handler) error {
+	if i.running.Err() != nil {
+		return errors.Join(errors.New("token issuer: already closed"), listener.Close())
+	}
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		// A client that does not trust the certificate is a case that tests provoke, and the client reports it.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.closed {
-		return errors.Join(errors.New("token issuer: already closed"), listener.Close())
-	}
-	i.servers = append(i.servers, server)
-	i.serving.Go(func() { _ = server.Serve(listener) }) // ends with ErrServerClosed, in Close
+	i.serving.Go(func() { _ = server.Serve(listener) })
+	context.AfterFunc(i.running, func() { _ = server.Close() })
 	return nil
 }
 
@@ -172,9 +145,7 @@ func (i *Issuer) discovery(version Version, keysPath string) http.HandlerFunc {
 }
 
 func (i *Issuer) keys(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, jose.JSONWebKeySet{
-		Keys: []jose.JSONWebKey{{Key: &i.key.PublicKey, KeyID: i.keyID, Use: "sig"}}, // no alg: Entra's have none
-	})
+	answer(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{i.key.Public()}})
 }
 
 // answer sends body as JSON. A client that is gone by then is no problem of the server's.

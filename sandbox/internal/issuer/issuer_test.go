@@ -23,7 +23,6 @@ const (
 	tenantID    = "0a1b2c3d-0000-4000-8000-00000000000a"
 	clientID    = "0a1b2c3d-0000-4000-8000-00000000000b"
 	principalID = "0a1b2c3d-0000-4000-8000-00000000000c"
-	resourceID  = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/job"
 	audience    = "api://vault-ml"
 )
 
@@ -40,7 +39,7 @@ func start(t *testing.T) (*issuer.Issuer, *http.Client) {
 	options, client := loopbackTLS(t)
 	i, err := issuer.Start(t.Context(), options)
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, i.Close()) })
+	t.Cleanup(i.Close)
 	return i, client
 }
 
@@ -84,7 +83,6 @@ func TestBothVersionsAreDiscoveredUnderTheirOwnIssuer(t *testing.T) {
 	for _, version := range []issuer.Version{issuer.V1, issuer.V2} {
 		keys := discover(t, client, i.URL(version))
 		require.Len(t, keys.Keys, 1)
-		assert.Equal(t, i.KeyID(), keys.Keys[0].KeyID)
 		assert.Equal(t, "sig", keys.Keys[0].Use)
 		assert.True(t, keys.Keys[0].IsPublic(), "a private key must never be served")
 	}
@@ -103,11 +101,11 @@ func TestARestartKeepsKeyAndURL(t *testing.T) {
 	options.Address = strings.Split(first.URL(issuer.V1), "/")[2]
 	_, err = issuer.Start(t.Context(), options)
 	require.ErrorContains(t, err, options.Address, "a port in use")
-	require.NoError(t, first.Close())
+	first.Close()
 
 	second, err := issuer.Start(t.Context(), options)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, second.Close()) }()
+	defer second.Close()
 	assert.Equal(t, first.URL(issuer.V1), second.URL(issuer.V1))
 	_, err = verify(t, client, second, token)
 	require.NoError(t, err, "a token from before the restart")
@@ -121,9 +119,9 @@ func TestARestartKeepsKeyAndURL(t *testing.T) {
 }
 
 func TestAKeyThatCannotBeReadIsRefusedAndKept(t *testing.T) {
-	for _, text := range []string{"x", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"} {
+	for _, text := range []string{"x", `{"kty":"RSA","n":"AQAB","e":"AQAB"}`} {
 		options, _ := loopbackTLS(t)
-		path := filepath.Join(options.Dir, "issuer-key.pem")
+		path := filepath.Join(options.Dir, "issuer-key.json")
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		_, err := issuer.Start(t.Context(), options)
 		require.ErrorContains(t, err, "delete it to get a new one")
@@ -156,7 +154,6 @@ func TestTheContextStopsEverything(t *testing.T) {
 			return err != nil
 		}, 5*time.Second, 5*time.Millisecond, url)
 	}
-	require.NoError(t, i.Close(), "again")
-	_, err = i.ManagedIdentityEndpoint(t.Context(), jobIdentity())
+	_, err = i.ManagedIdentityEndpoint(t.Context(), clientID, principalID)
 	require.ErrorContains(t, err, "already closed")
 }

@@ -2,11 +2,11 @@ package issuer
 
 import (
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -31,9 +31,6 @@ type Claims struct {
 	ClientID string
 	// PrincipalID is the identity's object id: oid and sub.
 	PrincipalID string
-	// ResourceID is the identity's ARM id, the claim xms_mirid. Empty leaves the claim out, as Entra does in tokens
-	// for resources other than Azure's own.
-	ResourceID string
 	// Version defaults to V1.
 	Version Version
 }
@@ -44,12 +41,12 @@ func (i *Issuer) Token(claims Claims, alterations ...Alteration) (string, error)
 	if claims.Version == "" {
 		claims.Version = V1
 	}
-	d := &draft{claims: i.claims(claims, time.Now()), sign: i.signWith(i.key)}
+	d := &draft{claims: i.claims(claims, time.Now()), key: jose.SigningKey{Algorithm: jose.RS256, Key: i.key.Key}}
 	for _, alter := range alterations {
 		alter(i, d)
 	}
-	token, err := d.sign(d.claims)
-	if err != nil {
+	token, err := i.sign(d)
+	if err = errors.Join(d.err, err); err != nil {
 		return "", fmt.Errorf("token for client %s: %w", claims.ClientID, err)
 	}
 	return token, nil
@@ -76,17 +73,18 @@ func (i *Issuer) claims(c Claims, now time.Time) map[string]any {
 	} else {
 		maps.Copy(all, map[string]any{"appid": c.ClientID, "appidacr": "2", "idp": i.URL(V1)})
 	}
-	if c.ResourceID != "" {
-		all["xms_mirid"] = c.ResourceID
-	}
 	return all
 }
 
 // draft is a token before it is signed.
 type draft struct {
 	claims map[string]any
-	sign   func(claims map[string]any) (string, error)
+	key    jose.SigningKey
+	err    error
 }
+
+// unsigned is the algorithm of a token without a signature. go-jose doesn't know it.
+const unsigned jose.SignatureAlgorithm = "none"
 
 // Alteration turns a good token into one that Entra would not issue, so that a test sees it refused. Each changes one
 // thing and leaves the rest good.
@@ -123,59 +121,39 @@ func NotYetValid() Alteration {
 
 // SignedWithOtherKey signs with a key that is not published, under the published key's id.
 func SignedWithOtherKey() Alteration {
-	return func(i *Issuer, d *draft) {
-		d.sign = func(claims map[string]any) (string, error) {
-			key, err := rsa.GenerateKey(rand.Reader, keyBits)
-			if err != nil {
-				return "", fmt.Errorf("other key: %w", err)
-			}
-			return i.signWith(key)(claims)
-		}
-	}
+	return func(_ *Issuer, d *draft) { d.key.Key, d.err = newKey() }
 }
 
 // SignedWithPublicKey signs by HS256 with the published key's PEM as the shared secret. A verifier that lets the
 // token choose the algorithm accepts it, and anybody could make it.
 func SignedWithPublicKey() Alteration {
 	return func(i *Issuer, d *draft) {
-		d.sign = func(claims map[string]any) (string, error) {
-			der, err := x509.MarshalPKIXPublicKey(&i.key.PublicKey)
-			if err != nil {
-				return "", fmt.Errorf("public key: %w", err)
-			}
-			secret := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-			return i.serialize(jose.SigningKey{Algorithm: jose.HS256, Key: secret}, claims)
-		}
+		var der []byte
+		der, d.err = x509.MarshalPKIXPublicKey(i.key.Public().Key)
+		d.key = jose.SigningKey{Algorithm: jose.HS256, Key: pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})}
 	}
 }
 
 // Unsigned states the algorithm none and carries no signature.
 func Unsigned() Alteration {
-	return func(i *Issuer, d *draft) {
-		d.sign = func(claims map[string]any) (string, error) {
-			payload, err := json.Marshal(claims)
-			encode := base64.RawURLEncoding.EncodeToString
-			return encode([]byte(`{"alg":"none","kid":"`+i.keyID+`","typ":"JWT"}`)) + "." + encode(payload) + ".", err
-		}
-	}
+	return func(_ *Issuer, d *draft) { d.key.Algorithm = unsigned }
 }
 
-// signWith signs by RS256 with key, always under the id of the published one.
-func (i *Issuer) signWith(key *rsa.PrivateKey) func(map[string]any) (string, error) {
-	return func(claims map[string]any) (string, error) {
-		return i.serialize(jose.SigningKey{Algorithm: jose.RS256, Key: key}, claims)
+// sign signs with any key, always under the id of the published one.
+func (i *Issuer) sign(d *draft) (string, error) {
+	if d.key.Algorithm == unsigned {
+		payload, err := json.Marshal(d.claims)
+		encode := base64.RawURLEncoding.EncodeToString
+		return encode([]byte(`{"alg":"none","kid":"`+i.key.KeyID+`","typ":"JWT"}`)) + "." + encode(payload) + ".", err
 	}
-}
-
-func (i *Issuer) serialize(key jose.SigningKey, claims map[string]any) (string, error) {
 	// The id goes in by hand: with a shared secret go-jose leaves out that of a JSONWebKey.
-	header := new(jose.SignerOptions).WithType("JWT").WithHeader("kid", i.keyID)
-	if claims["ver"] == string(V1) {
-		header = header.WithHeader("x5t", i.keyID) // Entra names the key twice in v1 tokens
+	header := new(jose.SignerOptions).WithType("JWT").WithHeader("kid", i.key.KeyID)
+	if d.claims["ver"] == string(V1) {
+		header = header.WithHeader("x5t", i.key.KeyID) // Entra names the key twice in v1 tokens
 	}
-	signer, err := jose.NewSigner(key, header)
+	signer, err := jose.NewSigner(d.key, header)
 	if err != nil {
-		return "", fmt.Errorf("signer: %w", err)
+		return "", err
 	}
-	return jwt.Signed(signer).Claims(claims).Serialize()
+	return jwt.Signed(signer).Claims(d.claims).Serialize()
 }

@@ -92,15 +92,9 @@ func FindPython() (string, error) {
 // endpoint that the node offers.
 func (s *Stack) JobEnvironment(ctx context.Context, outputs auto.OutputMap) (map[string]string, error) {
 	clientID, identity := Text(outputs, stack.OutputJobIdentityClientID), Text(outputs, stack.OutputJobIdentityID)
-	endpoint, err := s.sandbox.Issuer.ManagedIdentityEndpoint(ctx, issuer.Identity{
-		ClientID: clientID, PrincipalID: arm.PrincipalID(identity), ResourceID: identity,
-	})
+	environment, err := s.sandbox.Issuer.ManagedIdentityEndpoint(ctx, clientID, arm.PrincipalID(identity))
 	if err != nil {
-		return nil, fmt.Errorf("managed identity endpoint: %w", err)
-	}
-	environment, err := endpoint.Environment(clientID)
-	if err != nil {
-		return nil, fmt.Errorf("managed identity endpoint: %w", err)
+		return nil, err
 	}
 	paths, err := json.Marshal(outputs[stack.OutputCredentialPaths].Value)
 	if err != nil {
@@ -123,12 +117,10 @@ func (s *Stack) JobEnvironment(ctx context.Context, outputs auto.OutputMap) (map
 
 // identityToken is the token that Entra would give the stack's job identity for an audience.
 func (s *Stack) identityToken(outputs auto.OutputMap, alterations ...issuer.Alteration) (string, error) {
-	identity := Text(outputs, stack.OutputJobIdentityID)
 	return s.sandbox.Issuer.Token(issuer.Claims{
 		Audience:    Text(outputs, stack.OutputVaultAudience),
 		ClientID:    Text(outputs, stack.OutputJobIdentityClientID),
-		PrincipalID: arm.PrincipalID(identity),
-		ResourceID:  identity,
+		PrincipalID: arm.PrincipalID(Text(outputs, stack.OutputJobIdentityID)),
 	}, alterations...)
 }
 

@@ -165,7 +165,7 @@ func (s *Sandbox) startIssuer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.onClose(func() { _ = s.Issuer.Close() })
+	s.onClose(s.Issuer.Close)
 	address, err := url.Parse(s.Issuer.URL(issuer.V1))
 	if err != nil {
 		return fmt.Errorf("sandbox: issuer: %w", err)

@@ -68,7 +68,7 @@ func TestMain(m *testing.M) {
 			TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}); err != nil {
 			panic(err)
 		}
-		defer func() { _ = tokens.Close() }()
+		defer tokens.Close()
 		if tokensCA, err = os.ReadFile(vault.CAFile()); err != nil {
 			panic(err)
 		}
