@@ -2,6 +2,7 @@ package vaultplugin_test
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"maps"
@@ -17,8 +18,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -95,41 +95,26 @@ func failing(t *testing.T, method, pathPart string, code int) (repair func()) {
 
 type object = map[string]any
 
-// engine is one configured connection to the provider, as the engine makes it.
+// engine is one configured connection to a provider, as the engine makes it.
 type engine struct {
-	t      *testing.T
-	client pulumirpc.ResourceProviderClient
+	t        *testing.T
+	ctx      context.Context
+	provider *vaultplugin.Provider
 }
 
-// serve runs a provider and returns its address.
-func serve(t *testing.T) (*vaultplugin.Provider, string) {
+// connect opens a connection and configures it; what config lacks is the shared Vault's.
+func connect(t *testing.T, provider *vaultplugin.Provider, config object) *engine {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	provider, server := vaultplugin.New(), grpc.NewServer()
-	provider.Register(server)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	return provider, listener.Addr().String()
-}
-
-// attach opens a connection and configures it; what config lacks is the shared Vault's.
-func attach(t *testing.T, address string, config object) *engine {
-	t.Helper()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	e := &engine{t: t, client: pulumirpc.NewResourceProviderClient(conn)}
+	e := &engine{t, peer.NewContext(t.Context(), &peer.Peer{Addr: &net.UnixAddr{Name: rand.Text()}}), provider}
 	all := object{"address": vault.Addr(), "token": vault.Root().Token(), "caCertFile": vault.CAFile(), "maxRetries": 0}
-	_, err = e.client.Configure(t.Context(), &pulumirpc.ConfigureRequest{Args: e.wire(with(all, config))})
+	_, err := provider.Configure(e.ctx, &pulumirpc.ConfigureRequest{Args: e.wire(with(all, config))})
 	require.NoError(t, err)
 	return e
 }
 
 func newEngine(t *testing.T, config object) *engine {
 	t.Helper()
-	_, address := serve(t)
-	return attach(t, address, config)
+	return connect(t, vaultplugin.New(), config)
 }
 
 // res is a resource in the state.
@@ -166,7 +151,7 @@ func (e *engine) wire(v object) *structpb.Struct {
 
 func (e *engine) check(kind string, in object) (*structpb.Struct, []string) {
 	e.t.Helper()
-	r, err := e.client.Check(e.t.Context(), &pulumirpc.CheckRequest{Urn: urn(kind), News: e.wire(in)})
+	r, err := e.provider.Check(e.ctx, &pulumirpc.CheckRequest{Urn: urn(kind), News: e.wire(in)})
 	require.NoError(e.t, err)
 	var failures []string
 	for _, f := range r.GetFailures() {
@@ -177,10 +162,8 @@ func (e *engine) check(kind string, in object) (*structpb.Struct, []string) {
 
 func (e *engine) create(kind string, in object) (res, error) {
 	e.t.Helper()
-	inputs, failures := e.check(kind, in)
-	require.Empty(e.t, failures)
-	state := res{urn: urn(kind), inputs: inputs}
-	r, err := e.client.Create(e.t.Context(), &pulumirpc.CreateRequest{Urn: state.urn, Properties: inputs})
+	state := res{urn: urn(kind), inputs: e.checked(kind, in)}
+	r, err := e.provider.Create(e.ctx, &pulumirpc.CreateRequest{Urn: state.urn, Properties: state.inputs})
 	if err != nil {
 		return e.partial(state, err), err
 	}
@@ -195,6 +178,14 @@ func (e *engine) mustCreate(kind string, in object) res {
 	state, err := e.create(kind, in)
 	require.NoError(e.t, err)
 	return state
+}
+
+// checked are inputs that the provider takes.
+func (e *engine) checked(kind string, in object) *structpb.Struct {
+	e.t.Helper()
+	inputs, failures := e.check(kind, in)
+	require.Empty(e.t, failures)
+	return inputs
 }
 
 // partial is what the engine keeps of a failed create or update.
@@ -212,10 +203,8 @@ func (e *engine) partial(state res, err error) res {
 // diff returns the changed properties, with a * after those that replace.
 func (e *engine) diff(old res, in object) []string {
 	e.t.Helper()
-	kind := string(resource.URN(old.urn).Type())
-	inputs, failures := e.check(kind, in)
-	require.Empty(e.t, failures)
-	r, err := e.client.Diff(e.t.Context(), &pulumirpc.DiffRequest{
+	inputs := e.checked(string(resource.URN(old.urn).Type()), in)
+	r, err := e.provider.Diff(e.ctx, &pulumirpc.DiffRequest{
 		Id: old.id, Urn: old.urn, OldInputs: old.inputs, Olds: old.outputs, News: inputs})
 	require.NoError(e.t, err)
 	require.Equal(e.t, len(r.GetReplaces()) > 0, r.GetDeleteBeforeReplace())
@@ -231,9 +220,8 @@ func (e *engine) diff(old res, in object) []string {
 
 func (e *engine) update(old res, in object) (res, error) {
 	e.t.Helper()
-	inputs, failures := e.check(string(resource.URN(old.urn).Type()), in)
-	require.Empty(e.t, failures)
-	r, err := e.client.Update(e.t.Context(), &pulumirpc.UpdateRequest{
+	inputs := e.checked(string(resource.URN(old.urn).Type()), in)
+	r, err := e.provider.Update(e.ctx, &pulumirpc.UpdateRequest{
 		Id: old.id, Urn: old.urn, Olds: old.outputs, OldInputs: old.inputs, News: inputs})
 	if err != nil {
 		return e.partial(old, err), err
@@ -252,7 +240,7 @@ func (e *engine) mustUpdate(old res, in object) res {
 // refresh reads the resource; the id is empty if it is gone.
 func (e *engine) refresh(old res) res {
 	e.t.Helper()
-	r, err := e.client.Read(e.t.Context(), &pulumirpc.ReadRequest{Id: old.id, Urn: old.urn, Properties: old.outputs, Inputs: old.inputs})
+	r, err := e.provider.Read(e.ctx, &pulumirpc.ReadRequest{Id: old.id, Urn: old.urn, Properties: old.outputs, Inputs: old.inputs})
 	require.NoError(e.t, err)
 	old.id, old.inputs, old.outputs = r.GetId(), r.GetInputs(), r.GetProperties()
 	e.requireMasked(old.outputs)
@@ -262,7 +250,7 @@ func (e *engine) refresh(old res) res {
 
 func (e *engine) destroy(old res) {
 	e.t.Helper()
-	_, err := e.client.Delete(e.t.Context(), &pulumirpc.DeleteRequest{Id: old.id, Urn: old.urn, Properties: old.outputs, OldInputs: old.inputs})
+	_, err := e.provider.Delete(e.ctx, &pulumirpc.DeleteRequest{Id: old.id, Urn: old.urn, Properties: old.outputs, OldInputs: old.inputs})
 	require.NoError(e.t, err)
 }
 

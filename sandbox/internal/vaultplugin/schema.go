@@ -31,6 +31,7 @@ type field struct {
 	output  bool             // computed: never an input
 	set     bool             // of strings, in any order
 	json    bool             // an object as text
+	claims  bool             // an object of texts, each of which may be several with commas between
 }
 
 func unknownInputs(prefix string, fields map[string]field, in values) (names []string) {
@@ -38,8 +39,8 @@ func unknownInputs(prefix string, fields map[string]field, in values) (names []s
 		f, known := fields[name]
 		if !known || f.output {
 			names = append(names, prefix+name)
-		} else if entries, isMap := in[name].(map[string]any); isMap && f.fields != nil {
-			names = append(names, unknownInputs(prefix+name+".", f.fields, entries)...)
+		} else if f.fields != nil {
+			names = append(names, unknownInputs(prefix+name+".", f.fields, object(in[name]))...)
 		}
 	}
 	return names
@@ -81,9 +82,20 @@ func project(fields map[string]field, in, live values) values {
 func encode(fields map[string]field, old, now values) map[string]any {
 	body := map[string]any{}
 	for name, f := range fields {
-		if f.api != "" && now[name] != nil {
+		switch {
+		case f.api == "":
+		case f.claims:
+			// Always sent: claims that the program dropped must not stay bound, nor ones that somebody else added.
+			claims := values{}
+			for claim, text := range object(now[name]) {
+				if claims[claim] = text; strings.Contains(fmt.Sprint(text), ",") {
+					claims[claim] = strings.Split(fmt.Sprint(text), ",")
+				}
+			}
+			body[f.api] = claims
+		case now[name] != nil:
 			body[f.api] = now[name]
-		} else if f.api != "" && old[name] != nil {
+		case old[name] != nil:
 			body[f.api] = ""
 		}
 	}
@@ -97,6 +109,13 @@ func decode(fields map[string]field, data map[string]any) values {
 		v := data[f.api]
 		if number, isNumber := v.(json.Number); isNumber {
 			v, _ = number.Float64()
+		}
+		if f.claims {
+			claims := values{}
+			for claim, one := range object(v) {
+				claims[claim] = strings.Join(texts(one), ",")
+			}
+			v = claims
 		}
 		if f.api != "" && !empty(v) {
 			out[name] = v
@@ -153,13 +172,26 @@ func empty(v any) bool {
 }
 
 func sortedSet(v any) []string {
-	var items []string
-	list, _ := v.([]any)
+	items := texts(v)
+	slices.Sort(items)
+	return slices.Compact(items)
+}
+
+// texts are a list's items, or a single value.
+func texts(v any) (items []string) {
+	list, isList := v.([]any)
+	if !isList && v != nil {
+		list = []any{v}
+	}
 	for _, item := range list {
 		items = append(items, fmt.Sprint(item))
 	}
-	slices.Sort(items)
-	return slices.Compact(items)
+	return items
+}
+
+func object(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
 }
 
 func str(v values, name string) string {
