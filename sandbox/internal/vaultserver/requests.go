@@ -5,40 +5,31 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 )
 
 // Requests returns how many requests arrived since Start or ResetRequests, by method and path class, such as
 // "PUT */data/*" or "GET auth/token/lookup-self". A class is a path without /v1/ in which every name that a caller chose
 // is a star. Requests of Root and Token count as well.
-func (s *Server) Requests() map[string]int { return s.requests.swap(false) }
+func (s *Server) Requests() map[string]int {
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	return maps.Clone(s.requests)
+}
 
 // ResetRequests sets every count to zero.
-func (s *Server) ResetRequests() { s.requests.swap(true) }
-
-type requestCounter struct {
-	mu     sync.Mutex
-	counts map[string]int
+func (s *Server) ResetRequests() {
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	s.requests = map[string]int{}
 }
 
-func (c *requestCounter) count(next http.Handler) http.Handler {
+func (s *Server) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key := r.Method + " " + classify(r.URL.Path)
-		c.mu.Lock()
-		c.counts[key]++
-		c.mu.Unlock()
+		s.counting.Lock()
+		s.requests[r.Method+" "+classify(r.URL.Path)]++
+		s.counting.Unlock()
 		next.ServeHTTP(w, r)
 	})
-}
-
-func (c *requestCounter) swap(empty bool) map[string]int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	before := maps.Clone(c.counts)
-	if empty || before == nil {
-		c.counts = map[string]int{}
-	}
-	return before
 }
 
 // classes are of the paths that the program and its provider use. The first match decides; paths below sys/ and

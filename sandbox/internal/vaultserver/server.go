@@ -20,6 +20,7 @@ package vaultserver
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -68,22 +69,21 @@ type Options struct {
 type Server struct {
 	Binary string // that runs
 
-	dir      string
-	addr     string
-	process  *Process
-	keys     keys
-	direct   *api.Client // with the root token, past the proxy and its faults
-	root     *api.Client
-	requests requestCounter
+	dir     string
+	addr    string
+	process *Process
+	keys    keys
+	direct  *api.Client // with the root token, past the proxy and its faults
+	root    *api.Client
 
-	stopOnce sync.Once
-	stopErr  error
-	closers  []func(context.Context) error // run in reverse order by Stop
+	counting sync.Mutex
+	requests map[string]int
+
+	closers []func(context.Context) error // run in reverse order by Stop
 }
 
-// Start runs Vault on opts.Dir until Stop. The first run initialises it with a
-// single unseal key and mounts KV v2 at KVMount; later runs unseal the same
-// storage. It returns when the engine answers, or when ctx ends.
+// Start runs Vault on opts.Dir until Stop. The first run initialises it with a single unseal key and mounts KV v2 at
+// KVMount; later runs unseal the same storage. It returns when the engine answers, or when ctx ends.
 //
 // A directory that another process serves is refused with an *InUseError.
 func Start(ctx context.Context, opts Options) (_ *Server, err error) {
@@ -97,9 +97,6 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 		}
 	}()
 
-	if opts.Dir == "" {
-		return nil, errors.New("vault server: no state directory given: set Options.Dir")
-	}
 	if err := os.MkdirAll(filepath.Join(opts.Dir, "storage"), 0o700); err != nil {
 		return nil, fmt.Errorf("vault server: state directory: %w", err)
 	}
@@ -119,7 +116,10 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.onStop(func(context.Context) error { return ignoreClosed(listener.Close()) })
+	s.onStop(func(context.Context) error {
+		_ = listener.Close() // again, after serve
+		return nil
+	})
 	s.addr = "https://" + listener.Addr().String()
 	if err := createTLS(s.dir, s.host(), time.Now()); err != nil {
 		return nil, fmt.Errorf("vault server: TLS files in %s: %w", opts.Dir, err)
@@ -169,19 +169,12 @@ func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
 func (s *Server) Client(token string) (*api.Client, error) { return s.client(s.addr, token) }
 
 func (s *Server) client(address, token string) (*api.Client, error) {
-	roots, err := readCAPool(s.CAFile())
-	if err != nil {
+	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, IdleConnTimeout: 30 * time.Second}
+	config := &api.Config{Address: address, HttpClient: &http.Client{Transport: transport}, Timeout: time.Minute}
+	if err := config.ConfigureTLS(&api.TLSConfig{CACert: s.CAFile()}); err != nil {
 		return nil, fmt.Errorf("vault client: %w", err)
 	}
-	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		IdleConnTimeout: 30 * time.Second,
-	}
-	client, err := api.NewClient(&api.Config{
-		Address:    address,
-		HttpClient: &http.Client{Transport: transport},
-		Timeout:    time.Minute,
-	})
+	client, err := api.NewClient(config)
 	if err != nil {
 		// api.NewClient reads VAULT_* even when it is given everything.
 		return nil, fmt.Errorf("vault client: %w (check the VAULT_* variables of the environment)", err)
@@ -198,21 +191,13 @@ func (s *Server) Root() *api.Client { return s.root }
 // Token writes policyHCL as the policy policyName and returns a new token that carries that policy and no other, not
 // even "default". The token has no parent, cannot be renewed, and ends after ttl (whole seconds, at least one).
 func (s *Server) Token(ctx context.Context, policyName, policyHCL string, ttl time.Duration) (string, error) {
-	if ttl < time.Second {
-		return "", fmt.Errorf("vault token with policy %s: ttl %s is shorter than a second", policyName, ttl)
-	}
 	if err := s.root.Sys().PutPolicyWithContext(ctx, policyName, policyHCL); err != nil {
 		return "", fmt.Errorf("vault policy %s: %w", policyName, err)
 	}
 	renewable := false
 	seconds := strconv.Itoa(int(ttl.Seconds())) + "s"
 	secret, err := s.root.Auth().Token().CreateOrphanWithContext(ctx, &api.TokenCreateRequest{
-		Policies:        []string{policyName},
-		NoDefaultPolicy: true,
-		TTL:             seconds,
-		ExplicitMaxTTL:  seconds,
-		Renewable:       &renewable,
-		DisplayName:     policyName,
+		DisplayName: policyName, Policies: []string{policyName}, NoDefaultPolicy: true, TTL: seconds, ExplicitMaxTTL: seconds, Renewable: &renewable,
 	})
 	if err != nil {
 		return "", fmt.Errorf("vault token with policy %s: %w", policyName, err)
@@ -245,17 +230,15 @@ func (s *Server) Unseal(ctx context.Context) error {
 // FillDisk makes every write of Vault to its storage fail, as a full disk does, or ends that. Linux only.
 func (s *Server) FillDisk(full bool) error { return limitWrites(s.process.cmd.Process.Pid, full) }
 
-// Stop ends the server: it lets requests in flight finish until ctx ends, ends Vault, and frees the directory. Further
-// calls return the first one's result.
+// Stop ends the server: it lets requests in flight finish until ctx ends, ends Vault, and frees the directory. A further
+// call does nothing.
 func (s *Server) Stop(ctx context.Context) error {
-	s.stopOnce.Do(func() {
-		var errs []error
-		for _, closer := range slices.Backward(s.closers) {
-			errs = append(errs, closer(ctx))
-		}
-		s.stopErr = errors.Join(errs...)
-	})
-	return s.stopErr
+	var errs []error
+	for _, closer := range slices.Backward(s.closers) {
+		errs = append(errs, closer(ctx))
+	}
+	s.closers = nil
+	return errors.Join(errs...)
 }
 
 func (s *Server) onStop(f func(context.Context) error) { s.closers = append(s.closers, f) }
@@ -300,8 +283,12 @@ func (s *Server) open(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("vault server: initialise: %w", err)
 		}
-		if err := writeKeys(s.dir, keys{UnsealKey: result.KeysB64[0], RootToken: result.RootToken}); err != nil {
-			return err
+		data, err := json.Marshal(keys{UnsealKey: result.KeysB64[0], RootToken: result.RootToken})
+		if err == nil {
+			err = files.Replace(filepath.Join(s.dir, keysFile), data)
+		}
+		if err != nil {
+			return fmt.Errorf("vault server: keep the unseal key: %w", err)
 		}
 	}
 	if s.keys, err = readKeys(s.dir); err != nil {
@@ -351,18 +338,17 @@ func (s *Server) serve(listener net.Listener, wrap func(http.Handler) http.Handl
 		handler = wrap(handler)
 	}
 	server := &http.Server{
-		Handler:           s.requests.count(handler),
+		Handler:           s.count(handler),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
 		// Without a logger of its own net/http writes every failed TLS handshake to the process's standard error.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	s.onStop(func(ctx context.Context) error {
-		err := server.Shutdown(ctx)
-		if err != nil {
-			err = errors.Join(err, server.Close())
+		if err := server.Shutdown(ctx); err != nil {
+			return errors.Join(err, server.Close())
 		}
-		return err
+		return nil
 	})
 	go func() { _ = server.ServeTLS(listener, "", "") }() // ends with http.ErrServerClosed at Stop
 	return nil
@@ -374,11 +360,8 @@ func (s *Server) ensureKV(ctx context.Context) error {
 		return err
 	}
 	if _, mounted := mounts[KVMount+"/"]; !mounted {
-		err := s.root.Sys().MountWithContext(ctx, KVMount, &api.MountInput{
-			Type:    "kv",
-			Options: map[string]string{"version": "2"},
-		})
-		if err != nil {
+		kv := &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}
+		if err := s.root.Sys().MountWithContext(ctx, KVMount, kv); err != nil {
 			return err
 		}
 	}
@@ -443,11 +426,4 @@ func listen(ctx context.Context, dir, address string) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("vault server: port file: %w", err), listener.Close())
 	}
 	return listener, nil
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"mlvault/sandbox/internal/files"
 )
 
 const keysFile = "keys.json"
@@ -19,17 +17,6 @@ const keysFile = "keys.json"
 type keys struct {
 	UnsealKey string `json:"unsealKey"` // base64
 	RootToken string `json:"rootToken"`
-}
-
-func writeKeys(dir string, k keys) error {
-	data, err := json.Marshal(k)
-	if err == nil {
-		err = files.Replace(filepath.Join(dir, keysFile), data)
-	}
-	if err != nil {
-		return fmt.Errorf("vault server: keep the unseal key: %w", err)
-	}
-	return nil
 }
 
 func readKeys(dir string) (k keys, err error) {

@@ -8,10 +8,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -97,16 +95,4 @@ func createPair(dir, certName, keyName string, template *x509.Certificate, paren
 // loadPair refuses a key that is not the certificate's, as an interrupted run leaves them.
 func loadPair(dir, certName, keyName string) (tls.Certificate, error) {
 	return tls.LoadX509KeyPair(filepath.Join(dir, certName), filepath.Join(dir, keyName))
-}
-
-func readCAPool(path string) (*x509.CertPool, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(data) {
-		return nil, fmt.Errorf("%s holds no certificate", path)
-	}
-	return pool, nil
 }
