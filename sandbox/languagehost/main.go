@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,18 +66,41 @@ func (host) InstallDependencies(req *pulumirpc.InstallDependenciesRequest, serve
 
 // Run compiles and runs the program. The option buildTarget of `runtime` in Pulumi.yaml says where to keep it.
 func (h host) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pulumirpc.RunResponse, error) {
-	target, _ := req.GetInfo().GetOptions().AsMap()["buildTarget"].(string)
-	program, remove, err := build(ctx, req.GetInfo().GetProgramDirectory(), target)
+	temporary, err := os.MkdirTemp("", "pulumi-go-")
 	if err != nil {
 		return nil, err
 	}
-	defer remove()
-	environment, err := h.environment(req)
-	if err != nil {
-		return nil, err
+	defer func() { _ = os.RemoveAll(temporary) }()
+	folder, program := req.GetInfo().GetProgramDirectory(), filepath.Join(temporary, "program.exe")
+	if kept, _ := req.GetInfo().GetOptions().AsMap()["buildTarget"].(string); kept != "" {
+		program = filepath.Join(folder, kept)
+	}
+	// The genuine host's flags, which `make build` has too.
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", program, "-trimpath", "-ldflags", "-w -s")
+	build.Dir = folder
+	if said, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go build in %s: %w\n%s", folder, err, said)
+	}
+	config, err := json.Marshal(req.GetConfig())
+	secretKeys, err2 := json.Marshal(req.GetConfigSecretKeys())
+	if err := errors.Join(err, err2); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, program) //nolint:gosec // G204: the project's own program.
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = req.GetPwd(), environment, os.Stdout, os.Stderr
+	cmd.Dir, cmd.Stdout, cmd.Stderr = req.GetPwd(), os.Stdout, os.Stderr
+	// The contract with package pulumi of the SDK, which reads these variables when the program starts.
+	cmd.Env = append(os.Environ(),
+		pulumi.EnvOrganization+"="+req.GetOrganization(),
+		pulumi.EnvProject+"="+req.GetProject(),
+		pulumi.EnvPulumiRootDirectory+"="+req.GetInfo().GetRootDirectory(),
+		pulumi.EnvStack+"="+req.GetStack(),
+		pulumi.EnvConfig+"="+string(config),
+		pulumi.EnvConfigSecretKeys+"="+string(secretKeys),
+		pulumi.EnvDryRun+"="+strconv.FormatBool(req.GetDryRun()),
+		pulumi.EnvParallel+"="+strconv.Itoa(int(req.GetParallel())),
+		pulumi.EnvMonitor+"="+req.GetMonitorAddress(),
+		pulumi.EnvEngine+"="+h.engine,
+	)
 	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {
@@ -89,63 +113,9 @@ func (h host) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pulumirpc.Ru
 	}
 }
 
-// build compiles the program in folder to target, or to a file that remove deletes.
-func build(ctx context.Context, folder, target string) (program string, remove func(), err error) {
-	remove = func() {}
-	if target == "" {
-		temporary, err := os.MkdirTemp("", "pulumi-go-")
-		if err != nil {
-			return "", nil, fmt.Errorf("build the program: %w", err)
-		}
-		target, remove = filepath.Join(temporary, "program.exe"), func() { _ = os.RemoveAll(temporary) }
-	}
-	if !filepath.IsAbs(target) {
-		target = filepath.Join(folder, target)
-	}
-	// The genuine host's flags, which `make build` has too.
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", target, "-trimpath", "-ldflags", "-w -s")
-	cmd.Dir = folder
-	if said, err := cmd.CombinedOutput(); err != nil {
-		remove()
-		return "", nil, fmt.Errorf("go build in %s: %w\n%s", folder, err, said)
-	}
-	return target, remove, nil
-}
-
-// environment is the contract with package pulumi of the SDK, which reads these variables when the program starts.
-func (h host) environment(req *pulumirpc.RunRequest) ([]string, error) {
-	config, err := json.Marshal(req.GetConfig())
-	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
-	secretKeys, err := json.Marshal(req.GetConfigSecretKeys())
-	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
-	return append(os.Environ(),
-		pulumi.EnvOrganization+"="+req.GetOrganization(),
-		pulumi.EnvProject+"="+req.GetProject(),
-		pulumi.EnvPulumiRootDirectory+"="+req.GetInfo().GetRootDirectory(),
-		pulumi.EnvStack+"="+req.GetStack(),
-		pulumi.EnvConfig+"="+string(config),
-		pulumi.EnvConfigSecretKeys+"="+string(secretKeys),
-		pulumi.EnvDryRun+"="+strconv.FormatBool(req.GetDryRun()),
-		pulumi.EnvParallel+"="+strconv.Itoa(int(req.GetParallel())),
-		pulumi.EnvMonitor+"="+req.GetMonitorAddress(),
-		pulumi.EnvEngine+"="+h.engine,
-	), nil
-}
-
 func main() {
-	if err := serve(); err != nil {
-		fmt.Fprintln(os.Stderr, "languagehost:", err)
-		os.Exit(1)
-	}
-}
-
-func serve() error {
 	if len(os.Args) < 2 {
-		return errors.New("the Pulumi CLI starts this, with the engine's address as its last argument")
+		log.Fatal("languagehost: the Pulumi CLI starts this, with the engine's address as its last argument")
 	}
 	handle, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{
 		Init: func(server *grpc.Server) error {
@@ -154,9 +124,11 @@ func serve() error {
 		},
 	})
 	if err != nil {
-		return err
+		log.Fatal("languagehost: ", err)
 	}
 	// The CLI reads the port from the first line and ends the process when it is done.
 	fmt.Fprintln(os.Stdout, handle.Port)
-	return <-handle.Done
+	if err := <-handle.Done; err != nil {
+		log.Fatal("languagehost: ", err)
+	}
 }
