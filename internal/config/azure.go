@@ -10,7 +10,6 @@ import (
 // Azure says how the Azure half is built. An id or a name of something that exists takes the place of what the program
 // would make; it is used as it stands, and neither tagged nor protected nor deleted.
 type Azure struct {
-	// Names are physical names. Without one Pulumi makes it.
 	Names Names `json:"names"`
 	// Tags are set on everything that is made.
 	Tags map[string]string `json:"tags"`
@@ -19,24 +18,22 @@ type Azure struct {
 
 	// ExistingResourceGroup is the name of a group that exists.
 	ExistingResourceGroup string `json:"existingResourceGroup"`
-	// StorageAccountID is the ARM id of an account that exists.
-	StorageAccountID string `json:"storageAccountId"`
-	// KeyVaultID is the ARM id of a key vault that exists.
-	KeyVaultID string `json:"keyVaultId"`
-	// ApplicationInsightsID is the ARM id of a component that exists.
-	ApplicationInsightsID string `json:"applicationInsightsId"`
-	// LogAnalyticsWorkspaceID is the ARM id of a workspace that exists. Without it one is made when something needs it.
-	LogAnalyticsWorkspaceID string `json:"logAnalyticsWorkspaceId"`
-	// ContainerRegistryID is the ARM id of a registry that exists. Without one Azure ML makes it at the first image build.
-	ContainerRegistryID string `json:"containerRegistryId"`
+
+	// What exists, by ARM id. Log Analytics are made when something needs them; without a registry here or below Azure ML makes
+	// one at the first image build.
+	StorageAccountID        string `json:"storageAccountId" arm:"Microsoft.Storage/storageAccounts"`
+	KeyVaultID              string `json:"keyVaultId" arm:"Microsoft.KeyVault/vaults"`
+	ApplicationInsightsID   string `json:"applicationInsightsId" arm:"Microsoft.Insights/components"`
+	LogAnalyticsWorkspaceID string `json:"logAnalyticsWorkspaceId" arm:"Microsoft.OperationalInsights/workspaces"`
+	ContainerRegistryID     string `json:"containerRegistryId" arm:"Microsoft.ContainerRegistry/registries"`
 
 	// CreateContainerRegistry makes a registry without an admin user.
 	CreateContainerRegistry bool `json:"createContainerRegistry"`
-	// ContainerRegistrySKU is Basic, Standard or Premium, of the registry that is made. Private endpoints need Premium.
-	ContainerRegistrySKU string `json:"containerRegistrySku"`
+	// ContainerRegistrySKU is that of the registry that is made. Private endpoints need Premium.
+	ContainerRegistrySKU string `json:"containerRegistrySku" oneof:"Basic,Standard,Premium"`
 
-	// PublicNetworkAccess of the workspace is Enabled or Disabled.
-	PublicNetworkAccess string `json:"publicNetworkAccess"`
+	// PublicNetworkAccess is the workspace's.
+	PublicNetworkAccess string `json:"publicNetworkAccess" oneof:"Enabled,Disabled"`
 	// ManagedNetwork is the network that Azure ML keeps for the compute.
 	ManagedNetwork *ManagedNetwork `json:"managedNetwork"`
 	// PrivateEndpoints lead to what is made, all of which then refuses public access.
@@ -56,9 +53,9 @@ type Azure struct {
 	RoleAssignments []RoleAssignment `json:"roleAssignments"`
 	// WorkspaceIdentity gives the workspace a user-assigned identity. It cannot be taken back.
 	WorkspaceIdentity bool `json:"workspaceIdentity"`
-	// JobIdentityRoles are roles that some jobs need.
-	JobIdentityRoles []string `json:"jobIdentityRoles"`
-	// Lock is CanNotDelete, on what is made and holds data.
+	// JobIdentityRoles are roles that some jobs need. An ordinary command job needs none.
+	JobIdentityRoles []string `json:"jobIdentityRoles" oneof:"AzureML Data Scientist,Storage Blob Data Contributor"`
+	// Lock is on what is made and holds data.
 	Lock string `json:"lock"`
 	// Protect lets Pulumi refuse to delete what holds data.
 	Protect bool `json:"protect"`
@@ -70,18 +67,18 @@ type RoleAssignment struct {
 	Role string `json:"role"`
 	// PrincipalID is an object id in Entra ID.
 	PrincipalID string `json:"principalId"`
-	// PrincipalType is User, Group or ServicePrincipal. ARM refuses another than the principal's.
-	PrincipalType string `json:"principalType"`
+	// PrincipalType is required: ARM refuses another than the principal's.
+	PrincipalType string `json:"principalType" oneof:"User,Group,ServicePrincipal"`
 }
 
 // CustomerManagedKey is a key of the user's own that encrypts what Azure ML stores about the workspace.
 type CustomerManagedKey struct {
 	// KeyVaultID is the ARM id of a key vault with purge protection, in the workspace's subscription.
-	KeyVaultID string `json:"keyVaultId"`
+	KeyVaultID string `json:"keyVaultId" arm:"Microsoft.KeyVault/vaults"`
 	// KeyID is https://<vault>.vault.azure.net/keys/<name>/<version>.
 	KeyID string `json:"keyId"`
 	// IdentityID is the ARM id of a user-assigned identity that reads the key. Without it the services' own principals do.
-	IdentityID string `json:"identityId"`
+	IdentityID string `json:"identityId" arm:"Microsoft.ManagedIdentity/userAssignedIdentities"`
 }
 
 // WorkspaceRole is a built-in role of Azure.
@@ -99,26 +96,14 @@ var WorkspaceRoles = map[string]WorkspaceRole{
 	"AzureML Compute Operator": {"e503ece1-11d0-4e8e-8e2c-7a6c3bf38815", "compute-operator"},
 }
 
-var (
-	principalTypes = []string{"User", "Group", "ServicePrincipal"}
-	registrySKUs   = []string{"Basic", "Standard", "Premium"}
-)
-
 func (a *Azure) normalise() {
-	// Without a private endpoint Disabled locks every laptop out of the studio.
+	access, sku := "Enabled", "Standard"
 	if a.PrivateEndpoints != nil {
-		defaultTo(&a.PublicNetworkAccess, "Disabled")
-		if a.CreateContainerRegistry {
-			defaultTo(&a.ContainerRegistrySKU, "Premium")
-		}
+		access, sku = "Disabled", "Premium" // without an endpoint Disabled locks every laptop out of the studio
 	}
-	defaultTo(&a.PublicNetworkAccess, "Enabled")
+	defaultTo(&a.PublicNetworkAccess, access)
 	if a.CreateContainerRegistry {
-		defaultTo(&a.ContainerRegistrySKU, "Standard")
-	}
-	if a.ManagedNetwork != nil {
-		defaultTo(&a.ManagedNetwork.Mode, networkOff)
-		defaultTo(&a.ManagedNetwork.VaultRule, new(true))
+		defaultTo(&a.ContainerRegistrySKU, sku)
 	}
 }
 
@@ -132,28 +117,13 @@ func (cfg *Config) validateAzure(c *collector) {
 		c.addf("azure-native:location", "%s is not an Azure region such as westeurope", c.show("azure-native:location", cfg.Location))
 	}
 	cfg.Azure.Names.validate(c)
-	cfg.validateIDs(c)
-	cfg.Azure.validateExisting(c)
-	cfg.Azure.validateRegistry(c)
+	cfg.validateExisting(c)
 	cfg.Azure.validateKey(c)
 	cfg.validateNetwork(c)
 	cfg.validateEndpoints(c)
 	cfg.Azure.validateAccess(c)
 	cfg.Azure.validateRoles(c)
 	cfg.Azure.validateTags(c)
-}
-
-func (a *Azure) validateRegistry(c *collector) {
-	const key = "azure.containerRegistrySku"
-	switch sku := a.ContainerRegistrySKU; {
-	case sku == "":
-	case !a.CreateContainerRegistry:
-		c.addf(key, "is for a registry that is made here; set azure.createContainerRegistry, or remove it")
-	case !slices.Contains(registrySKUs, sku):
-		c.addf(key, "%s is not one of %s", c.show(key, sku), strings.Join(registrySKUs, ", "))
-	case sku != "Premium" && (a.ManagedNetwork.on() || a.PrivateEndpoints != nil):
-		c.addf(key, "%s has no private endpoint, through which a closed network reaches its registry; write Premium", c.show(key, sku))
-	}
 }
 
 // keyID is a key's identifier as `az keyvault key show --query key.kid` prints it, with its version: Azure ML encrypts
@@ -167,7 +137,7 @@ func (a *Azure) validateKey(c *collector) {
 		return
 	}
 	const key = "azure.customerManagedKey"
-	_, vault, _ := parseID(k.KeyVaultID, keyVaultType)
+	_, vault, _ := strings.Cut(k.KeyVaultID, "/vaults/")
 	if k.KeyVaultID == "" {
 		c.addf(key+".keyVaultId", "is missing; give the ARM id of the key vault that has the key")
 	}
@@ -193,8 +163,8 @@ func (a *Azure) validateRoles(c *collector) {
 			c.addf(key+".principalId", "%s is not an object id (a GUID in lower case)", c.show(key, assignment.PrincipalID))
 		}
 		// No default: ARM takes an unsaid type for User, and then refuses a group or an application.
-		if !slices.Contains(principalTypes, assignment.PrincipalType) {
-			c.addf(key+".principalType", "%s is not one of %s", c.show(key, assignment.PrincipalType), strings.Join(principalTypes, ", "))
+		if assignment.PrincipalType == "" {
+			c.addf(key+".principalType", "is missing; write User, Group or ServicePrincipal")
 		}
 		// ARM holds one assignment for each role and principal, whatever the type is said to be.
 		pair := RoleAssignment{Role: assignment.Role, PrincipalID: assignment.PrincipalID}

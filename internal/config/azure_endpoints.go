@@ -10,18 +10,18 @@ import (
 // refuse public access. The subnet is in the workspace's region.
 type PrivateEndpoints struct {
 	// SubnetID is where the endpoints are. It is required.
-	SubnetID string `json:"subnetId"`
+	SubnetID string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets"`
 	// DNSZoneIDs are private DNS zones that exist, every one that is needed. With neither this nor virtualNetworkId a policy of
 	// the network's owner enters the endpoints' names.
-	DNSZoneIDs []string `json:"dnsZoneIds"`
+	DNSZoneIDs []string `json:"dnsZoneIds" arm:"Microsoft.Network/privateDnsZones"`
 	// VirtualNetworkID is the network to which zones that are made here are linked.
-	VirtualNetworkID string `json:"virtualNetworkId"`
+	VirtualNetworkID string `json:"virtualNetworkId" arm:"Microsoft.Network/virtualNetworks"`
 }
 
 // Serverless is where jobs without a cluster run.
 type Serverless struct {
 	// SubnetID is a subnet of the user's own network. It is required.
-	SubnetID string `json:"subnetId"`
+	SubnetID string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets"`
 	// NoPublicIP gives the nodes no public address.
 	NoPublicIP bool `json:"noPublicIp"`
 }
@@ -134,8 +134,6 @@ func (a *Azure) excludeSubnet(c *collector, key, subnet string) {
 func (a *Azure) validateAccess(c *collector) {
 	for i, role := range a.JobIdentityRoles {
 		switch key := element("azure.jobIdentityRoles", i); {
-		case role != RoleDataScientist && role != RoleBlobContributor:
-			c.addf(key, "%s is not one of %s, %s", c.show(key, role), RoleDataScientist, RoleBlobContributor)
 		case slices.Contains(a.JobIdentityRoles[:i], role):
 			c.addf(key, "is given twice")
 		case role == RoleBlobContributor && a.StorageAccountID != "":
@@ -148,9 +146,6 @@ func (a *Azure) validateAccess(c *collector) {
 		c.addf("azure.lock", "ReadOnly stops clusters from scaling: Azure ML then cannot list the storage account's keys; write CanNotDelete")
 	default:
 		c.addf("azure.lock", "%s is not CanNotDelete", c.show("azure.lock", a.Lock))
-	}
-	if a.Names.WorkspaceIdentity != "" && !a.WorkspaceIdentity {
-		c.addf("azure.names.workspaceIdentity", "names an identity that is not made; set azure.workspaceIdentity, or remove it")
 	}
 	for i, name := range a.IgnoreTags {
 		if key := element("azure.ignoreTags", i); name == "" || slices.Contains(reservedTags, strings.ToLower(name)) || a.Tags[name] != "" {

@@ -11,14 +11,14 @@ import (
 // ManagedNetwork is the network that Azure ML keeps for a workspace's compute. Azure lets a mode become stricter and
 // never looser.
 type ManagedNetwork struct {
-	// Mode is Disabled, AllowInternetOutbound or AllowOnlyApprovedOutbound.
-	Mode string `json:"mode"`
-	// FirewallSKU is Standard or Basic. Without it Azure takes Standard.
-	FirewallSKU string `json:"firewallSku"`
+	// Mode is how much is let out.
+	Mode string `json:"mode" default:"Disabled" oneof:"Disabled,AllowInternetOutbound,AllowOnlyApprovedOutbound"`
+	// FirewallSKU is Standard where there is none.
+	FirewallSKU string `json:"firewallSku" oneof:"Standard,Basic"`
 	// OutboundRules lead to what jobs need. Those to Vault, queue and table are made without being asked for.
 	OutboundRules []OutboundRule `json:"outboundRules"`
 	// VaultRule is false where Vault is reached in another way.
-	VaultRule *bool `json:"vaultRule"`
+	VaultRule *bool `json:"vaultRule" default:"true"`
 }
 
 // OutboundRule lets traffic out to one destination, which is said in one of three ways.
@@ -31,13 +31,13 @@ type OutboundRule struct {
 
 	// ServiceTag is Azure's, for example AzureMonitor.
 	ServiceTag string `json:"serviceTag"`
-	// Protocol of a serviceTag is TCP, UDP, ICMP or *. Without it TCP is taken.
-	Protocol string `json:"protocol"`
+	// Protocol of a serviceTag is TCP where there is none.
+	Protocol string `json:"protocol" oneof:"TCP,UDP,ICMP,*"`
 	// PortRanges of a serviceTag are for example 443 or 80,8000-8999.
 	PortRanges string `json:"portRanges"`
 
 	// ServiceResourceID is the ARM id of what a private endpoint leads to.
-	ServiceResourceID string `json:"serviceResourceId"`
+	ServiceResourceID string `json:"serviceResourceId" arm:""`
 	// Subresource is the part of it, for example blob.
 	Subresource string `json:"subresource"`
 	// SparkEnabled lets Spark's serverless compute use the private endpoint too.
@@ -79,7 +79,7 @@ var (
 	portRanges = regexp.MustCompile(`^\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*$`)
 	subGroup   = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 	// ruleName is the parameter ruleName of workspaceRP.json 2024-10-01.
-	ruleName = nameRule{3, 33, regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`), "3 to 33 letters, digits, - _, starting with a letter or digit"}
+	ruleName = nameRule{3, 33, `^[A-Za-z0-9][A-Za-z0-9_-]*$`, "3 to 33 letters, digits, - _, starting with a letter or digit"}
 )
 
 // fullyQualified tells whether a host is a name that DNS can hold: two labels or more, of 63 characters at most each.
@@ -90,23 +90,12 @@ func fullyQualified(host string) bool {
 
 func (cfg *Config) validateNetwork(c *collector) {
 	const key = "azure.managedNetwork"
-	if access := cfg.Azure.PublicNetworkAccess; !slices.Contains([]string{"Enabled", "Disabled"}, access) {
-		c.addf("azure.publicNetworkAccess", "%s is neither Enabled nor Disabled", c.show("azure.publicNetworkAccess", access))
-	}
 	n := cfg.Azure.ManagedNetwork
 	if n == nil {
 		return
 	}
-	if modes := []string{networkOff, networkInternet, networkApproved}; !slices.Contains(modes, n.Mode) {
-		c.addf(key+".mode", "%s is not one of %s", c.show(key, n.Mode), strings.Join(modes, ", "))
-		return // what follows depends on it
-	}
-	switch {
-	case n.FirewallSKU == "":
-	case !n.approvedOnly():
+	if n.FirewallSKU != "" && !n.approvedOnly() {
 		c.addf(key+".firewallSku", "is for the mode %s, which alone has a firewall", networkApproved)
-	case !slices.Contains([]string{"Standard", "Basic"}, n.FirewallSKU):
-		c.addf(key+".firewallSku", "%s is neither Standard nor Basic", c.show(key, n.FirewallSKU))
 	}
 	cfg.validateVaultRule(c)
 	seen := map[string]bool{vaultRule: n.leadsToVault()}
@@ -187,9 +176,6 @@ func (r *OutboundRule) validate(c *collector, key, mode string) {
 	default:
 		if !serviceTag.MatchString(r.ServiceTag) {
 			c.addf(key+".serviceTag", "%s is not a service tag of Azure such as AzureMonitor", c.show(key, r.ServiceTag))
-		}
-		if !slices.Contains([]string{"", "TCP", "UDP", "ICMP", "*"}, r.Protocol) {
-			c.addf(key+".protocol", "%s is not one of TCP, UDP, ICMP, *", c.show(key, r.Protocol))
 		}
 		if !portRanges.MatchString(r.PortRanges) {
 			c.addf(key+".portRanges", "%s is not a list of ports such as 443 or 80,8000-8999", c.show(key, r.PortRanges))

@@ -6,6 +6,8 @@
 package config
 
 import (
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -28,6 +30,16 @@ type Config struct {
 	Workload    Workload
 	// Compute is nil without a cluster.
 	Compute *Compute
+}
+
+// Compute is a cluster of Azure ML that carries the job identity and scales to zero.
+type Compute struct {
+	// VMSize is Azure's name of a size. A change replaces the cluster. DSv2 sizes are being retired.
+	VMSize string `json:"vmSize" default:"Standard_D4ds_v5"`
+	// MaxNodes is how far the cluster scales.
+	MaxNodes int `json:"maxNodes" default:"1" between:"1 1000"`
+	// SubnetID is a subnet of the user's own network.
+	SubnetID string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets"`
 }
 
 var (
@@ -65,7 +77,7 @@ func decode(c *collector, src Source) *Config {
 	}
 	cfg.Credentials = decodeCredentials(c, src.value("credentials"), file, cfg.Address, cfg.Token)
 
-	for name, section := range map[string]any{"vault": &cfg.Vault, "azure": &cfg.Azure, "workload": &cfg.Workload, "compute": &cfg.Compute} {
+	for name, section := range cfg.sections() {
 		if text := src.value(name); text != "" && text != "{}" {
 			decodeSection(c, name, text, section)
 		}
@@ -73,26 +85,39 @@ func decode(c *collector, src Source) *Config {
 	return cfg
 }
 
+// sections are the structs of the configuration, by key.
+func (cfg *Config) sections() map[string]any {
+	return map[string]any{"vault": &cfg.Vault, "azure": &cfg.Azure, "workload": &cfg.Workload, "compute": &cfg.Compute}
+}
+
+func (cfg *Config) eachField(visit func(key string, field reflect.Value, tag reflect.StructTag)) {
+	for name, section := range cfg.sections() {
+		eachField(name, reflect.ValueOf(section), visit)
+	}
+}
+
 // normalise fills what the configuration leaves out, each with the safe side or what most teams have, and writes what has
 // several spellings in one. It is the only step that writes.
 func (cfg *Config) normalise() {
-	cfg.Vault.normalise(cfg.Project, cfg.Stack)
+	defaultTo(&cfg.Vault.Prefix, cfg.Project+"/"+cfg.Stack)
+	// One backend for each stack: two stacks never share a role or an issuer, and neither needs the other to exist.
+	defaultTo(&cfg.Workload.AuthPath, access.AuthPath(cfg.Project, cfg.Stack))
 	cfg.Azure.normalise()
-	cfg.Workload.normalise(cfg.Project, cfg.Stack)
-	if cfg.Compute != nil {
-		cfg.Compute.normalise()
-	}
-	cfg.eachID(normaliseID)
+	cfg.eachField(setDefault)
+	cfg.eachField(normaliseID)
 }
 
 // validate only reads.
 func (cfg *Config) validate(c *collector) {
+	cfg.eachField(c.checkField)
 	validateAddress(c, cfg.Address.Reveal())
 	validateToken(c, cfg.Token.Reveal())
 	cfg.validateVault(c)
 	cfg.validateAzure(c)
 	cfg.validateWorkload(c)
-	cfg.validateCompute(c)
+	if size := cfg.Compute; size != nil && !regexp.MustCompile(`^[A-Za-z0-9_]+$`).MatchString(size.VMSize) {
+		c.addf("compute.vmSize", "%s is not a VM size such as Standard_D4ds_v5", c.show("compute.vmSize", size.VMSize))
+	}
 }
 
 func defaultTo[T comparable](field *T, value T) {

@@ -232,8 +232,8 @@ var refusals = []struct {
 	{"insights that end in a dot", set("azure", `{"names":{"applicationInsights":"a."}}`), "azure.names.applicationInsights: "},
 	{"a workspace with a space", set("azure", `{"names":{"workspace":"my ws"}}`), "azure.names.workspace: "},
 	{"a workspace of 34", set("azure", `{"names":{"workspace":"`+strings.Repeat("w", 34)+`"}}`), "azure.names.workspace: "},
-	{"a cluster that ends in a hyphen", set("azure", `{"names":{"computeCluster":"gpu-"}}`), "azure.names.computeCluster: "},
-	{"access that is neither", set("azure", `{"publicNetworkAccess":"enabled"}`), `azure.publicNetworkAccess: "enabled" is neither`},
+	{"a cluster that ends in a hyphen", alter(endpoints(aSubnet), "azure", `{`, `{"names":{"computeCluster":"gpu-"},`), "azure.names.computeCluster: "},
+	{"access that is neither", set("azure", `{"publicNetworkAccess":"enabled"}`), `azure.publicNetworkAccess: "enabled" is not one of Enabled, Disabled`},
 	{"a tag of the program's", set("azure", `{"tags":{"Stack":"x"}}`), "azure.tags.Stack: is set by the program"},
 	{"a tag that Azure refuses", set("azure", `{"tags":{"a/b":"x"}}`), "azure.tags.a/b: has a name that Azure refuses"},
 	{"a tag that is a number", set("azure", `{"tags":{"a":1}}`), "azure.tags.a: is not a text; set it again with `pulumi config set --path --type string azure.tags.a ...`"},
@@ -270,7 +270,7 @@ var refusals = []struct {
 	{"a network that is a text", set("azure", `{"managedNetwork":"AllowInternetOutbound"}`), "azure.managedNetwork: is not an object"},
 	{"rules without a network", set("azure", `{"managedNetwork":{"outboundRules":[{"name":"pypi","fqdn":"pypi.org"}]}}`), "azure.managedNetwork.outboundRules[0]: has no managed network"},
 	{"a firewall where there is none", set("azure", `{"managedNetwork":{"mode":"AllowInternetOutbound","firewallSku":"Basic"}}`), "azure.managedNetwork.firewallSku: is for the mode"},
-	{"a firewall of an unknown size", approved(`"firewallSku":"Premium"`), `azure.managedNetwork.firewallSku: "Premium" is neither`},
+	{"a firewall of an unknown size", approved(`"firewallSku":"Premium"`), `azure.managedNetwork.firewallSku: "Premium" is not one of Standard, Basic`},
 	{"a rule for what is open", set("azure", `{"managedNetwork":{"mode":"AllowInternetOutbound","outboundRules":[{"name":"pypi","fqdn":"pypi.org"}]}}`), "outboundRules[0]: has no effect"},
 	{"a rule without a name", rule(`"fqdn":"pypi.org"`), `outboundRules[0].name: "" is not a name that Azure takes`},
 	{"a rule with a slash", rule(`"name":"a/b","fqdn":"pypi.org"`), "outboundRules[0].name: "},
@@ -305,7 +305,7 @@ var refusals = []struct {
 
 	{"an unknown role", assign(`"role":"Owner","principalId":"` + aGUID + `","principalType":"Group"`), `azure.roleAssignments[0].role: "Owner" is not one of AzureML Compute Operator, AzureML Data Scientist`},
 	{"a role for a name", assign(`"role":"AzureML Data Scientist","principalId":"ml-team","principalType":"Group"`), "azure.roleAssignments[0].principalId: "},
-	{"a role for nobody in particular", assign(`"role":"AzureML Data Scientist","principalId":"` + aGUID + `"`), `azure.roleAssignments[0].principalType: "" is not one of`},
+	{"a role for nobody in particular", assign(`"role":"AzureML Data Scientist","principalId":"` + aGUID + `"`), `azure.roleAssignments[0].principalType: is missing`},
 	{"a role twice", set("azure", `{"roleAssignments":[`+aRole+`,`+strings.Replace(aRole, "Group", "User", 1)+`]}`), "azure.roleAssignments[1]: gives the same role"},
 
 	{"no audience", set("workload", `{}`), "workload.audience: is missing"},
@@ -350,6 +350,10 @@ var refusals = []struct {
 	{"a lock that stops clusters", set("azure", `{"lock":"ReadOnly"}`), "azure.lock: ReadOnly stops clusters from scaling"},
 	{"a lock of no kind", set("azure", `{"lock":"yes"}`), `azure.lock: "yes" is not CanNotDelete`},
 	{"the name of an identity that is not made", set("azure", `{"names":{"workspaceIdentity":"id-ml"}}`), "azure.names.workspaceIdentity: names an identity that is not made"},
+	{"the name of a cluster that is not made", set("azure", `{"names":{"computeCluster":"gpu"}}`), "azure.names.computeCluster: names a cluster that is not made; set compute"},
+	{"a job's role without a name", set("azure", `{"jobIdentityRoles":[""]}`), `azure.jobIdentityRoles[0]: "" is not one of`},
+	{"a role for a strange type", assign(`"role":"AzureML Data Scientist","principalId":"` + aGUID + `","principalType":"group"`), `azure.roleAssignments[0].principalType: "group" is not one of User, Group, ServicePrincipal`},
+	{"a lock on nothing", set("azure", `{"lock":"CanNotDelete","storageAccountId":"`+id("Microsoft.Storage/storageAccounts")+`","keyVaultId":"`+id("Microsoft.KeyVault/vaults")+`"}`), "azure.lock: locks nothing"},
 	{"a tag that is set and ignored", set("azure", `{"tags":{"team":"a"},"ignoreTags":["team"]}`), `azure.ignoreTags[0]: "team" is a tag that the program sets`},
 
 	{"a cluster of a size with a space", set("compute", `{"vmSize":"Standard D4"}`), `compute.vmSize: "Standard D4" is not a VM size`},
@@ -471,6 +475,7 @@ func TestAzuresLengthsOfNamesHoldAtBothEnds(t *testing.T) {
 		refused := func(length int) bool {
 			values := valid()
 			values["mlvault:azure"] = fmt.Sprintf(`{"createContainerRegistry":true,"names":{%q:%q}}`, field, strings.Repeat("a", length))
+			values["mlvault:compute"] = `{"maxNodes":1}`
 			_, err := From(values.source())
 			return err != nil
 		}

@@ -2,9 +2,10 @@ package config
 
 import (
 	"encoding/json"
-	"fmt"
+	"maps"
 	"reflect"
-	"sort"
+	"slices"
+	"strconv"
 	"strings"
 
 	"mlvault/internal/config/strictjson"
@@ -48,9 +49,9 @@ func decodeField(c *collector, key string, n strictjson.Node, into reflect.Value
 	}
 	if target.Kind() == reflect.Slice && target.Type().Elem().Kind() == reflect.Struct && n.Kind == '[' {
 		for i, member := range n.Members {
-			element := reflect.New(target.Type().Elem()).Elem()
-			decodeStruct(c, fmt.Sprintf("%s[%d]", key, i), member, element)
-			target.Set(reflect.Append(target, element))
+			into := reflect.New(target.Type().Elem()).Elem()
+			decodeStruct(c, element(key, i), member, into)
+			target.Set(reflect.Append(target, into))
 		}
 		return
 	}
@@ -93,6 +94,69 @@ func wanted(t reflect.Type) string {
 	}
 }
 
+// eachField visits every field of a section, of what is in it and of each element of its lists, with its key. Beside its name
+// in JSON a field's tag may have
+//   - default: the value where there is none,
+//   - oneof: the values that it may have,
+//   - between: the ends of a number,
+//   - path: it is a path in Vault,
+//   - arm: it is the ARM id of a resource of this type; empty for any.
+func eachField(key string, v reflect.Value, visit func(key string, field reflect.Value, tag reflect.StructTag)) {
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	for i := 0; v.Kind() == reflect.Struct && i < v.NumField(); i++ {
+		tag, field := v.Type().Field(i).Tag, v.Field(i)
+		at := key + "." + tag.Get("json")
+		visit(at, field, tag)
+		eachField(at, field, visit)
+		for j := 0; field.Kind() == reflect.Slice && j < field.Len(); j++ {
+			if field.Index(j).Kind() == reflect.String {
+				visit(element(at, j), field.Index(j), tag)
+			}
+			eachField(element(at, j), field.Index(j), visit)
+		}
+	}
+}
+
+// setDefault fills a field that the configuration leaves out.
+func setDefault(_ string, field reflect.Value, tag reflect.StructTag) {
+	text, has := tag.Lookup("default")
+	switch {
+	case !has || !field.IsZero():
+	case field.Kind() == reflect.String:
+		field.SetString(text)
+	default:
+		_ = json.Unmarshal([]byte(text), field.Addr().Interface()) // a test holds each to the reference
+	}
+}
+
+// checkField refuses a value that its tags do not allow.
+func (c *collector) checkField(key string, field reflect.Value, tag reflect.StructTag) {
+	if ends := strings.Fields(tag.Get("between")); len(ends) == 2 {
+		least, _ := strconv.ParseInt(ends[0], 10, 64)
+		most, _ := strconv.ParseInt(ends[1], 10, 64)
+		if n := field.Int(); n < least || n > most {
+			c.addf(key, "%d is not between %d and %d", n, least, most)
+		}
+	}
+	if field.Kind() != reflect.String || field.IsZero() && !strings.HasSuffix(key, "]") {
+		return // an element of a list is never left out
+	}
+	text := field.String()
+	if values := strings.Split(tag.Get("oneof"), ","); values[0] != "" && !slices.Contains(values, text) {
+		c.addf(key, "%s is not one of %s", c.show(key, text), strings.Join(values, ", "))
+	}
+	if _, isPath := tag.Lookup("path"); isPath {
+		if problem := pathProblem(text); problem != "" {
+			c.addf(key, "%s %s", c.show(key, text), problem)
+		}
+	}
+	if armType, isID := tag.Lookup("arm"); isID {
+		c.checkID(key, text, armType)
+	}
+}
+
 func fieldsByName(t reflect.Type) map[string]int {
 	fields := make(map[string]int, t.NumField())
 	for i := range t.NumField() {
@@ -101,11 +165,4 @@ func fieldsByName(t reflect.Type) map[string]int {
 	return fields
 }
 
-func fieldNames(t reflect.Type) []string {
-	names := make([]string, 0, t.NumField())
-	for name := range fieldsByName(t) {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
-}
+func fieldNames(t reflect.Type) []string { return slices.Sorted(maps.Keys(fieldsByName(t))) }

@@ -13,32 +13,26 @@ import (
 // Vault says where in Vault the credentials live and how the plugin talks to it.
 type Vault struct {
 	// Mount is the KV v2 mount.
-	Mount string `json:"mount"`
+	Mount string `json:"mount" default:"secret" path:""`
 	// CreateMount makes the mount. A destroy never deletes it.
 	CreateMount bool `json:"createMount"`
 	// Prefix is the path below the mount.
-	Prefix string `json:"prefix"`
+	Prefix string `json:"prefix" path:""`
 	// Reads are API paths of others that the jobs may read, by the name under which a job asks.
 	Reads map[string]string `json:"reads"`
 	// Namespace is for Vault Enterprise and HCP.
-	Namespace string `json:"namespace"`
+	Namespace string `json:"namespace" path:""`
 	// CACertFile is a PEM file on the machine that deploys. Without it the plugin takes the system's roots.
 	CACertFile string `json:"caCertFile"`
 	// SkipChildToken lets the plugin use the token itself: for batch, limited-use and narrow tokens.
 	SkipChildToken bool `json:"skipChildToken"`
-	// MaxLeaseTTLSeconds is the life of the child token.
-	MaxLeaseTTLSeconds int `json:"maxLeaseTtlSeconds"`
+	// MaxLeaseTTLSeconds is the life of the child token. The plugin warns below 15 minutes only in its log, and an update that
+	// outlives its token fails half-way.
+	MaxLeaseTTLSeconds int `json:"maxLeaseTtlSeconds" default:"1200" between:"60 86400"`
 	// DisableRead writes only: the token needs no right to read, and drift is not noticed.
 	DisableRead bool `json:"disableRead"`
 	// DeleteOnDestroy purges every version of the stack's own secrets. Without it the newest is soft-deleted.
 	DeleteOnDestroy bool `json:"deleteOnDestroy"`
-}
-
-func (v *Vault) normalise(project, stack string) {
-	defaultTo(&v.Mount, "secret")
-	defaultTo(&v.Prefix, project+"/"+stack)
-	// The plugin's own default. A child token that dies during a long update fails the rest of it.
-	defaultTo(&v.MaxLeaseTTLSeconds, 1200)
 }
 
 // validateAddress keeps the token off the wire in the clear. The address is a secret, so no text quotes it.
@@ -121,26 +115,15 @@ func (cfg *Config) validateVault(c *collector) {
 	if name := cfg.Project + "/" + cfg.Stack; !stackName.MatchString(name) {
 		c.addf("stack", "%q is not a project and a stack as Pulumi names them. Rename the stack: letters, digits, _, - and .", name)
 	}
-	if problem := pathProblem(v.Mount); problem != "" {
-		c.addf("vault.mount", "%s %s", c.show("vault.mount", v.Mount), problem)
-	} else if slices.Contains(strings.Split(v.Mount, "/"), "data") {
+	first, _, _ := strings.Cut(v.Mount, "/")
+	switch {
+	case pathProblem(v.Mount) != "": // said already
+	case slices.Contains(strings.Split(v.Mount, "/"), "data"):
 		c.addf("vault.mount", "%s has data as a part; the plugin would take what precedes it for the mount", c.show("vault.mount", v.Mount))
-	} else if first, _, _ := strings.Cut(v.Mount, "/"); slices.Contains(vaultsOwn, first) {
+	case slices.Contains(vaultsOwn, first):
 		c.addf("vault.mount", "%s belongs to Vault itself; name a KV v2 mount", c.show("vault.mount", v.Mount))
 	}
-	if problem := pathProblem(v.Prefix); problem != "" {
-		c.addf("vault.prefix", "%s %s", c.show("vault.prefix", v.Prefix), problem)
-	}
-	if v.Namespace != "" {
-		if problem := pathProblem(v.Namespace); problem != "" {
-			c.addf("vault.namespace", "%s %s", c.show("vault.namespace", v.Namespace), problem)
-		}
-	}
 	cfg.validateReads(c)
-	// The plugin warns below 15 minutes only in its log, and an update that outlives its token fails half-way.
-	if v.MaxLeaseTTLSeconds < 60 || v.MaxLeaseTTLSeconds > 86400 {
-		c.addf("vault.maxLeaseTtlSeconds", "%d is not between 60 (a minute) and 86400 (a day)", v.MaxLeaseTTLSeconds)
-	}
 }
 
 // validateReads checks the paths of others that the jobs may read. The policy names each exactly.

@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"mlvault/internal/access"
 )
 
 // Workload says which tokens may log in to Vault and read the credentials.
@@ -20,23 +18,16 @@ type Workload struct {
 	// IssuerCAPEM are roots for fetching the issuer's keys. Without it Vault takes its system's.
 	IssuerCAPEM string `json:"issuerCaPem"`
 	// AuthPath is where the JWT auth backend is mounted.
-	AuthPath string `json:"authPath"`
+	AuthPath string `json:"authPath" path:""`
 	// CreateAuthBackend is false where authPath exists and belongs to somebody else.
-	CreateAuthBackend *bool `json:"createAuthBackend"`
+	CreateAuthBackend *bool `json:"createAuthBackend" default:"true"`
 	// PrincipalIDs are object ids that may read besides the job identity.
 	PrincipalIDs []string `json:"principalIds"`
 	// PublishAddress makes the output vaultAddress plain.
 	PublishAddress bool `json:"publishAddress"`
-	// TokenTTLSeconds is the life of a job's token.
-	TokenTTLSeconds int `json:"tokenTtlSeconds"`
-}
-
-func (w *Workload) normalise(project, stack string) {
-	// One backend for each stack: two stacks never share a role or an issuer, and neither needs the other to exist.
-	defaultTo(&w.AuthPath, access.AuthPath(project, stack))
-	defaultTo(&w.CreateAuthBackend, new(true))
-	// Long enough to read every credential at the start of a job, too short to be worth stealing afterwards.
-	defaultTo(&w.TokenTTLSeconds, 900)
+	// TokenTTLSeconds is the life of a job's token: long enough to read every credential at the start of a job, too short to be
+	// worth stealing afterwards.
+	TokenTTLSeconds int `json:"tokenTtlSeconds" default:"900" between:"60 3600"`
 }
 
 var guid = regexp.MustCompile(`^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$`)
@@ -62,9 +53,7 @@ func (cfg *Config) validateWorkload(c *collector) {
 	if block, _ := pem.Decode([]byte(w.IssuerCAPEM)); w.IssuerCAPEM != "" && (block == nil || block.Type != "CERTIFICATE") {
 		c.addf("workload.issuerCaPem", "is not a PEM certificate")
 	}
-	if problem := pathProblem(w.AuthPath); problem != "" {
-		c.addf("workload.authPath", "%s %s", c.show("workload.authPath", w.AuthPath), problem)
-	} else if w.AuthPath == "token" {
+	if w.AuthPath == "token" {
 		c.addf("workload.authPath", "is Vault's own token method; name the path of a jwt method")
 	}
 	seen := map[string]bool{}
@@ -76,9 +65,6 @@ func (cfg *Config) validateWorkload(c *collector) {
 			c.addf("workload.principalIds", "%s is given twice", c.show("workload.principalIds", id))
 		}
 		seen[id] = true
-	}
-	if w.TokenTTLSeconds < 60 || w.TokenTTLSeconds > 3600 {
-		c.addf("workload.tokenTtlSeconds", "%d is not between 60 (a minute) and 3600 (an hour)", w.TokenTTLSeconds)
 	}
 }
 

@@ -116,7 +116,7 @@ func (c *checker) checkAndSet(ctx context.Context) {
 
 // secrets looks for what is at the credentials' paths and is not the stack's: `pulumi up` would overwrite it in silence.
 func (c *checker) secrets(ctx context.Context) {
-	free, blind := 0, 0
+	own, free, blind := c.access.Project+"/"+c.access.Stack, 0, 0
 	for _, credential := range c.access.Credentials {
 		name, data := c.access.Prefix+"/"+credential.Name, c.access.Mount+"/data/"+c.access.Prefix+"/"+credential.Name
 		metadata := strings.Replace(data, "/data/", "/metadata/", 1)
@@ -141,15 +141,18 @@ func (c *checker) secrets(ctx context.Context) {
 		switch {
 		case c.stack.Has(TypeSecret, data):
 			free++
-		case deleted(answer.Data) && owner == c.access.Project+"/"+c.access.Stack:
+		case deleted(answer.Data) && owner == own:
 			free++ // left by this stack's own destroy
 		default:
-			what := "a secret at " + data
+			what, avoid := "a secret at "+data, "choose another vault.prefix or another name. An up would overwrite it"
 			if owner != "" {
 				what += " (labelled " + owner + ")"
 			}
+			if owner == own {
+				avoid += ". Did it leave this stack's configuration, and `vault kv undelete` brought it back? Then it is this stack's"
+			}
 			c.foreign("credentials."+credential.Name, what, fmt.Sprintf("vault kv metadata get -mount=%s %s", c.access.Mount, name),
-				"choose another vault.prefix or another name. An up would overwrite it", TypeSecret, "credentials-"+credential.Name, data)
+				avoid, TypeSecret, "credentials-"+credential.Name, data)
 		}
 	}
 	if blind > 0 {

@@ -194,6 +194,12 @@ var rows = []row{
 		_, err := a.root.Logical().DeleteWithContext(a.t.Context(), "secret/data/mlvault/dev/ml_api_key")
 		require.NoError(a.t, err)
 	}},
+	{"a secret that left the configuration and was brought back", "`vault kv undelete` brought it back? Then it is this stack's. If it belongs to this stack, adopt it: ", "", func(a *attempt) {
+		a.secret("mlvault/dev/ml_api_key", own)
+		_, err := a.root.Logical().DeleteWithContext(a.t.Context(), "secret/data/mlvault/dev/ml_api_key")
+		require.NoError(a.t, err)
+		a.write("secret/undelete/mlvault/dev/ml_api_key", map[string]any{"versions": []int{1}})
+	}},
 	{"a deleted secret of others", "credentials.ml_api_key: a secret at", "", func(a *attempt) {
 		a.secret("mlvault/dev/ml_api_key", nil)
 		_, err := a.root.Logical().DeleteWithContext(a.t.Context(), "secret/data/mlvault/dev/ml_api_key")
