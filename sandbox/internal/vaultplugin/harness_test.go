@@ -41,49 +41,41 @@ var (
 	fault atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 )
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "vaultplugin")
-		if err != nil {
-			panic(err)
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		vault, err = vaultserver.Start(context.Background(), vaultserver.Options{Dir: dir, Wrap: func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if f := fault.Load(); f != nil && (*f)(w, r) {
-					return
-				}
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir := must(os.MkdirTemp("", "vaultplugin"))
+	defer func() { _ = os.RemoveAll(dir) }()
+	vault = must(vaultserver.Start(context.Background(), vaultserver.Options{Dir: dir, Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if f := fault.Load(); f == nil || !(*f)(w, r) {
 				next.ServeHTTP(w, r)
-			})
-		}})
-		if err != nil {
-			panic(err)
-		}
-		defer func() { _ = vault.Stop(context.Background()) }()
-		certificate, err := vault.Certificate()
-		if err != nil {
-			panic(err)
-		}
-		if tokens, err = issuer.Start(context.Background(), issuer.Options{TenantID: "t", Dir: dir,
-			TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}); err != nil {
-			panic(err)
-		}
-		defer tokens.Close()
-		if tokensCA, err = os.ReadFile(vault.CAFile()); err != nil {
-			panic(err)
-		}
-		return m.Run()
-	}())
+			}
+		})
+	}}))
+	defer func() { _ = vault.Stop(context.Background()) }()
+	tokens = must(issuer.Start(context.Background(), issuer.Options{TenantID: "t", Dir: dir,
+		TLS: &tls.Config{Certificates: []tls.Certificate{must(vault.Certificate())}, MinVersion: tls.VersionTLS12}}))
+	defer tokens.Close()
+	tokensCA = must(os.ReadFile(vault.CAFile()))
+	return m.Run()
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // failing makes Vault refuse the requests that match until the test ends.
-func failing(t *testing.T, method, pathPart string, code int) (repair func()) {
+func failing(t *testing.T, method, pathPart string) (repair func()) {
 	t.Helper()
 	answer := func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != method || !strings.Contains(r.URL.Path, pathPart) {
 			return false
 		}
-		w.WriteHeader(code)
+		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprintf(w, `{"errors":["injected, quoting %s"]}`, canary)
 		return true
 	}
@@ -125,6 +117,10 @@ type res struct {
 	initFailed      bool
 }
 
+func fresh(kind string) res { return res{urn: urn(kind)} }
+
+func (r res) kind() string { return string(resource.URN(r.urn).Type()) }
+
 func urn(kind string) string { return "urn:pulumi:dev::p::" + kind + "::x" }
 
 // with is a copy of base with what changes says.
@@ -160,22 +156,40 @@ func (e *engine) check(kind string, in object) (*structpb.Struct, []string) {
 	return r.GetInputs(), failures
 }
 
-func (e *engine) create(kind string, in object) (res, error) {
+// up creates or updates a resource. After a failure it returns what the engine keeps.
+func (e *engine) up(state res, in object) (res, error) {
 	e.t.Helper()
-	state := res{urn: urn(kind), inputs: e.checked(kind, in)}
-	r, err := e.provider.Create(e.ctx, &pulumirpc.CreateRequest{Urn: state.urn, Properties: state.inputs})
-	if err != nil {
-		return e.partial(state, err), err
+	inputs := e.checked(state.kind(), in)
+	var outputs *structpb.Struct
+	var err error
+	if state.id == "" {
+		var r *pulumirpc.CreateResponse
+		r, err = e.provider.Create(e.ctx, &pulumirpc.CreateRequest{Urn: state.urn, Properties: inputs})
+		state.id, outputs = r.GetId(), r.GetProperties()
+	} else {
+		var r *pulumirpc.UpdateResponse
+		r, err = e.provider.Update(e.ctx, &pulumirpc.UpdateRequest{
+			Id: state.id, Urn: state.urn, Olds: state.outputs, OldInputs: state.inputs, News: inputs})
+		outputs = r.GetProperties()
 	}
-	state.id, state.outputs = r.GetId(), r.GetProperties()
+	if err != nil {
+		require.NotContains(e.t, err.Error(), canary, "even where Vault quotes it")
+		for _, detail := range status.Convert(err).Details() {
+			if failed, ok := detail.(*pulumirpc.ErrorResourceInitFailed); ok {
+				state.id, state.outputs, state.initFailed = failed.GetId(), failed.GetProperties(), true
+			}
+		}
+	} else {
+		state.inputs, state.outputs = inputs, outputs
+	}
 	e.requireMasked(state.outputs)
 	e.requireMasked(state.inputs)
-	return state, nil
+	return state, err
 }
 
-func (e *engine) mustCreate(kind string, in object) res {
+func (e *engine) mustUp(state res, in object) res {
 	e.t.Helper()
-	state, err := e.create(kind, in)
+	state, err := e.up(state, in)
 	require.NoError(e.t, err)
 	return state
 }
@@ -188,22 +202,10 @@ func (e *engine) checked(kind string, in object) *structpb.Struct {
 	return inputs
 }
 
-// partial is what the engine keeps of a failed create or update.
-func (e *engine) partial(state res, err error) res {
-	require.NotContains(e.t, err.Error(), canary, "even where Vault quotes it")
-	for _, detail := range status.Convert(err).Details() {
-		if failed, ok := detail.(*pulumirpc.ErrorResourceInitFailed); ok {
-			state.id, state.outputs, state.initFailed = failed.GetId(), failed.GetProperties(), true
-			e.requireMasked(state.outputs)
-		}
-	}
-	return state
-}
-
 // diff returns the changed properties, with a * after those that replace.
 func (e *engine) diff(old res, in object) []string {
 	e.t.Helper()
-	inputs := e.checked(string(resource.URN(old.urn).Type()), in)
+	inputs := e.checked(old.kind(), in)
 	r, err := e.provider.Diff(e.ctx, &pulumirpc.DiffRequest{
 		Id: old.id, Urn: old.urn, OldInputs: old.inputs, Olds: old.outputs, News: inputs})
 	require.NoError(e.t, err)
@@ -216,25 +218,6 @@ func (e *engine) diff(old res, in object) []string {
 		names = append(names, name)
 	}
 	return names
-}
-
-func (e *engine) update(old res, in object) (res, error) {
-	e.t.Helper()
-	inputs := e.checked(string(resource.URN(old.urn).Type()), in)
-	r, err := e.provider.Update(e.ctx, &pulumirpc.UpdateRequest{
-		Id: old.id, Urn: old.urn, Olds: old.outputs, OldInputs: old.inputs, News: inputs})
-	if err != nil {
-		return e.partial(old, err), err
-	}
-	old.inputs, old.outputs = inputs, r.GetProperties()
-	return old, nil
-}
-
-func (e *engine) mustUpdate(old res, in object) res {
-	e.t.Helper()
-	state, err := e.update(old, in)
-	require.NoError(e.t, err)
-	return state
 }
 
 // refresh reads the resource; the id is empty if it is gone.

@@ -161,33 +161,38 @@ func (p *Provider) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulum
 
 // Create writes the object and reads it back.
 func (p *Provider) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pulumirpc.CreateResponse, error) {
-	c, in, err := p.call(ctx, req.GetUrn(), req.GetProperties())
-	if err != nil {
-		return nil, err
-	}
-	response := &pulumirpc.CreateResponse{}
-	if req.GetPreview() {
-		response.Properties, err = c.preview(in[0])
-		return response, err
-	}
-	response.Id = c.idOf(in[0])
-	response.Properties, err = c.write(ctx, response.GetId(), nil, in[0])
-	return response, err
+	id, outputs, err := p.apply(ctx, req.GetUrn(), "", nil, req.GetProperties(), req.GetPreview())
+	return &pulumirpc.CreateResponse{Id: id, Properties: outputs}, err
 }
 
 // Update brings the object to the new inputs and reads it back.
 func (p *Provider) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pulumirpc.UpdateResponse, error) {
-	c, in, err := p.call(ctx, req.GetUrn(), req.GetOlds(), req.GetNews())
+	_, outputs, err := p.apply(ctx, req.GetUrn(), req.GetId(), req.GetOlds(), req.GetNews(), req.GetPreview())
+	return &pulumirpc.UpdateResponse{Properties: outputs}, err
+}
+
+// apply creates the object where there is no id yet.
+func (p *Provider) apply(ctx context.Context, urn, id string, olds, news *structpb.Struct, preview bool) (string, *structpb.Struct, error) {
+	c, in, err := p.call(ctx, urn, olds, news)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	response := &pulumirpc.UpdateResponse{}
-	if req.GetPreview() {
-		response.Properties, err = c.preview(in[1])
-		return response, err
+	old, now := in[0], in[1]
+	if preview {
+		out := maps.Clone(now)
+		for name, f := range c.fields {
+			if f.output {
+				out[name] = unknown{} // before anything is written
+			}
+		}
+		outputs, err := c.send(out)
+		return id, outputs, err
 	}
-	response.Properties, err = c.write(ctx, req.GetId(), in[0], in[1])
-	return response, err
+	if id == "" {
+		id, old = c.idOf(now), nil
+	}
+	outputs, err := c.write(ctx, id, old, now)
+	return id, outputs, err
 }
 
 // Read is a refresh or, with no state, an import. An object that is gone has no id in the answer.
@@ -319,17 +324,6 @@ func (c call) writeAndRead(ctx context.Context, id string, old, now values) (liv
 		return nil, true, c.fail(id, "write", err)
 	}
 	return live, true, nil
-}
-
-// preview returns the outputs that are known before anything is written.
-func (c call) preview(in values) (*structpb.Struct, error) {
-	out := maps.Clone(in)
-	for name, f := range c.fields {
-		if f.output {
-			out[name] = unknown{}
-		}
-	}
-	return c.send(out)
 }
 
 func (c call) describe(err error) string {
