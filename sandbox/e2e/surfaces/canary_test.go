@@ -25,7 +25,6 @@ import (
 
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
-	"mlvault/sandbox/internal/vaultserver"
 )
 
 // secretsOf are credentials in every shape, made of canaries, and the canaries by name.
@@ -78,7 +77,7 @@ func loopback(t *testing.T) string {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", host+":0")
 	if err != nil {
 		require.NotEqual(t, "linux", runtime.GOOS, "on Linux all of 127/8 is there: %v", err)
-		return ""
+		return "127.0.0.1:0"
 	}
 	require.NoError(t, listener.Close())
 	return host + ":0"
@@ -105,8 +104,9 @@ func newProof(t *testing.T, secrets ...secretsOf) *proof {
 	t.Setenv("TMPDIR", temp)
 	dir, phrase, token, weak, dead := t.TempDir(), rand.Text(), rand.Text(), rand.Text(), rand.Text()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "passphrase"), []byte(phrase), 0o600))
-	at := loopback(t)
-	l := lab.Open(t, sandbox.Options{Dir: dir, Vault: func(o *vaultserver.Options) { o.Listen = at }})
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "vault"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "vault", "address"), []byte(loopback(t)), 0o600))
+	l := lab.Open(t, sandbox.Options{Dir: dir})
 
 	canaries := map[string]string{
 		"passphrase": phrase, "token": token, "weak token": weak, "dead token": dead, "address": strings.TrimPrefix(l.Vault.Addr(), "https://"),
@@ -117,7 +117,7 @@ func newProof(t *testing.T, secrets ...secretsOf) *proof {
 	p := &proof{Lab: l, surfaces: newSurfaces(t, canaries), temp: temp, dead: dead}
 	p.ear = listen(p.Lab)
 	p.allowed[filepath.Join(dir, "passphrase")] = "passphrase"
-	for _, own := range []string{"config.hcl", "vault.log"} { // the server's; OpenBao's log names its address
+	for _, own := range []string{"address", "config.hcl", "vault.log"} { // the server's; OpenBao's log names its address
 		p.allowed[filepath.Join(dir, "vault", own)] = "address"
 	}
 	p.settings = sandbox.Settings{Stack: "dev", Credentials: secrets[0].credentials.JSON(t)}

@@ -23,11 +23,13 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"net/netip"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"mlvault/sandbox/internal/loopback"
 )
 
 // Version is a format of Entra's access tokens, as in their claim ver. The resource that a token is for decides which
@@ -44,13 +46,11 @@ const (
 type Options struct {
 	// TenantID is the tenant's GUID in lower case, as in the claim tid.
 	TenantID string
-	// TLS holds the certificate for the host of Address. Vault must trust its CA (oidc_discovery_ca_pem).
+	// TLS holds the certificate for 127.0.0.1. Vault must trust its CA (oidc_discovery_ca_pem).
 	TLS *tls.Config
-	// Dir keeps the signing key, so that tokens and Vault's cached keys stay good across restarts.
+	// Dir keeps the signing key, so that tokens and Vault's cached keys stay good across restarts, and the address: Vault
+	// has the issuer's URL in its configuration, and another port would be a change of the stack.
 	Dir string
-	// Address is host:port with a loopback IP address. The default, 127.0.0.1:0, takes any free port; a fixed one
-	// keeps the issuer's URL, which Vault has in its configuration, across restarts.
-	Address string
 }
 
 // Issuer is a running stand-in. Its methods may be called from several goroutines.
@@ -64,20 +64,13 @@ type Issuer struct {
 	serving sync.WaitGroup
 }
 
-// Start begins to serve, until ctx is done or Close is called. It refuses an address that other machines could reach:
-// whoever reaches the identity endpoint gets tokens.
+// Start begins to serve, until ctx is done or Close is called.
 func Start(ctx context.Context, options Options) (*Issuer, error) {
-	if options.Address == "" {
-		options.Address = "127.0.0.1:0"
-	}
-	if address, err := netip.ParseAddrPort(options.Address); err != nil || !address.Addr().IsLoopback() {
-		return nil, fmt.Errorf("token issuer: address %q is not a loopback IP address with a port", options.Address)
-	}
 	key, err := loadOrCreateKey(options.Dir)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", options.Address)
+	listener, err := loopback.Listen(ctx, filepath.Join(options.Dir, "issuer-address"))
 	if err != nil {
 		return nil, fmt.Errorf("token issuer: %w", err)
 	}

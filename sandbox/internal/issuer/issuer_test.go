@@ -98,9 +98,6 @@ func TestARestartKeepsKeyAndURL(t *testing.T) {
 	require.NoError(t, err)
 	token, err := first.Token(claims())
 	require.NoError(t, err)
-	options.Address = strings.Split(first.URL(issuer.V1), "/")[2]
-	_, err = issuer.Start(t.Context(), options)
-	require.ErrorContains(t, err, options.Address, "a port in use")
 	first.Close()
 
 	second, err := issuer.Start(t.Context(), options)
@@ -112,10 +109,12 @@ func TestARestartKeepsKeyAndURL(t *testing.T) {
 
 	files, err := os.ReadDir(options.Dir)
 	require.NoError(t, err)
-	require.Len(t, files, 1, "no draft is left behind")
-	info, err := files[0].Info()
-	require.NoError(t, err)
-	assert.Equal(t, os.FileMode(0o600), info.Mode())
+	require.Len(t, files, 2, "address and key; no draft is left behind")
+	for _, file := range files {
+		info, err := file.Info()
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode())
+	}
 }
 
 func TestAKeyThatCannotBeReadIsRefusedAndKept(t *testing.T) {
@@ -128,13 +127,6 @@ func TestAKeyThatCannotBeReadIsRefusedAndKept(t *testing.T) {
 		kept, err := os.ReadFile(path)
 		require.NoError(t, err)
 		assert.Equal(t, text, string(kept))
-	}
-}
-
-func TestAnAddressThatOtherMachinesReachIsRefused(t *testing.T) {
-	for _, address := range []string{"0.0.0.0:0", ":0", "localhost:0"} {
-		_, err := issuer.Start(t.Context(), issuer.Options{Address: address})
-		require.ErrorContains(t, err, "loopback")
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +24,6 @@ import (
 	"google.golang.org/grpc"
 
 	"mlvault/sandbox/internal/arm"
-	"mlvault/sandbox/internal/files"
 	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/vaultplugin"
 	"mlvault/sandbox/internal/vaultserver"
@@ -141,38 +139,22 @@ func (s *Sandbox) onClose(f func()) { s.closers = append(s.closers, f) }
 // Path is a file or folder of the sandbox.
 func (s *Sandbox) Path(name string) string { return filepath.Join(s.Options.Dir, name) }
 
-// startIssuer serves Entra's stand-in with a certificate of Vault's own CA, at the address of the run before where that
-// is free: Vault has the issuer's URL in its configuration, and another port would be a change of the stack.
+// startIssuer serves Entra's stand-in with a certificate of Vault's own CA.
 func (s *Sandbox) startIssuer(ctx context.Context) error {
 	certificate, err := s.Vault.Certificate()
 	if err != nil {
 		return fmt.Errorf("sandbox: issuer: %w", err)
 	}
 	s.IssuerCA = s.Vault.CAFile()
-	options := issuer.Options{
+	s.Issuer, err = issuer.Start(ctx, issuer.Options{
 		TenantID: arm.TenantID,
 		Dir:      s.Path("issuer"),
 		TLS:      &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-	}
-	if before, err := os.ReadFile(s.Path("issuer.address")); err == nil {
-		options.Address = string(before)
-	}
-	s.Issuer, err = issuer.Start(ctx, options)
-	if err != nil && options.Address != "" {
-		options.Address = ""
-		s.Issuer, err = issuer.Start(ctx, options)
-	}
+	})
 	if err != nil {
 		return err
 	}
 	s.onClose(s.Issuer.Close)
-	address, err := url.Parse(s.Issuer.URL(issuer.V1))
-	if err != nil {
-		return fmt.Errorf("sandbox: issuer: %w", err)
-	}
-	if err := files.Replace(s.Path("issuer.address"), []byte(address.Host)); err != nil {
-		return fmt.Errorf("sandbox: %w", err)
-	}
 	return nil
 }
 

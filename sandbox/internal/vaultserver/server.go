@@ -6,7 +6,7 @@
 // A directory holds everything a second run needs to see the same Vault:
 //
 //	lock            held while a server runs on the directory
-//	port            the port of the last run, asked for again by the next
+//	address         of the last run, asked for again by the next
 //	keys.json       unseal key and root token (0600)
 //	ca.pem          the private CA that clients trust
 //	ca-key.pem, server.pem, server-key.pem
@@ -36,26 +36,22 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
 	"mlvault/sandbox/internal/cli"
 	"mlvault/sandbox/internal/files"
+	"mlvault/sandbox/internal/loopback"
 )
 
 // KVMount is the path of the KV v2 engine that Start makes sure of.
 const KVMount = "secret"
 
-// Options say where a Server keeps its state and where it listens.
+// Options say where a Server keeps its state and what it runs.
 type Options struct {
 	// Dir is the state directory; it is made (0700) if it is not there.
 	Dir string
-
-	// Listen is a loopback host:port. Empty means 127.0.0.1:0. With port 0 the port of the previous run is tried first,
-	// because the address is part of a stack's configuration; with any other port it is that one or an error.
-	Listen string
 
 	// Binary is the server: a path of vault, bao or vaultd. Empty means the one that cli.FindVault finds.
 	Binary string
@@ -112,9 +108,9 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	}
 	s.onStop(func(context.Context) error { return lock.Close() })
 
-	listener, err := listen(ctx, opts.Dir, opts.Listen)
+	listener, err := loopback.Listen(ctx, filepath.Join(opts.Dir, "address"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("vault server: %w", err)
 	}
 	s.onStop(func(context.Context) error {
 		_ = listener.Close() // again, after serve
@@ -383,47 +379,4 @@ func (s *Server) waitForKV(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// listen binds the wanted address; see Options.Listen.
-func listen(ctx context.Context, dir, address string) (net.Listener, error) {
-	if address == "" {
-		address = "127.0.0.1:0"
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("vault server: listen address %q: %w", address, err)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("vault server: listen address %q is not loopback: use 127.0.0.1:PORT", address)
-	}
-
-	portFile := filepath.Join(dir, "port")
-	candidates := []string{address}
-	if port == "0" {
-		if last, err := os.ReadFile(portFile); err == nil {
-			candidates = []string{net.JoinHostPort(host, strings.TrimSpace(string(last))), address}
-		}
-	}
-	var listener net.Listener
-	for _, candidate := range candidates {
-		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", candidate); err == nil {
-			break
-		}
-	}
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("vault server: %w: stop what listens there, or use port 0", err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("vault server: %w", err)
-	}
-
-	_, port, err = net.SplitHostPort(listener.Addr().String())
-	if err == nil {
-		err = files.Replace(portFile, []byte(port+"\n"))
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("vault server: port file: %w", err), listener.Close())
-	}
-	return listener, nil
 }
