@@ -33,9 +33,8 @@ const (
 
 // CLI is a Pulumi command that can be run.
 type CLI struct {
-	Path    string // absolute
-	Version string // with a v, for example v3.250.0
-	Source  string // where it came from, for people
+	Path   string // absolute
+	Source string // its version and where it came from, for people
 }
 
 // Builder builds Go commands of the sandbox and tells how far it is.
@@ -50,7 +49,7 @@ type Builder struct {
 func (b Builder) Find(ctx context.Context) (CLI, error) {
 	if path, err := exec.LookPath("pulumi"); err == nil {
 		if version, err := versionOf(ctx, path); err == nil && semver.Compare(version, Minimum) >= 0 {
-			return CLI{Path: path, Version: version, Source: version + ", " + path}, nil
+			return CLI{Path: path, Source: version + ", " + path}, nil
 		}
 	}
 	pinned, err := b.pinned(ctx)
@@ -58,7 +57,7 @@ func (b Builder) Find(ctx context.Context) (CLI, error) {
 		return CLI{}, err
 	}
 	path := b.Executable("pulumi")
-	built := CLI{Path: path, Version: pinned, Source: pinned + ", built here"}
+	built := CLI{Path: path, Source: pinned + ", built here"}
 	if version, err := versionOf(ctx, path); err == nil && version == pinned {
 		return built, nil
 	}

@@ -264,9 +264,15 @@ func (e *engine) requireMasked(s *structpb.Struct) {
 	}
 }
 
-// requests counts what f makes Vault see.
-func requests(f func()) map[string]int {
+// requests are what f makes Vault see.
+func requests(f func()) (all []string) {
 	vault.ResetRequests()
 	f()
-	return vault.Requests()
+	for request, times := range vault.Requests() {
+		all = append(all, slices.Repeat([]string{request}, times)...)
+	}
+	return all
 }
+
+// one is one request of each kind in the lists.
+func one(lists ...string) []string { return strings.Split(strings.Join(lists, ", "), ", ") }

@@ -57,8 +57,7 @@ type life struct {
 	drift     func() error // by somebody else, without a word in the state
 	drifted   []string
 
-	created, updated, read map[string]int // requests
-	deleted                string
+	creates, updates, reads, deletes string // requests, one of each; what writes also reads
 }
 
 // The counts are the genuine plugin's, measured with a proxy on 6.7.4.
@@ -78,39 +77,27 @@ func TestEachTypeLivesAndAsksVaultWhatTheGenuinePluginAsks(t *testing.T) {
 		change:    object{"dataJson": payload(canary + "2")}, changed: []string{"dataJson"},
 		moved: object{"name": "ml/moves", "mount": "elsewhere"}, replaces: []string{"mount*", "name*"},
 		drift: write("secret/data/ml/lives", object{"data": object{"api_key": "changed by hand"}}), drifted: []string{"dataJson"},
-		created: map[string]int{"PUT */data/*": 1, "PUT */metadata/*": 1, "GET */data/*": 1, "GET */metadata/*": 1},
-		updated: map[string]int{"PUT */data/*": 1, "PUT */metadata/*": 1, "GET */data/*": 1, "GET */metadata/*": 1},
-		read:    map[string]int{"GET */data/*": 1, "GET */metadata/*": 1},
-		deleted: "DELETE */metadata/*",
+		creates: "PUT */data/*, PUT */metadata/*", updates: "PUT */data/*, PUT */metadata/*",
+		reads: "GET */data/*, GET */metadata/*", deletes: "DELETE */metadata/*",
 	}, {
 		kind: mountType, in: object{"path": "team/kv", "type": "kv", "description": "ours", "options": object{"version": "2"}}, id: "team/kv",
 		change: object{"description": "still ours"}, changed: []string{"description"},
 		moved: object{"path": "team/kv2"}, replaces: []string{"path*"},
 		drift: write("sys/mounts/team/kv/tune", object{"description": "theirs"}), drifted: []string{"description"},
-		created: map[string]int{"POST sys/mounts/*": 1, "GET sys/mounts/*": 1},
-		updated: map[string]int{"POST sys/mounts/*/tune": 1, "GET sys/mounts/*": 1},
-		read:    map[string]int{"GET sys/mounts/*": 1},
-		deleted: "DELETE sys/mounts/*",
+		creates: "POST sys/mounts/*", updates: "POST sys/mounts/*/tune", reads: "GET sys/mounts/*", deletes: "DELETE sys/mounts/*",
 	}, {
 		kind: policyType, in: object{"name": "ml-read", "policy": `path "secret/data/ml" { capabilities = ["read"] }`}, id: "ml-read",
 		change: object{"policy": anyPolicy}, changed: []string{"policy"},
 		moved: object{"name": "ml-reads"}, replaces: []string{"name*"},
 		drift: write("sys/policies/acl/ml-read", object{"policy": `path "*" { capabilities = ["sudo"] }`}), drifted: []string{"policy"},
-		created: map[string]int{"PUT sys/policies/acl/*": 1, "GET sys/policies/acl/*": 1},
-		updated: map[string]int{"PUT sys/policies/acl/*": 1, "GET sys/policies/acl/*": 1},
-		read:    map[string]int{"GET sys/policies/acl/*": 1},
-		deleted: "DELETE sys/policies/acl/*",
+		creates: "PUT sys/policies/acl/*", updates: "PUT sys/policies/acl/*", reads: "GET sys/policies/acl/*", deletes: "DELETE sys/policies/acl/*",
 	}, {
 		kind: backendType, in: backend("ml/jwt"), id: "ml/jwt",
 		change: object{"description": "still ours", "jwtSupportedAlgs": []any{"RS256", "ES256"}}, changed: []string{"description", "jwtSupportedAlgs"},
 		moved: object{"path": "ml/jwt2"}, replaces: []string{"path*"},
 		drift: write("sys/mounts/auth/ml/jwt/tune", object{"description": "theirs"}), drifted: []string{"description"},
-		created: map[string]int{"POST sys/auth/*": 1, "PUT auth/*/config": 1,
-			"GET sys/mounts/auth/*": 1, "GET auth/*/config": 1, "GET sys/mounts/auth/*/tune": 1},
-		updated: map[string]int{"PUT auth/*/config": 1, "POST sys/mounts/auth/*/tune": 1,
-			"GET sys/mounts/auth/*": 1, "GET auth/*/config": 1, "GET sys/mounts/auth/*/tune": 1},
-		read:    map[string]int{"GET sys/mounts/auth/*": 1, "GET auth/*/config": 1, "GET sys/mounts/auth/*/tune": 1},
-		deleted: "DELETE sys/auth/*",
+		creates: "POST sys/auth/*, PUT auth/*/config", updates: "PUT auth/*/config, POST sys/mounts/auth/*/tune",
+		reads: "GET sys/mounts/auth/*, GET auth/*/config, GET sys/mounts/auth/*/tune", deletes: "DELETE sys/auth/*",
 	}, {
 		kind: roleType, before: func() { e.mustUp(fresh(backendType), backend("for/jwt")) },
 		in: object{"backend": "for/jwt", "roleName": "ml-job", "roleType": "jwt", "userClaim": "oid", "boundAudiences": []any{"b", "a"},
@@ -122,10 +109,7 @@ func TestEachTypeLivesAndAsksVaultWhatTheGenuinePluginAsks(t *testing.T) {
 		moved: object{"backend": "jwt"}, replaces: []string{"backend*"},
 		drift: write("auth/for/jwt/role/ml-job", object{"role_type": "jwt", "user_claim": "oid", "bound_claims": object{"more": "x"},
 			"bound_audiences": "a,b", "token_type": "service"}), drifted: []string{"boundClaims", "tokenType"},
-		created: map[string]int{"PUT auth/*/role/*": 1, "GET auth/*/role/*": 1},
-		updated: map[string]int{"PUT auth/*/role/*": 1, "GET auth/*/role/*": 1},
-		read:    map[string]int{"GET auth/*/role/*": 1},
-		deleted: "DELETE auth/*/role/*",
+		creates: "PUT auth/*/role/*", updates: "PUT auth/*/role/*", reads: "GET auth/*/role/*", deletes: "DELETE auth/*/role/*",
 	}} {
 		t.Run(l.kind, func(t *testing.T) {
 			e.t = t
@@ -137,17 +121,17 @@ func TestEachTypeLivesAndAsksVaultWhatTheGenuinePluginAsks(t *testing.T) {
 				_, err := e.provider.Create(e.ctx, &pulumirpc.CreateRequest{Urn: urn(l.kind), Properties: e.wire(l.in), Preview: true})
 				require.NoError(t, err)
 			}), "a preview")
-			require.Equal(t, l.created, requests(func() { state = e.mustUp(fresh(l.kind), l.in) }), "create")
+			require.ElementsMatch(t, one(l.creates, l.reads), requests(func() { state = e.mustUp(fresh(l.kind), l.in) }), "create")
 			require.Equal(t, l.id, state.id)
 			require.Empty(t, requests(func() {
 				require.Empty(t, e.diff(state, with(l.in, l.respelled)))
 				require.Equal(t, l.changed, e.diff(state, with(l.in, l.change)))
 				require.Equal(t, l.replaces, e.diff(state, with(l.in, l.moved)))
 			}), "diffs")
-			require.Equal(t, l.read, requests(func() { state = e.refresh(state) }), "refresh")
+			require.ElementsMatch(t, one(l.reads), requests(func() { state = e.refresh(state) }), "refresh")
 			require.Empty(t, e.diff(state, l.in), "a refresh without drift leaves nothing to do")
 			require.Empty(t, e.diff(e.refresh(res{urn: state.urn, id: state.id}), with(l.in, object{"deleteAllVersions": nil, "disableRemount": nil})), "an import")
-			require.Equal(t, l.updated, requests(func() { state = e.mustUp(state, with(l.in, l.change)) }), "update")
+			require.ElementsMatch(t, one(l.updates, l.reads), requests(func() { state = e.mustUp(state, with(l.in, l.change)) }), "update")
 			require.Empty(t, e.diff(e.refresh(state), with(l.in, l.change)))
 			state = e.mustUp(state, l.in)
 
@@ -156,7 +140,7 @@ func TestEachTypeLivesAndAsksVaultWhatTheGenuinePluginAsks(t *testing.T) {
 			require.Equal(t, l.drifted, e.diff(state, l.in), "drift")
 			state = e.mustUp(state, l.in)
 			require.Empty(t, e.diff(e.refresh(state), l.in), "it is repaired")
-			require.Equal(t, map[string]int{l.deleted: 1}, requests(func() { e.destroy(state) }), "destroy")
+			require.ElementsMatch(t, one(l.deletes), requests(func() { e.destroy(state) }), "destroy")
 			require.Empty(t, e.refresh(state).id, "gone")
 		})
 	}
@@ -173,10 +157,10 @@ func TestASecretIsReadAndPurgedOnlyWhereThatIsWanted(t *testing.T) {
 	e.mustUp(fresh(policyType), object{"name": "first", "policy": anyPolicy})
 	in := with(stored("ml/unread"), object{"disableRead": true})
 	var state res
-	require.Equal(t, map[string]int{"PUT */data/*": 1, "PUT */metadata/*": 1}, requests(func() { state = e.mustUp(fresh(secretType), in) }))
+	require.ElementsMatch(t, one("PUT */data/*, PUT */metadata/*"), requests(func() { state = e.mustUp(fresh(secretType), in) }))
 	require.Empty(t, requests(func() { state = e.refresh(state) }))
 	require.Empty(t, e.diff(state, in))
-	require.Equal(t, map[string]int{"DELETE */data/*": 1}, requests(func() { e.destroy(state) }), "the older versions stay")
+	require.ElementsMatch(t, one("DELETE */data/*"), requests(func() { e.destroy(state) }), "the older versions stay")
 }
 
 func TestSecretV2ReturnsWhatTheSDKReadsAndMarksThePayload(t *testing.T) {
