@@ -44,7 +44,7 @@ func TestAJobGetsATokenOfItsIdentity(t *testing.T) {
 		query.Set("clientid", strings.ToUpper(clientID)) // found in any case
 	})
 	require.Equal(t, http.StatusOK, status)
-	got, err := verify(t, client, i, fmt.Sprint(answer["access_token"]))
+	got, err := verify(t, client, i, issuer.V1, fmt.Sprint(answer["access_token"]))
 	require.NoError(t, err)
 	assert.Equal(t, principalID, got["oid"])
 	assert.Equal(t, clientID, got["appid"])

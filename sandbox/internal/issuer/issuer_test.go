@@ -104,7 +104,7 @@ func TestARestartKeepsKeyAndURL(t *testing.T) {
 	require.NoError(t, err)
 	defer second.Close()
 	assert.Equal(t, first.URL(issuer.V1), second.URL(issuer.V1))
-	_, err = verify(t, client, second, token)
+	_, err = verify(t, client, second, issuer.V1, token)
 	require.NoError(t, err, "a token from before the restart")
 
 	files, err := os.ReadDir(options.Dir)
