@@ -61,7 +61,7 @@ type Options struct {
 	Wrap func(next http.Handler) http.Handler
 }
 
-// Server is a running Vault. Its methods are safe for concurrent use.
+// Server is a running Vault. Its methods but Stop are safe for concurrent use.
 type Server struct {
 	Binary string // that runs
 
