@@ -17,19 +17,15 @@ type Store struct {
 
 	// Mount is the KV v2 mount, and Prefix the path below it.
 	Mount, Prefix string
-	// CreateMount says that the stack makes the mount.
-	CreateMount bool
-	// Credentials are the secrets that the stack writes.
-	Credentials []Credential
+	CreateMount   bool
+	Credentials   []Credential
 	// Reads are API paths of others that the jobs may read, by name.
 	Reads map[string]string
 
-	// AuthPath is where the JWT auth backend is mounted.
 	AuthPath string
 	// CreateBackend says that the stack makes the backend. Otherwise somebody else owns it.
 	CreateBackend bool
 
-	// DeleteOnDestroy purges the stack's own secrets at a destroy.
 	DeleteOnDestroy bool
 	// SkipChildToken says that the plugin works with the deployer's token itself.
 	SkipChildToken bool
@@ -37,7 +33,6 @@ type Store struct {
 
 // Credential is one secret of the stack.
 type Credential struct {
-	// Name is the path below the prefix.
 	Name string
 	// DisableRead says that the plugin writes the secret and never reads it back.
 	DisableRead bool

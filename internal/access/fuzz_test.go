@@ -17,6 +17,7 @@ func FuzzPolicyText(f *testing.F) {
 	f.Add("secret", "mlvault/dev", "jwt", "mlvault", "dev", "ml_api_key feature_store", uint(0))
 	f.Add("kv", "a/b", "jwt/x", "P", "S.1", "a a/b a/b/c A", uint(63))
 	f.Add("kv\"", "a*", "+", "p\n", "\x00", "a\"b a\\ ${x} # //", uint(31))
+	f.Add("kv", "p", "jwt", "p", "s", `a"b ${x} #c`, uint(31))
 	f.Add("sys", "..", "jwt-p", "p", "", "  ", uint(5))
 	f.Fuzz(func(t *testing.T, mount, prefix, authPath, project, stack, names string, flags uint) {
 		cfg, err := config.From(pulumitest.Named(mount, prefix, authPath, project, stack, strings.Split(names, " ")...))

@@ -30,7 +30,8 @@ const (
 )
 
 // roleAssignments are those that need the workspace, but for what an own identity of the workspace needs before it.
-func (b *builder) roleAssignments(workspace pulumi.StringInput, parts dependents) error {
+func (b *builder) roleAssignments() error {
+	workspace := b.parent.ID
 	for _, a := range b.args.RoleAssignments {
 		// By role and principal and not by place in the list: to remove one must not replace the others.
 		suffix := fmt.Sprintf("-%s-%s", a.Role, a.PrincipalID)
@@ -44,7 +45,7 @@ func (b *builder) roleAssignments(workspace pulumi.StringInput, parts dependents
 		}
 	}
 	if b.args.JobUsesBlobs {
-		if err := b.grant("-job-blobs", parts.storageAccount, blobContributor, b.parent.JobIdentity.PrincipalID); err != nil {
+		if err := b.grant("-job-blobs", b.parts.storageAccount, blobContributor, b.parent.JobIdentity.PrincipalID); err != nil {
 			return err
 		}
 	}
@@ -57,30 +58,16 @@ func (b *builder) roleAssignments(workspace pulumi.StringInput, parts dependents
 // workspaceRoles are the roles on what is made here that Azure gives to a system-assigned identity of a workspace, and
 // to no other ("Set up authentication between Azure Machine Learning and other services"). The owner of what is brought
 // along gives them there.
-func (b *builder) workspaceRoles(parts dependents) error {
-	for _, on := range []struct {
-		name    string
-		made    bool
-		id      pulumi.StringInput
-		data    string // the role on what the resource holds; empty: Contributor is enough
-		private bool   // a managed network reaches it through an endpoint that this identity approves
-	}{
-		{"storage", b.args.Existing.StorageAccountID == "", parts.storageAccount, blobContributor, true},
-		{"kv", b.args.Existing.KeyVaultID == "", parts.keyVault, keyVaultAdmin, true},
-		{"insights", b.args.Existing.ApplicationInsightsID == "", parts.insights, "", false},
-		{"registry", b.args.ContainerRegistrySKU != "", parts.registry, "", true},
-	} {
+func (b *builder) workspaceRoles() error {
+	for _, on := range b.made() {
 		roles := map[string]string{"contributor": contributor}
 		if on.data != "" {
 			roles["data"] = on.data
 		}
-		if on.private && b.args.ManagedNetwork.on() {
-			roles["connections"] = connectionApprover
+		if on.endpoints != nil && b.args.ManagedNetwork.on() {
+			roles["connections"] = connectionApprover // of the endpoint through which the network reaches it
 		}
 		for _, role := range slices.Sorted(maps.Keys(roles)) {
-			if !on.made {
-				continue
-			}
 			if err := b.grant("-workspace-"+on.name+"-"+role, on.id, roles[role], b.workspacePrincipal); err != nil {
 				return err
 			}
@@ -91,17 +78,9 @@ func (b *builder) workspaceRoles(parts dependents) error {
 
 // locks forbid to delete what holds data. They come last: while one is there, Azure also refuses to take away a role, a
 // diagnostic setting or an endpoint of what is locked.
-func (b *builder) locks(parts dependents) error {
-	for _, on := range []struct {
-		name string
-		made bool
-		id   pulumi.StringInput
-	}{
-		{"storage", b.args.Existing.StorageAccountID == "", parts.storageAccount},
-		{"kv", b.args.Existing.KeyVaultID == "", parts.keyVault},
-		{"registry", b.args.ContainerRegistrySKU != "", parts.registry},
-	} {
-		if !on.made {
+func (b *builder) locks() error {
+	for _, on := range b.made() {
+		if !b.args.Lock || on.endpoints == nil {
 			continue
 		}
 		if _, err := locks.NewManagementLockByScope(b.ctx, b.name+"-"+on.name+"-lock", &locks.ManagementLockByScopeArgs{

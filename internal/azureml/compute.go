@@ -18,8 +18,11 @@ type Compute struct {
 const clusterSuffix = "-cluster"
 
 // computeCluster carries the job identity: a job on it asks for that identity's token and for no other.
-func (b *builder) computeCluster(workspace pulumi.StringInput, identity pulumi.IDOutput) (*machinelearningservices.Compute, error) {
+func (b *builder) computeCluster() error {
 	compute := b.args.Compute
+	if compute == nil {
+		return nil
+	}
 	properties := machinelearningservices.AmlComputePropertiesArgs{
 		VmSize:                      pulumi.String(compute.VMSize),
 		RemoteLoginPortPublicAccess: pulumi.String("Disabled"),
@@ -38,14 +41,14 @@ func (b *builder) computeCluster(workspace pulumi.StringInput, identity pulumi.I
 	}
 	// Azure changes neither the size nor the subnet of a cluster, and a nested resource keeps its name: it goes first.
 	fixed := pulumi.String(compute.VMSize + " " + compute.SubnetID)
-	return machinelearningservices.NewCompute(b.ctx, b.name+clusterSuffix, &machinelearningservices.ComputeArgs{
+	cluster, err := machinelearningservices.NewCompute(b.ctx, b.name+clusterSuffix, &machinelearningservices.ComputeArgs{
 		ResourceGroupName: b.group,
-		WorkspaceName:     workspace,
+		WorkspaceName:     b.parent.Name,
 		ComputeName:       component.Optional(b.args.Names.ComputeCluster),
 		Location:          pulumi.String(b.args.Location),
 		Identity: machinelearningservices.ManagedServiceIdentityArgs{
 			Type:                   pulumi.String(machinelearningservices.ManagedServiceIdentityTypeUserAssigned),
-			UserAssignedIdentities: pulumi.StringArray{identity.ToStringOutput()},
+			UserAssignedIdentities: pulumi.StringArray{b.parent.JobIdentity.ID},
 		},
 		Properties: machinelearningservices.AmlComputeArgs{
 			ComputeType:      pulumi.String("AmlCompute"),
@@ -54,4 +57,9 @@ func (b *builder) computeCluster(workspace pulumi.StringInput, identity pulumi.I
 		},
 		Tags: b.tags(),
 	}, b.tagged(b.replacedBy(fixed, true)...)...)
+	if err != nil {
+		return err
+	}
+	b.parent.Cluster = cluster.Name
+	return nil
 }

@@ -1,8 +1,6 @@
 package azureml
 
 import (
-	"fmt"
-
 	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
 	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20200202"
 	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20230201"
@@ -33,30 +31,36 @@ type dependents struct {
 	logs                               pulumi.StringInput // nil: nothing writes there
 }
 
-func (b *builder) dependents(identity JobIdentity) (dependents, error) {
-	var parts dependents
-	var err error
-	if parts.storageAccount, err = b.storageAccount(); err != nil {
-		return parts, fmt.Errorf("storage account: %w", err)
-	}
-	if parts.keyVault, err = b.keyVault(identity.TenantID); err != nil {
-		return parts, fmt.Errorf("key vault: %w", err)
-	}
-	if parts.logs, err = b.logAnalytics(); err != nil {
-		return parts, fmt.Errorf("log analytics workspace: %w", err)
-	}
-	if parts.insights, err = b.applicationInsights(parts.logs); err != nil {
-		return parts, fmt.Errorf("application insights: %w", err)
-	}
-	if parts.registry, err = b.containerRegistry(identity.PrincipalID); err != nil {
-		return parts, fmt.Errorf("container registry: %w", err)
-	}
-	return parts, nil
+// part is something beside the workspace that is made here: roles, logs, endpoints and locks of the stack are for no other.
+type part struct {
+	name string
+	id   pulumi.StringInput
+	// data is the role on what it holds; empty: Contributor is enough.
+	data string
+	// endpoints are the parts of it that private endpoints lead to. What has any holds data.
+	endpoints []string
 }
 
-func (b *builder) resourceGroup() (pulumi.StringOutput, error) {
+func (b *builder) made() []part {
+	var made []part
+	add := func(isMade bool, p part) {
+		if isMade {
+			made = append(made, p)
+		}
+	}
+	existing := b.args.Existing
+	add(existing.StorageAccountID == "", part{"storage", b.parts.storageAccount, blobContributor, []string{"blob", "file", "queue", "table"}})
+	add(existing.KeyVaultID == "", part{"kv", b.parts.keyVault, keyVaultAdmin, []string{"vault"}})
+	add(existing.ApplicationInsightsID == "", part{"insights", b.parts.insights, "", nil})
+	add(b.args.ContainerRegistrySKU != "", part{"registry", b.parts.registry, "", []string{"registry"}})
+	return made
+}
+
+func (b *builder) resourceGroup() error {
 	if name := b.args.Existing.ResourceGroup; name != "" {
-		return pulumi.String(name).ToStringOutput(), nil
+		b.parent.ResourceGroup = pulumi.String(name).ToStringOutput()
+		b.group = b.parent.ResourceGroup
+		return nil
 	}
 	group, err := resources.NewResourceGroup(b.ctx, b.name+"-group", &resources.ResourceGroupArgs{
 		ResourceGroupName: component.Optional(b.args.Names.ResourceGroup),
@@ -64,9 +68,37 @@ func (b *builder) resourceGroup() (pulumi.StringOutput, error) {
 		Tags:              b.tags(),
 	}, b.keeping()...)
 	if err != nil {
-		return pulumi.StringOutput{}, err
+		return err
 	}
-	return group.Name, nil
+	b.parent.ResourceGroup, b.group = group.Name, group.Name
+	return nil
+}
+
+func (b *builder) jobIdentity() error {
+	identity, err := b.identity("-identity", b.args.Names.JobIdentity)
+	if err != nil {
+		return err
+	}
+	b.parent.JobIdentity = JobIdentity{
+		ID:          identity.ID().ToStringOutput(),
+		ClientID:    identity.ClientId,
+		PrincipalID: identity.PrincipalId,
+		TenantID:    identity.TenantId,
+	}
+	return nil
+}
+
+// ownIdentity takes the place of the workspace's system-assigned identity.
+func (b *builder) ownIdentity() error {
+	if !b.args.WorkspaceIdentity {
+		return nil
+	}
+	own, err := b.identity("-workspace-identity", b.args.Names.WorkspaceIdentity)
+	if err != nil {
+		return err
+	}
+	b.workspaceIdentity, b.workspacePrincipal = own.ID().ToStringOutput(), own.PrincipalId
+	return b.workspaceRoles()
 }
 
 func (b *builder) identity(suffix, physical string) (*managedidentity.UserAssignedIdentity, error) {
@@ -80,9 +112,10 @@ func (b *builder) identity(suffix, physical string) (*managedidentity.UserAssign
 
 // storageAccount is the workspace's default store. Its logical name has no hyphen because Azure takes none in
 // the physical name that is made from it. A hierarchical namespace stays off: the workspace supports none here.
-func (b *builder) storageAccount() (pulumi.StringInput, error) {
+func (b *builder) storageAccount() error {
 	if id := b.args.Existing.StorageAccountID; id != "" {
-		return pulumi.String(id), nil
+		b.parts.storageAccount = pulumi.String(id)
+		return nil
 	}
 	args := &storage.StorageAccountArgs{
 		ResourceGroupName:      b.group,
@@ -104,18 +137,20 @@ func (b *builder) storageAccount() (pulumi.StringInput, error) {
 	}
 	account, err := storage.NewStorageAccount(b.ctx, b.name+"storage", args, b.keeping()...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return account.ID().ToStringOutput(), nil
+	b.parts.storageAccount = account.ID().ToStringOutput()
+	return nil
 }
 
 // keyVault is where Azure ML keeps the keys of its own datastores; the credentials of jobs never go there.
-func (b *builder) keyVault(tenant pulumi.StringInput) (pulumi.StringInput, error) {
+func (b *builder) keyVault() error {
 	if id := b.args.Existing.KeyVaultID; id != "" {
-		return pulumi.String(id), nil
+		b.parts.keyVault = pulumi.String(id)
+		return nil
 	}
 	properties := keyvault.VaultPropertiesArgs{
-		TenantId:                  tenant,
+		TenantId:                  b.parent.JobIdentity.TenantID,
 		Sku:                       keyvault.SkuArgs{Family: pulumi.String(keyvault.SkuFamilyA), Name: keyvault.SkuNameStandard},
 		EnableRbacAuthorization:   pulumi.Bool(true),
 		EnableSoftDelete:          pulumi.Bool(true),
@@ -139,18 +174,20 @@ func (b *builder) keyVault(tenant pulumi.StringInput) (pulumi.StringInput, error
 		Tags:              b.tags(),
 	}, b.keeping()...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return vault.ID().ToStringOutput(), nil
+	b.parts.keyVault = vault.ID().ToStringOutput()
+	return nil
 }
 
 // logAnalytics is made for what writes to it: an Application Insights that is made too, and diagnostic settings.
-func (b *builder) logAnalytics() (pulumi.StringInput, error) {
+func (b *builder) logAnalytics() error {
 	if id := b.args.Existing.LogAnalyticsID; id != "" {
-		return pulumi.String(id), nil
+		b.parts.logs = pulumi.String(id)
+		return nil
 	}
 	if b.args.Existing.ApplicationInsightsID != "" && !b.args.Diagnostics {
-		return nil, nil
+		return nil
 	}
 	logs, err := operationalinsights.NewWorkspace(b.ctx, b.name+"-logs", &operationalinsights.WorkspaceArgs{
 		ResourceGroupName: b.group,
@@ -161,15 +198,17 @@ func (b *builder) logAnalytics() (pulumi.StringInput, error) {
 		Tags:              b.tags(),
 	}, b.tagged()...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return logs.ID().ToStringOutput(), nil
+	b.parts.logs = logs.ID().ToStringOutput()
+	return nil
 }
 
 // applicationInsights is workspace-based: Azure has retired the classic kind, and refuses it at this API version.
-func (b *builder) applicationInsights(logs pulumi.StringInput) (pulumi.StringInput, error) {
+func (b *builder) applicationInsights() error {
 	if id := b.args.Existing.ApplicationInsightsID; id != "" {
-		return pulumi.String(id), nil
+		b.parts.insights = pulumi.String(id)
+		return nil
 	}
 	component, err := insights.NewComponent(b.ctx, b.name+"-insights", &insights.ComponentArgs{
 		ResourceGroupName:   b.group,
@@ -177,24 +216,26 @@ func (b *builder) applicationInsights(logs pulumi.StringInput) (pulumi.StringInp
 		Location:            pulumi.String(b.args.Location),
 		Kind:                pulumi.String("web"),
 		ApplicationType:     pulumi.String(insights.ApplicationTypeWeb),
-		WorkspaceResourceId: logs.ToStringOutput(),
+		WorkspaceResourceId: b.parts.logs.ToStringOutput(),
 		Tags:                b.tags(),
 	}, b.tagged()...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return component.ID().ToStringOutput(), nil
+	b.parts.insights = component.ID().ToStringOutput()
+	return nil
 }
 
 // containerRegistry holds the images of jobs. It has no admin user, whose password would be a key that everybody shares:
 // Azure gives the workspace's identity its role there, and the job identity, as which a cluster pulls, gets its own.
 // The logical name has no hyphen, because Azure takes none in the physical name that is made from it.
-func (b *builder) containerRegistry(jobPrincipal pulumi.StringInput) (pulumi.StringInput, error) {
+func (b *builder) containerRegistry() error {
 	if id := b.args.Existing.ContainerRegistryID; id != "" {
-		return pulumi.String(id), nil
+		b.parts.registry = pulumi.String(id)
+		return nil
 	}
 	if b.args.ContainerRegistrySKU == "" {
-		return nil, nil
+		return nil
 	}
 	args := &containerregistry.RegistryArgs{
 		ResourceGroupName: b.group,
@@ -209,8 +250,8 @@ func (b *builder) containerRegistry(jobPrincipal pulumi.StringInput) (pulumi.Str
 	}
 	registry, err := containerregistry.NewRegistry(b.ctx, b.name+"registry", args, b.keeping()...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	id := registry.ID().ToStringOutput()
-	return id, b.grant("-registry-pull", id, acrPull, jobPrincipal)
+	b.parts.registry = registry.ID().ToStringOutput()
+	return b.grant("-registry-pull", b.parts.registry, acrPull, b.parent.JobIdentity.PrincipalID)
 }

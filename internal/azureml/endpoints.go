@@ -20,23 +20,15 @@ type PrivateEndpoints struct {
 }
 
 // privateEndpoints are registered in a fixed order, so that each zone is made once and by the first that needs it.
-func (b *builder) privateEndpoints(workspace pulumi.StringInput, parts dependents) error {
-	for _, target := range []struct {
-		made  bool
-		id    pulumi.StringInput
-		parts []string
-	}{
-		{true, workspace, []string{"amlworkspace"}},
-		{b.args.Existing.StorageAccountID == "", parts.storageAccount, []string{"blob", "file", "queue", "table"}},
-		{b.args.Existing.KeyVaultID == "", parts.keyVault, []string{"vault"}},
-		{b.args.ContainerRegistrySKU != "", parts.registry, []string{"registry"}},
-	} {
-		for _, part := range target.parts {
-			if !target.made {
-				continue
-			}
-			if err := b.privateEndpoint(part, target.id); err != nil {
-				return fmt.Errorf("%s: %w", part, err)
+func (b *builder) privateEndpoints() error {
+	if b.args.PrivateEndpoints == nil {
+		return nil
+	}
+	workspace := part{id: b.parent.ID, endpoints: []string{"amlworkspace"}}
+	for _, target := range append([]part{workspace}, b.made()...) {
+		for _, name := range target.endpoints {
+			if err := b.privateEndpoint(name, target.id); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
 	}

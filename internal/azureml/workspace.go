@@ -103,6 +103,7 @@ type builder struct {
 	args   Args
 	parent *Workspace
 	group  pulumi.StringInput
+	parts  dependents
 
 	workspaceIdentity  pulumi.StringInput // nil: the workspace has a system-assigned one
 	workspacePrincipal pulumi.StringInput
@@ -130,74 +131,34 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 }
 
 func (b *builder) build() error {
-	w := b.parent
-	group, err := b.resourceGroup()
-	if err != nil {
-		return fmt.Errorf("resource group: %w", err)
-	}
-	w.ResourceGroup, b.group = group, group
-
-	identity, err := b.identity("-identity", b.args.Names.JobIdentity)
-	if err != nil {
-		return fmt.Errorf("job identity: %w", err)
-	}
-	w.JobIdentity = JobIdentity{
-		ID:          identity.ID().ToStringOutput(),
-		ClientID:    identity.ClientId,
-		PrincipalID: identity.PrincipalId,
-		TenantID:    identity.TenantId,
-	}
-	parts, err := b.dependents(w.JobIdentity)
-	if err != nil {
-		return err
-	}
-	if b.args.WorkspaceIdentity {
-		own, err := b.identity("-workspace-identity", b.args.Names.WorkspaceIdentity)
-		if err != nil {
-			return fmt.Errorf("workspace identity: %w", err)
-		}
-		b.workspaceIdentity, b.workspacePrincipal = own.ID().ToStringOutput(), own.PrincipalId
-		if err := b.workspaceRoles(parts); err != nil {
-			return fmt.Errorf("roles of the workspace identity: %w", err)
-		}
-	}
-	workspace, err := b.workspace(parts)
-	if err != nil {
-		return fmt.Errorf("workspace: %w", err)
-	}
-	w.Name, w.ID = workspace.Name, workspace.ID().ToStringOutput()
-	if b.workspacePrincipal == nil {
-		b.workspacePrincipal = workspace.Identity.Elem().PrincipalId()
-	}
-	if b.args.Compute != nil {
-		cluster, err := b.computeCluster(workspace.Name, identity.ID())
-		if err != nil {
-			return fmt.Errorf("compute cluster: %w", err)
-		}
-		w.Cluster = cluster.Name
-	}
-	if b.args.Diagnostics {
-		if err := b.diagnostics(w.ID, parts); err != nil {
-			return fmt.Errorf("diagnostic settings: %w", err)
-		}
-	}
-	if err := b.roleAssignments(w.ID, parts); err != nil {
-		return fmt.Errorf("role assignments: %w", err)
-	}
-	if b.args.PrivateEndpoints != nil {
-		if err := b.privateEndpoints(w.ID, parts); err != nil {
-			return fmt.Errorf("private endpoints: %w", err)
-		}
-	}
-	if b.args.Lock {
-		if err := b.locks(parts); err != nil {
-			return fmt.Errorf("locks: %w", err)
+	for _, step := range []struct {
+		what     string
+		register func() error
+	}{
+		{"resource group", b.resourceGroup},
+		{"job identity", b.jobIdentity},
+		{"storage account", b.storageAccount},
+		{"key vault", b.keyVault},
+		{"log analytics workspace", b.logAnalytics},
+		{"application insights", b.applicationInsights},
+		{"container registry", b.containerRegistry},
+		{"workspace identity", b.ownIdentity},
+		{"workspace", b.workspace},
+		{"compute cluster", b.computeCluster},
+		{"diagnostic settings", b.diagnostics},
+		{"role assignments", b.roleAssignments},
+		{"private endpoints", b.privateEndpoints},
+		{"locks", b.locks},
+	} {
+		if err := step.register(); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
 	return nil
 }
 
-func (b *builder) workspace(parts dependents) (*machinelearningservices.Workspace, error) {
+func (b *builder) workspace() error {
+	parts := b.parts
 	args := &machinelearningservices.WorkspaceArgs{
 		ResourceGroupName:   b.group,
 		WorkspaceName:       component.Optional(b.args.Names.Workspace),
@@ -253,7 +214,15 @@ func (b *builder) workspace(parts dependents) (*machinelearningservices.Workspac
 	}
 	fixed := pulumi.Sprintf("%s %s %t %s", parts.storageAccount, parts.keyVault, b.args.HBIWorkspace, cmk)
 	opts = append(opts, b.replacedBy(fixed, b.args.Names.Workspace != "", ignored...)...)
-	return machinelearningservices.NewWorkspace(b.ctx, b.name+"-workspace", args, b.keeping(opts...)...)
+	workspace, err := machinelearningservices.NewWorkspace(b.ctx, b.name+"-workspace", args, b.keeping(opts...)...)
+	if err != nil {
+		return err
+	}
+	b.parent.Name, b.parent.ID = workspace.Name, workspace.ID().ToStringOutput()
+	if b.workspacePrincipal == nil {
+		b.workspacePrincipal = workspace.Identity.Elem().PrincipalId()
+	}
+	return nil
 }
 
 func (b *builder) child(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {

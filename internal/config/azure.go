@@ -10,13 +10,11 @@ import (
 // Azure says how the Azure half is built. An id or a name of something that exists takes the place of what the program
 // would make; it is used as it stands, and neither tagged nor protected nor deleted.
 type Azure struct {
-	Names Names `json:"names"`
-	// Tags are set on everything that is made.
-	Tags map[string]string `json:"tags"`
+	Names Names             `json:"names"`
+	Tags  map[string]string `json:"tags"`
 	// IgnoreTags are names of tags that a policy adds.
 	IgnoreTags []string `json:"ignoreTags"`
 
-	// ExistingResourceGroup is the name of a group that exists.
 	ExistingResourceGroup string `json:"existingResourceGroup"`
 
 	// What exists, by ARM id. Log Analytics are made when something needs them; without a registry here or below Azure ML makes
@@ -27,12 +25,10 @@ type Azure struct {
 	LogAnalyticsWorkspaceID string `json:"logAnalyticsWorkspaceId" arm:"Microsoft.OperationalInsights/workspaces"`
 	ContainerRegistryID     string `json:"containerRegistryId" arm:"Microsoft.ContainerRegistry/registries"`
 
-	// CreateContainerRegistry makes a registry without an admin user.
 	CreateContainerRegistry bool `json:"createContainerRegistry"`
 	// ContainerRegistrySKU is that of the registry that is made. Private endpoints need Premium.
 	ContainerRegistrySKU string `json:"containerRegistrySku" oneof:"Basic,Standard,Premium"`
 
-	// PublicNetworkAccess is the workspace's.
 	PublicNetworkAccess string `json:"publicNetworkAccess" oneof:"Enabled,Disabled"`
 	// ManagedNetwork is the network that Azure ML keeps for the compute.
 	ManagedNetwork *ManagedNetwork `json:"managedNetwork"`
@@ -46,11 +42,9 @@ type Azure struct {
 	// CustomerManagedKey takes the place of Microsoft's key.
 	CustomerManagedKey *CustomerManagedKey `json:"customerManagedKey"`
 	// KeyVaultPurgeProtection cannot be taken back.
-	KeyVaultPurgeProtection bool `json:"keyVaultPurgeProtection"`
-	// Diagnostics sends logs and metrics to Log Analytics.
-	Diagnostics bool `json:"diagnostics"`
-	// RoleAssignments are on the workspace.
-	RoleAssignments []RoleAssignment `json:"roleAssignments"`
+	KeyVaultPurgeProtection bool             `json:"keyVaultPurgeProtection"`
+	Diagnostics             bool             `json:"diagnostics"`
+	RoleAssignments         []RoleAssignment `json:"roleAssignments"`
 	// WorkspaceIdentity gives the workspace a user-assigned identity. It cannot be taken back.
 	WorkspaceIdentity bool `json:"workspaceIdentity"`
 	// JobIdentityRoles are roles that some jobs need. An ordinary command job needs none.
@@ -64,8 +58,7 @@ type Azure struct {
 // RoleAssignment gives a person, a group or an application a role on the workspace.
 type RoleAssignment struct {
 	// Role is a key of [WorkspaceRoles].
-	Role string `json:"role"`
-	// PrincipalID is an object id in Entra ID.
+	Role        string `json:"role"`
 	PrincipalID string `json:"principalId"`
 	// PrincipalType is required: ARM refuses another than the principal's.
 	PrincipalType string `json:"principalType" oneof:"User,Group,ServicePrincipal"`
@@ -83,9 +76,7 @@ type CustomerManagedKey struct {
 
 // WorkspaceRole is a built-in role of Azure.
 type WorkspaceRole struct {
-	// ID is the GUID of its definition, the same in every tenant.
-	ID string
-	// Short is for names of resources.
+	ID    string
 	Short string
 }
 

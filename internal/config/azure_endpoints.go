@@ -20,10 +20,8 @@ type PrivateEndpoints struct {
 
 // Serverless is where jobs without a cluster run.
 type Serverless struct {
-	// SubnetID is a subnet of the user's own network. It is required.
-	SubnetID string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets"`
-	// NoPublicIP gives the nodes no public address.
-	NoPublicIP bool `json:"noPublicIp"`
+	SubnetID   string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets"`
+	NoPublicIP bool   `json:"noPublicIp"`
 }
 
 // RoleDataScientist and RoleBlobContributor are what the job identity may have; an ordinary command job needs neither.

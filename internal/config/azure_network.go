@@ -11,7 +11,6 @@ import (
 // ManagedNetwork is the network that Azure ML keeps for a workspace's compute. Azure lets a mode become stricter and
 // never looser.
 type ManagedNetwork struct {
-	// Mode is how much is let out.
 	Mode string `json:"mode" default:"Disabled" oneof:"Disabled,AllowInternetOutbound,AllowOnlyApprovedOutbound"`
 	// FirewallSKU is Standard where there is none.
 	FirewallSKU string `json:"firewallSku" oneof:"Standard,Basic"`
@@ -23,13 +22,11 @@ type ManagedNetwork struct {
 
 // OutboundRule lets traffic out to one destination, which is said in one of three ways.
 type OutboundRule struct {
-	// Name is the rule's name in Azure ML.
 	Name string `json:"name"`
 
 	// FQDN is a host, or *.domain, on the ports 80 and 443 alone.
 	FQDN string `json:"fqdn"`
 
-	// ServiceTag is Azure's, for example AzureMonitor.
 	ServiceTag string `json:"serviceTag"`
 	// Protocol of a serviceTag is TCP where there is none.
 	Protocol string `json:"protocol" oneof:"TCP,UDP,ICMP,*"`
@@ -38,8 +35,7 @@ type OutboundRule struct {
 
 	// ServiceResourceID is the ARM id of what a private endpoint leads to.
 	ServiceResourceID string `json:"serviceResourceId" arm:""`
-	// Subresource is the part of it, for example blob.
-	Subresource string `json:"subresource"`
+	Subresource       string `json:"subresource"`
 	// SparkEnabled lets Spark's serverless compute use the private endpoint too.
 	SparkEnabled bool `json:"sparkEnabled"`
 }

@@ -16,9 +16,8 @@ import (
 
 // Config is a valid configuration.
 type Config struct {
-	Project string
-	Stack   string
-	// Location is the Azure region, from azure-native:location.
+	Project  string
+	Stack    string
 	Location string
 	// Address is Vault's URL, without a slash at its end.
 	Address Secret
@@ -35,10 +34,8 @@ type Config struct {
 // Compute is a cluster of Azure ML that carries the job identity and scales to zero.
 type Compute struct {
 	// VMSize is Azure's name of a size. A change replaces the cluster. DSv2 sizes are being retired.
-	VMSize string `json:"vmSize" default:"Standard_D4ds_v5"`
-	// MaxNodes is how far the cluster scales.
-	MaxNodes int `json:"maxNodes" default:"1" between:"1 1000"`
-	// SubnetID is a subnet of the user's own network.
+	VMSize   string `json:"vmSize" default:"Standard_D4ds_v5"`
+	MaxNodes int    `json:"maxNodes" default:"1" between:"1 1000"`
 	SubnetID string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets"`
 }
 

@@ -135,7 +135,6 @@ var refusals = []struct {
 	{"an address with a path", set("vaultAddress", "https://"+canary+"/v1"), "vaultAddress: ends in a path"},
 	{"an address with a query", set("vaultAddress", "https://"+canary+"?a=b"), "vaultAddress: has more than"},
 	{"an address with a password", set("vaultAddress", "https://u:"+canary+"@h"), "vaultAddress: has more than"},
-	{"an address with a space", set("vaultAddress", "https://h "+canary), "vaultAddress: is not a URL"},
 	{"an address with a line break", set("vaultAddress", "https://"+canary+"\n"), "vaultAddress: is not a URL"},
 
 	{"a token with a line break", set("vaultToken", canary+"\n"), "vaultToken: has a space or a line break"},
@@ -153,7 +152,6 @@ var refusals = []struct {
 	{"credentials that are a list", set("credentials", `["`+canary+`"]`), "credentials: is not an object"},
 	{"a payload that is a text", set("credentials", `{"a":"`+canary+`"}`), "credentials.a: is a text and no object of keys and values. Set each value with `pulumi config set --path --secret credentials.a.<key>`"},
 	{"a payload that is a list", set("credentials", `{"a":["`+canary+`"]}`), "credentials.a: is not an object"},
-	{"a payload that is a number", set("credentials", `{"a":7}`), "credentials.a: is not an object"},
 	{"a payload that is null", set("credentials", `{"a":null}`), "credentials.a: is null"},
 	{"a payload without keys", set("credentials", `{"a":{}}`), "credentials.a: has no keys"},
 	{"a payload as text that is a list", set("credentials", `{"a":"[\"`+canary+`\"]"}`), "credentials.a: is a text and no object"},
@@ -223,15 +221,11 @@ var refusals = []struct {
 
 	{"an unknown name", set("azure", `{"names":{"vault":"x"}}`), "azure.names.vault: is not a known field"},
 	{"a resource group that ends in a dot", set("azure", `{"names":{"resourceGroup":"rg."}}`), `azure.names.resourceGroup: "rg." is not a name that Azure takes`},
-	{"an identity that is too short", set("azure", `{"names":{"jobIdentity":"id"}}`), "azure.names.jobIdentity: "},
 	{"a storage account with capitals", set("azure", `{"names":{"storageAccount":"MyStore"}}`), "azure.names.storageAccount: "},
 	{"a key vault with two hyphens", set("azure", `{"names":{"keyVault":"a--b"}}`), "azure.names.keyVault: "},
-	{"a key vault that is too long", set("azure", `{"names":{"keyVault":"a-a-a-a-a-a-a-a-a-a-a-a-a"}}`), "azure.names.keyVault: "},
 	{"a key vault that begins with a digit", set("azure", `{"names":{"keyVault":"1abc"}}`), "azure.names.keyVault: "},
-	{"log analytics that is too short", set("azure", `{"names":{"logAnalytics":"abc"}}`), "azure.names.logAnalytics: "},
 	{"insights that end in a dot", set("azure", `{"names":{"applicationInsights":"a."}}`), "azure.names.applicationInsights: "},
 	{"a workspace with a space", set("azure", `{"names":{"workspace":"my ws"}}`), "azure.names.workspace: "},
-	{"a workspace of 34", set("azure", `{"names":{"workspace":"`+strings.Repeat("w", 34)+`"}}`), "azure.names.workspace: "},
 	{"a cluster that ends in a hyphen", alter(endpoints(aSubnet), "azure", `{`, `{"names":{"computeCluster":"gpu-"},`), "azure.names.computeCluster: "},
 	{"access that is neither", set("azure", `{"publicNetworkAccess":"enabled"}`), `azure.publicNetworkAccess: "enabled" is not one of Enabled, Disabled`},
 	{"a tag of the program's", set("azure", `{"tags":{"Stack":"x"}}`), "azure.tags.Stack: is set by the program"},
@@ -273,7 +267,6 @@ var refusals = []struct {
 	{"a firewall of an unknown size", approved(`"firewallSku":"Premium"`), `azure.managedNetwork.firewallSku: "Premium" is not one of Standard, Basic`},
 	{"a rule for what is open", set("azure", `{"managedNetwork":{"mode":"AllowInternetOutbound","outboundRules":[{"name":"pypi","fqdn":"pypi.org"}]}}`), "outboundRules[0]: has no effect"},
 	{"a rule without a name", rule(`"fqdn":"pypi.org"`), `outboundRules[0].name: "" is not a name that Azure takes`},
-	{"a rule with a slash", rule(`"name":"a/b","fqdn":"pypi.org"`), "outboundRules[0].name: "},
 	{"a rule named as the program's", rule(`"name":"Vault","fqdn":"pypi.org"`), `outboundRules[0].name: "vault" is a rule that the program makes`},
 	{"two rules of one name", approved(`"outboundRules":[{"name":"pypi","fqdn":"pypi.org"},{"name":"PyPI","fqdn":"pypi.com"}]`), "outboundRules[1].name: "},
 	{"a rule to nowhere", rule(`"name":"pypi"`), "outboundRules[0]: needs one of"},
@@ -294,7 +287,6 @@ var refusals = []struct {
 	{"Vault on its own port behind a closed network", closed("https://" + canary + ".example.com:8200"), "vaultAddress: has another port than 443 or 80"},
 	{"Vault on an IP address behind a closed network", closed("https://10.1.2.3"), "vaultAddress: is an IP address"},
 	{"Vault on a short name behind a closed network", closed("https://" + canary), "vaultAddress: has no fully qualified host name"},
-	{"Vault on this machine behind a closed network", closed("http://localhost:80"), "vaultAddress: has no fully qualified host name"},
 
 	{"a key of no vault", set("azure", `{"customerManagedKey":{"keyId":"`+aKey+`"}}`), "azure.customerManagedKey.keyVaultId: is missing"},
 	{"a key in a storage account", set("azure", `{"customerManagedKey":{"keyVaultId":"`+id("Microsoft.Storage/storageAccounts")+`","keyId":"`+aKey+`"}}`), "azure.customerManagedKey.keyVaultId: "},
@@ -505,15 +497,6 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "- "+want+": ") {
 			t.Errorf("the error lacks %s:\n%v", want, err)
 		}
-	}
-}
-
-func TestANameCannotForgeALineOfTheReport(t *testing.T) {
-	values := valid()
-	values["mlvault:credentials"] = `{"a\n  - vaultToken: forged\u001b[2J":{"k":"v"}}`
-	_, err := From(values.source())
-	if err == nil || strings.Count(err.Error(), "\n") != 1 || strings.Contains(err.Error(), "\x1b") {
-		t.Errorf("got %v", err)
 	}
 }
 

@@ -13,7 +13,6 @@ const MaxPayloadBytes = 1_000_000
 
 // Credential is one KV v2 secret.
 type Credential struct {
-	// Name is its path below vault.prefix.
 	Name string
 	// Payload is a JSON object in canonical form.
 	Payload Secret

@@ -27,10 +27,11 @@ func requireNoSecret(t *testing.T, cfg *Config, err error) {
 	}
 }
 
-// requireALineForEachProblem holds whatever characters a key has: a line break in one would forge a line of the report.
+// requireALineForEachProblem holds whatever characters a key has: a line break in one would forge a line of the report, and
+// an escape sequence change what the terminal shows.
 func requireALineForEachProblem(t *testing.T, err error) {
 	t.Helper()
-	if problems, ok := AsProblems(err); err != nil && (!ok || strings.Count(err.Error(), "\n") != len(problems)) {
+	if problems, ok := AsProblems(err); err != nil && (!ok || strings.Count(err.Error(), "\n") != len(problems) || strings.Contains(err.Error(), "\x1b")) {
 		t.Errorf("%d problems in %q", len(problems), err)
 	}
 }
@@ -43,6 +44,9 @@ func FuzzSections(f *testing.F) {
 	}
 	for _, name := range []string{"a\nb", "a\x1b[2J", "a/../b", "data/x", "*", "ä", ""} {
 		f.Add("westeurope", `{"mount":"kv/data"}`, "{}", `{"audience":"a","authPath":"jwt/"}`, "{}", "mlvault", "dev", name)
+	}
+	for _, stack := range []string{"../root", "*"} { // which once were a path and a wildcard
+		f.Add("westeurope", `{"prefix":"p"}`, "{}", `{"audience":"a","authPath":"jwt"}`, "{}", "mlvault", stack, "a")
 	}
 	f.Add("westeurope", `{"mount":"kv","prefix":"a/b","namespace":"n"}`, "{}", `{"audience":"a","authPath":"jwt"}`, "{}", "p*", "s\n", "a/b")
 	f.Fuzz(func(t *testing.T, location, vault, azure, workload, compute, project, stack, name string) {
@@ -110,6 +114,8 @@ func FuzzSecrets(f *testing.F) {
 			f.Add(strip("vaultAddress"), strip("vaultToken"), credentials, 7)
 		}
 	}
+	f.Add("", "", `{"a":{"k":1e999}}`, 11)
+	f.Add("https://h", "t", `{"a": "{\"k\": \"{\\\"x\\\": \\\"y\\\"}\", \"n\": null}"}`, 3)
 	f.Add("https://vault.example.com", "hvs.x\x00", `{"a":"{\"k\":{\"deep\":[1,null,\"v\"]}}"}`, 0)
 	f.Fuzz(func(t *testing.T, address, token, credentials string, at int) {
 		plant := func(text string) string {
@@ -165,6 +171,7 @@ func FuzzPayload(f *testing.F) {
 	for _, seed := range []string{
 		`{"k":"v"}`, `{"k":{"n":[1,-0,0.1,1e3,5e-324,9007199254740991],"t":true}}`, `{"k":"\u00e9\ud83d\ude00\\ud800<&>\u2028"}`, `{"k":"\ufffd"}`,
 		`{"a":1,"a":2}`, `{"a":{"b":1,"c":{"b":1}}}`, `{"":""}`, `{"k":1.10}`, `{"k":1E400}`, "{\"k\":\"\x7f\"}", `{"k":[[],{}]}`, ` {"k" : "v"} `,
+		`{"k":0e999999999}`, `{"k":"v"},"other":{"k":"v"}`, `{"k":[]}`,
 	} {
 		f.Add(seed)
 	}

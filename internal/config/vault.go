@@ -12,16 +12,13 @@ import (
 
 // Vault says where in Vault the credentials live and how the plugin talks to it.
 type Vault struct {
-	// Mount is the KV v2 mount.
 	Mount string `json:"mount" default:"secret" path:""`
 	// CreateMount makes the mount. A destroy never deletes it.
-	CreateMount bool `json:"createMount"`
-	// Prefix is the path below the mount.
-	Prefix string `json:"prefix" path:""`
+	CreateMount bool   `json:"createMount"`
+	Prefix      string `json:"prefix" path:""`
 	// Reads are API paths of others that the jobs may read, by the name under which a job asks.
-	Reads map[string]string `json:"reads"`
-	// Namespace is for Vault Enterprise and HCP.
-	Namespace string `json:"namespace" path:""`
+	Reads     map[string]string `json:"reads"`
+	Namespace string            `json:"namespace" path:""`
 	// CACertFile is a PEM file on the machine that deploys. Without it the plugin takes the system's roots.
 	CACertFile string `json:"caCertFile"`
 	// SkipChildToken lets the plugin use the token itself: for batch, limited-use and narrow tokens.

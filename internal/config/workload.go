@@ -11,14 +11,12 @@ import (
 
 // Workload says which tokens may log in to Vault and read the credentials.
 type Workload struct {
-	// Audience is the aud claim.
 	Audience string `json:"audience"`
 	// Issuer is the iss claim. Without it that of version 1 tokens of the job identity's tenant is trusted.
 	Issuer string `json:"issuer"`
 	// IssuerCAPEM are roots for fetching the issuer's keys. Without it Vault takes its system's.
 	IssuerCAPEM string `json:"issuerCaPem"`
-	// AuthPath is where the JWT auth backend is mounted.
-	AuthPath string `json:"authPath" path:""`
+	AuthPath    string `json:"authPath" path:""`
 	// CreateAuthBackend is false where authPath exists and belongs to somebody else.
 	CreateAuthBackend *bool `json:"createAuthBackend" default:"true"`
 	// PrincipalIDs are object ids that may read besides the job identity.

@@ -37,14 +37,12 @@ type Login struct {
 	Issuer string
 	// IssuerCAPEM are roots for fetching the issuer's keys. Empty: the system's.
 	IssuerCAPEM string
-	// Audience is the aud claim.
-	Audience string
+	Audience    string
 	// PrincipalID is the object id of the job identity, and TenantID its tenant.
 	PrincipalID, TenantID pulumi.StringInput
 	// PrincipalIDs are object ids of more readers.
 	PrincipalIDs []string
-	// TokenTTL is the life of a job's token in seconds.
-	TokenTTL int
+	TokenTTL     int
 }
 
 // Store is the component.
