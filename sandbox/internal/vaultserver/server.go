@@ -117,7 +117,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 		return nil
 	})
 	s.addr = "https://" + listener.Addr().String()
-	if err := createTLS(s.dir, s.host(), time.Now()); err != nil {
+	if err := createTLS(s.dir, s.host()); err != nil {
 		return nil, fmt.Errorf("vault server: TLS files in %s: %w", opts.Dir, err)
 	}
 	if err := s.startProcess(ctx, lock); err != nil {
@@ -157,7 +157,7 @@ func (s *Server) host() string {
 }
 
 // CAFile is the path of the PEM file with the CA that signed the server's certificate. The path stays the same when the
-// CA is renewed.
+// CA is made anew.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
 
 // Client returns a client with the given token, which trusts this server's CA and nothing else. VAULT_ADDR, VAULT_TOKEN

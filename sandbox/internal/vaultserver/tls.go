@@ -25,18 +25,16 @@ const (
 	// Name is a DNS name of the server besides localhost. It is below localhost, for which alone the CA is good.
 	Name = "vault.localhost"
 
-	caLifetime = 10 * 365 * 24 * time.Hour
-	// serverLifetime is more than a sandbox runs without a restart, which makes a new certificate.
-	serverLifetime = 365 * 24 * time.Hour
+	year = 365 * 24 * time.Hour
 )
 
-// createTLS makes the server's certificate, for host and the names that every sandbox is reached by. The CA that clients
-// trust is kept while it lives.
-func createTLS(dir, host string, now time.Time) error {
+// createTLS makes the server's certificate anew, for host and the names that every sandbox is reached by. The CA that
+// clients trust is kept.
+func createTLS(dir, host string) error {
 	ca, err := loadPair(dir, caFile, caKeyFile)
-	if err != nil || now.Add(serverLifetime).After(ca.Leaf.NotAfter) {
+	if err != nil {
 		ca, err = createPair(dir, caFile, caKeyFile, &x509.Certificate{
-			Subject: pkix.Name{CommonName: "mlvault sandbox CA"}, NotAfter: now.Add(caLifetime),
+			Subject: pkix.Name{CommonName: "mlvault sandbox CA"}, NotAfter: time.Now().Add(10 * year),
 			KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 			// Somebody may put this CA in a trust store. Its key lies in a plain file, so it must not be good for any name
 			// but this machine's own.
@@ -45,30 +43,30 @@ func createTLS(dir, host string, now time.Time) error {
 				{IP: net.IPv4(127, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)},
 				{IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)},
 			},
-		}, nil, now)
+		}, nil)
 	}
 	if err != nil {
 		return err
 	}
 	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: "mlvault sandbox Vault"}, NotAfter: now.Add(serverLifetime),
+		Subject: pkix.Name{CommonName: "mlvault sandbox Vault"}, NotAfter: time.Now().Add(year),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames: []string{"localhost", Name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	if ip := net.ParseIP(host); ip != nil {
 		template.IPAddresses = append(template.IPAddresses, ip)
 	}
-	_, err = createPair(dir, serverFile, serverKeyFile, template, &ca, now)
+	_, err = createPair(dir, serverFile, serverKeyFile, template, &ca)
 	return err
 }
 
 // createPair makes a key, has parent (nil: itself) sign template for it, writes both as PEM and returns them.
-func createPair(dir, certName, keyName string, template *x509.Certificate, parent *tls.Certificate, now time.Time) (pair tls.Certificate, err error) {
+func createPair(dir, certName, keyName string, template *x509.Certificate, parent *tls.Certificate) (pair tls.Certificate, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return pair, err
 	}
-	template.NotBefore = now.Add(-time.Minute) // a container's clock may be a little behind
+	template.NotBefore = time.Now().Add(-time.Minute) // a container's clock may be a little behind
 	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)); err != nil {
 		return pair, err
 	}
