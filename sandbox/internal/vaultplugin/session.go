@@ -174,7 +174,8 @@ type vault struct {
 // debugf logs a line for the engine, as the bridge forwards a line of the genuine plugin: for no resource, at debug
 // level. A normal run hides it; --json, --debug and the event log show it, and the engine replaces in it what equals a
 // configuration secret. After each read of a secret the line holds the whole payload in Go's syntax
-// (terraform-provider-vault 4.8.0). A plugin here that kept quiet would let every test of masking pass.
+// (terraform-provider-vault 4.8.0). A plugin here that kept quiet would let every test of masking pass; e2e/surfaces
+// counts these lines.
 func (v vault) debugf(ctx context.Context, format string, args ...any) {
 	if v.engine != nil {
 		_, _ = pulumirpc.NewEngineClient(v.engine).Log(ctx, &pulumirpc.LogRequest{
