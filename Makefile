@@ -99,7 +99,7 @@ cross: ## build every module for Windows and macOS; compiles Vault for each, whi
 VULNDB ?= https://vuln.go.dev
 audit: ## secrets in any commit, and known vulnerabilities that the code reaches
 	$(GITLEAKS) git --no-banner --redact --exit-code 1
-	go -C tools run ./audit -govulncheck $(GOVULNCHECK) -db $(VULNDB) $(addprefix ../,$(MODULES))
+	tools/audit/run $(GOVULNCHECK) $(VULNDB) $(MODULES)
 
 generate: ## the slim SDKs under sdks/, from their schemas
 	go -C tools run ./sdkgen
