@@ -46,6 +46,9 @@ func TestAJobGetsAVaultTokenAndAnOddAnswerIsOneSentence(t *testing.T) {
 		{"no certificate", login, says(200, "{}"), "VAULT_CACERT=/no/such/file", "error: VAULT_CACERT"},
 		{"a broken address", login, says(200, "{}"), "VAULT_ADDR=https://[::1", "error: does not allow"},
 		{"plain http", login, says(200, "{}"), "VAULT_ADDR=http://vault.example.com", "error: in the clear"},
+		{"no Vault", login, says(200, "{}"), "VAULT_ADDR=https://127.0.0.1:1", "error: login to Vault"},
+		{"no role", login, says(200, "{}"), "VAULT_ROLE=", "error: VAULT_ROLE"},
+		{"no right to a token", github, says(200, "{}"), "ACTIONS_ID_TOKEN_REQUEST_URL=", "error: this job may not ask"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			mux := http.NewServeMux()
@@ -85,8 +88,8 @@ func TestAJobGetsAVaultTokenAndAnOddAnswerIsOneSentence(t *testing.T) {
 
 func TestTheGateInstallsWhatAMachineLacksOrNamesIt(t *testing.T) {
 	for _, c := range []struct{ name, tools, want string }{
-		{"Debian without jq", "go git make python3 openssl postgres apt-get", "installing what this machine lacks: jq\napt-get -qq update\nmake check test\n"},
-		{"another system without jq", "go git make python3 openssl postgres", "error: cannot install jq here; install it by hand and run this again\n"},
+		{"Debian without jq", "go git make python3 openssl pg_virtualenv apt-get", "installing what this machine lacks: jq\napt-get -qq update\nmake check test\n"},
+		{"another system without jq", "go git make python3 openssl pg_virtualenv", "error: cannot install jq here; install it by hand and run this again\n"},
 		{"no Go", "git", "error: go is missing; install Go 1."},
 	} {
 		// Each tool says how it was called, and sudo calls nothing.

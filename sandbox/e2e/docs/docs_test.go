@@ -3,7 +3,6 @@ package docs
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -61,47 +60,25 @@ func blocks(page string) ([]block, error) {
 	return found, nil
 }
 
-func pages(t *testing.T) []string {
-	t.Helper()
-	var found []string
+func TestEveryCommandOfTheDocumentationIsRunOrSaysWhyNot(t *testing.T) {
+	var pages, run []string
 	require.NoError(t, filepath.WalkDir(lab.Repository(), func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() && slices.Contains([]string{".sandbox", "node_modules", ".git", "templates"}, entry.Name()) {
 			return fs.SkipDir
 		}
-		if filepath.Ext(path) == ".md" {
-			found = append(found, path)
+		if filepath.Ext(path) != ".md" {
+			return err
 		}
-		return err
+		pages = append(pages, path)
+		found, err := blocks(lab.ReadFile(t, path))
+		require.NoError(t, err, path)
+		if slices.ContainsFunc(found, func(b block) bool { return b.run }) {
+			run = append(run, "docs/"+filepath.Base(path))
+		}
+		return nil
 	}))
-	require.Greater(t, len(found), 8)
-	return found
-}
-
-func page(t *testing.T, path string) []block {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	found, err := blocks(string(text))
-	require.NoError(t, err, path)
-	return found
-}
-
-func TestEveryCommandOfTheDocumentationIsRunOrSaysWhyNot(t *testing.T) {
-	run := map[string]int{}
-	for _, path := range pages(t) {
-		for _, b := range page(t, path) {
-			if b.run {
-				run[filepath.Base(path)]++
-			}
-		}
-	}
-	tested := map[string]int{}
-	for _, c := range documented {
-		for _, name := range c.pages {
-			tested[filepath.Base(name)] = run[filepath.Base(name)]
-		}
-	}
-	require.Equal(t, run, tested, "every page with a block to run is in the test that runs them")
+	require.Greater(t, len(pages), 8)
+	require.ElementsMatch(t, run, documented, "every page with a block to run is in the test that runs them")
 }
 
 func TestABlockWithoutAMarkerIsRefused(t *testing.T) {
@@ -119,43 +96,27 @@ func TestABlockWithoutAMarkerIsRefused(t *testing.T) {
 	require.Equal(t, []block{{line: 3, under: "Keys", script: "a\nb\n", run: true, input: "KEY"}}, found)
 }
 
-// documented are the pages that have something to run, in the order in which a reader comes to them: the pages of a case
-// are typed into one checkout.
-var documented = []struct {
-	pages []string
-	after func(*terminal)
-}{
-	{[]string{"docs/deploy.md", "docs/operate.md"}, func(term *terminal) {
-		for _, path := range []string{lab.APIKeyPath, "secret/data/mlvault/staging/ml_api_key"} {
-			data, version := term.Read(path)
-			require.Equal(term.T, lab.Canary, data["api_key"])
-			require.Equal(term.T, 1, version, "the value that was set again was the same, so there is no new version")
-		}
-		settings, err := os.ReadFile(filepath.Join(term.dir, "Pulumi.staging.yaml"))
-		require.NoError(term.T, err)
-		require.Contains(term.T, string(settings), "environment: staging")
-		job, err := os.ReadFile(filepath.Join(term.dir, "job", "dev", "job.yml"))
-		require.NoError(term.T, err)
-		require.NotContains(term.T, string(job), lab.Canary)
-	}},
-}
+// documented are the pages that have something to run, in the order in which a reader comes to them.
+var documented = []string{"docs/deploy.md", "docs/operate.md"}
 
 // importing is the section that TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced runs, in a world of its own.
 const importing = "Import what exists"
 
 func TestTheCommandsOfTheDocumentationRun(t *testing.T) {
-	for _, c := range documented {
-		t.Run(strings.Join(c.pages, " and "), func(t *testing.T) {
-			term := newTerminal(t)
-			term.adapt("dev")
-			for _, name := range c.pages {
-				printed, err := term.runPage(name)
-				require.NoError(t, err, "%s\n%s", name, printed)
-				require.NotContains(t, printed, lab.Canary, "no command of the documentation prints a credential")
-			}
-			c.after(term)
-		})
+	term := newTerminal(t)
+	term.adapt()
+	for _, name := range documented {
+		printed, err := term.runPage(name)
+		require.NoError(t, err, "%s\n%s", name, printed)
+		require.NotContains(t, printed, lab.Canary, "no command of the documentation prints a credential")
 	}
+	for _, path := range []string{lab.APIKeyPath, "secret/data/mlvault/staging/ml_api_key"} {
+		data, version := term.Read(path)
+		require.Equal(t, lab.Canary, data["api_key"])
+		require.Equal(t, 1, version, "the value that was set again was the same, so there is no new version")
+	}
+	require.Contains(t, lab.ReadFile(t, filepath.Join(term.Dir, "Pulumi.staging.yaml")), "environment: staging")
+	require.NotContains(t, lab.ReadFile(t, filepath.Join(term.Dir, "job", "dev", "job.yml")), lab.Canary)
 }
 
 // runPage types a page's blocks into one shell, with the sandbox's things in the place of the page's examples. The name
@@ -172,7 +133,9 @@ func (term *terminal) runPage(name string) (string, error) {
 		environment = append(environment, "INPUT_"+name+"="+value)
 	}
 	var script strings.Builder
-	for _, b := range page(term.T, filepath.Join(lab.Repository(), filepath.FromSlash(name))) {
+	found, err := blocks(lab.ReadFile(term.T, filepath.Join(lab.Repository(), filepath.FromSlash(name))))
+	require.NoError(term.T, err, name)
+	for _, b := range found {
 		if !b.run || only && b.under != section || !only && b.under == importing {
 			continue
 		}
@@ -184,5 +147,5 @@ func (term *terminal) runPage(name string) (string, error) {
 		fmt.Fprintf(&script, "echo '--- %s, line %d'\nexec < %s\n%s", name, b.line, input,
 			strings.ReplaceAll(b.script, "https://vault.example.com:8200", term.Vault.Addr()))
 	}
-	return term.run(script.String(), environment...)
+	return term.Run(script.String(), environment...)
 }

@@ -6,12 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20200202"
-	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20230201"
-	machinelearningservices "github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2/v20241001"
-	operationalinsights "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20221001"
-	resources "github.com/pulumi/pulumi-azure-native-sdk/resources/v2/v20220901"
-	storage "github.com/pulumi/pulumi-azure-native-sdk/storage/v2/v20220901"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optremove"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
@@ -25,55 +19,42 @@ import (
 // sketch is a program as people have it before this one: the workspace and what ARM demands beside it, flat, with names
 // of a person's choice, without tags, an identity for jobs or a thought for TLS. It exports the ids by our logical names.
 func sketch(ctx *pulumi.Context) error {
-	location := pulumi.String("westeurope")
-	group, err := resources.NewResourceGroup(ctx, "rg", &resources.ResourceGroupArgs{ResourceGroupName: pulumi.String("ml-rg"), Location: location})
-	if err != nil {
-		return err
+	type object = map[string]any
+	id := func(name string) string {
+		return "/subscriptions/" + arm.SubscriptionID + "/resourceGroups/ml-rg/providers/Microsoft." + name
 	}
-	account, err := storage.NewStorageAccount(ctx, "storage", &storage.StorageAccountArgs{
-		AccountName: pulumi.String("mlsketchstore"), ResourceGroupName: group.Name, Location: location,
-		Kind: pulumi.String("StorageV2"), Sku: storage.SkuArgs{Name: pulumi.String("Standard_LRS")},
-	})
-	if err != nil {
-		return err
-	}
-	vault, err := keyvault.NewVault(ctx, "kv", &keyvault.VaultArgs{
-		VaultName: pulumi.String("ml-sketch-kv"), ResourceGroupName: group.Name, Location: location,
-		Properties: keyvault.VaultPropertiesArgs{
-			TenantId: pulumi.String(arm.TenantID), EnableRbacAuthorization: pulumi.Bool(true),
-			Sku: keyvault.SkuArgs{Family: pulumi.String("A"), Name: keyvault.SkuNameStandard},
-		},
-	})
-	if err != nil {
-		return err
-	}
-	logs, err := operationalinsights.NewWorkspace(ctx, "logs", &operationalinsights.WorkspaceArgs{
-		WorkspaceName: pulumi.String("ml-sketch-logs"), ResourceGroupName: group.Name, Location: location,
-		Sku: operationalinsights.WorkspaceSkuArgs{Name: pulumi.String("PerGB2018")},
-	})
-	if err != nil {
-		return err
-	}
-	component, err := insights.NewComponent(ctx, "insights", &insights.ComponentArgs{
-		ResourceName: pulumi.String("ml-sketch-insights"), ResourceGroupName: group.Name, Location: location,
-		Kind: pulumi.String("web"), ApplicationType: pulumi.String("web"), WorkspaceResourceId: logs.ID(),
-	})
-	if err != nil {
-		return err
-	}
-	workspace, err := machinelearningservices.NewWorkspace(ctx, "workspace", &machinelearningservices.WorkspaceArgs{
-		WorkspaceName: pulumi.String("ml-sketch"), ResourceGroupName: group.Name, Location: location,
-		StorageAccount: account.ID(), KeyVault: vault.ID(), ApplicationInsights: component.ID(),
-		Identity: machinelearningservices.ManagedServiceIdentityArgs{Type: pulumi.String("SystemAssigned")},
-		Sku:      machinelearningservices.SkuArgs{Name: pulumi.String("Basic"), Tier: machinelearningservices.SkuTierBasic},
-	})
-	if err != nil {
-		return err
-	}
-	for name, id := range map[string]pulumi.IDOutput{
-		"ml-group": group.ID(), "mlstorage": account.ID(), "ml-kv": vault.ID(), "ml-logs": logs.ID(), "ml-insights": component.ID(), "ml-workspace": workspace.ID(),
+	before := []pulumi.Resource{}
+	for _, r := range []struct {
+		name, kind string
+		properties object
+	}{
+		{"ml-group", "resources/v20220901:ResourceGroup", object{}},
+		{"mlstorage", "storage/v20220901:StorageAccount", object{
+			"accountName": "mlsketchstore", "kind": "StorageV2", "sku": object{"name": "Standard_LRS"},
+		}},
+		{"ml-kv", "keyvault/v20230201:Vault", object{"vaultName": "ml-sketch-kv", "properties": object{
+			"tenantId": arm.TenantID, "enableRbacAuthorization": true, "sku": object{"family": "A", "name": "standard"},
+		}}},
+		{"ml-logs", "operationalinsights/v20221001:Workspace", object{
+			"workspaceName": "ml-sketch-logs", "sku": object{"name": "PerGB2018"},
+		}},
+		{"ml-insights", "insights/v20200202:Component", object{
+			"resourceName": "ml-sketch-insights", "kind": "web", "applicationType": "web",
+			"workspaceResourceId": id("OperationalInsights/workspaces/ml-sketch-logs"),
+		}},
+		{"ml-workspace", "machinelearningservices/v20241001:Workspace", object{
+			"workspaceName": "ml-sketch", "identity": object{"type": "SystemAssigned"}, "sku": object{"name": "Basic", "tier": "Basic"},
+			"storageAccount": id("Storage/storageAccounts/mlsketchstore"), "keyVault": id("KeyVault/vaults/ml-sketch-kv"),
+			"applicationInsights": id("Insights/components/ml-sketch-insights"),
+		}},
 	} {
-		ctx.Export(name, id)
+		r.properties["location"], r.properties["resourceGroupName"] = "westeurope", "ml-rg"
+		made := new(pulumi.CustomResourceState)
+		if err := ctx.RegisterResource("azure-native:"+r.kind, r.name, pulumi.ToMap(r.properties), made, pulumi.DependsOn(before)); err != nil {
+			return err
+		}
+		before = append(before, made)
+		ctx.Export(r.name, made.ID())
 	}
 	return nil
 }
@@ -93,24 +74,21 @@ func TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced(t *testing.T) 
 	for name, output := range made.Outputs {
 		existing[name], _ = output.Value.(string)
 	}
-	root := term.Vault.Root().Logical()
-	for path, data := range map[string]map[string]any{
-		// What generic.Secret with the path secret/data/ml_api_key writes, request by request.
-		"secret/data/data/ml_api_key":  {"api_key": lab.Canary},
-		"secret/data/ml/feature_store": {"user": "ml", "password": lab.Canary},
-	} {
-		_, err := root.WriteWithContext(t.Context(), path, map[string]any{"data": data})
-		require.NoError(t, err)
-	}
+	credentials := lab.Payloads{"ml_api_key": {"api_key": lab.Canary}, "feature_store": {"user": "ml", "password": lab.Canary}}
+	// What generic.Secret with the path secret/data/ml_api_key writes, request by request.
+	term.Write("secret/data/data/ml_api_key", map[string]any{"data": credentials["ml_api_key"]})
+	term.Write("secret/data/ml/feature_store", map[string]any{"data": credentials["feature_store"]})
 	workspace, _ := term.ARM.Resource(existing["ml-workspace"])
 	before, requests := len(term.ARM.List("")), term.ARM.Requests()
 
-	term.adapt("dev", lab.With(t, "vault.prefix", "ml")) // as the page says later: the deployer's token is made before
-	text, err := json.Marshal(existing)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(term.dir, "existing.json"), text, 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(term.dir, "ml_api_key.json"), []byte(`{"api_key":"`+lab.Canary+`"}`), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(term.dir, "feature_store.json"), []byte(`{"user":"ml","password":"`+lab.Canary+`"}`), 0o600))
+	term.adapt(lab.With(t, "vault.prefix", "ml")) // as the page says later: the deployer's token is made before
+	for name, content := range map[string]any{
+		"existing": existing, "ml_api_key": credentials["ml_api_key"], "feature_store": credentials["feature_store"],
+	} {
+		text, err := json.Marshal(content)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(term.Dir, name+".json"), text, 0o600))
+	}
 	printed, err := term.runPage("docs/operate.md#" + importing)
 	require.NoError(t, err, printed)
 	require.NotContains(t, printed, "replace")
@@ -122,10 +100,10 @@ func TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced(t *testing.T) 
 	require.NotEmpty(t, workspaceID(workspace))
 	require.Equal(t, workspaceID(workspace), workspaceID(adopted))
 	data, version := term.Read("secret/data/ml/feature_store")
-	require.Equal(t, map[string]any{"user": "ml", "password": lab.Canary}, data)
+	require.Equal(t, credentials["feature_store"], data)
 	require.LessOrEqual(t, version, 2, "the old version is still there, and at most one was added")
 	data, _ = term.Read("secret/data/ml/ml_api_key")
-	require.Equal(t, map[string]any{"api_key": lab.Canary}, data, "the secret at the wrong path is where a job finds it")
+	require.Equal(t, credentials["ml_api_key"], data, "the secret at the wrong path is where a job finds it")
 	data, _ = term.Read("secret/data/data/ml_api_key")
 	require.NotNil(t, data, "and the old one is left for a person to remove")
 

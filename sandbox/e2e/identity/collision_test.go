@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,19 +21,7 @@ import (
 // Deployers' policies are the sandbox's own.
 func held(l *lab.Lab) map[string]string {
 	l.T.Helper()
-	all := map[string]string{}
-	logical := l.Vault.Root().Logical()
-	list := func(path string) (names []string) {
-		listed, err := logical.ListWithContext(l.T.Context(), path)
-		require.NoError(l.T, err)
-		if listed != nil {
-			keys, _ := listed.Data["keys"].([]any)
-			for _, key := range keys {
-				names = append(names, fmt.Sprint(key))
-			}
-		}
-		return names
-	}
+	all, logical := map[string]string{}, l.Vault.Root().Logical()
 	note := func(path string) {
 		found, err := logical.ReadWithContext(l.T.Context(), path)
 		require.NoError(l.T, err)
@@ -42,28 +31,34 @@ func held(l *lab.Lab) map[string]string {
 			all[path] = string(text)
 		}
 	}
-	var walk func(mount, folder string)
-	walk = func(mount, folder string) {
-		for _, name := range list(mount + "metadata/" + folder) {
+	// walk notes what is below a folder, at each of the paths at which the API has it.
+	var walk func(folder, below string, paths ...string)
+	walk = func(folder, below string, paths ...string) {
+		listed, err := logical.ListWithContext(l.T.Context(), folder+below)
+		require.NoError(l.T, err)
+		if listed == nil {
+			return
+		}
+		names, _ := listed.Data["keys"].([]any)
+		for _, each := range names {
+			name := below + fmt.Sprint(each)
 			if strings.HasSuffix(name, "/") {
-				walk(mount, folder+name)
-			} else {
-				note(mount + "metadata/" + folder + name)
-				note(mount + "data/" + folder + name)
+				walk(folder, name, paths...)
+				continue
+			}
+			for _, path := range paths {
+				note(path + name)
 			}
 		}
 	}
+	walk("sys/policies/acl/", "", "sys/policies/acl/")
+	maps.DeleteFunc(all, func(path, _ string) bool { return strings.HasPrefix(path, "sys/policies/acl/deployer") })
 	mounts, err := l.Vault.Root().Sys().ListMountsWithContext(l.T.Context())
 	require.NoError(l.T, err)
 	for path, mount := range mounts {
 		all["sys/mounts/"+path] = mount.Accessor
 		if mount.Type == "kv" {
-			walk(path, "")
-		}
-	}
-	for _, name := range list("sys/policies/acl") {
-		if !strings.HasPrefix(name, "deployer") && name != "root" {
-			note("sys/policies/acl/" + name)
+			walk(path+"metadata/", "", path+"metadata/", path+"data/")
 		}
 	}
 	backends, err := l.Vault.Root().Sys().ListAuthWithContext(l.T.Context())
@@ -72,9 +67,7 @@ func held(l *lab.Lab) map[string]string {
 		all["sys/auth/"+path] = backend.Accessor
 		if backend.Type == "jwt" {
 			note("auth/" + path + "config")
-			for _, role := range list("auth/" + path + "role") {
-				note("auth/" + path + "role/" + role)
-			}
+			walk("auth/"+path+"role/", "", "auth/"+path+"role/")
 		}
 	}
 	return all
@@ -129,96 +122,73 @@ func TestProjectsAndStacksThatReadAlikeShareNothing(t *testing.T) {
 				require.Equal(t, fmt.Sprintf("of_%d: key", i), read, "each job reads its own")
 			}
 			labs[1].Destroy(stacks[1])
-			requireUntouched(t, labs[0], stacks[0])
+			requireUntouched(t, stacks[0])
 		})
 	}
 }
 
-func requireUntouched(t *testing.T, l *lab.Lab, stack *sandbox.Stack) {
+func requireUntouched(t *testing.T, stack *sandbox.Stack) {
 	t.Helper()
 	result, err := stack.Up(t.Context(), optup.Refresh(), optup.SuppressProgress())
 	require.NoError(t, err)
-	changes := maps.Clone(*result.Summary.ResourceChanges)
-	delete(changes, "same")
-	require.Empty(t, changes)
+	require.Equal(t, []string{"same"}, slices.Collect(maps.Keys(*result.Summary.ResourceChanges)))
 	_, _, err = stack.Job(t.Context())
 	require.NoError(t, err)
 }
 
 func TestADestroyLeavesEveryOtherStackAsItIs(t *testing.T) {
+	all := lab.Open(t, sandbox.Options{Root: lab.Project(t, "mlvault", "dev", "prod")})
+	all.SharedBackend("jwt-shared")
+	shared := map[string]string{"workload.authPath": "jwt-shared", "workload.createAuthBackend": "false"}
 	for name, c := range map[string]struct{ dev, prod map[string]string }{
 		"own backends, the mount and the names of credentials shared": {},
-		"a mount that one of them made":                               {dev: map[string]string{"vault.mount": "made", "vault.createMount": "true"}, prod: map[string]string{"vault.mount": "made"}},
-		"a backend of somebody else's": {
-			dev:  map[string]string{"workload.authPath": "jwt-shared", "workload.createAuthBackend": "false"},
-			prod: map[string]string{"workload.authPath": "jwt-shared", "workload.createAuthBackend": "false"},
-		},
-		"a prefix around the other's":       {dev: map[string]string{"vault.prefix": "team/ml_api_key"}, prod: map[string]string{"vault.prefix": "team"}},
-		"purged, inside the other's prefix": {dev: map[string]string{"vault.prefix": "team/x", "vault.deleteOnDestroy": "true"}, prod: map[string]string{"vault.prefix": "team"}},
+		"a mount that one of them made":                               {map[string]string{"vault.mount": "made", "vault.createMount": "true"}, map[string]string{"vault.mount": "made"}},
+		"a backend of somebody else's":                                {shared, shared},
+		"a prefix around the other's":                                 {map[string]string{"vault.prefix": "team/ml_api_key"}, map[string]string{"vault.prefix": "team"}},
+		"purged, inside the other's prefix":                           {map[string]string{"vault.prefix": "team/x", "vault.deleteOnDestroy": "true"}, map[string]string{"vault.prefix": "team"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &rig{lab.Open(t, sandbox.Options{Root: lab.Project(t, "mlvault", "dev", "prod")})}
-			if c.dev["workload.authPath"] != "" {
-				l.SharedBackend(c.dev["workload.authPath"])
-			}
-			edits := func(settings map[string]string) (edits []lab.Edit) {
-				for key, value := range settings {
-					edits = append(edits, lab.With(t, key, value))
-				}
-				return edits
-			}
-			dev, _ := l.Up("dev", lab.Sample(), edits(c.dev)...)
-			prod, _ := l.Up("prod", lab.Sample(), edits(c.prod)...)
-			before := held(l.Lab)
+			l := all.For(t)
+			dev, _ := l.Up("dev", lab.Sample(), lab.Settings(t, c.dev))
+			prod, _ := l.Up("prod", lab.Sample(), lab.Settings(t, c.prod))
+			before := held(l)
 			l.Destroy(dev)
-			requireUntouched(t, l.Lab, prod)
-			after := held(l.Lab)
+			requireUntouched(t, prod)
+			after := held(l)
 			for path, was := range before {
-				if strings.HasPrefix(path, "sys/mounts/") || c.dev["workload.createAuthBackend"] == "false" && strings.HasPrefix(path, "sys/auth/") {
+				if strings.HasPrefix(path, "sys/mounts/") || strings.HasPrefix(path, "sys/auth/jwt-shared") {
 					require.Equal(t, was, after[path], "%s is nobody's to delete", path)
 				}
 			}
+			l.Destroy(prod)
 		})
 	}
 }
 
 // Secrets wait for the backend, and the engine takes what waits along when a backend is replaced. They must not go with it.
 func TestAChangedBackendTouchesNoSecret(t *testing.T) {
-	l := &rig{lab.New(t)}
-	dev, _ := l.Up("dev", lab.Sample())
+	l := lab.New(t)
+	l.Up("dev", lab.Sample())
 	secrets := func() map[string]string {
-		all := held(l.Lab)
+		all := held(l)
 		maps.DeleteFunc(all, func(path, _ string) bool { return !strings.HasPrefix(path, "secret/") })
 		return all
 	}
 	before := secrets()
 	require.Len(t, before, 4)
-	// As a person does it: Configure would set the sandbox's own issuer and CA again.
-	change := func(stack *sandbox.Stack, key, value string) {
-		require.NoError(t, stack.SetConfigWithOptions(t.Context(), "mlvault:"+key, auto.ConfigValue{Value: value}, &auto.ConfigOptions{Path: true}))
-	}
-	for _, c := range []struct {
-		name  string
-		apply func() *sandbox.Stack
-	}{
-		{"another issuer", func() *sandbox.Stack {
-			change(dev, "workload.audience", vaultGUID)
-			change(dev, "workload.issuer", l.Issuer.URL(issuer.V2))
-			return dev
-		}},
-		{"another CA", func() *sandbox.Stack {
-			// The issuer's certificate is still signed by one of the two.
-			change(dev, "workload.issuerCaPem", lab.ReadFile(t, l.IssuerCA)+lab.ReadFile(t, lab.New(t).Vault.CAFile()))
-			return dev
-		}},
-		{"another path", func() *sandbox.Stack {
-			return l.Prepare("dev", lab.Sample(), lab.With(t, "workload.authPath", "jwt-moved"))
-		}},
+	ca := lab.ReadFile(t, l.IssuerCA)
+	for name, c := range map[string]struct{ prepared, set map[string]string }{
+		"another issuer": {set: map[string]string{"workload.audience": vaultGUID, "workload.issuer": l.Issuer.URL(issuer.V2)}},
+		"another CA":     {set: map[string]string{"workload.issuerCaPem": ca + ca}},
+		"another path":   {prepared: map[string]string{"workload.authPath": "jwt-moved"}},
 	} {
-		changed := c.apply()
+		changed := l.Prepare("dev", lab.Sample(), lab.Settings(t, c.prepared))
+		for key, value := range c.set { // as a person does it: Prepare sets the sandbox's own issuer and CA
+			require.NoError(t, changed.SetConfigWithOptions(t.Context(), "mlvault:"+key, auto.ConfigValue{Value: value}, &auto.ConfigOptions{Path: true}))
+		}
 		result, err := changed.Up(t.Context(), optup.SuppressProgress())
-		require.NoError(t, err, c.name)
-		require.Greater(t, len(*result.Summary.ResourceChanges), 1, c.name)
-		require.Equal(t, before, secrets(), "%s: %v", c.name, *result.Summary.ResourceChanges)
+		require.NoError(t, err, name)
+		require.Greater(t, len(*result.Summary.ResourceChanges), 1, name)
+		require.Equal(t, before, secrets(), "%s: %v", name, *result.Summary.ResourceChanges)
 	}
 }

@@ -1,24 +1,18 @@
-//go:build unix
-
 package identity
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io/fs"
-	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/api"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
@@ -27,99 +21,60 @@ import (
 	"mlvault/sandbox/internal/sandbox"
 )
 
-// postgres is a PostgreSQL server of a test's own, from Debian's package, which .ci/run installs.
-type postgres struct{ psql, port, password string }
+// postgres is a PostgreSQL server that ends with its test.
+type postgres struct{ port, admin, password string }
 
-func startPostgres(t *testing.T) postgres {
+func startPostgres(t *testing.T) (p postgres) {
 	t.Helper()
-	server, err := exec.LookPath("postgres")
-	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres"); err != nil && len(found) > 0 {
-		server, err = found[len(found)-1], nil
-	}
-	require.NoError(t, err, "this test needs a PostgreSQL server: install Debian's package postgresql")
-	if real, err := filepath.EvalSymlinks(server); err == nil {
-		server = real
-	}
-	dir, err := os.MkdirTemp("", "mlvault-postgres-") // t.TempDir is closed to other users
+	cmd := exec.Command("pg_virtualenv", "-t", "sh", "-c", `echo "ready $PGPORT $PGUSER $PGPASSWORD"; cat`)
+	input, err := cmd.StdinPipe()
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	attributes := &syscall.SysProcAttr{Setpgid: true}
-	if os.Getuid() == 0 { // the server refuses to run as root
-		nobody, err := user.Lookup("nobody")
-		require.NoError(t, err)
-		uid, err := strconv.Atoi(nobody.Uid)
-		require.NoError(t, err)
-		require.NoError(t, os.Chown(dir, uid, -1))
-		attributes.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
+	output, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start(), "this test needs a PostgreSQL server: install Debian's package postgresql")
+	t.Cleanup(func() { _ = input.Close(); _ = cmd.Wait() })
+	for lines := bufio.NewScanner(output); p.password == "" && lines.Scan(); {
+		_, _ = fmt.Sscanf(lines.Text(), "ready %s %s %s", &p.port, &p.admin, &p.password)
 	}
-	p := postgres{psql: filepath.Join(filepath.Dir(server), "psql"), password: "admin-" + strconv.FormatInt(time.Now().UnixNano(), 36)}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	_, p.port, err = net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	secret := filepath.Join(dir, "password")
-	require.NoError(t, os.WriteFile(secret, []byte(p.password), 0o644)) //nolint:gosec // The server's user reads it.
-	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(server), "initdb"), "-D", data, "-U", "admin", "-A", "scram-sha-256", "--pwfile", secret, "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = attributes, dir
-	said, err := initdb.CombinedOutput()
-	require.NoError(t, err, "%s", said)
-	cmd := exec.Command(server, "-D", data, "-h", "127.0.0.1", "-p", p.port, "-k", dir, "-F")
-	cmd.SysProcAttr, cmd.Dir = attributes, dir
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Signal(syscall.SIGINT); _ = cmd.Wait() })
-	require.Eventually(t, func() bool { _, err := p.query("admin", p.password, "select 1"); return err == nil }, time.Minute, 100*time.Millisecond)
+	require.NotEmpty(t, p.password, "pg_virtualenv starts no server")
 	return p
 }
 
 func (p postgres) query(name, password, sql string) (string, error) {
-	cmd := exec.Command(p.psql, "-h", "127.0.0.1", "-p", p.port, "-U", name, "-d", "postgres", "-w", "-At", "-c", sql) //nolint:gosec // G204: the test's own.
+	cmd := exec.Command("psql", "-h", "127.0.0.1", "-p", p.port, "-U", name, "-d", "postgres", "-w", "-At", "-c", sql)
 	cmd.Env = []string{"PGPASSWORD=" + password, "PATH=" + os.Getenv("PATH")}
 	said, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(said)), err
 }
 
-// read does what a job's script does, and returns what it got: name -> key -> value.
-func read(t *testing.T, stack *sandbox.Stack, more ...string) (map[string]map[string]any, error) {
+// read is what a job's script gets: name -> key -> value.
+func read(t *testing.T, stack *sandbox.Stack, more ...string) (got map[string]map[string]any, err error) {
 	t.Helper()
-	outputs, err := stack.Outputs(t.Context())
-	require.NoError(t, err)
-	environment, err := stack.JobEnvironment(t.Context(), outputs)
-	require.NoError(t, err)
-	python, err := sandbox.FindPython()
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), python, "-c",
+	cmd := lab.Python(t, stack, filepath.Join(lab.Repository(), "job"),
 		"import json; from vault_credentials import read_credentials as r; print(json.dumps({n: dict(c) for n, c in r().items()}))")
-	cmd.Dir, cmd.Env = filepath.Join(lab.Repository(), "job"), []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
-	for name, value := range environment {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	var out, said bytes.Buffer
 	cmd.Env = append(cmd.Env, more...)
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, said.String())
+	out, err := cmd.Output()
+	if failed := new(exec.ExitError); errors.As(err, &failed) {
+		return nil, fmt.Errorf("%w: %s", err, failed.Stderr)
 	}
-	var got map[string]map[string]any
-	require.NoError(t, json.Unmarshal(out.Bytes(), &got))
-	return got, nil
+	require.NoError(t, json.Unmarshal(out, &got))
+	return got, err
 }
 
 // Vault's own database engine and a real PostgreSQL server: the value of such a credential is made for one job, and neither
 // the configuration nor the state ever has it.
 func TestEachJobHasADatabaseUserOfItsOwnThatNobodyElseEverSaw(t *testing.T) {
 	db := startPostgres(t)
-	_, err := db.query("admin", db.password, "create table features (value text); insert into features values ('a feature')")
+	_, err := db.query(db.admin, db.password, "create table features (value text); insert into features values ('a feature')")
 	require.NoError(t, err)
 	l := newLabWith(t, "dev", "prod")
-	require.NoError(t, l.Vault.Root().Sys().MountWithContext(t.Context(), "database", &api.MountInput{Type: "database"}))
+	l.Write("sys/mounts/database", map[string]any{"type": "database"})
 	// As docs/operate.md tells the Vault team.
-	l.write("database/config/features", map[string]any{
-		"plugin_name": "postgresql-database-plugin", "allowed_roles": "ml-reader", "username": "admin", "password": db.password,
+	l.Write("database/config/features", map[string]any{
+		"plugin_name": "postgresql-database-plugin", "allowed_roles": "ml-reader", "username": db.admin, "password": db.password,
 		"connection_url": "postgresql://{{username}}:{{password}}@127.0.0.1:" + db.port + "/postgres?sslmode=disable",
 	})
-	l.write("database/roles/ml-reader", map[string]any{
+	l.Write("database/roles/ml-reader", map[string]any{
 		"db_name": "features", "default_ttl": "30s", "max_ttl": "30s",
 		"creation_statements": `CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'; GRANT SELECT ON features TO "{{name}}";`,
 	})
@@ -146,7 +101,7 @@ func TestEachJobHasADatabaseUserOfItsOwnThatNobodyElseEverSaw(t *testing.T) {
 	require.ErrorContains(t, err, "grants no read on exactly this path", "the other stack's job gets none")
 
 	require.Eventually(t, func() bool {
-		count, err := db.query("admin", db.password, "select count(*) from pg_roles where rolname like 'v-%'")
+		count, err := db.query(db.admin, db.password, "select count(*) from pg_roles where rolname like 'v-%'")
 		return err == nil && count == "0"
 	}, 2*time.Minute, time.Second, "each user is gone after its lease")
 	_, err = db.query(users[0], canaries["first password"], "select 1")
@@ -162,15 +117,9 @@ func TestEachJobHasADatabaseUserOfItsOwnThatNobodyElseEverSaw(t *testing.T) {
 	search, err := canary.New(canaries)
 	require.NoError(t, err)
 	require.Empty(t, search.Search(append(said.Bytes(), shown...)), "output of a run, and the stack's outputs")
-	files := 0
-	require.NoError(t, filepath.WalkDir(l.Options.Dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		files++
+	files := lab.Files(t, l.Options.Dir)
+	require.Greater(t, len(files), 20, "settings, state, history, logs, Vault's storage")
+	for path, content := range files {
 		require.Empty(t, search.Search(content), path)
-		return err
-	}))
-	require.Greater(t, files, 20, "settings, state, history, logs, Vault's storage")
+	}
 }

@@ -68,16 +68,6 @@ func answer(err error) string {
 	}
 }
 
-// count is how many rows expect to be granted and how many to be refused.
-func count(matrix []row) (accepted, refused int) {
-	for _, row := range matrix {
-		if row.answer == granted {
-			accepted++
-		}
-	}
-	return accepted, len(matrix) - accepted
-}
-
 // matrix is everything that is tried at one stack's door: who gets in, and what the one who got in may do. The neighbour
 // is another stack in the same Vault.
 func (d *door) matrix(neighbour *door) []row {
@@ -87,49 +77,49 @@ func (d *door) matrix(neighbour *door) []row {
 // logins are the attempts to get a token. Each refused one breaks one thing of an attempt that is otherwise right.
 func (d *door) logins(neighbour *door) []row {
 	otherVersion := issuer.V2
-	if d.version == issuer.V2 {
+	if d.identity.Version == issuer.V2 {
 		otherVersion = issuer.V1
 	}
-	with := func(alterations ...issuer.Alteration) func() error { return d.login(d.role, d.token(alterations...)) }
+	with := func(alterations ...issuer.Alteration) func() error { return d.login(d.Name(), d.token(alterations...)) }
 	claim := func(name string, value any) func() error { return with(issuer.With(name, value)) }
 	return []row{
 		{"the job identity", granted, with()},
 		{"one token a second time", granted, d.twice()},
-		{"a list of audiences with ours in it", granted, claim("aud", []string{elsewhere, d.audience})},
+		{"a list of audiences with ours in it", granted, claim("aud", []string{elsewhere, d.identity.Audience})},
 		{"a reader of workload.principalIds", granted, claim("oid", extraReader)},
 
 		{"another identity of the tenant", wrongOID, claim("oid", stranger)},
-		{"the neighbour's identity", wrongOID, claim("oid", neighbour.principal)},
-		{"our object id in upper case", wrongOID, claim("oid", strings.ToUpper(d.principal))},
-		{"our object id and a space", wrongOID, claim("oid", d.principal+" ")},
-		{"both readers in one object id", wrongOID, claim("oid", d.principal+","+extraReader)},
+		{"the neighbour's identity", wrongOID, claim("oid", neighbour.identity.PrincipalID)},
+		{"our object id in upper case", wrongOID, claim("oid", strings.ToUpper(d.identity.PrincipalID))},
+		{"our object id and a space", wrongOID, claim("oid", d.identity.PrincipalID+" ")},
+		{"both readers in one object id", wrongOID, claim("oid", d.identity.PrincipalID+","+extraReader)},
 		{"a star for an object id", wrongOID, claim("oid", "*")},
 		{"an empty object id", wrongOID, claim("oid", "")},
-		{"a list of object ids with ours in it", `400 claim "oid" could not be converted to string`, claim("oid", []string{stranger, d.principal})},
+		{"a list of object ids with ours in it", `400 claim "oid" could not be converted to string`, claim("oid", []string{stranger, d.identity.PrincipalID})},
 		{"no object id", `400 claim "oid" not found`, with(issuer.Without("oid"))},
 		{"another tenant", wrongTID, claim("tid", otherTenant)},
 		{"our tenant in upper case", wrongTID, claim("tid", strings.ToUpper(d.Issuer.TenantID()))},
 		{"no tenant", `400 error validating claims: claim "tid" is missing`, with(issuer.Without("tid"))},
 
 		{"another audience", wrongAudience, claim("aud", elsewhere)},
-		{"our audience and a slash", wrongAudience, claim("aud", d.audience+"/")},
-		{"our audience in upper case", wrongAudience, claim("aud", strings.ToUpper(d.audience))},
+		{"our audience and a slash", wrongAudience, claim("aud", d.identity.Audience+"/")},
+		{"our audience in upper case", wrongAudience, claim("aud", strings.ToUpper(d.identity.Audience))},
 		{"a list of other audiences", wrongAudience, claim("aud", []string{elsewhere, "https://vault.azure.net"})},
 		{"an empty list of audiences", wrongAudience, claim("aud", []string{})},
 		{"no audience", wrongAudience, with(issuer.Without("aud"))},
 
 		{"another tenant's issuer with the same key", wrongIssuer, with(issuer.With("iss", "https://sts.windows.net/"+otherTenant+"/"))},
-		{"our issuer with the other ending", wrongIssuer, with(issuer.With("iss", otherEnding(d.Issuer.URL(d.version))))},
+		{"our issuer with the other ending", wrongIssuer, with(issuer.With("iss", otherEnding(d.Issuer.URL(d.identity.Version))))},
 		{"our tenant's issuer of the other version", wrongIssuer, with(issuer.With("iss", d.Issuer.URL(otherVersion)))},
 		{"no issuer", wrongIssuer, with(issuer.Without("iss"))},
 
 		{"another key under the key's id", badSignature, with(issuer.SignedWithOtherKey())},
 		{"the algorithm none", badSignature, with(issuer.Unsigned())},
 		{"HS256 with the public key", badSignature, with(issuer.SignedWithPublicKey())},
-		{"our claims under a stranger's signature", badSignature, d.login(d.role, d.tampered)},
-		{"our token without its signature", badSignature, d.login(d.role, d.cut)},
-		{"no JWT", badSignature, d.login(d.role, literal("hvs.CAESIJ"))},
-		{"an empty token", "400 missing token", d.login(d.role, literal(""))},
+		{"our claims under a stranger's signature", badSignature, d.login(d.Name(), d.tampered())},
+		{"our token without its signature", badSignature, d.login(d.Name(), d.cut())},
+		{"no JWT", badSignature, d.login(d.Name(), "hvs.CAESIJ")},
+		{"an empty token", "400 missing token", d.login(d.Name(), "")},
 
 		{"expired", wrongTime, with(issuer.Expired())},
 		{"not yet valid", "400 error validating token: invalid not before (nbf) claim", with(issuer.NotYetValid())},
@@ -140,32 +130,32 @@ func (d *door) logins(neighbour *door) []row {
 
 		{"no role", "400 missing role", d.login("", d.token())},
 		{"a role that is not there", `400 role "nobody" could not be found`, d.login("nobody", d.token())},
-		{"the neighbour's role at our door", "could not be found", d.login(neighbour.role, d.token())},
-		{"our token at the neighbour's door", "400 error validating", neighbour.login(neighbour.role, d.token())},
+		{"the neighbour's role at our door", "could not be found", d.login(neighbour.Name(), d.token())},
+		{"our token at the neighbour's door", "400 error validating", neighbour.login(neighbour.Name(), d.token())},
 	}
 }
 
 // requests are the attempts of one who got in. The first few are all that a job may do in this Vault.
 func (d *door) requests(neighbour *door, as session) []row {
 	const name = "ml_api_key"
-	at := func(kind string) string { return "secret/" + kind + "/" + d.prefix + "/" + name }
+	at := func(kind string) string { return "secret/" + kind + "/" + d.Prefix + "/" + name }
 	do := func(operation, path string, body ...any) func() error { return d.do(as, operation, path, body...) }
 	payload, first := []any{"data", d.credentials[name]}, []any{"versions", []int{1}}
 	return []row{
 		{"reads ml_api_key", granted, d.reads(as, "ml_api_key")},
 		{"reads feature_store", granted, d.reads(as, "feature_store")},
 		{"reads an older version", granted, do("read", at("data"), "version", 1)},
-		{"asks what kind of mount it is, as the vault command does", granted, do("read", "sys/internal/ui/mounts/secret/"+d.prefix+"/"+name)},
+		{"asks what kind of mount it is, as the vault command does", granted, do("read", "sys/internal/ui/mounts/secret/"+d.Prefix+"/"+name)},
 
-		{"reads a sibling", denied, do("read", "secret/data/"+d.prefix+"/sibling")},
+		{"reads a sibling", denied, do("read", "secret/data/"+d.Prefix+"/sibling")},
 		{"reads a longer name", denied, do("read", at("data")+"2")},
-		{"reads its name in upper case", denied, do("read", "secret/data/"+d.prefix+"/ML_API_KEY")},
+		{"reads its name in upper case", denied, do("read", "secret/data/"+d.Prefix+"/ML_API_KEY")},
 		{"reads below its credential", denied, do("read", at("data")+"/below")},
-		{"reads the parent", denied, do("read", "secret/data/"+d.prefix)},
-		{"reads the neighbour's ml_api_key", denied, do("read", "secret/data/"+neighbour.prefix+"/ml_api_key")},
-		{"reads the neighbour's feature_store", denied, do("read", "secret/data/"+neighbour.prefix+"/feature_store")},
-		{"reads the same path of another mount", denied, do("read", "other/data/"+d.prefix+"/"+name)},
-		{"lists the stack", denied, do("list", "secret/metadata/"+d.prefix)},
+		{"reads the parent", denied, do("read", "secret/data/"+d.Prefix)},
+		{"reads the neighbour's ml_api_key", denied, do("read", "secret/data/"+neighbour.Prefix+"/ml_api_key")},
+		{"reads the neighbour's feature_store", denied, do("read", "secret/data/"+neighbour.Prefix+"/feature_store")},
+		{"reads the same path of another mount", denied, do("read", "other/data/"+d.Prefix+"/"+name)},
+		{"lists the stack", denied, do("list", "secret/metadata/"+d.Prefix)},
 		{"lists the mount", denied, do("list", "secret/metadata")},
 		{"reads metadata", denied, do("read", at("metadata"))},
 		{"reads subkeys", denied, do("read", at("subkeys"))},
@@ -173,7 +163,7 @@ func (d *door) requests(neighbour *door, as session) []row {
 
 		{"writes its credential", denied, do("write", at("data"), payload...)},
 		{"patches its credential", denied, do("patch", at("data"), payload...)},
-		{"writes a new secret", denied, do("write", "secret/data/"+d.prefix+"/new", payload...)},
+		{"writes a new secret", denied, do("write", "secret/data/"+d.Prefix+"/new", payload...)},
 		{"writes metadata", denied, do("write", at("metadata"), "max_versions", 5)},
 		{"writes the mount's settings", denied, do("write", "secret/config", "max_versions", 0)},
 
@@ -182,12 +172,12 @@ func (d *door) requests(neighbour *door, as session) []row {
 		{"lists auth methods", denied, do("read", "sys/auth")},
 		{"enables an auth method", denied, do("write", "sys/auth/mine", "type", "approle")},
 		{"reads the auth method's settings", denied, do("read", d.configPath())},
-		{"lists roles", denied, do("list", d.authPath()+"/role")},
-		{"reads its role", denied, do("read", d.rolePath())},
-		{"widens its role", denied, do("write", d.rolePath(), "role_type", "jwt", "token_max_ttl", 3600)},
+		{"lists roles", denied, do("list", "auth/"+d.AuthPath+"/role")},
+		{"reads its role", denied, do("read", d.RolePath())},
+		{"widens its role", denied, do("write", d.RolePath(), "role_type", "jwt", "token_max_ttl", 3600)},
 		{"lists policies", denied, do("list", "sys/policies/acl")},
-		{"reads its policy", denied, do("read", d.policyPath())},
-		{"widens its policy", denied, do("write", d.policyPath(), "policy", `path "secret/*" { capabilities = ["read"] }`)},
+		{"reads its policy", denied, do("read", d.PolicyPath())},
+		{"widens its policy", denied, do("write", d.PolicyPath(), "policy", `path "secret/*" { capabilities = ["read"] }`)},
 		{"asks for its capabilities", denied, do("write", "sys/capabilities-self", "paths", []string{at("data")})},
 		{"asks what it may do", denied, do("read", "sys/internal/ui/resultant-acl")},
 		{"lists leases", denied, do("list", "sys/leases/lookup")},

@@ -3,11 +3,17 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/vault/api"
@@ -17,6 +23,7 @@ import (
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/access"
 	"mlvault/sandbox/internal/cli"
 	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/sandbox"
@@ -38,8 +45,7 @@ var Pulumi string
 // Main is a package's TestMain.
 func Main(m *testing.M) {
 	sandbox.ForgetEnvironment()
-	builder := Builder()
-	found, err := builder.Find(context.Background())
+	found, err := builder().Find(context.Background())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the sandbox's tests need a Pulumi CLI:", err)
 		os.Exit(1)
@@ -48,13 +54,11 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Builder builds commands where make up builds them.
-func Builder() cli.Builder {
-	return cli.Builder{Module: Module(), Bin: filepath.Join(Repository(), ".sandbox", "bin"), Log: os.Stderr}
+// builder builds commands where make up builds them.
+func builder() cli.Builder {
+	root := Repository()
+	return cli.Builder{Module: filepath.Join(root, "sandbox"), Bin: filepath.Join(root, ".sandbox", "bin"), Log: os.Stderr}
 }
-
-// Module is the folder of sandbox/go.mod.
-func Module() string { return filepath.Join(Repository(), "sandbox") }
 
 // Repository is found from the package's own folder, in which go test runs.
 func Repository() string {
@@ -112,6 +116,9 @@ func (l *Lab) Reopen() {
 	l.open(l.Options)
 }
 
+// For is the same sandbox for a part of the test.
+func (l *Lab) For(t *testing.T) *Lab { t.Helper(); return &Lab{Sandbox: l.Sandbox, T: t} }
+
 // In makes a lab use another's Vault, as two states of one team do. Its own ends with it, unused.
 func (l *Lab) In(other *Lab) *Lab {
 	own := l.Vault
@@ -162,7 +169,10 @@ func Sample() Payloads {
 type Edit = func(pulumiconfig.Map)
 
 // With sets one setting, by the path that `pulumi config set --path` takes.
-func With(t *testing.T, key, value string) Edit {
+func With(t *testing.T, key, value string) Edit { return Settings(t, map[string]string{key: value}) }
+
+// Settings sets some.
+func Settings(t *testing.T, settings map[string]string) Edit {
 	t.Helper()
 	return func(m pulumiconfig.Map) {
 		project := "mlvault"
@@ -171,7 +181,9 @@ func With(t *testing.T, key, value string) Edit {
 				project = known.Namespace()
 			}
 		}
-		require.NoError(t, m.Set(pulumiconfig.MustMakeKey(project, key), pulumiconfig.NewValue(value), true))
+		for key, value := range settings {
+			require.NoError(t, m.Set(pulumiconfig.MustMakeKey(project, key), pulumiconfig.NewValue(value), true))
+		}
 	}
 }
 
@@ -227,29 +239,119 @@ func (l *Lab) Destroy(stack *sandbox.Stack) {
 // Read is a credential's data in Vault and its current version, or no data when the newest version is deleted.
 func (l *Lab) Read(path string) (data map[string]any, version int) {
 	l.T.Helper()
-	secret, err := l.Vault.Root().Logical().ReadWithContext(l.T.Context(), path)
-	require.NoError(l.T, err)
-	if secret == nil {
+	mount, name, _ := strings.Cut(path, "/data/")
+	secret, err := l.Vault.Root().KVv2(mount).Get(l.T.Context(), name)
+	if errors.Is(err, api.ErrSecretNotFound) {
 		return nil, 0
 	}
-	data, _ = secret.Data["data"].(map[string]any)
-	metadata, isMap := secret.Data["metadata"].(map[string]any)
-	require.True(l.T, isMap, "%s has no metadata: not a KV v2 secret", path)
-	number, isNumber := metadata["version"].(json.Number)
-	require.True(l.T, isNumber)
-	at, err := number.Int64()
-	require.NoError(l.T, err)
-	return data, int(at)
+	require.NoError(l.T, err, path)
+	return secret.Data, secret.VersionMetadata.Version
 }
 
 // SharedBackend is an auth backend of somebody else's in the lab's Vault, which trusts the lab's issuer.
 func (l *Lab) SharedBackend(path string) {
 	l.T.Helper()
-	require.NoError(l.T, l.Vault.Root().Sys().EnableAuthWithOptionsWithContext(l.T.Context(), path, &api.EnableAuthOptions{Type: "jwt"}))
-	_, err := l.Vault.Root().Logical().WriteWithContext(l.T.Context(), "auth/"+path+"/config", map[string]any{
+	l.Write("sys/auth/"+path, map[string]any{"type": "jwt"})
+	l.Write("auth/"+path+"/config", map[string]any{
 		"oidc_discovery_url": l.Issuer.URL(issuer.V1), "oidc_discovery_ca_pem": ReadFile(l.T, l.IssuerCA), "bound_issuer": l.Issuer.URL(issuer.V1),
 	})
+}
+
+// Write changes Vault as its operator does.
+func (l *Lab) Write(path string, fields map[string]any) {
+	l.T.Helper()
+	_, err := l.Vault.Root().Logical().WriteWithContext(l.T.Context(), path, fields)
+	require.NoError(l.T, err, path)
+}
+
+// OneLess is a policy that lacks exactly one capability of what a deployer has.
+type OneLess struct{ Capability, Path, Policy string }
+
+// Reduced are all of them.
+func Reduced(grants []access.Grant) (all []OneLess) {
+	for i, grant := range grants {
+		for _, capability := range grant.Capabilities {
+			reduced := slices.Clone(grants)
+			reduced[i].Capabilities = slices.DeleteFunc(slices.Clone(grant.Capabilities), func(c string) bool { return c == capability })
+			if len(reduced[i].Capabilities) == 0 {
+				reduced = slices.Delete(reduced, i, i+1)
+			}
+			all = append(all, OneLess{capability, grant.Path, access.PolicyText("one less", reduced)})
+		}
+	}
+	return all
+}
+
+// Python runs a script as a job of the stack, in the folder of the client, with a job's environment and nothing else.
+func Python(t *testing.T, stack *sandbox.Stack, folder, script string) *exec.Cmd {
+	t.Helper()
+	outputs, err := stack.Outputs(t.Context())
+	require.NoError(t, err)
+	environment, err := stack.JobEnvironment(t.Context(), outputs)
+	require.NoError(t, err)
+	python, err := sandbox.FindPython()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), python, "-c", script)
+	cmd.Dir, cmd.Env = folder, []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
+	for name, value := range environment {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	return cmd
+}
+
+// Shell is where a person types: its commands are the real CLI's, and the engine finds the sandbox's ARM and Vault.
+type Shell struct {
+	*Lab
+
+	Dir string
+	Env []string // of every command
+}
+
+// Shell opens one in a folder. It forgets this process's environment, but for what the variables say.
+func (l *Lab) Shell(dir string, variables ...string) *Shell {
+	l.T.Helper()
+	settings, err := l.Environment()
 	require.NoError(l.T, err)
+	folders := []string{filepath.Dir(Pulumi), cmp.Or(settings["PATH"], os.Getenv("PATH"))}
+	delete(settings, "HTTPS_PROXY") // it is for the genuine plugin, and leads to Vault's name only
+	s := &Shell{Lab: l, Dir: dir, Env: append(os.Environ(), "PULUMI_HOME="+l.Path("pulumi"))}
+	for name, value := range settings {
+		s.Env = append(s.Env, name+"="+value)
+	}
+	s.Env = append(append(s.Env, "PATH="+strings.Join(folders, string(os.PathListSeparator))), variables...)
+	if b := builder(); folders[0] == b.Bin { // a released CLI brings its own language host
+		require.NoError(l.T, b.Build(l.T.Context(), "the language host", b.Executable("pulumi-language-go"), "-s -w", b.Module, "./languagehost"))
+	}
+	return s
+}
+
+// Run runs a script of bash and returns what it printed.
+func (s *Shell) Run(script string, variables ...string) (string, error) {
+	cmd := exec.CommandContext(s.T.Context(), "bash", "-c", "set -euo pipefail\n"+script)
+	cmd.Dir, cmd.Env = s.Dir, append(slices.Clone(s.Env), variables...)
+	printed, err := cmd.CombinedOutput()
+	return string(printed), err
+}
+
+// Must runs a script that has to succeed.
+func (s *Shell) Must(script string, variables ...string) string {
+	s.T.Helper()
+	printed, err := s.Run(script, variables...)
+	require.NoError(s.T, err, "%s\n%s", script, printed)
+	return printed
+}
+
+// Files are the files below a folder, by path.
+func Files(t *testing.T, folder string) map[string][]byte {
+	t.Helper()
+	found := map[string][]byte{}
+	require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			found[path], err = os.ReadFile(path)
+		}
+		return err
+	}))
+	return found
 }
 
 // ReadFile is a file's text.

@@ -21,7 +21,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,13 +33,6 @@ import (
 	"mlvault/preflight/check"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/issuer"
-	"mlvault/sandbox/internal/vaultserver"
-)
-
-const (
-	tenant        = "33333333-3333-3333-3333-333333333333"
-	payloadCanary = "canary-7d3f0b-payload"
-	noToken       = "no-token-at-all"
 )
 
 func TestMain(m *testing.M) {
@@ -50,75 +42,56 @@ func TestMain(m *testing.M) {
 	lab.Main(m)
 }
 
-// room is a real Vault and an issuer, and what is right with them.
-type room struct {
-	t      *testing.T
-	vault  *vaultserver.Server
-	issuer *issuer.Issuer
-	root   *api.Client
-}
-
-func newLab(t *testing.T) *room {
-	t.Helper()
-	server, err := vaultserver.Start(t.Context(), vaultserver.Options{Dir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = server.Stop(context.WithoutCancel(t.Context())) })
-	certificate, err := server.Certificate()
-	require.NoError(t, err)
-	issued, err := issuer.Start(t.Context(), issuer.Options{
-		TenantID: tenant, Dir: t.TempDir(), TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-	})
-	require.NoError(t, err)
-	t.Cleanup(issued.Close)
-	return &room{t: t, vault: server, issuer: issued, root: server.Root()}
-}
-
 // settings are a stack's configuration, section by section.
 type settings map[string]map[string]any
 
-// attempt is what one row breaks: settings, the address, the token, or things in Vault.
+// attempt is a stack before its first up, with what one row breaks: settings, the address, the token, or things in Vault.
 type attempt struct {
-	*room
+	*lab.Lab
 
-	t        *testing.T
 	settings settings
 	address  string
 	token    string
 	stack    check.Stack
 }
 
-// attempt is right in everything. The token has the deployer's policy and the default one, as Vault gives it.
-func (l *room) attempt(t *testing.T) *attempt {
-	t.Helper()
-	ca, err := os.ReadFile(l.vault.CAFile())
-	require.NoError(t, err)
-	return &attempt{
-		room: l, t: t, address: l.vault.Addr(), settings: settings{
-			"vault":       {"caCertFile": l.vault.CAFile()},
-			"workload":    {"audience": "api://x", "issuer": l.issuer.URL(issuer.V1), "issuerCaPem": string(ca)},
-			"credentials": {"ml_api_key": map[string]string{"k": payloadCanary}, "team/feature_store": map[string]string{"k": payloadCanary}},
+const noToken = "no-token-at-all"
+
+// name is the stack's policy and role.
+var name = access.Name("mlvault", "dev")
+
+// newAttempt is right in everything. The token has the deployer's policy and the default one, as Vault gives it.
+func newAttempt(l *lab.Lab) *attempt {
+	l.T.Helper()
+	return &attempt{Lab: l, address: l.Vault.Addr(), settings: settings{
+		"vault":    {"caCertFile": l.Vault.CAFile()},
+		"workload": {"audience": "api://x", "issuer": l.Issuer.URL(issuer.V1), "issuerCaPem": lab.ReadFile(l.T, l.IssuerCA)},
+		"credentials": {
+			"ml_api_key": map[string]string{"k": lab.Canary}, "team/feature_store": map[string]string{"k": lab.Canary},
 		},
-	}
+	}}
 }
 
 // config is the settings as the program reads them.
 func (a *attempt) config() *config.Config {
-	a.t.Helper()
-	src := config.Source{Project: "mlvault", Stack: "dev", Encrypted: config.IsSecretKey, Trusted: true,
-		Values: map[string]string{"azure-native:location": "westeurope", "mlvault:vaultAddress": a.address}}
+	a.T.Helper()
+	src := config.Source{
+		Project: "mlvault", Stack: "dev", Encrypted: config.IsSecretKey, Trusted: true,
+		Values: map[string]string{"azure-native:location": "westeurope", "mlvault:vaultAddress": a.address},
+	}
 	for section, fields := range a.settings {
 		text, err := json.Marshal(fields)
-		require.NoError(a.t, err)
+		require.NoError(a.T, err)
 		src.Values["mlvault:"+section] = string(text)
 	}
 	cfg, err := config.From(src)
-	require.NoError(a.t, err)
+	require.NoError(a.T, err)
 	return cfg
 }
 
 // check runs the preflight and looks for what must never be in its report.
 func (a *attempt) check() check.Report {
-	a.t.Helper()
+	a.T.Helper()
 	a.stack.Config = a.config()
 	if a.token == "" {
 		a.token = a.deployer(a.stack.Config.Access().DeployerPolicy())
@@ -127,14 +100,12 @@ func (a *attempt) check() check.Report {
 		a.stack.Token = config.NewSecret(a.token)
 	}
 	a.stack.TokenFrom = "vaultToken"
-	report := check.Check(a.t.Context(), a.stack)
+	report := check.Check(a.T.Context(), a.stack)
 	address, err := url.Parse(a.address)
-	require.NoError(a.t, err)
+	require.NoError(a.T, err)
 	for _, texts := range [][]string{report.Problems, report.Warnings, report.Unseen, report.Passed} {
-		for _, text := range texts {
-			for _, secret := range []string{a.token, address.Host, payloadCanary, a.vault.Root().Token()} {
-				require.NotContains(a.t, text, secret, "the report quotes a secret")
-			}
+		for _, secret := range []string{a.token, address.Host, lab.Canary, a.Vault.Root().Token()} {
+			require.NotContains(a.T, strings.Join(texts, "\n"), secret, "the report quotes a secret")
 		}
 	}
 	return report
@@ -142,175 +113,185 @@ func (a *attempt) check() check.Report {
 
 // deployer is a token with a policy, and with the default one.
 func (a *attempt) deployer(policy string, edits ...func(*api.TokenCreateRequest)) string {
-	a.t.Helper()
-	if policy == "" {
-		policy = "# no right"
-	}
-	require.NoError(a.t, a.root.Sys().PutPolicyWithContext(a.t.Context(), "deployer", policy))
+	a.T.Helper()
+	a.Write("sys/policies/acl/deployer", map[string]any{"policy": policy})
 	request := &api.TokenCreateRequest{Policies: []string{"deployer"}, TTL: "1h"}
 	for _, edit := range edits {
 		edit(request)
 	}
-	created, err := a.root.Auth().Token().CreateOrphanWithContext(a.t.Context(), request)
-	require.NoError(a.t, err)
+	created, err := a.Vault.Root().Auth().Token().CreateOrphanWithContext(a.T.Context(), request)
+	require.NoError(a.T, err)
 	return created.Auth.ClientToken
 }
 
-func (a *attempt) write(path string, fields map[string]any) {
-	a.t.Helper()
-	_, err := a.root.Logical().WriteWithContext(a.t.Context(), path, fields)
-	require.NoError(a.t, err, path)
+// step is a part of what a row does.
+type step = func(*attempt)
+
+func do(steps ...step) step {
+	return func(a *attempt) {
+		for _, each := range steps {
+			each(a)
+		}
+	}
 }
 
-// mounts a KV engine for one row.
-func (a *attempt) mounts(path, version string) {
-	a.t.Helper()
-	ctx := context.WithoutCancel(a.t.Context())
-	require.NoError(a.t, a.root.Sys().MountWithContext(ctx, path, &api.MountInput{Type: "kv", Options: map[string]string{"version": version}}))
-	a.t.Cleanup(func() { require.NoError(a.t, a.root.Sys().UnmountWithContext(ctx, path)) })
+// set changes a setting: section.field.
+func set(key string, value any) step {
+	section, field, _ := strings.Cut(key, ".")
+	return func(a *attempt) { a.settings[section][field] = value }
 }
 
-func (a *attempt) enables(path, kind string, description ...string) {
-	a.t.Helper()
-	ctx := context.WithoutCancel(a.t.Context())
-	require.NoError(a.t, a.root.Sys().EnableAuthWithOptionsWithContext(ctx, path, &api.EnableAuthOptions{Type: kind, Description: strings.Join(description, "")}))
-	a.t.Cleanup(func() { require.NoError(a.t, a.root.Sys().DisableAuthWithContext(ctx, path)) })
+// stateHas puts something into the stack's state.
+func stateHas(resource check.Resource) step {
+	return func(a *attempt) { a.stack.Resources = append(a.stack.Resources, resource) }
 }
 
-// removes a secret after the row.
-func (a *attempt) removes(metadata string) {
-	a.t.Cleanup(func() {
-		_, err := a.root.Logical().DeleteWithContext(context.WithoutCancel(a.t.Context()), metadata)
-		require.NoError(a.t, err)
-	})
+// ours gives a token with the deployer's policy, bare one without a right, and also one with more rights than an up needs.
+func ours(edits ...func(*api.TokenCreateRequest)) step {
+	return func(a *attempt) { a.token = a.deployer(a.config().Access().DeployerPolicy(), edits...) }
 }
 
-// authority is a CA of a row's own, as a file.
-type authority struct {
-	t    *testing.T
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	file string
+func bare(edits ...func(*api.TokenCreateRequest)) step {
+	return func(a *attempt) { a.token = a.deployer("# no right", edits...) }
 }
 
-func newAuthority(t *testing.T) authority {
+func also(capability, path string) step {
+	return func(a *attempt) {
+		a.token = a.deployer(a.config().Access().DeployerPolicy() + `path "` + path + `" { capabilities = ["` + capability + `"] }`)
+	}
+}
+
+func batch(r *api.TokenCreateRequest)     { r.Type = "batch" }
+func noDefault(r *api.TokenCreateRequest) { r.NoDefaultPolicy = true }
+
+func uses(n int) func(*api.TokenCreateRequest) {
+	return func(r *api.TokenCreateRequest) { r.NumUses = n }
+}
+func ttl(text string) func(*api.TokenCreateRequest) {
+	return func(r *api.TokenCreateRequest) { r.TTL = text }
+}
+
+// makes writes what is gone again after the row.
+func makes(path string, fields map[string]any) step {
+	return func(a *attempt) {
+		a.Write(path, fields)
+		a.T.Cleanup(func() {
+			_, err := a.Vault.Root().Logical().DeleteWithContext(context.WithoutCancel(a.T.Context()), path)
+			require.NoError(a.T, err)
+		})
+	}
+}
+
+func mount(path, version string) step {
+	return makes("sys/mounts/"+path, map[string]any{"type": "kv", "options": map[string]string{"version": version}})
+}
+
+func backend(path, kind string) step { return makes("sys/auth/"+path, map[string]any{"type": kind}) }
+
+func policy(name string) step {
+	return makes("sys/policies/acl/"+name, map[string]any{"policy": `path "secret/data/x" { capabilities = ["read"] }`})
+}
+
+// secret makes one, with the label of a stack of this project, and any other fields of its metadata.
+func secret(path, stack string) step {
+	return func(a *attempt) {
+		labels := map[string]string{}
+		if stack != "" {
+			labels = map[string]string{"project": "mlvault", "stack": stack}
+		}
+		makes("secret/metadata/"+path, map[string]any{"custom_metadata": labels})(a)
+		a.Write("secret/data/"+path, map[string]any{"data": map[string]string{"k": lab.Canary}})
+	}
+}
+
+func deleted(path string) step {
+	return func(a *attempt) {
+		_, err := a.Vault.Root().Logical().DeleteWithContext(a.T.Context(), "secret/data/"+path)
+		require.NoError(a.T, err)
+	}
+}
+
+// halfMade is the stack's auth backend as a program makes it that goes no further.
+func halfMade(a *attempt) {
+	makes("sys/auth/jwt-"+name, map[string]any{"type": "jwt", "description": a.config().Access().Description()})(a)
+}
+
+// admits gives a backend a configuration and this stack's role.
+func admits(path string) step {
+	return func(a *attempt) {
+		a.Write("auth/"+path+"/config", map[string]any{
+			"oidc_discovery_url": a.Issuer.URL(issuer.V1), "oidc_discovery_ca_pem": lab.ReadFile(a.T, a.IssuerCA), "bound_issuer": a.Issuer.URL(issuer.V1),
+		})
+		a.Write("auth/"+path+"/role/"+name, map[string]any{"role_type": "jwt", "user_claim": "oid", "bound_audiences": []string{"api://x"}})
+	}
+}
+
+// certificate is for 127.0.0.1 and ends at a time. It is its own CA, whose file it returns.
+func certificate(t *testing.T, ends time.Time) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test's CA"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(time.Hour * 24 * 365), KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test"}, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: ends,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	return authority{t: t, key: key, cert: cert, file: file}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
-// certificate is for 127.0.0.1 and ends at a time.
-func (ca authority) certificate(ends time.Time) tls.Certificate {
-	ca.t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "a test"}, NotBefore: time.Now().Add(-40 * time.Hour), NotAfter: ends,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, ca.key.Public(), ca.key)
-	require.NoError(ca.t, err)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: ca.key}
-}
-
-// serves starts a server on a loopback address, with TLS when there is a certificate, and makes it the row's Vault.
-func (a *attempt) serves(host string, certificate *tls.Certificate, handler http.Handler) *httptest.Server {
-	a.t.Helper()
+// serves starts a server on a loopback address, with TLS when there is a certificate.
+func (a *attempt) serves(host string, handler http.HandlerFunc, certificates ...tls.Certificate) *httptest.Server {
+	a.T.Helper()
 	listener, err := net.Listen("tcp", host+":0")
-	require.NoError(a.t, err)
+	require.NoError(a.T, err)
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}}
-	if certificate == nil {
+	if len(certificates) == 0 {
 		server.Start()
 	} else {
-		server.TLS = &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12}
+		server.TLS = &tls.Config{Certificates: certificates, MinVersion: tls.VersionTLS12}
 		server.StartTLS()
 	}
-	a.t.Cleanup(server.Close)
-	a.address = "https://" + listener.Addr().String()
+	a.T.Cleanup(server.Close)
 	return server
 }
 
-// forwards to the real Vault.
-func (a *attempt) forwards() http.Handler {
-	target, err := url.Parse(a.vault.Addr())
-	require.NoError(a.t, err)
-	pool := x509.NewCertPool()
-	text, err := os.ReadFile(a.vault.CAFile())
-	require.NoError(a.t, err)
-	pool.AppendCertsFromPEM(text)
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
-	return proxy
+// plain puts a server of http in Vault's place, which the address names with a scheme.
+func plain(scheme string, handler http.HandlerFunc) step {
+	return func(a *attempt) { a.address = scheme + strings.TrimPrefix(a.serves("127.0.0.1", handler).URL, "http") }
 }
 
-// healthIs answers sys/health with another state, and everything else as the real Vault.
-func (a *attempt) healthIs(state map[string]any) {
-	real, ca := a.forwards(), newAuthority(a.t)
-	certificate := ca.certificate(time.Now().Add(90 * 24 * time.Hour))
-	certificate.Leaf = nil
-	a.settings["vault"]["caCertFile"] = ca.file
-	a.serves("127.0.0.1", &certificate, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/v1/sys/health" {
-			real.ServeHTTP(w, r)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(state)
-	}))
-}
-
-// name is the stack's policy and role.
-var (
-	name = access.Name("mlvault", "dev")
-	own  = map[string]string{"project": "mlvault", "stack": "dev"}
-)
-
-// secret writes one with labels for one row.
-func (a *attempt) secret(path string, labels map[string]string) {
-	a.t.Helper()
-	a.write("secret/data/"+path, map[string]any{"data": map[string]string{"k": payloadCanary}})
-	a.write("secret/metadata/"+path, map[string]any{"custom_metadata": labels})
-	a.removes("secret/metadata/" + path)
-}
-
-// lists gives the row's token a right that no up needs.
-func (a *attempt) lists() {
-	a.token = a.deployer(a.config().Access().DeployerPolicy() + `path "secret/metadata/*" { capabilities = ["list"] }`)
-}
-
-// reads adds a path to vault.reads, and lets the token look at another one.
-func (a *attempt) reads(path, look string) {
-	a.settings["vault"]["reads"] = map[string]string{"theirs": path}
-	policy := a.config().Access().DeployerPolicy()
-	if look != "" {
-		policy += `path "` + look + `" { capabilities = ["read"] }`
+// certified puts a server between, with a certificate that ends in a time.
+func certified(host string, ends time.Duration, handler func(vault http.Handler) http.HandlerFunc) step {
+	return func(a *attempt) {
+		target, err := url.Parse(a.Vault.Addr())
+		require.NoError(a.T, err)
+		vault := httputil.NewSingleHostReverseProxy(target)
+		vault.Transport = a.Vault.Root().CloneConfig().HttpClient.Transport
+		own, file := certificate(a.T, time.Now().Add(ends))
+		a.settings["vault"]["caCertFile"], a.address = file, a.serves(host, handler(vault), own).URL
 	}
-	a.token = a.deployer(policy)
 }
 
-// marks enables the stack's auth backend as the program does, and goes no further.
-func (a *attempt) marks() {
-	a.t.Helper()
-	a.enables("jwt-"+name, "jwt", a.config().Access().Description())
+func forwarded(vault http.Handler) http.HandlerFunc { return vault.ServeHTTP }
+
+// health makes up the answer of sys/health, and nothing else.
+func health(state map[string]any) step {
+	return certified("127.0.0.1", longAhead, func(vault http.Handler) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v1/sys/health" {
+				vault.ServeHTTP(w, r)
+				return
+			}
+			_ = json.NewEncoder(w).Encode(state)
+		}
+	})
 }
 
-// admits gives a backend a configuration and this stack's role.
-func (a *attempt) admits(path string) {
-	a.t.Helper()
-	ca, err := os.ReadFile(a.vault.CAFile())
-	require.NoError(a.t, err)
-	a.write("auth/"+path+"/config", map[string]any{"oidc_discovery_url": a.issuer.URL(issuer.V1), "oidc_discovery_ca_pem": string(ca), "bound_issuer": a.issuer.URL(issuer.V1)})
-	a.write("auth/"+path+"/role/"+name, map[string]any{"role_type": "jwt", "user_claim": "oid", "bound_audiences": []string{"api://x"}})
-}
+const longAhead = 90 * 24 * time.Hour
 
-func without(all []string, one string) []string {
-	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == one })
-}
+// reads adds a path to vault.reads.
+func reads(path string) step { return set("vault.reads", map[string]string{"theirs": path}) }

@@ -19,7 +19,6 @@ import (
 	"github.com/hashicorp/vault/api"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
@@ -136,7 +135,7 @@ func (p *proof) genuine() bool { return strings.HasPrefix(p.Plugin, "the genuine
 // token makes a token of a given text with a policy of its own.
 func (p *proof) token(text, name, policy string) string {
 	p.T.Helper()
-	require.NoError(p.T, p.Vault.Root().Sys().PutPolicyWithContext(p.T.Context(), name, policy))
+	p.Write("sys/policies/acl/"+name, map[string]any{"policy": policy})
 	_, err := p.Vault.Root().Auth().Token().CreateOrphanWithContext(p.T.Context(), &api.TokenCreateRequest{
 		ID: text, Policies: []string{name}, NoDefaultPolicy: true,
 	})
@@ -144,30 +143,42 @@ func (p *proof) token(text, name, policy string) string {
 	return text
 }
 
-// asText makes the next commands of the CLI print what a person reads.
-func (p *proof) asText() { p.ear.args, p.ear.env = nil, nil }
+// Modes of a command: what a person reads, JSON, and JSON with an event log, which is searched with the other temporary
+// files. The Automation API keeps the event log of a preview for itself.
+func (p *proof) text() { p.ear.args, p.ear.env = nil, nil }
+func (p *proof) json() { p.ear.args, p.ear.env = []string{"--json"}, nil }
+func (p *proof) logged() {
+	p.ear.args, p.ear.env = []string{"--json", "--event-log", p.newLog()}, []string{"PULUMI_DEBUG_COMMANDS=true"}
+}
 
-// asJSON makes the next command print JSON and write an event log, which is searched with the other temporary files.
-func (p *proof) asJSON() {
+func (p *proof) newLog() string {
 	log, err := os.CreateTemp(p.temp, "event-log-*.json")
 	require.NoError(p.T, err)
 	require.NoError(p.T, log.Close())
 	p.log = log.Name()
-	p.ear.args, p.ear.env = []string{"--json", "--event-log", p.log}, []string{"PULUMI_DEBUG_COMMANDS=true"}
+	return p.log
 }
 
-// withoutLog is asJSON for preview, of which the Automation API keeps the event log for itself.
-func (p *proof) withoutLog() { p.ear.args, p.ear.env = []string{"--json"}, nil }
+// These run a command of the stack as it is configured at that moment.
+func (p *proof) preview(options ...optpreview.Option) error {
+	_, err := p.dev.Preview(p.T.Context(), options...)
+	return err
+}
 
-// expect searches what the last step showed. It must be nothing.
+func (p *proof) up(options ...optup.Option) error {
+	_, err := p.dev.Up(p.T.Context(), options...)
+	return err
+}
+
+func (p *proof) refresh() error {
+	_, err := p.dev.Refresh(p.T.Context())
+	return err
+}
+
+// expect searches what a step showed that has to succeed. It must be nothing.
 func (p *proof) expect(step string, err error) {
 	p.T.Helper()
 	require.NoError(p.T, err, step)
-	p.expectNothing(step)
-}
-
-func (p *proof) expectNothing(step string) {
-	p.T.Helper()
 	hits, lines := p.hear(p.ear)
 	require.Empty(p.T, hits, step)
 	p.debug += lines
@@ -177,7 +188,7 @@ func (p *proof) expectNothing(step string) {
 func (p *proof) refused(step string, err error) {
 	p.T.Helper()
 	require.Error(p.T, err, step)
-	p.expectNothing(step)
+	p.expect(step, nil)
 	require.Empty(p.T, p.look("errors of the Automation API", step, []byte(err.Error())), step)
 }
 
@@ -198,33 +209,25 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 	p := newProof(t, first, second)
 	stop := p.processes()
 	plan := filepath.Join(p.temp, "plan.json")
-	ctx := t.Context()
 
-	p.asText()
-	_, err := p.dev.Preview(ctx, optpreview.Diff(), optpreview.Plan(plan))
-	p.expect("preview --diff --save-plan", err)
-	p.withoutLog()
-	_, err = p.dev.Preview(ctx)
-	p.expect("preview --json", err)
-	p.asJSON()
-	_, err = p.dev.Up(ctx, optup.Plan(plan))
-	p.expect("up --json --plan", err)
+	p.text()
+	p.expect("preview --diff --save-plan", p.preview(optpreview.Diff(), optpreview.Plan(plan)))
+	p.json()
+	p.expect("preview --json", p.preview())
+	p.logged()
+	p.expect("up --json --plan", p.up(optup.Plan(plan)))
 	require.Positive(t, p.debug, "the plugin's debug line, in which payloads leak, was there to be masked")
-	p.asJSON()
-	_, err = p.dev.Refresh(ctx)
-	p.expect("refresh --json", err)
-	p.withoutLog()
-	_, err = p.dev.Preview(ctx, optpreview.Refresh(), optpreview.ExpectNoChanges())
-	p.expect("preview --refresh --expect-no-changes --json", err)
+	p.logged()
+	p.expect("refresh --json", p.refresh())
+	p.json()
+	p.expect("preview --refresh --expect-no-changes --json", p.preview(optpreview.Refresh(), optpreview.ExpectNoChanges()))
 
 	p.settings.Credentials = second.credentials.JSON(t)
 	p.dev = p.Configured(p.settings)
-	p.asJSON()
-	_, err = p.dev.Up(ctx)
-	p.expect("up --json, changed payload", err)
-	p.asText()
-	_, err = p.dev.Up(ctx, optup.Diff())
-	p.expect("up --diff", err)
+	p.logged()
+	p.expect("up --json, changed payload", p.up())
+	p.text()
+	p.expect("up --diff", p.up(optup.Diff()))
 
 	for _, command := range [][]string{
 		{"stack", "export"}, {"stack", "history", "--json"}, {"stack", "history"}, {"stack"}, {"stack", "output", "--json"},
@@ -236,8 +239,8 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 
 	p.settings.Credentials = second.credentials.JSON(t)
 	p.dev = p.Configured(p.settings)
-	p.asJSON()
-	_, err = p.dev.Destroy(ctx, optdestroy.ShowSecrets(false))
+	p.logged()
+	_, err := p.dev.Destroy(t.Context(), optdestroy.ShowSecrets(false))
 	p.expect("destroy --json", err)
 
 	hits := append(stop(), p.files("files of the sandbox: state, history, backups, logs, Vault's storage", p.Options.Dir)...)
@@ -249,15 +252,14 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 
 // failures are the ups that fail, each with something to write.
 func (p *proof) failures(changed secretsOf) {
-	t, ctx := p.T, p.T.Context()
+	t := p.T
 	good, settings := p.settings, p.settings
 	settings.Credentials = changed.credentials.JSON(t)
 	up := func(step string) {
 		t.Helper()
 		p.dev = p.Configured(settings)
-		p.asJSON()
-		_, err := p.dev.Up(ctx)
-		p.refused(step, err)
+		p.logged()
+		p.refused(step, p.up())
 	}
 
 	// The genuine plugin's error holds Vault's whole address, in --json, in the event log and, since a failed resource keeps
@@ -275,14 +277,13 @@ func (p *proof) failures(changed secretsOf) {
 
 	p.dev = p.Configured(settings)
 	p.expect("a malformed payload is set", p.cli(`{"key": "`+changed.canaries["first plain"], "config", "set", "--path", "--secret", "credentials.plain"))
-	p.asJSON()
-	_, err := p.dev.Up(ctx)
-	p.refused("a malformed payload", err)
+	p.logged()
+	p.refused("a malformed payload", p.up())
 
 	require.NoError(t, p.Vault.Seal())
 	up("a sealed Vault")
-	require.NoError(t, p.Vault.Unseal(ctx))
-	require.NoError(t, p.Vault.Stop(ctx))
+	require.NoError(t, p.Vault.Unseal(t.Context()))
+	require.NoError(t, p.Vault.Stop(t.Context()))
 	// The system's own error names host and port, and the CLI masks the address only as it was configured, with https://.
 	// The genuine plugin's error is the same: "dial tcp <host:port>: connect: connection refused".
 	p.excused = "address"
@@ -295,26 +296,22 @@ func (p *proof) failures(changed secretsOf) {
 func TestAPlantedLeakIsFoundOnEverySurface(t *testing.T) {
 	foreign, held := newSecrets(t, "foreign"), newSecrets(t, "held")
 	p := newProof(t, held, foreign)
-	ctx, leak := t.Context(), foreign.canaries["foreign plain"]
-	_, err := p.dev.Up(ctx, optup.SuppressProgress())
-	p.expect("up", err)
+	leak := foreign.canaries["foreign plain"]
+	p.expect("up", p.up())
 
 	// What Vault holds and the configuration does not, the CLI cannot mask: somebody's edit, or the value before a
 	// rotation that is refreshed before it is deployed. This is also the limit of the default, and docs/decisions/0007
 	// says so.
-	_, err = p.Vault.Root().Logical().WriteWithContext(ctx, "secret/data/mlvault/dev/plain", map[string]any{"data": map[string]any{"key": leak}})
-	require.NoError(t, err)
-	p.asJSON()
-	_, err = p.dev.Refresh(ctx, optrefresh.SuppressProgress())
-	require.NoError(t, err)
+	p.Write("secret/data/mlvault/dev/plain", map[string]any{"data": map[string]any{"key": leak}})
+	p.logged()
+	require.NoError(t, p.refresh())
 	hits, _ := p.hear(p.ear)
 	if !p.genuine() { // which prints less there when it is attached from PATH
 		require.NotEmpty(t, hits, "stdout of refresh --json")
 	}
 	require.NotEmpty(t, p.files("temporary files", p.temp), "the event log")
-	p.asText()
-	_, err = p.dev.Refresh(ctx)
-	require.NoError(t, err)
+	p.text()
+	require.NoError(t, p.refresh())
 	hits, _ = p.hear(p.ear)
 	require.Empty(t, hits, "a refresh that is not asked for JSON shows nothing all the same")
 
@@ -325,7 +322,7 @@ func TestAPlantedLeakIsFoundOnEverySurface(t *testing.T) {
 	require.NoError(t, os.Remove(planted))
 
 	stop := p.processes()
-	sleeper, cancel := context.WithCancel(ctx)
+	sleeper, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(sleeper, "sh", "-c", "sleep 60", leak)
 	require.NoError(t, cmd.Start())
 	require.Eventually(t, func() bool {

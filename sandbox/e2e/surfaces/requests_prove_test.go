@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,8 +15,7 @@ import (
 func TestProveWhatTheCLIShowsOnRequest(t *testing.T) {
 	secrets := newSecrets(t, "shown")
 	p := newProof(t, secrets)
-	_, err := p.dev.Up(t.Context(), optup.SuppressProgress())
-	p.expect("up", err)
+	p.expect("up", p.up())
 
 	file := func(name string) string { return filepath.Join(p.temp, name) }
 	for _, request := range []struct {
@@ -36,8 +33,7 @@ func TestProveWhatTheCLIShowsOnRequest(t *testing.T) {
 			require.NoError(t, os.RemoveAll(p.temp))
 			require.NoError(t, os.Mkdir(p.temp, 0o700))
 			p.ear.args, p.ear.env = request.args, []string{request.env}
-			_, err := p.dev.Preview(t.Context(), optpreview.SuppressProgress())
-			require.NoError(t, err)
+			require.NoError(t, p.preview())
 			var found []string
 			for _, sound := range p.ear.take() {
 				found = append(found, p.look("stdout", "stdout", sound.stdout)...)

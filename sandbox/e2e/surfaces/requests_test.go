@@ -1,14 +1,13 @@
 package surfaces
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
 
-	"mlvault/sandbox/e2e/lab"
-
 	"github.com/stretchr/testify/require"
+
+	"mlvault/sandbox/e2e/lab"
 )
 
 // showing are the ways to make the CLI or the plugin show secrets; TestProveWhatTheCLIShowsOnRequest runs them.
@@ -16,18 +15,10 @@ var showing = regexp.MustCompile(`--show-secrets|--logtostderr|--logflow|(?:^|\s
 	`PULUMI_DEBUG_|--tracing|--otel-traces|\bTF_LOG|TERRAFORM_VAULT_LOG|(?m:^\s*(?:debug|log-verbosity|show-secrets):)`)
 
 func TestTheRecipesAndTheWorkflowsNeverAskForSecrets(t *testing.T) {
-	files := []string{"Makefile", filepath.Join(".ci", "run")}
-	workflows, err := filepath.Glob(filepath.Join(lab.Repository(), ".github", "workflows", "*.y*ml"))
+	files, err := filepath.Glob(filepath.Join(lab.Repository(), ".github", "workflows", "*.y*ml"))
 	require.NoError(t, err)
-	for _, workflow := range workflows {
-		relative, err := filepath.Rel(lab.Repository(), workflow)
-		require.NoError(t, err)
-		files = append(files, relative)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(filepath.Join(lab.Repository(), file))
-		require.NoError(t, err)
-		require.Empty(t, showing.FindAllString(string(text), -1), file)
+	for _, file := range append(files, filepath.Join(lab.Repository(), "Makefile"), filepath.Join(lab.Repository(), ".ci", "run")) {
+		require.Empty(t, showing.FindAllString(lab.ReadFile(t, file), -1), file)
 	}
 }
 

@@ -1,9 +1,0 @@
-package identity
-
-import (
-	"testing"
-
-	"mlvault/sandbox/e2e/lab"
-)
-
-func TestMain(m *testing.M) { lab.Main(m) }
