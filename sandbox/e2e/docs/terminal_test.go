@@ -98,10 +98,10 @@ func TestPulumiNewMakesAProjectThatPreviewsAndDeploys(t *testing.T) {
 		"TEMPLATE="+template, "MADE="+made)
 	require.Contains(t, printed, "Your new project is ready to go!")
 	require.Contains(t, printed, "make up", "it says what to do next")
-	for path, content := range lab.Files(t, template) { // it puts the name into one file and into no other
+	for path, content := range lab.Files(t, template) { // it puts the name into these two and into no other
 		relative, err := filepath.Rel(template, path)
 		require.NoError(t, err)
-		if relative != "Pulumi.yaml" {
+		if relative != "Pulumi.yaml" && relative != "Pulumi.dev.yaml" {
 			require.Equal(t, string(content), lab.ReadFile(t, filepath.Join(made, relative)), relative)
 		}
 	}

@@ -137,9 +137,12 @@ func (d *door) login(role, token string) func() error {
 		if err != nil {
 			return err
 		}
-		kind, _, _ := strings.Cut(auth.ClientToken, ".")
+		kind := "service"
+		if auth.Accessor == "" { // which a batch token has not
+			kind = "batch"
+		}
 		got := fmt.Sprintf("%s token with %v for %d seconds, renewable %t", kind, auth.Policies, auth.LeaseDuration, auth.Renewable)
-		if want := fmt.Sprintf("hvb token with [%s] for 900 seconds, renewable false", d.Name()); got != want {
+		if want := fmt.Sprintf("batch token with [%s] for 900 seconds, renewable false", d.Name()); got != want {
 			return fmt.Errorf("%s: a %s", moreThanMeant, got)
 		}
 		return nil

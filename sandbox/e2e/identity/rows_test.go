@@ -24,7 +24,6 @@ const (
 const (
 	granted       = "granted"
 	denied        = "403 1 error occurred: * permission denied"
-	deadToken     = "403 2 errors occurred: * permission denied * invalid token"
 	wrongOID      = `400 error validating claims: claim "oid" does not match`
 	wrongTID      = `400 error validating claims: claim "tid" does not match`
 	wrongIssuer   = "400 error validating token: invalid issuer (iss) claim"
