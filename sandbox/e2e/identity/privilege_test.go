@@ -115,7 +115,7 @@ func newPrivileges(t *testing.T, settings map[string]string) *privileges {
 		return err
 	}
 	whole := []lab.Edit{lab.Settings(t, settings)}
-	changed := append(whole, lab.With(t, "workload.tokenTtlSeconds", "600"))
+	changed := append(slices.Clone(whole), lab.With(t, "workload.tokenTtlSeconds", "600"))
 	p.phases = []phase{
 		{"create", "one", whole, up}, {"no-op", "one", whole, up}, {"update", "two", changed, up},
 		{"refresh", "two", changed, refresh}, {"destroy", "two", changed, destroy},

@@ -169,7 +169,10 @@ func Sample() Payloads {
 type Edit = func(pulumiconfig.Map)
 
 // With sets one setting, by the path that `pulumi config set --path` takes.
-func With(t *testing.T, key, value string) Edit { return Settings(t, map[string]string{key: value}) }
+func With(t *testing.T, key, value string) Edit {
+	t.Helper()
+	return Settings(t, map[string]string{key: value})
+}
 
 // Settings sets some.
 func Settings(t *testing.T, settings map[string]string) Edit {
@@ -291,7 +294,7 @@ func Python(t *testing.T, stack *sandbox.Stack, folder, script string) *exec.Cmd
 	require.NoError(t, err)
 	python, err := sandbox.FindPython()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), python, "-c", script)
+	cmd := exec.CommandContext(t.Context(), python, "-c", script) //nolint:gosec // G204: the test's own script.
 	cmd.Dir, cmd.Env = folder, []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
 	for name, value := range environment {
 		cmd.Env = append(cmd.Env, name+"="+value)
@@ -327,7 +330,7 @@ func (l *Lab) Shell(dir string, variables ...string) *Shell {
 
 // Run runs a script of bash and returns what it printed.
 func (s *Shell) Run(script string, variables ...string) (string, error) {
-	cmd := exec.CommandContext(s.T.Context(), "bash", "-c", "set -euo pipefail\n"+script)
+	cmd := exec.CommandContext(s.T.Context(), "bash", "-c", "set -euo pipefail\n"+script) //nolint:gosec // G204: as above.
 	cmd.Dir, cmd.Env = s.Dir, append(slices.Clone(s.Env), variables...)
 	printed, err := cmd.CombinedOutput()
 	return string(printed), err
