@@ -6,7 +6,6 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -18,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"mlvault/sandbox/internal/arm"
+	"mlvault/sandbox/internal/arm/armspec"
 )
 
 // The tests see the package as the engine does: through Pulumi's own client for providers, over a real connection.
@@ -27,15 +27,20 @@ type cloud struct {
 	engine plugin.Provider
 }
 
+// newCloud has nothing but the network that others run.
 func newCloud(t *testing.T) cloud {
 	t.Helper()
-	return openCloud(t, filepath.Join(t.TempDir(), "arm.json"))
+	c := openCloud(t, filepath.Join(t.TempDir(), "arm.json"))
+	require.NoError(t, c.Seed(networkID, nil))
+	require.NoError(t, c.Seed(subnetID, nil))
+	return c
 }
 
 func openCloud(t *testing.T, path string) cloud {
 	t.Helper()
 	server, err := arm.Open(path)
 	require.NoError(t, err)
+	server.Spec = armspec.Check
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -48,6 +53,8 @@ func openCloud(t *testing.T, path string) cloud {
 	t.Cleanup(func() { _ = connection.Close() })
 
 	engine := plugin.NewProviderWithClient(nil, pulumirpc.NewResourceProviderClient(connection), false)
+	_, err = engine.Handshake(context.Background(), plugin.ProviderHandshakeRequest{})
+	require.NoError(t, err)
 	providerType := tokens.Type("pulumi:providers:azure-native")
 	_, err = engine.Configure(context.Background(), plugin.ConfigureRequest{Type: &providerType})
 	require.NoError(t, err)
@@ -73,14 +80,7 @@ func (s sample) edited(changes object) sample {
 	return s
 }
 
-// properties has the program's location where a type has one.
-func (s sample) properties() resource.PropertyMap {
-	inputs := maps.Clone(s.inputs)
-	if _, set := inputs["location"]; !set && !slices.Contains(strings.Fields("assignment diagnostics records lock"), s.name) {
-		inputs["location"] = "westeurope"
-	}
-	return resource.NewPropertyMapFromMap(inputs)
-}
+func (s sample) properties() resource.PropertyMap { return resource.NewPropertyMapFromMap(s.inputs) }
 
 func (s sample) urn() resource.URN {
 	return resource.NewURN("dev", "mlvault", "", tokens.Type(s.token), s.name)
@@ -164,6 +164,13 @@ func (c cloud) read(d deployed) plugin.ReadResponse {
 	return read
 }
 
+// refreshed is the resource as a refresh leaves it in the state.
+func (c cloud) refreshed(d deployed) deployed {
+	c.Helper()
+	read := c.read(d)
+	return deployed{d.sample, d.id, read.Inputs, read.Outputs}
+}
+
 func (c cloud) destroy(d deployed) {
 	c.Helper()
 	require.NoError(c, c.tryDestroy(d))
@@ -189,40 +196,51 @@ const (
 	readerRole = "/subscriptions/" + arm.SubscriptionID +
 		"/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
 	assignmentName = "b0a7e5a0-3f0f-4d7c-9c58-0f4c8f2f6a11"
+
+	// a network team's
+	networkID = "/subscriptions/" + arm.SubscriptionID + "/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet"
+	subnetID  = networkID + "/subnets/endpoints"
+	zoneName  = "privatelink.vaultcore.azure.net"
+	zoneID    = groupID + "/providers/Microsoft.Network/privateDnsZones/" + zoneName
 )
 
 var (
-	group    = sample{"azure-native:resources/v20220901:ResourceGroup", "group", object{"resourceGroupName": "rg-ml"}}
-	identity = sample{"azure-native:managedidentity/v20230131:UserAssignedIdentity", "identity", object{
-		"resourceGroupName": "rg-ml", "resourceName": "id-job",
+	group = sample{"azure-native:resources/v20220901:ResourceGroup", "group", object{
+		"resourceGroupName": "rg-ml", "location": "westeurope",
+	}}
+	elsewhere = sample{group.token, "elsewhere", object{"resourceGroupName": "rg-two", "location": "westeurope"}}
+	identity  = sample{"azure-native:managedidentity/v20230131:UserAssignedIdentity", "identity", object{
+		"resourceGroupName": "rg-ml", "resourceName": "id-job", "location": "westeurope",
 	}}
 	storage = sample{"azure-native:storage/v20220901:StorageAccount", "storage", object{
-		"resourceGroupName": "rg-ml", "accountName": "stml", "kind": "StorageV2", "sku": object{"name": "Standard_LRS"},
-		"enableHttpsTrafficOnly": true, "minimumTlsVersion": "TLS1_2", "allowBlobPublicAccess": false,
-		"networkRuleSet": object{"defaultAction": "Deny"},
+		"resourceGroupName": "rg-ml", "accountName": "stml", "location": "westeurope", "kind": "StorageV2",
+		"sku": object{"name": "Standard_LRS"}, "enableHttpsTrafficOnly": true, "minimumTlsVersion": "TLS1_2",
+		"allowBlobPublicAccess": false, "networkRuleSet": object{"defaultAction": "Deny"},
 	}}
 	keyVault = sample{"azure-native:keyvault/v20230201:Vault", "vault", object{
-		"resourceGroupName": "rg-ml", "vaultName": "kv-ml", "properties": vaultProperties(nil),
+		"resourceGroupName": "rg-ml", "vaultName": "kv-ml", "location": "westeurope", "properties": vaultProperties(nil),
 	}}
 	logs = sample{"azure-native:operationalinsights/v20221001:Workspace", "logs", object{
-		"resourceGroupName": "rg-ml", "workspaceName": "log-ml", "sku": object{"name": "PerGB2018"}, "retentionInDays": 30,
+		"resourceGroupName": "rg-ml", "workspaceName": "log-ml", "location": "westeurope", "sku": object{"name": "PerGB2018"},
+		"retentionInDays": 30,
 	}}
 	insights = sample{"azure-native:insights/v20200202:Component", "insights", object{
-		"resourceGroupName": "rg-ml", "resourceName": "appi-ml", "kind": "web", "applicationType": "web",
+		"resourceGroupName": "rg-ml", "resourceName": "appi-ml", "location": "westeurope", "kind": "web", "applicationType": "web",
 		"workspaceResourceId": logsID,
 	}}
 	registry = sample{"azure-native:containerregistry/v20230701:Registry", "registry", object{
-		"resourceGroupName": "rg-ml", "registryName": "crmldev", "sku": object{"name": "Premium"},
+		"resourceGroupName": "rg-ml", "registryName": "crmldev", "location": "westeurope", "sku": object{"name": "Premium"},
 	}}
 	workspace = sample{"azure-native:machinelearningservices/v20241001:Workspace", "workspace", object{
-		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "kind": "Default", "sku": object{"name": "Basic", "tier": "Basic"},
+		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "location": "westeurope", "kind": "Default",
+		"sku":            object{"name": "Basic", "tier": "Basic"},
 		"identity":       object{"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": []any{identityID}},
 		"storageAccount": storageID, "keyVault": vaultID, "applicationInsights": insightsID, "containerRegistry": registryID,
 		"publicNetworkAccess": "Enabled",
 		"tags":                object{"environment": "dev"},
 	}}
 	compute = sample{"azure-native:machinelearningservices/v20241001:Compute", "compute", object{
-		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "computeName": "cpu-cluster",
+		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "computeName": "cpu-cluster", "location": "westeurope",
 		"identity":   object{"type": "UserAssigned", "userAssignedIdentities": []any{identityID}},
 		"properties": clusterProperties("Standard_D4ds_v5"),
 	}}
@@ -234,11 +252,35 @@ var (
 		"resourceUri": mlID, "name": "to-logs", "workspaceId": logsID,
 		"logs": []any{object{"categoryGroup": "allLogs", "enabled": true}},
 	}}
+	endpoint = sample{"azure-native:network/v20230201:PrivateEndpoint", "endpoint", object{
+		"resourceGroupName": "rg-ml", "privateEndpointName": "pe", "location": "westeurope",
+		"subnet":                        object{"id": subnetID, "privateEndpointNetworkPolicies": "Disabled"},
+		"privateLinkServiceConnections": connection(vaultID, "vault"),
+	}}
+	zone = sample{"azure-native:network/v20200601:PrivateZone", "zone", object{
+		"resourceGroupName": "rg-ml", "privateZoneName": zoneName, "location": "global",
+	}}
+	zoneGroup = sample{"azure-native:network/v20230201:PrivateDnsZoneGroup", "records", object{
+		"resourceGroupName": "rg-ml", "privateEndpointName": "pe",
+		"privateDnsZoneConfigs": []any{object{"name": "vault", "privateDnsZoneId": zoneID}},
+	}}
+	link = sample{"azure-native:network/v20200601:VirtualNetworkLink", "link", object{
+		"resourceGroupName": "rg-ml", "privateZoneName": zoneName, "location": "global", "registrationEnabled": false,
+		"virtualNetwork": object{"id": networkID},
+	}}
+	lock = sample{"azure-native:authorization/v20200501:ManagementLockByScope", "lock", object{
+		"scope": vaultID, "lockName": "keep", "level": "CanNotDelete",
+	}}
 
 	program = []sample{
 		group, identity, storage, keyVault, logs, insights, registry, workspace, compute, assignment, diagnostics,
+		endpoint, zone, zoneGroup, link, lock,
 	}
 )
+
+func connection(id, part string) []any {
+	return []any{object{"name": "vault", "privateLinkServiceId": id, "groupIds": []any{part}}}
+}
 
 func vaultProperties(changes object) object {
 	properties := object{
@@ -257,10 +299,5 @@ func clusterProperties(size string) object {
 
 // before is the part of the program that must exist before s.
 func before(s sample) []sample {
-	for i := range program {
-		if program[i].name == s.name {
-			return program[:i]
-		}
-	}
-	return program
+	return program[:slices.IndexFunc(program, func(other sample) bool { return other.name == s.name })]
 }

@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	azure "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
 const (
@@ -31,7 +31,7 @@ func guidString(hex string) string {
 	return strings.Join([]string{hex[:8], hex[8:12], hex[12:16], hex[16:20], hex[20:32]}, "-")
 }
 
-var isGUID = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString
+const guidPattern = `(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
 
 // resourceID is an ARM id taken apart.
 type resourceID struct {
@@ -43,24 +43,41 @@ type resourceID struct {
 	extension bool   // the resource is attached to its parent by a second /providers/, as a role assignment is
 }
 
+var idPattern = regexp.MustCompile(
+	`(?i)^(/subscriptions/([^/]+)(?:/resourceGroups/([^/]+))?)((?:/providers/[^/]+(?:/[^/]+/[^/]+)+)*)$`)
+
 // parseID takes apart the id of a subscription, a resource group, a resource, a child resource or an extension resource.
 func parseID(id string) (resourceID, error) {
-	parsed, err := azure.ParseResourceID(id)
-	if err != nil || parsed.Name == "" || strings.Contains(id, "//") {
-		return resourceID{}, fmt.Errorf("%q is not a resource id: expected /subscriptions/<guid>/resourceGroups/<name>/providers/"+
-			"<namespace>/<type>/<name>", id)
+	malformed := fmt.Errorf("%q is not a resource id: expected /subscriptions/<guid>/resourceGroups/<name>/providers/"+
+		"<namespace>/<type>/<name>", id)
+	match := idPattern.FindStringSubmatch(id)
+	if match == nil {
+		return resourceID{}, malformed
 	}
-	taken := resourceID{
-		armType: parsed.ResourceType.String(), name: parsed.Name, group: parsed.ResourceGroupName,
-		extension: strings.Count(strings.ToLower(id), "/providers/") > 1,
+	parsed := resourceID{armType: typeSubscription, name: match[2], group: match[3]}
+	if parsed.group != "" {
+		parsed.armType, parsed.name = typeResourceGroup, parsed.group
+		parsed.groupID, parsed.parent = match[1], "/subscriptions/"+match[2]
 	}
-	if above := parsed.Parent; above != nil && above.Parent != nil {
-		taken.parent = above.String()
+	if match[4] == "" {
+		return parsed, nil
 	}
-	if taken.group != "" {
-		taken.groupID = "/subscriptions/" + parsed.SubscriptionID + "/resourceGroups/" + taken.group
+	const providers = "/providers/"
+	lower := strings.ToLower(id)
+	last := strings.LastIndex(lower, providers)
+	steps := strings.Split(id[last+len(providers):], "/") // a namespace, then pairs of a type and a name
+	if len(steps) < 3 {
+		return resourceID{}, malformed
 	}
-	return taken, nil
+	parsed.armType, parsed.parent, parsed.extension = steps[0], id[:last], strings.Count(lower, providers) > 1
+	for i := 1; i < len(steps); i += 2 {
+		parsed.armType += "/" + steps[i]
+	}
+	parsed.name = steps[len(steps)-1]
+	if len(steps) > 3 {
+		parsed.parent = strings.TrimSuffix(id, "/"+strings.Join(steps[len(steps)-2:], "/"))
+	}
+	return parsed, nil
 }
 
 // parameter matches one {parameter} of a path template.
@@ -77,56 +94,40 @@ func (r *resourceType) parameters() []string {
 	return names
 }
 
+// nameProperty is the input that holds the resource's name: the last parameter of its path.
+func (r *resourceType) nameProperty() string {
+	all := r.parameters()
+	return all[len(all)-1]
+}
+
 // subresource tells whether two parameters or more follow the last provider in the path.
 func (r *resourceType) subresource() bool {
 	_, below, _ := strings.Cut(r.Path, "/providers/")
 	return strings.Count(below, "{") > 1
 }
 
-// id fills the row's path from inputs.
-func (r *resourceType) id(inputs map[string]any) (string, error) {
-	var missing []string
-	id := parameter.ReplaceAllStringFunc(r.Path, func(match string) string {
+// id fills the row's path from inputs, which have been checked.
+func (r *resourceType) id(inputs resource.PropertyMap) string {
+	return parameter.ReplaceAllStringFunc(r.Path, func(match string) string {
 		name := strings.Trim(match, "{}")
 		if name == "subscriptionId" {
 			return SubscriptionID
 		}
-		value, _ := inputs[name].(string)
-		if value == "" {
-			missing = append(missing, name)
-		}
-		return strings.Trim(value, "/") // a scope comes with its own leading slash
+		return strings.Trim(fmt.Sprint(inputs[resource.PropertyKey(name)].V), "/") // a scope comes with its own leading slash
 	})
-	if len(missing) > 0 {
-		return "", fmt.Errorf("%s needs %s for its id", r.Token, strings.Join(missing, ", "))
-	}
-	return id, nil
 }
 
 // inputsOfID is the inverse of id: what an import knows from the id alone.
-func (r *resourceType) inputsOfID(id string) (map[string]any, error) {
-	pattern, rest := "(?i)^", r.Path
-	for {
-		at := parameter.FindStringSubmatchIndex(rest)
-		if at == nil {
-			break
-		}
-		value := `([^/]+)`
-		if rest[at[2]:at[3]] == "scope" || rest[at[2]:at[3]] == "resourceUri" {
-			value = `(.+)`
-		}
-		pattern += regexp.QuoteMeta(rest[:at[0]]) + value
-		rest = rest[at[1]:]
-	}
-	match := regexp.MustCompile(pattern + regexp.QuoteMeta(rest) + "$").FindStringSubmatch(id)
+func (r *resourceType) inputsOfID(id string) (resource.PropertyMap, error) {
+	wide := strings.NewReplacer("{scope}", "(?P<scope>.+)", "{resourceUri}", "(?P<resourceUri>.+)").Replace(r.Path)
+	pattern := regexp.MustCompile("(?i)^" + parameter.ReplaceAllString(wide, "(?P<$1>[^/]+)") + "$")
+	match := pattern.FindStringSubmatch(id)
 	if match == nil {
 		return nil, fmt.Errorf("%q is not the id of a %s: expected %s", id, r.Token, r.Path)
 	}
-	inputs := map[string]any{}
-	for i, found := range parameter.FindAllStringSubmatch(r.Path, -1) {
-		if found[1] != "subscriptionId" {
-			inputs[found[1]] = match[i+1]
-		}
+	inputs := resource.PropertyMap{}
+	for _, name := range r.parameters() {
+		inputs[resource.PropertyKey(name)] = resource.NewStringProperty(match[pattern.SubexpIndex(name)])
 	}
 	return inputs, nil
 }

@@ -2,6 +2,7 @@ package arm_test
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +18,7 @@ import (
 	"mlvault/sandbox/internal/arm"
 )
 
-func TestEveryTypeIsCreatedReadUpdatedAndDeleted(t *testing.T) {
+func TestEveryTypeIsCreatedReadImportedUpdatedAndDeleted(t *testing.T) {
 	c := newCloud(t)
 	made := map[string]deployed{}
 	for _, s := range program {
@@ -31,9 +32,13 @@ func TestEveryTypeIsCreatedReadUpdatedAndDeleted(t *testing.T) {
 		assert.Equal(t, d.id, read.ID)
 		assert.Equal(t, d.outputs, read.Outputs, "a refresh of an unchanged %s changes no output", s.name)
 		assert.Equal(t, d.inputs, read.Inputs, "nor an input")
+		imported := c.read(deployed{sample: s, id: d.id})
+		for input := range d.inputs {
+			assert.Contains(t, imported.Inputs, input, "%s: an import knows the inputs from the id and the document", s.name)
+		}
 
 		changed := s
-		if inputs := s.properties(); inputs["location"].IsString() {
+		if d.inputs["location"].IsString() {
 			changed = s.edited(object{"tags": object{"owner": "ml"}})
 		}
 		updated, err := c.update(d, changed)
@@ -48,7 +53,6 @@ func TestEveryTypeIsCreatedReadUpdatedAndDeleted(t *testing.T) {
 		assert.Empty(t, c.read(d).ID, "a read finds nothing")
 		c.destroy(d) // what is gone is deleted already
 	}
-	assert.Empty(t, c.List("Microsoft.MachineLearningServices/workspaces"))
 }
 
 func TestAnUnknownTypeIsRefusedWithTheListOfKnownOnes(t *testing.T) {
@@ -60,30 +64,33 @@ func TestAnUnknownTypeIsRefusedWithTheListOfKnownOnes(t *testing.T) {
 }
 
 func TestOutputsHaveTheNamesAndValuesOfAzureNative(t *testing.T) {
-	made := newCloud(t)
-	all := made.createAll(program...)
-
-	id := all["identity"]
-	assert.Equal(t, arm.PrincipalID(identityID), id.outputs["principalId"].StringValue())
-	assert.Equal(t, arm.ClientID(identityID), id.outputs["clientId"].StringValue())
-	assert.Equal(t, arm.TenantID, id.outputs["tenantId"].StringValue())
+	all := newCloud(t).createAll(program...)
+	for path, want := range map[string]any{
+		"identity.principalId":                 arm.PrincipalID(strings.ToLower(identityID)),
+		"identity.clientId":                    arm.ClientID(identityID),
+		"identity.tenantId":                    arm.TenantID,
+		"storage.enableHttpsTrafficOnly":       true,
+		"storage.primaryEndpoints.blob":        "https://stml.blob.core.windows.net/",
+		"storage.networkRuleSet":               all["storage"].outputs["networkRuleSet"].Mappable(),
+		"storage.networkRuleSet.defaultAction": "Deny",
+		"vault.properties.vaultUri":            "https://kv-ml.vault.azure.net/",
+		"insights.applicationId":               "appi-ml",
+		"workspace.identity.principalId":       arm.PrincipalID(mlID),
+		"records.name":                         "records", // a subresource is named as the program does
+		"link.name":                            "link",
+		"assignment.scope":                     mlID,
+	} {
+		name, path, _ := strings.Cut(path, ".")
+		parsed, err := resource.ParsePropertyPath(path)
+		require.NoError(t, err)
+		value, _ := parsed.Get(resource.NewObjectProperty(all[name].outputs))
+		assert.Equal(t, want, value.Mappable(), "%s.%s", name, path)
+	}
 	assert.NotEqual(t, arm.PrincipalID(identityID), arm.ClientID(identityID))
-	assert.Equal(t, arm.PrincipalID(identityID), arm.PrincipalID(strings.ToLower(identityID)))
-
-	assert.Equal(t, resource.NewBoolProperty(true), all["storage"].outputs["enableHttpsTrafficOnly"])
-	assert.Equal(t, "https://stml.blob.core.windows.net/", all["storage"].outputs["primaryEndpoints"].ObjectValue()["blob"].StringValue())
-	assert.Equal(t, "Deny", all["storage"].outputs["networkRuleSet"].ObjectValue()["defaultAction"].StringValue())
-	assert.Equal(t, "https://kv-ml.vault.azure.net/", all["vault"].outputs["properties"].ObjectValue()["vaultUri"].StringValue())
-	assert.Equal(t, "appi-ml", all["insights"].outputs["applicationId"].StringValue())
-	assert.Contains(t, all["insights"].outputs["connectionString"].StringValue(), all["insights"].outputs["instrumentationKey"].StringValue())
-
-	own := all["workspace"].outputs["identity"].ObjectValue()
-	assert.Equal(t, arm.PrincipalID(mlID), own["principalId"].StringValue())
-	for id, assigned := range own["userAssignedIdentities"].ObjectValue() {
+	for id, assigned := range all["workspace"].outputs["identity"].ObjectValue()["userAssignedIdentities"].ObjectValue() {
 		assert.True(t, strings.EqualFold(identityID, string(id)))
 		assert.Equal(t, arm.PrincipalID(identityID), assigned.ObjectValue()["principalId"].StringValue())
 	}
-	assert.Equal(t, mlID, all["assignment"].outputs["scope"].StringValue())
 }
 
 // MicrosoftDocs and the AVM Terraform module: the service returns Microsoft.insights and Microsoft.Keyvault.
@@ -98,9 +105,8 @@ func TestARMSpellsIdsItsOwnWayAndRefreshDoesNotMind(t *testing.T) {
 	for id := range d.outputs["identity"].ObjectValue()["userAssignedIdentities"].ObjectValue() {
 		assert.Contains(t, string(id), "/resourcegroups/")
 	}
-	refreshed := c.read(d)
-	assert.Equal(t, written.inputs["keyVault"], refreshed.Inputs["keyVault"].StringValue(), "the user's spelling stays")
-	d.inputs, d.outputs = refreshed.Inputs, refreshed.Outputs
+	d = c.refreshed(d)
+	assert.Equal(t, written.inputs["keyVault"], d.inputs["keyVault"].StringValue(), "the user's spelling stays")
 	assert.Equal(t, plugin.DiffNone, c.diff(d, written).Changes)
 }
 
@@ -119,18 +125,6 @@ func TestARefreshFindsWhatSomebodyElseChanged(t *testing.T) {
 	assert.Equal(t, "by hand", read.Inputs["tags"].ObjectValue()["touched"].StringValue())
 	assert.Equal(t, storageID, read.Inputs["storageAccount"].StringValue())
 	assert.NotContains(t, read.Inputs, resource.PropertyKey("workspaceId"))
-}
-
-func TestAnImportReadsInputsFromTheIdAndTheDocument(t *testing.T) {
-	c := newCloud(t)
-	made := c.createAll(program...)
-	for _, name := range []string{"storage", "workspace", "compute", "assignment", "diagnostics"} {
-		read, err := c.engine.Read(context.Background(), plugin.ReadRequest{URN: made[name].urn(), ID: made[name].id})
-		require.NoError(t, err)
-		for input := range made[name].inputs {
-			assert.Contains(t, read.Inputs, input, name)
-		}
-	}
 }
 
 func TestAutomaticNames(t *testing.T) {
@@ -165,30 +159,26 @@ func TestADiffReplacesWhatAzureNativeReplaces(t *testing.T) {
 		name     string
 		of       string
 		change   object
-		replaces []resource.PropertyKey
-		paths    []string
+		path     string
+		replaces bool
 	}{
-		{"nothing for no change", "workspace", nil, nil, nil},
-		{"nothing for another spelling of the location", "storage", object{"location": "West Europe"}, nil, nil},
-		{"nothing for a tag", "workspace", object{"tags": object{"environment": "prod"}}, nil, []string{"tags.environment"}},
-		{"a path parameter", "workspace", object{"workspaceName": "other"}, []resource.PropertyKey{"workspaceName"}, []string{"workspaceName"}},
-		{"the location of a group", "group", object{"location": "northeurope"}, []resource.PropertyKey{"location"}, []string{"location"}},
-		{"the principal of an assignment", "assignment", object{"principalId": arm.DeployerID}, []resource.PropertyKey{"principalId"}, []string{"principalId"}},
+		{"nothing for no change", "workspace", nil, "", false},
+		{"nothing for another spelling of the location", "storage", object{"location": "West Europe"}, "", false},
+		{"nothing for a tag", "workspace", object{"tags": object{"environment": "prod"}}, "tags.environment", false},
+		{"a path parameter", "workspace", object{"workspaceName": "other"}, "workspaceName", true},
+		{"the location of a group", "group", object{"location": "northeurope"}, "location", true},
+		{"the principal of an assignment", "assignment", object{"principalId": arm.DeployerID}, "principalId", true},
 		// no x-ms-mutability, no forceNewMap entry: azure-native updates, and ARM refuses
-		{"nothing for a workspace's key vault", "workspace", object{"keyVault": vaultID + "2"}, nil, []string{"keyVault"}},
-		{"nothing for a value that the service had chosen", "storage", object{"isHnsEnabled": nil}, nil, nil},
+		{"nothing for a workspace's key vault", "workspace", object{"keyVault": vaultID + "2"}, "keyVault", false},
+		{"nothing for a value that the service had chosen", "storage", object{"isHnsEnabled": nil}, "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := made[test.of]
 			diff := c.diff(d, d.edited(test.change))
-			assert.Equal(t, test.replaces, diff.ReplaceKeys)
-			var paths []string
-			for path, change := range diff.DetailedDiff {
-				paths = append(paths, path)
-				assert.Equal(t, test.replaces != nil, change.Kind.IsReplace())
-			}
-			assert.Equal(t, test.paths, paths)
-			assert.Equal(t, test.replaces != nil, diff.DeleteBeforeReplace, "the names are the user's own")
+			assert.Equal(t, strings.Fields(test.path), slices.AppendSeq([]string{}, maps.Keys(diff.DetailedDiff)))
+			assert.Equal(t, test.replaces, len(diff.ReplaceKeys) > 0)
+			assert.Equal(t, test.replaces, diff.DetailedDiff[test.path].Kind.IsReplace())
+			assert.Equal(t, test.replaces, diff.DeleteBeforeReplace, "the names are the user's own")
 		})
 	}
 }
@@ -207,7 +197,7 @@ func TestAPreviewKnowsTheInputsAndSendsNothing(t *testing.T) {
 		assert.True(t, preview.Properties[unknown].IsComputed(), unknown)
 	}
 	assert.Empty(t, c.Requests())
-	assert.Empty(t, c.List(""))
+	assert.Empty(t, c.List("Microsoft.MachineLearningServices/workspaces"))
 
 	d := c.mustCreate(group)
 	updated, err := c.engine.Update(context.Background(), plugin.UpdateRequest{
@@ -238,113 +228,80 @@ func TestAnExistingResourceIsNotTakenOver(t *testing.T) {
 
 func TestDeletingAGroupDeletesItsChildrenAndSoftDeletesSome(t *testing.T) {
 	c := newCloud(t)
-	made := c.createAll(program...)
-	c.destroy(made["group"])
-	assert.Empty(t, c.List(""))
+	c.destroy(c.createAll(before(lock)...)["group"])
+	assert.Len(t, c.List(""), 2, "what other groups hold")
 
-	c.createAll(group, identity, storage, logs, insights, registry)
+	other := keyVault.edited(object{"vaultName": "kv-other"})
+	c.createAll(group, identity, storage, other, logs, insights, registry)
 	_, err := c.create(keyVault)
-	require.ErrorContains(t, err, `Status=409 Code="ConflictError"`)
-	require.ErrorContains(t, err, vaultID)
-	purged, err := c.Purge(vaultID)
-	require.NoError(t, err)
-	require.True(t, purged)
-	c.mustCreate(keyVault)
-
-	_, err = c.create(workspace)
+	require.ErrorContains(t, err, vaultID+`: Status=409 Code="ConflictError"`)
+	_, err = c.create(workspace.edited(object{"keyVault": strings.Replace(vaultID, "kv-ml", "kv-other", 1)}))
 	require.ErrorContains(t, err, `Status=400 Code="BadRequest" Message="Soft-deleted workspace exists.`)
-	purged, err = c.Purge(strings.ToLower(mlID))
-	require.NoError(t, err)
-	require.True(t, purged)
-	c.mustCreate(workspace)
-
-	purged, err = c.Purge(mlID)
-	require.NoError(t, err)
-	require.False(t, purged, "there is nothing left to purge")
+	c.mustCreate(elsewhere)
+	_, err = c.create(keyVault.edited(object{"resourceGroupName": "rg-two", "vaultName": "KV-ML"}))
+	require.ErrorContains(t, err, `Status=409 Code="ConflictError"`, "the name is held in every group")
 }
 
-func TestASoftDeletedVaultHoldsItsNameInEveryGroup(t *testing.T) {
-	c := newCloud(t)
-	made := c.createAll(group, keyVault, group2())
-	elsewhere := keyVault.edited(object{"resourceGroupName": "rg-two", "vaultName": "KV-ML"})
-	_, err := c.create(elsewhere)
-	require.ErrorContains(t, err, `Status=409 Code="VaultAlreadyExists"`)
-	c.destroy(made["vault"])
-	_, err = c.create(elsewhere)
-	require.ErrorContains(t, err, `Status=409 Code="ConflictError"`)
-}
-
-func group2() sample {
-	s := group.edited(object{"resourceGroupName": "rg-two"})
-	s.name = "group2"
-	return s
-}
-
-func TestADependentOfAnotherMakerIsAccepted(t *testing.T) {
+func TestWhatOthersMadeIsAccepted(t *testing.T) {
 	c := newCloud(t)
 	c.createAll(group, identity, keyVault, logs, insights, registry)
 	const theirs = "/subscriptions/" + arm.SubscriptionID + "/resourceGroups/rg-shared/providers/Microsoft.Storage/storageAccounts/stshared"
-	_, err := c.create(workspace.edited(object{"storageAccount": theirs}))
+	written := workspace.edited(object{"storageAccount": theirs})
+	_, err := c.create(written)
 	require.ErrorContains(t, err, "stshared")
 
 	require.NoError(t, c.Seed(theirs, arm.Document{"sku": object{"name": "Premium_LRS"}}))
-	_, err = c.create(workspace.edited(object{"storageAccount": theirs}))
+	_, err = c.create(written)
 	require.ErrorContains(t, err, "cannot be the default storage account")
 
 	require.NoError(t, c.Seed(theirs, arm.Document{"sku": object{"name": "Standard_LRS"}}))
-	c.mustCreate(workspace.edited(object{"storageAccount": theirs}))
+	c.mustCreate(written)
 	require.Error(t, c.Seed("not an id", nil))
 }
 
-func TestThrottlingAndServerErrorsAreRetried(t *testing.T) {
+func TestALockKeepsWhatIsBelowAndAboveIt(t *testing.T) {
 	c := newCloud(t)
-	c.Inject(arm.Fault{
-		Method: "PUT", Times: 3, Status: 429, Code: "TooManyRequests", Message: "slow down", RetryAfter: time.Millisecond,
-	})
+	made := c.createAll(program...)
+	for _, kept := range []string{"vault", "group"} {
+		require.ErrorContains(t, c.tryDestroy(made[kept]), `Status=409 Code="ScopeLocked"`, kept)
+	}
+	c.destroy(made["lock"])
+	c.destroy(made["vault"])
+}
+
+// e2e/faults shows the same through the engine.
+func TestWhatPassesIsRetriedAndWhatStaysIsReported(t *testing.T) {
+	c := newCloud(t)
+	busy := arm.Fault{Method: "PUT", Times: 3, Status: 429, Code: "TooManyRequests", Message: "slow down", RetryAfter: time.Millisecond}
+	c.Inject(busy)
 	c.mustCreate(group)
 	assert.Equal(t, map[string]int{"GET": 2, "PUT": 4}, c.Requests(), "one create is GET, PUT, GET, and three more PUTs")
 
-	c.Inject(arm.Fault{Type: "Microsoft.KeyVault/vaults", Times: 1, Status: 500, Code: "InternalServerError"})
-	c.Inject(arm.Fault{Method: "PUT", Status: 409, Code: "AnotherOperationInProgress"})
-	c.mustCreate(keyVault)
-}
-
-func TestAFaultThatDoesNotPassIsReported(t *testing.T) {
-	c := newCloud(t)
-	c.mustCreate(group)
-	c.Inject(arm.Fault{Method: "PUT", Times: 4, Status: 429, Code: "TooManyRequests", Message: "slow down", RetryAfter: time.Millisecond})
+	busy.Times = 4
+	c.Inject(busy)
 	_, err := c.create(identity)
 	require.ErrorContains(t, err, "PUT "+identityID+`: Status=429 Code="TooManyRequests" Message="slow down"`)
-
 	c.Inject(arm.Fault{Method: "PUT", Status: 409, Code: "Conflict", Message: "another request"})
 	_, err = c.create(identity)
 	require.ErrorContains(t, err, `Status=409 Code="Conflict"`, "a plain conflict is not retried")
-	c.mustCreate(identity)
-}
 
-func TestASlowOperationTakesItsTime(t *testing.T) {
-	c := newCloud(t)
+	c.Inject(arm.Fault{Type: "Microsoft.KeyVault/vaults", Status: 500, Code: "InternalServerError"})
+	c.Inject(arm.Fault{Method: "PUT", Status: 409, Code: "AnotherOperationInProgress"})
 	c.Inject(arm.Fault{Method: "PUT", Latency: 50 * time.Millisecond})
 	start := time.Now()
-	c.mustCreate(group)
+	c.mustCreate(keyVault)
 	assert.GreaterOrEqual(t, time.Since(start), 50*time.Millisecond)
 }
 
 func TestDocumentsOutliveTheServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "arm.json")
 	first := openCloud(t, path)
-	made := first.createAll(program...)
-	first.destroy(made["compute"])
-	want := first.List("")
-
+	made := first.createAll(before(compute)...)
 	second := openCloud(t, path)
-	assert.Equal(t, want, second.List(""))
-	d := made["workspace"]
-	assert.Equal(t, d.outputs, second.read(d).Outputs)
-	second.destroy(d)
-
-	third := openCloud(t, path)
-	_, err := third.create(workspace)
+	assert.Equal(t, first.List(""), second.List(""))
+	assert.Equal(t, made["workspace"].outputs, second.read(made["workspace"]).Outputs)
+	second.destroy(made["workspace"])
+	_, err := openCloud(t, path).create(workspace)
 	require.ErrorContains(t, err, "Soft-deleted workspace exists")
 }
 

@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,40 @@ import (
 	"time"
 )
 
+// Fault is trouble for the next requests that match. The zero Fault slows nothing and fails nothing.
+type Fault struct {
+	Type   string // ARM type such as "Microsoft.KeyVault/vaults"; "" matches every type
+	Method string // GET, PUT or DELETE; "" matches every method
+	Skip   int    // how many matching requests pass before it
+	Times  int    // how many requests meet it; less than one counts as one
+
+	// Status, Code and Message make the answer: 429, 409, 500. Status 0 lets the request through after Latency, which is
+	// what a slow long-running operation looks like to the engine.
+	Status        int
+	Code, Message string
+	RetryAfter    time.Duration // what the answer's Retry-After says; 0 leaves the pause to the client
+	Latency       time.Duration // how long the request takes before it is answered
+}
+
+// Error is a refusal in ARM's form.
+type Error struct {
+	Method, ID    string
+	Status        int
+	Code, Message string
+	RetryAfter    time.Duration
+}
+
+// Error reads as azure-native prints ARM's errors, with the request in front.
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s %s: Status=%d Code=\"%s\" Message=\"%s\"", e.Method, e.ID, e.Status, e.Code, e.Message)
+}
+
+// retriable tells what azure-native sends again: its client_azcore.go lists these statuses, and one kind of conflict.
+func (e *Error) retriable() bool {
+	return slices.Contains([]int{408, 429, 500, 502, 503, 504}, e.Status) ||
+		e.Status == http.StatusConflict && e.Code == "AnotherOperationInProgress"
+}
+
 // azure-native sends a failed request again three times, after what Retry-After says or else after 20 s, 60 s and 120 s
 // (client_azcore.go, initPipelineOpts). Here a second takes a millisecond.
 const (
@@ -18,51 +53,65 @@ const (
 	retryDelay = 20 * time.Millisecond
 )
 
-// send is one request as azure-native makes it: it meets the injected faults, and is sent again when that may help.
-func (s *Server) send(ctx context.Context, method, armType, id string, answer func() (Document, error)) (Document, error) {
-	for attempt := 0; ; attempt++ {
-		doc, err := s.sendOnce(ctx, method, armType, id, answer)
-		var refusal *Error
-		if !errors.As(err, &refusal) || !refusal.retriable() || attempt == maxRetries {
-			return doc, err
-		}
-		delay := refusal.RetryAfter
-		if delay == 0 {
-			delay = retryDelay << attempt
-		}
-		if err := pause(ctx, delay); err != nil {
-			return nil, errors.Join(err, refusal)
-		}
-	}
+// Inject makes the next matching requests meet a fault. Faults are met in the order of injection, one for each request.
+func (s *Server) Inject(fault Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fault.Times = max(fault.Times, 1)
+	s.faults = append(s.faults, fault)
 }
 
-func (s *Server) sendOnce(
-	ctx context.Context, method, armType, id string, answer func() (Document, error),
-) (Document, error) {
+// Requests counts the requests so far, by method: GET, PUT, DELETE. A retry is a request.
+func (s *Server) Requests() map[string]int {
 	s.mu.Lock()
-	s.requests[method]++
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.requests)
+}
 
-	fault, met := s.faults.next(armType, method)
-	if !met {
-		return answer()
+// count counts a request, and takes one turn of the first fault that it meets.
+func (s *Server) count(armType, method string) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests[method]++
+	for i := range s.faults {
+		fault := &s.faults[i]
+		if fault.Times == 0 || !strings.EqualFold(cmp.Or(fault.Type, armType), armType) || cmp.Or(fault.Method, method) != method {
+			continue
+		}
+		if fault.Skip > 0 {
+			fault.Skip--
+			continue
+		}
+		fault.Times--
+		return *fault
 	}
-	if err := pause(ctx, fault.Latency); err != nil {
-		return nil, err
-	}
-	if fault.Status == 0 {
-		return answer()
-	}
-	return nil, &Error{
-		Method: method, ID: id, Status: fault.Status, Code: fault.Code, Message: fault.Message, RetryAfter: fault.RetryAfter,
+	return Fault{}
+}
+
+// send is one request as azure-native makes it: it meets the injected faults, and is sent again when that may help.
+func (s *Server) send(ctx context.Context, method, armType, id string, answer func() error) error {
+	for attempt := 0; ; attempt++ {
+		fault := s.count(armType, method)
+		if err := pause(ctx, fault.Latency); err != nil {
+			return err
+		}
+		var err error = &Error{method, id, fault.Status, fault.Code, fault.Message, fault.RetryAfter}
+		if fault.Status == 0 {
+			err = answer()
+		}
+		var refusal *Error
+		if !errors.As(err, &refusal) || !refusal.retriable() || attempt == maxRetries {
+			return err
+		}
+		if err := pause(ctx, cmp.Or(refusal.RetryAfter, retryDelay<<attempt)); err != nil {
+			return errors.Join(err, refusal)
+		}
 	}
 }
 
 func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -70,77 +119,68 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // get answers 404 ResourceNotFound for a resource that does not exist.
-func (s *Server) get(ctx context.Context, row *resourceType, id string) (Document, error) {
-	return s.send(ctx, http.MethodGet, row.Type, id, func() (Document, error) {
-		doc, found := s.Resource(id)
-		if !found {
-			return nil, notFound(http.MethodGet, id, id)
+func (s *Server) get(ctx context.Context, row *resourceType, id string) (doc Document, err error) {
+	err = s.send(ctx, http.MethodGet, row.Type, id, func() error {
+		found := false
+		if doc, found = s.Resource(id); !found {
+			return notFound(http.MethodGet, id, id)
 		}
-		return doc, nil
+		return nil
 	})
+	return doc, err
 }
 
-// put creates or replaces a resource, and returns it as stored.
-func (s *Server) put(ctx context.Context, row *resourceType, id string, body Document) (Document, error) {
-	return s.send(ctx, http.MethodPut, row.Type, id, func() (Document, error) {
+// put creates or replaces a resource.
+func (s *Server) put(ctx context.Context, row *resourceType, id string, body Document) error {
+	return s.send(ctx, http.MethodPut, row.Type, id, func() error {
 		parsed, err := parseID(id)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		var stored Document
-		err = s.store.change(func(st *state) error {
+		return s.store.change(func(st *state) error {
 			p := &put{
-				row: row, id: id, resourceID: parsed, state: st,
-				old: st.Resources[key(id)], doc: body.clone(), now: s.now().UTC().Format(time.RFC3339),
+				row: row, id: id, resourceID: parsed, state: st, spec: s.Spec,
+				old: st.get(id), doc: body.clone(), now: time.Now().UTC().Format(time.RFC3339),
 			}
 			for _, rule := range slices.Concat(everyPut, row.Rules, afterRules) {
 				if refusal := rule(p); refusal != nil {
 					return refusal
 				}
 			}
-			stored = p.doc
-			st.Resources[key(id)] = stored
+			st.Resources[key(id)] = p.doc
 			return nil
 		})
-		if err != nil {
-			return nil, err
-		}
-		return response(stored, s.store.read().Respelled), nil
 	})
 }
 
 // everyPut is what ARM itself checks, before a resource provider sees the request; afterRules fills the answer in.
 var (
-	everyPut   = []rule{parentExists, validName, nameIsFree, knownProperties, locationStays, withDefaults}
+	everyPut   = []rule{parentExists, validName, nameIsFree, fitsSpec, locationStays, withDefaults}
 	afterRules = []rule{identities, complete}
 )
 
 // delete removes a resource and everything below it. What does not exist is deleted already, as for azure-native.
 func (s *Server) delete(ctx context.Context, row *resourceType, id string) error {
-	_, err := s.send(ctx, http.MethodDelete, row.Type, id, func() (Document, error) {
-		return nil, s.store.change(func(st *state) error {
-			root := key(id)
+	return s.send(ctx, http.MethodDelete, row.Type, id, func() error {
+		return s.store.change(func(st *state) error {
 			if refusal := locked(st, id); refusal != nil {
 				return refusal
 			}
 			maps.DeleteFunc(st.Resources, func(k string, doc Document) bool {
-				if k != root && !strings.HasPrefix(k, root+"/") {
-					return false
-				}
-				if row, known := rowOfType(doc.text("type")); known && row.SoftDelete != nil {
+				below := strings.HasPrefix(k+"/", key(id)+"/")
+				if row, known := rowOfType(doc.text("type")); below && known && row.SoftDelete != nil {
 					st.Deleted[k] = doc
 				}
-				return true
+				return below
 			})
 			return nil
 		})
 	})
-	return err
 }
 
 // locked: a lock on a resource, or on what is above it, keeps it and all that is attached to it, but for the lock itself
 // (lock-resources). Role assignments and diagnostic settings are attached.
-func locked(st *state, id string) error {
+func locked(st *state, id string) *Error {
 	for k, doc := range st.Resources {
 		scope, _, isLock := strings.Cut(k, strings.ToLower("/providers/"+typeLock+"/"))
 		if isLock && k != key(id) && (strings.HasPrefix(key(id)+"/", scope+"/") || strings.HasPrefix(scope, key(id)+"/")) {
@@ -158,7 +198,7 @@ func notFound(method, id, missing string) *Error {
 	parsed, err := parseID(missing)
 	switch {
 	case err != nil:
-		refusal.Message = fmt.Sprintf("The Resource '%s' was not found.", missing)
+		refusal.Message = err.Error()
 	case parsed.armType == typeResourceGroup:
 		refusal.Code = "ResourceGroupNotFound"
 		refusal.Message = fmt.Sprintf("Resource group '%s' could not be found.", parsed.name)

@@ -19,15 +19,28 @@ const (
 	approvedOnly  = "AllowOnlyApprovedOutbound"
 )
 
+// isolated tells whether a workspace has a managed network, and closed whether that lets out what is approved only.
+func isolated(workspace Document) bool {
+	return !strings.EqualFold(cmp.Or(workspace.text(isolationMode), "Disabled"), "Disabled")
+}
+
+func closed(workspace Document) bool {
+	return strings.EqualFold(workspace.text(isolationMode), approvedOnly)
+}
+
 // endpointParts are the services that a managed network reaches by a private endpoint (how-to-managed-network, "Private
 // endpoints"), as far as the sandbox has them.
-var endpointParts = map[string][]string{
-	strings.ToLower(typeStorage):  words("blob file queue table dfs web"),
-	strings.ToLower(typeVault):    words("vault"),
-	strings.ToLower(typeRegistry): words("registry"),
-	strings.ToLower(typeML):       words("amlworkspace"),
+var endpointParts = map[string]string{
+	strings.ToLower(typeStorage):  "blob file queue table dfs web",
+	strings.ToLower(typeVault):    "vault",
+	strings.ToLower(typeRegistry): "registry",
+	strings.ToLower(typeML):       "amlworkspace",
 
-	"microsoft.network/applicationgateways": words("appGwPrivateFrontendIpIPv4"), // how-to-access-on-premises-resources
+	"microsoft.network/applicationgateways": "appGwPrivateFrontendIpIPv4", // how-to-access-on-premises-resources
+}
+
+func hasPart(armType, part string) bool {
+	return slices.Contains(words(endpointParts[strings.ToLower(armType)]), part)
 }
 
 var (
@@ -37,48 +50,47 @@ var (
 
 // validRules: the rules that a caller may give. How each is refused is in our own words.
 func validRules(p *put) *Error {
-	mode := p.doc.text(isolationMode)
-	rules, _ := p.doc.at(outboundRules).(map[string]any)
-	bad := func(name, format string, args ...any) *Error {
-		return p.refuse(http.StatusBadRequest, "BadRequest", "Outbound rule '%s': %s", name, fmt.Sprintf(format, args...))
-	}
+	rules := p.doc.object(outboundRules)
 	for _, name := range slices.Sorted(maps.Keys(rules)) {
-		rule, _ := rules[name].(map[string]any)
-		doc, kind := Document(rule), Document(rule).text("type")
+		rule := rules.object(name)
+		kind, to := rule.text("type"), rule.object("destination")
+		bad := func(format string, args ...any) *Error {
+			return p.bad("Outbound rule '%s': %s", name, fmt.Sprintf(format, args...))
+		}
 		switch {
 		case !ruleNamePattern.MatchString(name):
-			return bad(name, "the name does not match %s.", ruleNamePattern)
-		case slices.Contains(words("Required Recommended Dependency"), doc.text("category")):
+			return bad("the name does not match %s.", ruleNamePattern)
+		case slices.Contains(words("Required Recommended Dependency"), rule.text("category")):
 			// azure-sdk-for-python drops them from an update "since it would result in bad request".
-			return bad(name, "rules of category %s are the service's own.", doc.text("category"))
-		case strings.EqualFold(mode, "Disabled") || mode == "":
-			return bad(name, "the managed network is disabled.")
-		case kind != "PrivateEndpoint" && !strings.EqualFold(mode, approvedOnly):
-			return bad(name, "%s rules are for isolation mode %s.", kind, approvedOnly)
+			return bad("rules of category %s are the service's own.", rule.text("category"))
+		case !isolated(p.doc):
+			return bad("the managed network is disabled.")
+		case kind != "PrivateEndpoint" && !closed(p.doc):
+			return bad("%s rules are for isolation mode %s.", kind, approvedOnly)
 		}
 		switch kind {
 		case "FQDN":
-			if host := doc.text("destination"); !hostPattern.MatchString(host) || net.ParseIP(host) != nil {
-				return bad(name, "the destination is not a host name; ports 80 and 443 alone are open to it.")
+			if host := rule.text("destination"); !hostPattern.MatchString(host) || net.ParseIP(host) != nil {
+				return bad("the destination is not a host name; ports 80 and 443 alone are open to it.")
 			}
 		case "ServiceTag":
-			if doc.text("destination.serviceTag") == "" || doc.text("destination.protocol") == "" || doc.text("destination.portRanges") == "" {
-				return bad(name, "the destination needs serviceTag, protocol and portRanges.")
+			if to.text("serviceTag") == "" || to.text("protocol") == "" || to.text("portRanges") == "" {
+				return bad("the destination needs serviceTag, protocol and portRanges.")
 			}
 		case "PrivateEndpoint":
-			id := doc.text("destination.serviceResourceId")
+			id, part := to.text("serviceResourceId"), to.text("subresourceTarget")
 			target, err := parseID(id)
 			if err != nil {
-				return bad(name, "serviceResourceId '%s' is not a resource id.", id)
+				return bad("serviceResourceId '%s' is not a resource id.", id)
 			}
 			if !p.exists(id) {
 				return notFound(http.MethodPut, p.id, id)
 			}
-			if parts := endpointParts[strings.ToLower(target.armType)]; !slices.Contains(parts, doc.text("destination.subresourceTarget")) {
-				return bad(name, "subresourceTarget '%s' is not one of a %s.", doc.text("destination.subresourceTarget"), target.armType)
+			if !hasPart(target.armType, part) {
+				return bad("subresourceTarget '%s' is not one of a %s.", part, target.armType)
 			}
 		default:
-			return bad(name, "type '%s' is not one of FQDN, PrivateEndpoint, ServiceTag.", kind)
+			return bad("type '%s' is not one of FQDN, PrivateEndpoint, ServiceTag.", kind)
 		}
 	}
 	return nil
@@ -87,95 +99,83 @@ func validRules(p *put) *Error {
 // registryIsReachable: in approved-outbound mode the network reaches the registry through a private endpoint, which only
 // the Premium tier has (container-registry-private-link). (own words).
 func registryIsReachable(p *put) *Error {
-	registry := p.state.Resources[key(p.doc.text("properties.containerRegistry"))]
-	if !strings.EqualFold(p.doc.text(isolationMode), approvedOnly) || registry == nil || strings.EqualFold(registry.text("sku.name"), "Premium") {
+	registry := p.state.get(p.doc.text("properties.containerRegistry"))
+	if !closed(p.doc) || registry == nil || isPremium(registry) {
 		return nil
 	}
-	return p.refuse(http.StatusBadRequest, "BadRequest",
-		"Container registry '%s' of SKU %s has no private endpoints, which the managed network needs.", registry.text("id"), registry.text("sku.name"))
+	return p.bad("Container registry '%s' of SKU %s has no private endpoints, which the managed network needs.",
+		registry.text("id"), registry.text("sku.name"))
+}
+
+func isPremium(registry Document) bool {
+	return strings.EqualFold(registry.text("sku.name"), "Premium")
 }
 
 // network is what the service answers of a managed network: the caller's rules with their status, and in approved-outbound
 // mode its own, one for each part of what the workspace is wired to, whatever access that has from elsewhere
 // (how-to-managed-network, "List of required rules"; the names as in templates that Azure exports).
-func network(p *put) map[string]any {
-	mode := p.doc.text(isolationMode)
-	if strings.EqualFold(mode, "Disabled") {
-		return nil
+func network(p *put) {
+	if !isolated(p.doc) {
+		return
 	}
-	provisioned := p.old.text("properties.managedNetwork.status.status") == "Active"
-	rules := map[string]any{}
-	given, _ := p.doc.at(outboundRules).(map[string]any)
-	maps.Copy(rules, given)
-	if strings.EqualFold(mode, approvedOnly) {
-		for property, parts := range map[string][]string{
-			"storageAccount": words("blob file"), "keyVault": words("vault"), "containerRegistry": words("registry"),
+	p.doc.set("properties.managedNetwork.networkId", guid("network", p.id))
+	if closed(p.doc) {
+		const sku = "properties.managedNetwork.firewallSku"
+		p.doc.set(sku, cmp.Or(p.doc.text(sku), "Standard"))
+		rules := p.doc.object(outboundRules).clone()
+		if rules == nil {
+			rules = Document{}
+		}
+		for property, parts := range map[string]string{
+			"storageAccount": "blob file", "keyVault": "vault", "containerRegistry": "registry",
 		} {
 			id := p.doc.text("properties." + property)
 			target, err := parseID(id)
 			if err != nil {
 				continue
 			}
-			for _, part := range parts {
+			for _, part := range words(parts) {
 				rules[fmt.Sprintf("__SYS_PE_%s_%s_%s", target.name, part, guid("rule", id+part)[:8])] = map[string]any{
 					"type": "PrivateEndpoint", "category": "Required",
 					"destination": map[string]any{"serviceResourceId": id, "subresourceTarget": part, "sparkEnabled": false, "sparkStatus": "Inactive"},
 				}
 			}
 		}
+		p.doc.set(outboundRules, map[string]any(rules))
 	}
-	computed := map[string]any{
-		outboundRules:                         withStatus(rules, provisioned),
-		"properties.managedNetwork.networkId": guid("network", p.id),
-		"properties.managedNetwork.status":    map[string]any{"sparkReady": false, "status": status(provisioned)},
-	}
-	if strings.EqualFold(mode, approvedOnly) {
-		computed["properties.managedNetwork.firewallSku"] = cmp.Or(p.doc.text("properties.managedNetwork.firewallSku"), "Standard")
-	}
-	return computed
+	p.doc.set("properties.managedNetwork.status.sparkReady", false)
+	setStatus(p.doc, cmp.Or(p.old.text("properties.managedNetwork.status.status"), "Inactive"))
 }
 
 // provisionsNetwork: the network is made when the first compute is ("The creation of the managed VNet is deferred until a
 // compute resource is created"). It refuses nothing.
 func provisionsNetwork(p *put) *Error {
-	workspace := p.state.Resources[key(p.parent)].clone()
-	if mode := workspace.text(isolationMode); mode == "" || strings.EqualFold(mode, "Disabled") {
-		return nil
+	if workspace := p.state.get(p.parent).clone(); isolated(workspace) {
+		setStatus(workspace, "Active")
+		p.state.Resources[key(p.parent)] = workspace
 	}
-	rules, _ := workspace.at(outboundRules).(map[string]any)
-	workspace.set(outboundRules, withStatus(rules, true))
-	workspace.set("properties.managedNetwork.status.status", status(true))
-	p.state.Resources[key(p.parent)] = workspace
 	return nil
+}
+
+// setStatus says of a workspace's network and of each of its rules whether they are there.
+func setStatus(workspace Document, status string) {
+	workspace.set("properties.managedNetwork.status.status", status)
+	rules := workspace.object(outboundRules)
+	for name := range rules {
+		rules.object(name).set("status", status)
+	}
 }
 
 // Reach tells whether a job of a workspace reaches a host: in approved-outbound mode Microsoft's
 // registry, by the rules that are required, and what a rule names (how-to-managed-network, "List of required rules").
 func (s *Server) Reach(workspaceID, host string) bool {
 	workspace, _ := s.Resource(workspaceID)
-	rules, _ := workspace.at(outboundRules).(map[string]any)
-	named := slices.ContainsFunc(slices.Collect(maps.Values(rules)), func(rule any) bool {
-		object, _ := rule.(map[string]any)
-		allowed := Document(object).text("destination")
-		return allowed == host || strings.HasPrefix(allowed, "*.") && strings.HasSuffix(host, allowed[1:])
-	})
-	return named || !strings.EqualFold(workspace.text(isolationMode), approvedOnly) || host == "mcr.microsoft.com"
-}
-
-func withStatus(rules map[string]any, provisioned bool) map[string]any {
-	said := make(map[string]any, len(rules))
-	for name, rule := range rules {
-		rule, _ := rule.(map[string]any)
-		rule = maps.Clone(rule)
-		rule["status"] = status(provisioned)
-		said[name] = rule
+	rules := workspace.object(outboundRules)
+	for name := range rules {
+		allowed := rules.object(name).text("destination")
+		if allowed == host || strings.HasPrefix(allowed, "*.") && strings.HasSuffix(host, allowed[1:]) {
+			return true
+		}
 	}
-	return said
-}
-
-func status(provisioned bool) string {
-	if provisioned {
-		return "Active"
-	}
-	return "Inactive"
+	return !closed(workspace) || host == "mcr.microsoft.com"
 }

@@ -7,225 +7,235 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
+	"github.com/blang/semver"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
-	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
-	"google.golang.org/protobuf/types/known/emptypb"
-	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // pluginVersion is the release of azure-native that the provider imitates.
-const pluginVersion = "2.92.3"
+var pluginVersion = semver.MustParse("2.92.3")
 
-// provider speaks the engine's protocol and turns it into ARM requests.
-//
-// Like azure-native it leaves secrets to the engine: it never receives the marks, and the engine puts them back on every
-// output that has the name of a secret input. And like azure-native it has no Handshake, which the engine allows.
+// createBeforeDelete is the input in which azure-native remembers that it made the name up. Only then can a replacement
+// be created beside the old resource; a name of the user's own is deleted first.
+const createBeforeDelete = "__createBeforeDelete"
+
+// provider turns what the engine asks into ARM requests.
 type provider struct {
-	pulumirpc.UnimplementedResourceProviderServer
+	plugin.UnimplementedProvider
 
 	arm *Server
 }
 
-// unmarshal reads properties as azure-native does: nulls are dropped, unknowns are kept.
-func unmarshal(structs ...*structpb.Struct) ([]resource.PropertyMap, error) {
-	all := make([]resource.PropertyMap, len(structs))
-	for i, properties := range structs {
-		read, err := plugin.UnmarshalProperties(properties, plugin.MarshalOptions{KeepUnknowns: true, SkipNulls: true})
-		if err != nil {
-			return nil, err
+func (p *provider) Attach(string) error { return nil }
+
+func (p *provider) GetPluginInfo(context.Context) (plugin.PluginInfo, error) {
+	return plugin.PluginInfo{Version: &pluginVersion}, nil
+}
+
+// Handshake leaves secrets to the engine, as azure-native does: the provider never receives the marks, and the engine puts
+// them back on every output that has the name of a secret input.
+func (p *provider) Handshake(context.Context, plugin.ProviderHandshakeRequest) (*plugin.ProviderHandshakeResponse, error) {
+	return &plugin.ProviderHandshakeResponse{}, nil
+}
+
+func (p *provider) Configure(context.Context, plugin.ConfigureRequest) (plugin.ConfigureResponse, error) {
+	return plugin.ConfigureResponse{}, nil
+}
+
+func (p *provider) Check(_ context.Context, req plugin.CheckRequest) (plugin.CheckResponse, error) {
+	row, err := rowOf(req.URN)
+	if err != nil {
+		return plugin.CheckResponse{}, err
+	}
+	err = row.defaultName(req)
+	return plugin.CheckResponse{Properties: req.News, Failures: row.failures(req.News)}, err
+}
+
+// defaultName gives inputs a name where the user gave none, as azure-native's getDefaultName does: the name from before,
+// else for a subresource the logical name, and for all others the logical name and eight hexadecimal digits (its AutoName).
+//
+// It does no more than that: azure-native does not make a storage account's name fit, so that a logical name with a
+// hyphen or of more than 16 letters is refused here as it is there.
+func (r *resourceType) defaultName(req plugin.CheckRequest) error {
+	property := resource.PropertyKey(r.nameProperty())
+	if req.News.HasValue(property) {
+		return nil
+	}
+	if before, named := req.Olds[property]; named {
+		req.News[property] = before
+		if flag, set := req.Olds[createBeforeDelete]; set {
+			req.News[createBeforeDelete] = flag
 		}
-		all[i] = read
+		return nil
 	}
-	return all, nil
+	name := req.URN.Name()
+	if !r.subresource() { // a subresource is deleted before it is replaced
+		prefix, digits := name, 8
+		if r.Name.GUID {
+			prefix, digits = "", 32
+		}
+		made, err := resource.NewUniqueName(req.RandomSeed, prefix, digits, 0, nil)
+		if err != nil {
+			return err
+		}
+		if name = made; r.Name.GUID {
+			name = guidString(made)
+		}
+		req.News[createBeforeDelete] = resource.NewBoolProperty(true)
+	}
+	req.News[property] = resource.NewStringProperty(name)
+	return nil
 }
 
-func marshal(properties resource.PropertyMap) (*structpb.Struct, error) {
-	return plugin.MarshalProperties(properties, plugin.MarshalOptions{KeepUnknowns: true, SkipNulls: true})
+// failures is what is wrong with inputs before anything is sent. The texts are azure-native's, and a bad name is told where
+// its rule is published.
+func (r *resourceType) failures(inputs resource.PropertyMap) []plugin.CheckFailure {
+	var failures []plugin.CheckFailure
+	for _, name := range append(r.parameters(), r.Required...) {
+		if key := resource.PropertyKey(name); !inputs.HasValue(key) {
+			failures = append(failures, plugin.CheckFailure{Property: key, Reason: fmt.Sprintf("missing required property '%s'", name)})
+		}
+	}
+	property := resource.PropertyKey(r.nameProperty())
+	if name := inputs[property]; name.IsString() && !r.Name.valid(name.StringValue()) {
+		failures = append(failures, plugin.CheckFailure{Property: property, Reason: fmt.Sprintf(
+			"'%s' value %q does not match expression '%s', %d to %d characters (%s)",
+			property, name.StringValue(), r.Name.Pattern, r.Name.Min, r.Name.Max, r.Name.Source)})
+	}
+	return failures
 }
 
-// row finds the table's row for a resource.
-func row(urn string) (*resourceType, error) { return rowOfToken(string(resource.URN(urn).Type())) }
-
-func (p *provider) Attach(context.Context, *pulumirpc.PluginAttach) (*emptypb.Empty, error) {
-	return &emptypb.Empty{}, nil
-}
-
-func (p *provider) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {
-	return &pulumirpc.PluginInfo{Version: pluginVersion}, nil
-}
-
-func (p *provider) CheckConfig(_ context.Context, req *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
-	return &pulumirpc.CheckResponse{Inputs: req.GetNews()}, nil
-}
-
-func (p *provider) DiffConfig(context.Context, *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
-	return &pulumirpc.DiffResponse{}, nil
-}
-
-func (p *provider) Configure(context.Context, *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
-	return &pulumirpc.ConfigureResponse{SupportsPreview: true}, nil
-}
-
-func (p *provider) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
-	return &emptypb.Empty{}, nil
-}
-
-func (p *provider) Check(_ context.Context, req *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
-	row, err := row(req.GetUrn())
+// Diff compares inputs with inputs, as azure-native does: what the service returned plays no part, but for one case. A
+// property that replaces and was not set before, and is now set to the value that the service had chosen, replaces
+// nothing.
+func (p *provider) Diff(_ context.Context, req plugin.DiffRequest) (plugin.DiffResult, error) {
+	row, err := rowOf(req.URN)
 	if err != nil {
-		return nil, err
+		return plugin.DiffResult{}, err
 	}
-	properties, err := unmarshal(req.GetOlds(), req.GetNews())
-	if err != nil {
-		return nil, err
+	location := func(inputs resource.PropertyMap) string { return normalLocation(fmt.Sprint(inputs["location"].V)) }
+	changed := req.OldInputs.Diff(req.NewInputs, func(k resource.PropertyKey) bool {
+		return strings.HasPrefix(string(k), "__") || k == "location" && location(req.OldInputs) == location(req.NewInputs)
+	})
+	diff := plugin.DiffResult{Changes: plugin.DiffNone, DetailedDiff: plugin.NewDetailedDiffFromObjectDiff(changed, true)}
+	replacing, replaced := append(row.parameters(), row.Replaces...), false
+	for path, change := range diff.DetailedDiff {
+		diff.Changes = plugin.DiffSome
+		property := path[:strings.IndexAny(path+".", ".[")]
+		name := resource.PropertyKey(property)
+		settled := change.Kind == plugin.DiffAdd && req.OldOutputs[name].DeepEquals(req.NewInputs[name])
+		if slices.Contains(replacing, property) && !settled {
+			diff.DetailedDiff[path] = plugin.PropertyDiff{Kind: change.Kind.AsReplace(), InputDiff: true}
+			replaced = true
+		}
 	}
-	inputs := properties[1]
-	if err := row.defaultName(req, properties[0], inputs); err != nil {
-		return nil, err
-	}
-	checked, err := marshal(inputs)
-	if err != nil {
-		return nil, err
-	}
-	return &pulumirpc.CheckResponse{Inputs: checked, Failures: row.failures(inputs)}, nil
+	diff.DeleteBeforeReplace = replaced && !req.OldInputs.HasValue(createBeforeDelete)
+	return diff, nil
 }
 
-func (p *provider) Diff(_ context.Context, req *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
-	row, err := row(req.GetUrn())
+func (p *provider) Create(ctx context.Context, req plugin.CreateRequest) (plugin.CreateResponse, error) {
+	row, err := rowOf(req.URN)
 	if err != nil {
-		return nil, err
+		return plugin.CreateResponse{}, err
 	}
-	properties, err := unmarshal(req.GetOldInputs(), req.GetOlds(), req.GetNews())
-	if err != nil {
-		return nil, err
-	}
-	return row.diff(properties[0], properties[1], properties[2]), nil
-}
-
-func (p *provider) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pulumirpc.CreateResponse, error) {
-	row, err := row(req.GetUrn())
-	if err != nil {
-		return nil, err
-	}
-	properties, err := unmarshal(req.GetProperties())
-	if err != nil {
-		return nil, err
-	}
-	if req.GetPreview() {
-		preview, err := marshal(row.preview(properties[0]))
-		return &pulumirpc.CreateResponse{Properties: preview}, err
-	}
-
-	wire := properties[0].Mappable()
-	id, err := row.id(wire)
-	if err != nil {
-		return nil, err
+	if req.Preview {
+		return plugin.CreateResponse{Properties: row.preview(req.Properties)}, nil
 	}
 	// A PUT would take an existing resource over; azure-native looks first.
+	id := row.id(req.Properties)
 	if _, err := p.arm.get(ctx, row, id); err == nil {
-		return nil, fmt.Errorf("cannot create already existing resource '%s'", id)
+		return plugin.CreateResponse{}, fmt.Errorf("cannot create already existing resource '%s'", id)
 	} else if !isNotFound(err) {
-		return nil, fmt.Errorf("cannot check existence of resource '%s': %w", id, err)
+		return plugin.CreateResponse{}, fmt.Errorf("cannot check existence of resource '%s': %w", id, err)
 	}
-	doc, err := p.putAndRead(ctx, row, id, row.body(wire))
-	if err != nil {
-		return nil, err
-	}
-	state, err := marshal(resource.NewPropertyMapFromMap(row.outputs(doc)))
-	return &pulumirpc.CreateResponse{Id: doc.text("id"), Properties: state}, err
+	outputs, err := p.putAndRead(ctx, row, req.Properties)
+	return plugin.CreateResponse{ID: resource.ID(id), Properties: outputs}, err
 }
 
 // putAndRead reads what it put, as azure-native does, so that the state has the shape that a refresh will see.
-func (p *provider) putAndRead(ctx context.Context, row *resourceType, id string, body Document) (Document, error) {
-	doc, err := p.arm.put(ctx, row, id, body)
-	if err != nil {
+func (p *provider) putAndRead(ctx context.Context, row *resourceType, inputs resource.PropertyMap) (resource.PropertyMap, error) {
+	id := row.id(inputs)
+	if err := p.arm.put(ctx, row, id, row.body(inputs.Mappable())); err != nil {
 		return nil, err
 	}
-	return p.arm.get(ctx, row, doc.text("id"))
+	doc, err := p.arm.get(ctx, row, id)
+	return row.outputs(doc), err
 }
 
 // Read refreshes a resource, or, without inputs, imports it.
-func (p *provider) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
-	row, err := row(req.GetUrn())
+func (p *provider) Read(ctx context.Context, req plugin.ReadRequest) (plugin.ReadResponse, error) {
+	row, err := rowOf(req.URN)
 	if err != nil {
-		return nil, err
+		return plugin.ReadResponse{}, err
 	}
-	doc, err := p.arm.get(ctx, row, req.GetId())
+	doc, err := p.arm.get(ctx, row, string(req.ID))
 	if isNotFound(err) {
-		return &pulumirpc.ReadResponse{}, nil // gone: the engine drops it from the state
+		return plugin.ReadResponse{}, nil // gone: the engine drops it from the state
 	}
 	if err != nil {
-		return nil, err
+		return plugin.ReadResponse{}, err
 	}
 	outputs := row.outputs(doc)
-	settable := row.settable(outputs)
-
-	before, err := unmarshal(req.GetInputs(), req.GetProperties())
-	if err != nil {
-		return nil, err
-	}
-	inputs := before[0]
-	if len(inputs) == 0 {
-		parameters, err := row.inputsOfID(req.GetId())
-		if err != nil {
-			return nil, err
+	inputs := withDrift(req.Inputs, row.settable(req.State), row.settable(outputs))
+	if len(req.Inputs) == 0 {
+		if inputs, err = row.inputsOfID(string(req.ID)); err != nil {
+			return plugin.ReadResponse{}, err
 		}
-		maps.Copy(parameters, settable)
-		inputs = resource.NewPropertyMapFromMap(parameters)
-	} else {
-		inputs = withDrift(inputs, resource.NewPropertyMapFromMap(row.settable(before[1].Mappable())),
-			resource.NewPropertyMapFromMap(settable))
+		maps.Copy(inputs, row.settable(outputs))
 	}
-
-	properties, err := marshal(resource.NewPropertyMapFromMap(outputs))
-	if err != nil {
-		return nil, err
-	}
-	read, err := marshal(inputs)
-	return &pulumirpc.ReadResponse{Id: req.GetId(), Properties: properties, Inputs: read}, err
+	return plugin.ReadResponse{ReadResult: plugin.ReadResult{ID: req.ID, Outputs: outputs, Inputs: inputs}}, nil
 }
 
-func (p *provider) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pulumirpc.UpdateResponse, error) {
-	row, err := row(req.GetUrn())
-	if err != nil {
-		return nil, err
+// withDrift carries into the user's inputs what changed in Azure since the last read: the difference between two sets of
+// outputs, both in the shape of inputs. What did not change stays as the user wrote it, casing and all.
+func withDrift(inputs, before, after resource.PropertyMap) resource.PropertyMap {
+	drift := before.Diff(after)
+	if drift == nil {
+		return inputs
 	}
-	properties, err := unmarshal(req.GetNews(), req.GetOlds())
-	if err != nil {
-		return nil, err
+	result := inputs.Copy()
+	for name := range drift.Deletes {
+		delete(result, name)
 	}
-	if req.GetPreview() {
-		outputs := row.preview(properties[0])
+	maps.Copy(result, drift.Adds)
+	for name, update := range drift.Updates {
+		mine, set := inputs[name]
+		if set && mine.IsObject() && update.Old.IsObject() && update.New.IsObject() {
+			result[name] = resource.NewObjectProperty(
+				withDrift(mine.ObjectValue(), update.Old.ObjectValue(), update.New.ObjectValue()))
+			continue
+		}
+		result[name] = update.New
+	}
+	return result
+}
+
+func (p *provider) Update(ctx context.Context, req plugin.UpdateRequest) (plugin.UpdateResponse, error) {
+	row, err := rowOf(req.URN)
+	if err != nil {
+		return plugin.UpdateResponse{}, err
+	}
+	if req.Preview {
+		outputs := row.preview(req.NewInputs)
 		for _, stable := range []resource.PropertyKey{"name", "location"} { // no update changes these
-			if value, ok := properties[1][stable]; ok {
+			if value, ok := req.OldOutputs[stable]; ok {
 				outputs[stable] = value
 			}
 		}
-		preview, err := marshal(outputs)
-		return &pulumirpc.UpdateResponse{Properties: preview}, err
+		return plugin.UpdateResponse{Properties: outputs}, nil
 	}
-
-	wire := properties[0].Mappable()
-	id, err := row.id(wire)
-	if err != nil {
-		return nil, err
-	}
-	doc, err := p.putAndRead(ctx, row, id, row.body(wire))
-	if err != nil {
-		return nil, err
-	}
-	state, err := marshal(resource.NewPropertyMapFromMap(row.outputs(doc)))
-	return &pulumirpc.UpdateResponse{Properties: state}, err
+	outputs, err := p.putAndRead(ctx, row, req.NewInputs)
+	return plugin.UpdateResponse{Properties: outputs}, err
 }
 
-func (p *provider) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
-	row, err := row(req.GetUrn())
+func (p *provider) Delete(ctx context.Context, req plugin.DeleteRequest) (plugin.DeleteResponse, error) {
+	row, err := rowOf(req.URN)
 	if err != nil {
-		return nil, err
+		return plugin.DeleteResponse{}, err
 	}
-	return &emptypb.Empty{}, p.arm.delete(ctx, row, req.GetId())
+	return plugin.DeleteResponse{}, p.arm.delete(ctx, row, string(req.ID))
 }
 
 // preview is what is known of the outputs before the service has answered: the inputs that come back unchanged. An
@@ -236,11 +246,10 @@ func (r *resourceType) preview(inputs resource.PropertyMap) resource.PropertyMap
 	for _, output := range slices.Concat(r.Inputs, r.Computed, words("name type")) {
 		name := resource.PropertyKey(output)
 		value, given := inputs[name]
-		if given && (name == "tags" || value.IsString() || value.IsBool() || value.IsNumber()) {
-			outputs[name] = value
-			continue
+		if !given || name != "tags" && !value.IsString() && !value.IsBool() && !value.IsNumber() {
+			value = resource.MakeComputed(resource.NewStringProperty(""))
 		}
-		outputs[name] = resource.MakeComputed(resource.NewStringProperty(""))
+		outputs[name] = value
 	}
 	return outputs
 }

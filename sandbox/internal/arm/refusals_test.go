@@ -34,7 +34,7 @@ func TestRefusalsOnCreate(t *testing.T) {
 		{"a storage account with a capital", nameRules + "lowercase letters and numbers", storage.edited(object{"accountName": "stML"}), `400 Code="AccountNameInvalid"`, "stML is not a valid storage account name"},
 		{"a storage account of a kind that does not exist", "storage.json 2022-09-01: Kind", storage.edited(object{"kind": "StorageV9"}), `400 Code="InvalidRequestContent"`, "'StorageV9' of property 'kind'"},
 		{"a storage account with TLS 2.0", "storage.json 2022-09-01: MinimumTlsVersion", storage.edited(object{"minimumTlsVersion": "TLS2_0"}), `400 Code="InvalidRequestContent"`, "TLS1_2"},
-		{"a storage account with a misspelled property", "storage.json 2022-09-01: StorageAccountPropertiesCreateParameters", storage.edited(object{"allowBlobPublicAcess": false}), `400 Code="InvalidRequestContent"`, "Could not find member properties.allowBlobPublicAcess"},
+		{"a storage account with a misspelled property", "storage.json 2022-09-01: StorageAccountPropertiesCreateParameters", storage.edited(object{"allowBlobPublicAcess": false}), `400 Code="InvalidRequestContent"`, "could not find member properties.allowBlobPublicAcess"},
 		{"a storage account with a property in the wrong place", "storage.json 2022-09-01: Sku", storage.edited(object{"sku": object{"name": "Standard_LRS", "capacity": 1}}), `400 Code="InvalidRequestContent"`, "sku.capacity"},
 		{"a storage account with a text for a boolean", "storage.json 2022-09-01: supportsHttpsTrafficOnly is a boolean", storage.edited(object{"enableHttpsTrafficOnly": "yes"}), `400 Code="InvalidRequestContent"`, "could not be deserialized"},
 		{"a key vault with two hyphens in a row", nameRules + "can't contain consecutive hyphens", keyVault.edited(object{"vaultName": "kv--ml"}), `400 Code="VaultNameNotValid"`, "'kv--ml'"},
@@ -62,7 +62,7 @@ func TestRefusalsOnCreate(t *testing.T) {
 		{"a workspace with user-assigned identities only and no primary one", "how-to-identity-based-service-authentication.md", workspace.edited(object{"identity": object{"type": "UserAssigned", "userAssignedIdentities": []any{identityID}}}), `400 Code="BadRequest"`, "primaryUserAssignedIdentity is required"},
 		{"a workspace as an identity that may not read its key vault", "how-to-identity-based-service-authentication.md", workspace.edited(object{"primaryUserAssignedIdentity": identityID, "identity": object{"type": "UserAssigned", "userAssignedIdentities": []any{identityID}}}), `403 Code="AuthorizationFailed"`, "has not the role"},
 		{"serverless jobs in a subnet beside a managed network", managedNetwork + "bring your own network", workspace.edited(object{"managedNetwork": object{"isolationMode": "AllowInternetOutbound"}, "serverlessComputeSettings": object{"serverlessComputeCustomSubnet": subnetID}}), `400 Code="BadRequest"`, "takes no subnet"},
-		{"a cluster in a subnet that does not exist", "machineLearningServices.json 2024-10-01: AmlCompute subnet", compute.edited(object{"properties": object{"computeType": "AmlCompute", "properties": object{"vmSize": "Standard_D4ds_v5", "subnet": object{"id": subnetID}, "scaleSettings": object{"maxNodeCount": 1}}}}), `404 Code="ResourceNotFound"`, "endpoints"},
+		{"a cluster in a subnet that does not exist", "machineLearningServices.json 2024-10-01: AmlCompute subnet", compute.edited(object{"properties": object{"computeType": "AmlCompute", "properties": object{"vmSize": "Standard_D4ds_v5", "subnet": object{"id": subnetID + "2"}, "scaleSettings": object{"maxNodeCount": 1}}}}), `404 Code="ResourceNotFound"`, "endpoints2"},
 		{"a workspace with a network mode that does not exist", workspace2024 + "IsolationMode", workspace.edited(object{"managedNetwork": object{"isolationMode": "AllowNothing"}}), `400 Code="InvalidRequestContent"`, "AllowOnlyApprovedOutbound"},
 		{"a rule to a host with a port", managedNetwork + "\"FQDN outbound rules only support ports 80 and 443\"", workspace.edited(closed("pypi", object{"type": "FQDN", "destination": "pypi.org:8443"})), `400 Code="BadRequest"`, "'pypi': the destination is not a host name"},
 		{"a rule to an address", managedNetwork + "FQDN rules", workspace.edited(closed("pypi", object{"type": "FQDN", "destination": "10.0.0.1"})), `400 Code="BadRequest"`, "'pypi': the destination is not a host name"},
@@ -86,6 +86,13 @@ func TestRefusalsOnCreate(t *testing.T) {
 		{"a role for a resource id", "authorization-RoleAssignmentCalls.json 2022-04-01: principalId", assignment.edited(object{"principalId": identityID}), `400 Code="InvalidPrincipalId"`, "valid principal ID"},
 		{"a role by its name", "authorization-RoleAssignmentCalls.json 2022-04-01: roleDefinitionId", assignment.edited(object{"roleDefinitionId": "Reader"}), `400 Code="RoleDefinitionDoesNotExist"`, "'Reader'"},
 		{"diagnostics to nowhere", "diagnosticsSettings_API.json 2021-05-01-preview: at least one sink", diagnostics.edited(object{"workspaceId": nil}), `400 Code="BadRequest"`, "At least one data sink needs to be specified."},
+		{"an endpoint in a subnet that does not exist", "privateEndpoint.json 2023-02-01: subnet", endpoint.edited(object{"subnet": object{"id": subnetID + "2"}}), `404 Code="ResourceNotFound"`, "endpoints2"},
+		{"an endpoint to nothing", "privateEndpoint.json 2023-02-01: privateLinkServiceId", endpoint.edited(object{"privateLinkServiceConnections": connection(vaultID+"2", "vault")}), `404 Code="ResourceNotFound"`, "kv-ml2"},
+		{"an endpoint to a part that a vault has not", managedNetwork + "Private endpoints", endpoint.edited(object{"privateLinkServiceConnections": connection(vaultID, "blob")}), `400 Code="InvalidPrivateLinkServiceGroupId"`, "is not one of the parts"},
+		{"a zone in a region", "privatedns.json 2020-06-01: location is global", zone.edited(object{"location": "westeurope"}), `400 Code="InvalidRequestContent"`, "Allowed values are: [global]"},
+		{"a link of a zone that does not exist", "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource", link.edited(object{"privateZoneName": "other." + zoneName}), `404 Code="ParentResourceNotFound"`, "privateDnsZones/other"},
+		{"records of an endpoint that does not exist", "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource", zoneGroup.edited(object{"privateEndpointName": "other"}), `404 Code="ParentResourceNotFound"`, "privateEndpoints/other"},
+		{"a lock of a level that does not exist", "locks.json 2020-05-01: LockLevel", lock.edited(object{"level": "Forever"}), `400 Code="InvalidRequestContent"`, "CanNotDelete ReadOnly"},
 		{"diagnostics of nothing", "diagnosticsSettings_API.json 2021-05-01-preview: logs, metrics", diagnostics.edited(object{"logs": nil}), `400 Code="BadRequest"`, "at least one log or metric"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -189,15 +196,13 @@ func TestTheNetworkIsProvisionedWithTheFirstCompute(t *testing.T) {
 	require.Equal(t, "Inactive", rules(d)["pypi"].ObjectValue()["status"].StringValue())
 
 	c.mustCreate(compute)
-	refreshed := c.read(d)
-	d.inputs, d.outputs = refreshed.Inputs, refreshed.Outputs
+	d = c.refreshed(d)
 	require.Equal(t, "Active", rules(d)["pypi"].ObjectValue()["status"].StringValue())
 	require.Equal(t, plugin.DiffSome, c.diff(d, written).Changes)
 
 	d, err := c.update(d, written)
 	require.NoError(t, err)
-	refreshed = c.read(d)
-	d.inputs, d.outputs = refreshed.Inputs, refreshed.Outputs
+	d = c.refreshed(d)
 	require.Equal(t, plugin.DiffNone, c.diff(d, written).Changes)
 }
 
@@ -228,7 +233,7 @@ func TestPurgeProtectionStays(t *testing.T) {
 func TestNamesOfTheWholeWorldAreTakenOnce(t *testing.T) {
 	for code, s := range map[string]sample{"StorageAccountAlreadyTaken": storage, "VaultAlreadyExists": keyVault, "AlreadyInUse": registry} {
 		c := newCloud(t)
-		c.createAll(group, s, group2())
+		c.createAll(group, s, elsewhere)
 		_, err := c.create(s.edited(object{"resourceGroupName": "rg-two"}))
 		require.ErrorContains(t, err, `Status=409 Code="`+code+`"`)
 	}

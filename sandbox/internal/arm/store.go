@@ -21,10 +21,7 @@ type Document map[string]any
 func (d Document) at(path string) any {
 	var value any = map[string]any(d)
 	for step := range strings.SplitSeq(path, ".") {
-		object, ok := value.(map[string]any)
-		if !ok {
-			return nil
-		}
+		object, _ := value.(map[string]any)
 		value = object[step]
 	}
 	return value
@@ -36,46 +33,56 @@ func (d Document) text(path string) string {
 	return text
 }
 
+// object returns the object at a dotted path, or nil.
+func (d Document) object(path string) Document {
+	object, _ := d.at(path).(map[string]any)
+	return object
+}
+
+// objects returns the objects of the list at a dotted path.
+func (d Document) objects(path string) []Document {
+	list, _ := d.at(path).([]any)
+	objects := make([]Document, len(list))
+	for i, item := range list {
+		objects[i], _ = item.(map[string]any)
+	}
+	return objects
+}
+
 // set puts a value at a dotted path and makes the objects on the way.
 func (d Document) set(path string, value any) {
-	object := map[string]any(d)
-	steps := strings.Split(path, ".")
-	for _, step := range steps[:len(steps)-1] {
-		next, ok := object[step].(map[string]any)
-		if !ok {
-			next = map[string]any{}
-			object[step] = next
-		}
-		object = next
+	above, last, nested := strings.Cut(path, ".")
+	if !nested {
+		d[path] = value
+		return
 	}
-	object[steps[len(steps)-1]] = value
+	object := d.object(above)
+	if object == nil {
+		object = Document{}
+		d[above] = map[string]any(object)
+	}
+	object.set(last, value)
+}
+
+// json is the document's text. It holds what came as JSON or is plain text and numbers, so that nothing can go wrong.
+func (d Document) json() string {
+	text, err := json.Marshal(d)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+func parseDocument(text string) Document {
+	var doc Document
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		panic(err)
+	}
+	return doc
 }
 
 // clone is a deep copy.
-func (d Document) clone() Document {
-	if d == nil {
-		return nil
-	}
-	copied := make(Document, len(d))
-	for k, v := range d {
-		copied[k] = cloneValue(v)
-	}
-	return copied
-}
-
-func cloneValue(value any) any {
-	switch value := value.(type) {
-	case map[string]any:
-		return map[string]any(Document(value).clone())
-	case []any:
-		list := make([]any, len(value))
-		for i, v := range value {
-			list[i] = cloneValue(v)
-		}
-		return list
-	}
-	return value
-}
+func (d Document) clone() Document { return parseDocument(d.json()) }
 
 // storeFormat is the version of the file. A store of another version is refused, not migrated: it is a sandbox.
 const storeFormat = 1
@@ -88,6 +95,9 @@ type state struct {
 	Respelled bool                `json:"respelled,omitempty"` // answers have the other casing of ids
 }
 
+// get returns the document with this id, or nil.
+func (s *state) get(id string) Document { return s.Resources[key(id)] }
+
 // store keeps the state in memory and in a file.
 type store struct {
 	path string
@@ -97,22 +107,22 @@ type store struct {
 }
 
 func openStore(path string) (*store, error) {
+	loaded := &state{Format: storeFormat, Resources: map[string]Document{}, Deleted: map[string]Document{}}
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		empty := &state{Format: storeFormat, Resources: map[string]Document{}, Deleted: map[string]Document{}}
-		return &store{path: path, current: empty}, nil
+		return &store{path: path, current: loaded}, nil
+	}
+	if err == nil {
+		loaded = &state{}
+		err = json.Unmarshal(content, loaded)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("sandbox ARM store: %w", err)
-	}
-	var loaded state
-	if err := json.Unmarshal(content, &loaded); err != nil {
 		return nil, fmt.Errorf("sandbox ARM store %s: %w", path, err)
 	}
 	if loaded.Format != storeFormat || loaded.Resources == nil || loaded.Deleted == nil {
 		return nil, fmt.Errorf("sandbox ARM store %s: not a store of format %d; delete it to start anew", path, storeFormat)
 	}
-	return &store{path: path, current: &loaded}, nil
+	return &store{path: path, current: loaded}, nil
 }
 
 // read returns the state as of now. It must not be changed.
@@ -126,27 +136,18 @@ func (s *store) read() *state {
 func (s *store) change(edit func(*state) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := &state{
-		Format:    s.current.Format,
-		Resources: maps.Clone(s.current.Resources),
-		Deleted:   maps.Clone(s.current.Deleted),
-		Respelled: s.current.Respelled,
-	}
-	if err := edit(next); err != nil {
+	next := *s.current
+	next.Resources, next.Deleted = maps.Clone(next.Resources), maps.Clone(next.Deleted)
+	if err := edit(&next); err != nil {
 		return err
 	}
-	if err := s.save(next); err != nil {
+	content, err := json.MarshalIndent(next, "", "  ")
+	if err == nil {
+		err = files.Replace(s.path, append(content, '\n')) // whole or not at all
+	}
+	if err != nil {
 		return fmt.Errorf("sandbox ARM store: %w", err)
 	}
-	s.current = next
+	s.current = &next
 	return nil
-}
-
-// save writes a new file and renames it over the old one, so that a crash leaves one or the other.
-func (s *store) save(next *state) error {
-	content, err := json.MarshalIndent(next, "", "  ")
-	if err != nil {
-		return err
-	}
-	return files.Replace(s.path, append(content, '\n'))
 }

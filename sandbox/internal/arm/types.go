@@ -5,29 +5,26 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
 // resourceType is one row of the table: all that the sandbox knows of one azure-native type.
 type resourceType struct {
-	Token      string // azure-native's type token
-	Type       string // ARM's type
-	APIVersion string
-	Path       string // template of the id, in the casing in which ARM returns it
-	Name       nameRule
+	Token string // azure-native's type token
+	Type  string // ARM's type
+	Path  string // template of the id, in the casing in which ARM returns it
+	Name  nameRule
 
 	Inputs   []string // wire names of azure-native's inputs, but for those in Path
-	Required []string // of the inputs and of Path, those that azure-native's schema requires
+	Required []string // of the inputs, those that azure-native's schema requires
 	Replaces []string // of the inputs, those whose change azure-native turns into a replacement: its forceNewMap and x-ms-mutability
 	Computed []string // wire names of the outputs that only the service sets, without name and type
 
-	Envelope []string // inputs that ARM has at the top of the body; all others are in its properties
-	Nested   bool     // azure-native does not flatten this type's properties
-	Renames  renames  // relative to properties
-	Items    []string // objects, or lists of them, with properties of their own; azure-native flattens these too
-
-	Model        func() any // Microsoft's SDK type of the PUT body; nil: only the tests compile it
-	ModelVersion string     // the API version that the SDK was made from
-	Newer        []string   // paths that APIVersion has and ModelVersion has not
+	Envelope []string          // inputs that ARM has at the top of the body beside location and tags; all others are in its properties
+	Nested   bool              // azure-native does not flatten this type's properties
+	Renames  map[string]string // ARM's names of properties that azure-native names otherwise
+	Items    []string          // objects, or lists of them, with properties of their own; azure-native flattens these too
 
 	Defaults   map[string]any // by path, what the service fills in
 	Rules      []rule         // what the service refuses, in order
@@ -37,7 +34,6 @@ type resourceType struct {
 
 // nameRule is what a resource may be called.
 type nameRule struct {
-	Property string // the last parameter of Path
 	Pattern  string
 	Min, Max int
 	Source   string // where the rule is published
@@ -45,8 +41,7 @@ type nameRule struct {
 	Code, Message string // ARM's refusal of a bad name; the message takes the name
 	GUID          bool   // an automatic name is a GUID
 
-	Global                  bool // the name is taken in all of Azure
-	TakenCode, TakenMessage string
+	TakenCode, TakenMessage string // ARM's refusal of a name that another resource has; "": names are not global
 }
 
 func (n nameRule) valid(name string) bool {
@@ -64,16 +59,16 @@ func (r *resourceType) located() bool { return slices.Contains(r.Inputs, "locati
 // words splits a list of names, so that a row reads as a row.
 func words(list string) []string { return strings.Fields(list) }
 
-// rowOfToken finds a row by its type token.
-func rowOfToken(token string) (*resourceType, error) {
+// rowOf finds the row of a resource of the program.
+func rowOf(urn resource.URN) (*resourceType, error) {
 	var known []string
 	for _, row := range table {
-		if token == row.Token {
+		if string(urn.Type()) == row.Token {
 			return row, nil
 		}
 		known = append(known, row.Token)
 	}
-	return nil, fmt.Errorf("the sandbox's ARM has no %s; it has %s", token, strings.Join(known, ", "))
+	return nil, fmt.Errorf("the sandbox's ARM has no %s; it has %s", urn.Type(), strings.Join(known, ", "))
 }
 
 // rowOfType finds a row by ARM's type.

@@ -1,0 +1,163 @@
+// Package armspec compares the body of a PUT with Microsoft's type of it. Only tests import it: compiling the types takes
+// more than a minute of CPU time.
+package armspec
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/applicationinsights/armapplicationinsights"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/authorization/armauthorization/v2"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerregistry/armcontainerregistry"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/keyvault/armkeyvault"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/machinelearning/armmachinelearning/v4"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/monitor/armmonitor"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/msi/armmsi"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/network/armnetwork"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/operationalinsights/armoperationalinsights"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/privatedns/armprivatedns"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
+)
+
+// models are Microsoft's types of the bodies. One of another API version than the program's says so.
+var models = map[string]any{
+	"Microsoft.Resources/resourceGroups":                      armresources.ResourceGroup{},                // 2021-04-01
+	"Microsoft.ManagedIdentity/userAssignedIdentities":        armmsi.Identity{},                           // 2024-11-30
+	"Microsoft.Storage/storageAccounts":                       armstorage.AccountCreateParameters{},        // 2024-01-01
+	"Microsoft.KeyVault/vaults":                               armkeyvault.VaultCreateOrUpdateParameters{}, // 2024-11-01
+	"Microsoft.OperationalInsights/workspaces":                armoperationalinsights.Workspace{},          // 2021-06-01
+	"microsoft.insights/components":                           armapplicationinsights.Component{},
+	"Microsoft.ContainerRegistry/registries":                  armcontainerregistry.Registry{},
+	"Microsoft.MachineLearningServices/workspaces":            armmachinelearning.Workspace{},       // 2024-04-01
+	"Microsoft.MachineLearningServices/workspaces/computes":   armmachinelearning.ComputeResource{}, // 2024-04-01
+	"Microsoft.Authorization/roleAssignments":                 armauthorization.RoleAssignmentCreateParameters{},
+	"Microsoft.Insights/diagnosticSettings":                   armmonitor.DiagnosticSettingsResource{},
+	"Microsoft.Network/privateEndpoints":                      armnetwork.PrivateEndpoint{},
+	"Microsoft.Network/privateEndpoints/privateDnsZoneGroups": armnetwork.PrivateDNSZoneGroup{},
+	"Microsoft.Network/privateDnsZones":                       armprivatedns.PrivateZone{},        // 2024-06-01
+	"Microsoft.Network/privateDnsZones/virtualNetworkLinks":   armprivatedns.VirtualNetworkLink{}, // 2024-06-01
+	"Microsoft.Authorization/locks":                           nil,                                // in no module that is here
+}
+
+// newer has what the program's API version has and the model's has not.
+var newer = []string{"properties.managedNetwork.firewallSku"}
+
+// values are the enumerations by type and path, which Microsoft's types do not check by themselves. ARM compares without
+// regard to case.
+var values = map[string][]string{
+	"Microsoft.Storage/storageAccounts sku.name":                                             texts(armstorage.PossibleSKUNameValues()),
+	"Microsoft.Storage/storageAccounts kind":                                                 texts(armstorage.PossibleKindValues()),
+	"Microsoft.Storage/storageAccounts identity.type":                                        texts(armstorage.PossibleIdentityTypeValues()),
+	"Microsoft.Storage/storageAccounts properties.accessTier":                                texts(armstorage.PossibleAccessTierValues()),
+	"Microsoft.Storage/storageAccounts properties.minimumTlsVersion":                         texts(armstorage.PossibleMinimumTLSVersionValues()),
+	"Microsoft.Storage/storageAccounts properties.publicNetworkAccess":                       texts(armstorage.PossiblePublicNetworkAccessValues()),
+	"Microsoft.KeyVault/vaults properties.sku.family":                                        texts(armkeyvault.PossibleSKUFamilyValues()),
+	"Microsoft.KeyVault/vaults properties.sku.name":                                          texts(armkeyvault.PossibleSKUNameValues()),
+	"Microsoft.OperationalInsights/workspaces properties.sku.name":                           texts(armoperationalinsights.PossibleWorkspaceSKUNameEnumValues()),
+	"Microsoft.OperationalInsights/workspaces properties.publicNetworkAccessForIngestion":    texts(armoperationalinsights.PossiblePublicNetworkAccessTypeValues()),
+	"Microsoft.OperationalInsights/workspaces properties.publicNetworkAccessForQuery":        texts(armoperationalinsights.PossiblePublicNetworkAccessTypeValues()),
+	"microsoft.insights/components properties.Application_Type":                              texts(armapplicationinsights.PossibleApplicationTypeValues()),
+	"microsoft.insights/components properties.IngestionMode":                                 texts(armapplicationinsights.PossibleIngestionModeValues()),
+	"Microsoft.ContainerRegistry/registries sku.name":                                        texts(armcontainerregistry.PossibleSKUNameValues()),
+	"Microsoft.ContainerRegistry/registries identity.type":                                   texts(armcontainerregistry.PossibleResourceIdentityTypeValues()),
+	"Microsoft.ContainerRegistry/registries properties.publicNetworkAccess":                  texts(armcontainerregistry.PossiblePublicNetworkAccessValues()),
+	"Microsoft.MachineLearningServices/workspaces identity.type":                             texts(armmachinelearning.PossibleManagedServiceIdentityTypeValues()),
+	"Microsoft.MachineLearningServices/workspaces sku.tier":                                  texts(armmachinelearning.PossibleSKUTierValues()),
+	"Microsoft.MachineLearningServices/workspaces properties.publicNetworkAccess":            texts(armmachinelearning.PossiblePublicNetworkAccessTypeValues()),
+	"Microsoft.MachineLearningServices/workspaces properties.encryption.status":              texts(armmachinelearning.PossibleEncryptionStatusValues()),
+	"Microsoft.MachineLearningServices/workspaces properties.managedNetwork.isolationMode":   texts(armmachinelearning.PossibleIsolationModeValues()),
+	"Microsoft.MachineLearningServices/workspaces/computes identity.type":                    texts(armmachinelearning.PossibleManagedServiceIdentityTypeValues()),
+	"Microsoft.MachineLearningServices/workspaces/computes properties.properties.vmPriority": texts(armmachinelearning.PossibleVMPriorityValues()),
+	"Microsoft.Authorization/roleAssignments properties.principalType":                       texts(armauthorization.PossiblePrincipalTypeValues()),
+}
+
+func texts[T ~string](list []T) []string {
+	all := make([]string, len(list))
+	for i, value := range list {
+		all[i] = string(value)
+	}
+	return all
+}
+
+// Check sends a body through Microsoft's type of it and back. A property that does not return is one that the type does
+// not have: misspelled, misplaced, or of another API version.
+func Check(armType string, body map[string]any) error {
+	model, known := models[armType]
+	if !known {
+		return fmt.Errorf("armspec has no type for %s", armType)
+	}
+	if model == nil {
+		return nil
+	}
+	typed := reflect.New(reflect.TypeOf(model)).Interface()
+	returned := map[string]any{}
+	if err := through(body, typed); err != nil {
+		return err
+	}
+	if err := through(typed, &returned); err != nil {
+		return err
+	}
+	lost := slices.DeleteFunc(lostPaths("", body, returned), func(path string) bool { return slices.Contains(newer, path) })
+	if len(lost) > 0 {
+		return fmt.Errorf("could not find member %s on object of type '%s': Microsoft's %T has no such property",
+			strings.Join(lost, ", "), armType, model)
+	}
+	for at, allowed := range values {
+		path, ours := strings.CutPrefix(at, armType+" ")
+		if !ours {
+			continue
+		}
+		var value any = body
+		for step := range strings.SplitSeq(path, ".") {
+			object, _ := value.(map[string]any)
+			value = object[step]
+		}
+		is := func(text string) bool { return strings.EqualFold(text, fmt.Sprint(value)) }
+		if value != nil && !slices.ContainsFunc(allowed, is) {
+			return fmt.Errorf("the value '%v' of property '%s' is not allowed. Allowed values are: %v", value, path, allowed)
+		}
+	}
+	return nil
+}
+
+func through(from, to any) error {
+	text, err := json.Marshal(from)
+	if err == nil {
+		err = json.Unmarshal(text, to)
+	}
+	if err != nil {
+		return fmt.Errorf("the content could not be deserialized: %w", err)
+	}
+	return nil
+}
+
+// lostPaths names what is in sent and not in returned.
+func lostPaths(path string, sent, returned any) []string {
+	var lost []string
+	switch sent := sent.(type) {
+	case map[string]any:
+		object, _ := returned.(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(sent)) {
+			step := strings.TrimPrefix(path+"."+name, ".")
+			if value, found := object[name]; found {
+				lost = append(lost, lostPaths(step, sent[name], value)...)
+			} else {
+				lost = append(lost, step)
+			}
+		}
+	case []any:
+		list, _ := returned.([]any)
+		if len(list) != len(sent) {
+			return []string{path}
+		}
+		for i, value := range sent {
+			lost = append(lost, lostPaths(fmt.Sprintf("%s[%d]", path, i), value, list[i])...)
+		}
+	}
+	return lost
+}
