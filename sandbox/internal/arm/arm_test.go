@@ -164,19 +164,7 @@ func (c cloud) read(d deployed) plugin.ReadResponse {
 	return read
 }
 
-// refreshed is the resource as a refresh leaves it in the state.
-func (c cloud) refreshed(d deployed) deployed {
-	c.Helper()
-	read := c.read(d)
-	return deployed{d.sample, d.id, read.Inputs, read.Outputs}
-}
-
-func (c cloud) destroy(d deployed) {
-	c.Helper()
-	require.NoError(c, c.tryDestroy(d))
-}
-
-func (c cloud) tryDestroy(d deployed) error {
+func (c cloud) destroy(d deployed) error {
 	_, err := c.engine.Delete(context.Background(), plugin.DeleteRequest{
 		URN: d.urn(), ID: d.id, Inputs: d.inputs, Outputs: d.outputs,
 	})

@@ -110,10 +110,6 @@ func locationStays(p *put) *Error {
 	if before == location {
 		return nil
 	}
-	if p.row.Type == typeResourceGroup {
-		return p.refuse(http.StatusConflict, "InvalidResourceGroupLocation",
-			"Invalid resource group location '%s'. The Resource group already exists in location '%s'.", location, before)
-	}
 	return p.refuse(http.StatusConflict, "InvalidResourceLocation",
 		"The resource '%s' already exists in location '%s' in resource group '%s'. A resource with the same name cannot be "+
 			"created in location '%s'. Please select a new resource name.", p.name, before, p.group, location)

@@ -4,6 +4,7 @@ package armspec
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -22,6 +23,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/privatedns/armprivatedns"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 )
 
 // models are Microsoft's types of the bodies. One of another API version than the program's says so.
@@ -45,7 +48,7 @@ var models = map[string]any{
 }
 
 // newer has what the program's API version has and the model's has not.
-var newer = []string{"properties.managedNetwork.firewallSku"}
+const newer = "properties.managedNetwork.firewallSku"
 
 // values are the enumerations by type and path, which Microsoft's types do not check by themselves. ARM compares without
 // regard to case.
@@ -94,32 +97,30 @@ func Check(armType string, body map[string]any) error {
 	if model == nil {
 		return nil
 	}
-	typed := reflect.New(reflect.TypeOf(model)).Interface()
-	returned := map[string]any{}
-	if err := through(body, typed); err != nil {
-		return err
+	typed, returned := reflect.New(reflect.TypeOf(model)).Interface(), map[string]any{}
+	if err := errors.Join(through(body, typed), through(typed, &returned)); err != nil {
+		return fmt.Errorf("the content could not be deserialized: %w", err)
 	}
-	if err := through(typed, &returned); err != nil {
-		return err
-	}
-	lost := slices.DeleteFunc(lostPaths("", body, returned), func(path string) bool { return slices.Contains(newer, path) })
-	if len(lost) > 0 {
-		return fmt.Errorf("could not find member %s on object of type '%s': Microsoft's %T has no such property",
-			strings.Join(lost, ", "), armType, model)
+	sent := resource.NewPropertyMapFromMap(body)
+	changes := plugin.NewDetailedDiffFromObjectDiff(sent.Diff(resource.NewPropertyMapFromMap(returned)), true)
+	for _, path := range slices.Sorted(maps.Keys(changes)) {
+		if changes[path].Kind == plugin.DiffDelete && path != newer {
+			return fmt.Errorf("could not find member %s on object of type '%s': Microsoft's %T has no such property", path, armType, model)
+		}
 	}
 	for at, allowed := range values {
 		path, ours := strings.CutPrefix(at, armType+" ")
 		if !ours {
 			continue
 		}
-		var value any = body
-		for step := range strings.SplitSeq(path, ".") {
-			object, _ := value.(map[string]any)
-			value = object[step]
+		steps, err := resource.ParsePropertyPath(path)
+		if err != nil {
+			return err
 		}
-		is := func(text string) bool { return strings.EqualFold(text, fmt.Sprint(value)) }
-		if value != nil && !slices.ContainsFunc(allowed, is) {
-			return fmt.Errorf("the value '%v' of property '%s' is not allowed. Allowed values are: %v", value, path, allowed)
+		value, given := steps.Get(resource.NewObjectProperty(sent))
+		is := func(text string) bool { return strings.EqualFold(text, fmt.Sprint(value.V)) }
+		if given && !slices.ContainsFunc(allowed, is) {
+			return fmt.Errorf("the value '%v' of property '%s' is not allowed. Allowed values are: %v", value.V, path, allowed)
 		}
 	}
 	return nil
@@ -127,37 +128,5 @@ func Check(armType string, body map[string]any) error {
 
 func through(from, to any) error {
 	text, err := json.Marshal(from)
-	if err == nil {
-		err = json.Unmarshal(text, to)
-	}
-	if err != nil {
-		return fmt.Errorf("the content could not be deserialized: %w", err)
-	}
-	return nil
-}
-
-// lostPaths names what is in sent and not in returned.
-func lostPaths(path string, sent, returned any) []string {
-	var lost []string
-	switch sent := sent.(type) {
-	case map[string]any:
-		object, _ := returned.(map[string]any)
-		for _, name := range slices.Sorted(maps.Keys(sent)) {
-			step := strings.TrimPrefix(path+"."+name, ".")
-			if value, found := object[name]; found {
-				lost = append(lost, lostPaths(step, sent[name], value)...)
-			} else {
-				lost = append(lost, step)
-			}
-		}
-	case []any:
-		list, _ := returned.([]any)
-		if len(list) != len(sent) {
-			return []string{path}
-		}
-		for i, value := range sent {
-			lost = append(lost, lostPaths(fmt.Sprintf("%s[%d]", path, i), value, list[i])...)
-		}
-	}
-	return lost
+	return errors.Join(err, json.Unmarshal(text, to))
 }
