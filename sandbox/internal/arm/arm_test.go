@@ -1,7 +1,6 @@
 package arm_test
 
 import (
-	"context"
 	"maps"
 	"net"
 	"path/filepath"
@@ -53,10 +52,10 @@ func openCloud(t *testing.T, path string) cloud {
 	t.Cleanup(func() { _ = connection.Close() })
 
 	engine := plugin.NewProviderWithClient(nil, pulumirpc.NewResourceProviderClient(connection), false)
-	_, err = engine.Handshake(context.Background(), plugin.ProviderHandshakeRequest{})
+	_, err = engine.Handshake(t.Context(), plugin.ProviderHandshakeRequest{})
 	require.NoError(t, err)
 	providerType := tokens.Type("pulumi:providers:azure-native")
-	_, err = engine.Configure(context.Background(), plugin.ConfigureRequest{Type: &providerType})
+	_, err = engine.Configure(t.Context(), plugin.ConfigureRequest{Type: &providerType})
 	require.NoError(t, err)
 	return cloud{t, server, engine}
 }
@@ -97,7 +96,7 @@ var seed = []byte("0123456789abcdef0123456789abcdef")
 
 func (c cloud) check(s sample, olds resource.PropertyMap) plugin.CheckResponse {
 	c.Helper()
-	checked, err := c.engine.Check(context.Background(), plugin.CheckRequest{
+	checked, err := c.engine.Check(c.Context(), plugin.CheckRequest{
 		URN: s.urn(), Olds: olds, News: s.properties(), AllowUnknowns: true, RandomSeed: seed,
 	})
 	require.NoError(c, err)
@@ -114,7 +113,7 @@ func (c cloud) create(s sample) (deployed, error) {
 
 func (c cloud) createUnchecked(s sample, inputs resource.PropertyMap) (deployed, error) {
 	c.Helper()
-	created, err := c.engine.Create(context.Background(), plugin.CreateRequest{URN: s.urn(), Properties: inputs})
+	created, err := c.engine.Create(c.Context(), plugin.CreateRequest{URN: s.urn(), Properties: inputs})
 	return deployed{s, created.ID, inputs, created.Properties}, err
 }
 
@@ -137,7 +136,7 @@ func (c cloud) createAll(samples ...sample) map[string]deployed {
 
 func (c cloud) diff(d deployed, to sample) plugin.DiffResult {
 	c.Helper()
-	diff, err := c.engine.Diff(context.Background(), plugin.DiffRequest{
+	diff, err := c.engine.Diff(c.Context(), plugin.DiffRequest{
 		URN: d.urn(), ID: d.id, OldInputs: d.inputs, OldOutputs: d.outputs,
 		NewInputs: c.check(to, d.inputs).Properties, AllowUnknowns: true,
 	})
@@ -149,7 +148,7 @@ func (c cloud) update(d deployed, to sample) (deployed, error) {
 	c.Helper()
 	checked := c.check(to, d.inputs)
 	require.Empty(c, checked.Failures, to.name)
-	updated, err := c.engine.Update(context.Background(), plugin.UpdateRequest{
+	updated, err := c.engine.Update(c.Context(), plugin.UpdateRequest{
 		URN: d.urn(), ID: d.id, OldInputs: d.inputs, OldOutputs: d.outputs, NewInputs: checked.Properties,
 	})
 	return deployed{to, d.id, checked.Properties, updated.Properties}, err
@@ -157,7 +156,7 @@ func (c cloud) update(d deployed, to sample) (deployed, error) {
 
 func (c cloud) read(d deployed) plugin.ReadResponse {
 	c.Helper()
-	read, err := c.engine.Read(context.Background(), plugin.ReadRequest{
+	read, err := c.engine.Read(c.Context(), plugin.ReadRequest{
 		URN: d.urn(), ID: d.id, Inputs: d.inputs, State: d.outputs,
 	})
 	require.NoError(c, err)
@@ -165,7 +164,7 @@ func (c cloud) read(d deployed) plugin.ReadResponse {
 }
 
 func (c cloud) destroy(d deployed) error {
-	_, err := c.engine.Delete(context.Background(), plugin.DeleteRequest{
+	_, err := c.engine.Delete(c.Context(), plugin.DeleteRequest{
 		URN: d.urn(), ID: d.id, Inputs: d.inputs, Outputs: d.outputs,
 	})
 	return err

@@ -48,7 +48,7 @@ func connected(p *put) *Error {
 		return notFound(http.MethodPut, p.id, id)
 	}
 	parts, _ := given[0].at("properties.groupIds").([]any)
-	if len(parts) != 1 || !hasPart(target.text("type"), fmt.Sprint(parts[0])) {
+	if len(parts) != 1 || !hasPart(target, fmt.Sprint(parts[0])) {
 		return p.refuse(http.StatusBadRequest, "InvalidPrivateLinkServiceGroupId",
 			"%v is not one of the parts of a %s.", parts, target.text("type"))
 	}

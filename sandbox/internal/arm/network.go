@@ -39,8 +39,8 @@ var endpointParts = map[string]string{
 	"microsoft.network/applicationgateways": "appGwPrivateFrontendIpIPv4", // how-to-access-on-premises-resources
 }
 
-func hasPart(armType, part string) bool {
-	return slices.Contains(words(endpointParts[strings.ToLower(armType)]), part)
+func hasPart(target Document, part string) bool {
+	return slices.Contains(words(endpointParts[strings.ToLower(target.text("type"))]), part)
 }
 
 var (
@@ -79,15 +79,12 @@ func validRules(p *put) *Error {
 			}
 		case "PrivateEndpoint":
 			id, part := to.text("serviceResourceId"), to.text("subresourceTarget")
-			target, err := parseID(id)
-			if err != nil {
-				return bad("serviceResourceId '%s' is not a resource id.", id)
-			}
-			if !p.exists(id) {
+			target := p.state.get(id)
+			if target == nil {
 				return notFound(http.MethodPut, p.id, id)
 			}
-			if !hasPart(target.armType, part) {
-				return bad("subresourceTarget '%s' is not one of a %s.", part, target.armType)
+			if !hasPart(target, part) {
+				return bad("subresourceTarget '%s' is not one of a %s.", part, target.text("type"))
 			}
 		default:
 			return bad("type '%s' is not one of FQDN, PrivateEndpoint, ServiceTag.", kind)
@@ -137,7 +134,9 @@ func network(p *put) {
 			for _, part := range words(parts) {
 				rules[fmt.Sprintf("__SYS_PE_%s_%s_%s", target.name, part, guid("rule", id+part)[:8])] = map[string]any{
 					"type": "PrivateEndpoint", "category": "Required",
-					"destination": map[string]any{"serviceResourceId": id, "subresourceTarget": part, "sparkEnabled": false, "sparkStatus": "Inactive"},
+					"destination": map[string]any{
+						"serviceResourceId": id, "subresourceTarget": part, "sparkEnabled": false, "sparkStatus": "Inactive",
+					},
 				}
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/sandbox/internal/arm"
@@ -259,4 +260,7 @@ func TestCheckReportsWhatIsMissingAndBadNames(t *testing.T) {
 		require.Len(t, failures, 1)
 		require.Contains(t, failures[0].Reason, test.says)
 	}
+	unknown := sample{"azure-native:network:VirtualNetwork", "net", nil}
+	_, err := c.engine.Check(t.Context(), plugin.CheckRequest{URN: unknown.urn(), News: unknown.properties()})
+	require.ErrorContains(t, err, "no azure-native:network:VirtualNetwork; it has azure-native:resources/v20220901:ResourceGroup, ")
 }

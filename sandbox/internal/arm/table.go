@@ -125,7 +125,7 @@ var keyVault = resourceType{
 	Complete: func(p *put) map[string]any {
 		return map[string]any{"properties.vaultUri": "https://" + p.name + ".vault.azure.net/"}
 	},
-	SoftDelete: &softDelete{http.StatusConflict, "ConflictError", "A vault with the same name already exists in deleted state. You " +
+	SoftDelete: &Error{Status: http.StatusConflict, Code: "ConflictError", Message: "A vault with the same name already exists in deleted state. You " +
 		"need to either recover or purge existing key vault. The vault is soft-deleted. Follow this link " +
 		"https://go.microsoft.com/fwlink/?linkid=2149745 for more information on soft delete."},
 }
@@ -270,8 +270,8 @@ var mlWorkspace = resourceType{
 			"properties.privateEndpointConnections": []any{},
 		}
 	},
-	SoftDelete: &softDelete{http.StatusBadRequest, "BadRequest",
-		"Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete"},
+	SoftDelete: &Error{Status: http.StatusBadRequest, Code: "BadRequest",
+		Message: "Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete"},
 }
 
 // Roles by the GUID of their definition ("Azure built-in roles").

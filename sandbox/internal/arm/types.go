@@ -29,7 +29,7 @@ type resourceType struct {
 	Defaults   map[string]any // by path, what the service fills in
 	Rules      []rule         // what the service refuses, in order
 	Complete   func(*put) map[string]any
-	SoftDelete *softDelete // nil: a deleted resource is gone
+	SoftDelete *Error // the refusal of a name that a deleted resource holds; nil: what is deleted is gone
 }
 
 // nameRule is what a resource may be called.
@@ -46,12 +46,6 @@ type nameRule struct {
 
 func (n nameRule) valid(name string) bool {
 	return len(name) >= n.Min && len(name) <= n.Max && regexp.MustCompile(n.Pattern).MatchString(name)
-}
-
-// softDelete is the refusal of a name that a soft-deleted resource holds.
-type softDelete struct {
-	Status        int
-	Code, Message string
 }
 
 func (r *resourceType) located() bool { return slices.Contains(r.Inputs, "location") }
