@@ -184,7 +184,7 @@ const (
 		"/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
 	assignmentName = "b0a7e5a0-3f0f-4d7c-9c58-0f4c8f2f6a11"
 
-	// a network team's
+	// A network team has these.
 	networkID = "/subscriptions/" + arm.SubscriptionID + "/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet"
 	subnetID  = networkID + "/subnets/endpoints"
 	zoneName  = "privatelink.vaultcore.azure.net"

@@ -27,7 +27,8 @@ var privateEndpoint = resourceType{
 	Complete: func(p *put) map[string]any {
 		for _, connection := range p.doc.objects(connections) {
 			connection.set("properties.provisioningState", "Succeeded")
-			connection.set("properties.privateLinkServiceConnectionState", map[string]any{"status": "Approved", "actionsRequired": "None"})
+			connection.set("properties.privateLinkServiceConnectionState.status", "Approved")
+			connection.set("properties.privateLinkServiceConnectionState.actionsRequired", "None")
 		}
 		return nil
 	},

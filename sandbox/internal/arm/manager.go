@@ -75,7 +75,8 @@ func (s *Server) count(armType, method string) Fault {
 	s.requests[method]++
 	for i := range s.faults {
 		fault := &s.faults[i]
-		if fault.Times == 0 || !strings.EqualFold(cmp.Or(fault.Type, armType), armType) || cmp.Or(fault.Method, method) != method {
+		matches := strings.EqualFold(cmp.Or(fault.Type, armType), armType) && cmp.Or(fault.Method, method) == method
+		if fault.Times == 0 || !matches {
 			continue
 		}
 		if fault.Skip > 0 {

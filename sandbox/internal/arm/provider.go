@@ -95,7 +95,8 @@ func (r *resourceType) failures(inputs resource.PropertyMap) []plugin.CheckFailu
 	var failures []plugin.CheckFailure
 	for _, name := range append(r.parameters(), r.Required...) {
 		if key := resource.PropertyKey(name); !inputs.HasValue(key) {
-			failures = append(failures, plugin.CheckFailure{Property: key, Reason: fmt.Sprintf("missing required property '%s'", name)})
+			reason := fmt.Sprintf("missing required property '%s'", name)
+			failures = append(failures, plugin.CheckFailure{Property: key, Reason: reason})
 		}
 	}
 	property := resource.PropertyKey(r.nameProperty())
@@ -155,7 +156,9 @@ func (p *provider) Create(ctx context.Context, req plugin.CreateRequest) (plugin
 }
 
 // putAndRead reads what it put, as azure-native does, so that the state has the shape that a refresh will see.
-func (p *provider) putAndRead(ctx context.Context, row *resourceType, inputs resource.PropertyMap) (resource.PropertyMap, error) {
+func (p *provider) putAndRead(
+	ctx context.Context, row *resourceType, inputs resource.PropertyMap,
+) (resource.PropertyMap, error) {
 	id := row.id(inputs)
 	if err := p.arm.put(ctx, row, id, row.body(inputs.Mappable())); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ var resourceGroup = resourceType{
 		Source: resourceNameRules + "1-90, alphanumerics, underscores, parentheses, hyphens, periods; can't end with period",
 		Code:   "InvalidResourceGroup", Message: "The provided resource group name '%s' has invalid characters or ends with a period."},
 	Inputs: words("location managedBy tags"), Required: words("location"), Replaces: words("location"),
-	Computed: words("properties"), Envelope: words("managedBy"), Nested: true,
+	Computed: words("properties"), Nested: true,
 	Complete: func(*put) map[string]any { return map[string]any{"properties.provisioningState": "Succeeded"} },
 }
 
@@ -125,9 +125,9 @@ var keyVault = resourceType{
 	Complete: func(p *put) map[string]any {
 		return map[string]any{"properties.vaultUri": "https://" + p.name + ".vault.azure.net/"}
 	},
-	SoftDelete: &Error{Status: http.StatusConflict, Code: "ConflictError", Message: "A vault with the same name already exists in deleted state. You " +
-		"need to either recover or purge existing key vault. The vault is soft-deleted. Follow this link " +
-		"https://go.microsoft.com/fwlink/?linkid=2149745 for more information on soft delete."},
+	SoftDelete: &Error{Status: http.StatusConflict, Code: "ConflictError",
+		Message: "A vault with the same name already exists in deleted state. You need to either recover or purge existing key " +
+			"vault. The vault is soft-deleted. Follow this link https://go.microsoft.com/fwlink/?linkid=2149745 for more information on soft delete."},
 }
 
 // accessPoliciesOrRoles: VaultProperties.accessPolicies are required, but for enableRbacAuthorization, which ignores them.
@@ -179,8 +179,9 @@ var appInsights = resourceType{
 		"properties.publicNetworkAccessForQuery": "Enabled",
 	},
 	Rules: []rule{
-		required("A component of this API version is workspace-based and needs a Log Analytics workspace.", // own words; the SDK:
-			"properties.WorkspaceResourceId"), // "must be included to create the resource" with this API
+		// own words; the SDK: "must be included to create the resource" with this API
+		required("A component of this API version is workspace-based and needs a Log Analytics workspace.",
+			"properties.WorkspaceResourceId"),
 		refersTo("properties.WorkspaceResourceId", typeLogs),
 	},
 	Complete: func(p *put) map[string]any {
@@ -371,7 +372,7 @@ var mlCompute = resourceType{
 	Name: nameRule{Pattern: `^[a-zA-Z][a-zA-Z0-9-]+$`, Min: 3, Max: 24,
 		Source: "learn.microsoft.com/azure/machine-learning/how-to-create-compute-instance: 3 to 24 characters, letters, digits, " +
 			"hyphens; must start with a letter"},
-	Inputs: words("identity location properties sku tags"), Computed: words("systemData"), Envelope: words("identity sku"), Nested: true,
+	Inputs: words("identity location properties sku tags"), Computed: words("systemData"), Nested: true,
 	Rules: []rule{
 		required("The compute's type is not specified.", "properties.computeType"),          // (own words).
 		oneOf("properties.computeType", "AmlCompute"),                                       // all that the sandbox offers

@@ -21,8 +21,8 @@ type resourceType struct {
 	Replaces []string // of the inputs, those whose change azure-native turns into a replacement: its forceNewMap and x-ms-mutability
 	Computed []string // wire names of the outputs that only the service sets, without name and type
 
-	Envelope []string          // inputs that ARM has at the top of the body beside location and tags; all others are in its properties
-	Nested   bool              // azure-native does not flatten this type's properties
+	Envelope []string          // beside location and tags, the inputs that ARM has at the top and not in the body's properties
+	Nested   bool              // azure-native does not flatten this type's properties: all inputs are at the top
 	Renames  map[string]string // ARM's names of properties that azure-native names otherwise
 	Items    []string          // objects, or lists of them, with properties of their own; azure-native flattens these too
 
