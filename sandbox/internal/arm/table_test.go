@@ -2,6 +2,7 @@ package arm
 
 import (
 	"maps"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,6 +44,13 @@ func TestEveryInputIsAPropertyOfMicrosoftsType(t *testing.T) {
 			assert.True(t, fits, "%s: %s", row.Token, input)
 		}
 	}
+}
+
+func TestTheSandboxItselfLinksNothingOfMicrosofts(t *testing.T) {
+	linked, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "mlvault/sandbox").Output()
+	assert.NoError(t, err)
+	assert.Contains(t, string(linked), "mlvault/sandbox/internal/arm\n")
+	assert.NotContains(t, string(linked), "azure-sdk-for-go")
 }
 
 func TestIdsAreTakenApart(t *testing.T) {
