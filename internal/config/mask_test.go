@@ -15,12 +15,8 @@ func maskedOf(t *testing.T, credentials string) map[string]bool {
 	t.Helper()
 	values := valid()
 	values["mlvault:credentials"] = credentials
-	cfg, err := From(values.source())
-	if err != nil {
-		t.Fatal(err)
-	}
 	masked := map[string]bool{}
-	for _, credential := range cfg.Credentials {
+	for _, credential := range values.load(t).Credentials {
 		masked[credential.Name] = credential.Masked
 	}
 	return masked

@@ -116,16 +116,6 @@ func TestARoleThatGoesLeavesTheOthersAsTheyWere(t *testing.T) {
 	}
 }
 
-func TestPurgeProtectionIsNeverSaidToBeOff(t *testing.T) {
-	for settings, want := range map[string]any{`{}`: nil, `{"keyVaultPurgeProtection":true}`: true} {
-		vault, _ := withAzure(t, settings).Find("azure-native:keyvault/v20230201:Vault", "ml-kv")
-		properties, isMap := vault.Inputs["properties"].(map[string]any)
-		if got := properties["enablePurgeProtection"]; !isMap || got != want {
-			t.Errorf("%s gives %v, want %v: Azure takes false for an attempt to switch it off", settings, got, want)
-		}
-	}
-}
-
 func TestEveryKindOfOutboundRuleIsSentAsARMNamesIt(t *testing.T) {
 	r := withAzure(t, `{"managedNetwork":{"mode":"AllowOnlyApprovedOutbound","firewallSku":"Basic","outboundRules":[
 		{"name":"pypi","fqdn":"*.pypi.org"},

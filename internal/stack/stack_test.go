@@ -286,20 +286,6 @@ func TestTheProviderTakesNothingFromTheDeployersEnvironment(t *testing.T) {
 	}
 }
 
-func TestProtectCoversWhatHoldsData(t *testing.T) {
-	r := mustRun(t, "prod", nil)
-	var got []string
-	for _, registration := range r.Registrations() {
-		if registration.Protect {
-			got = append(got, registration.Name)
-		}
-	}
-	slices.Sort(got)
-	if want := []string{"ml-group", "ml-kv", "ml-workspace", "mlregistry", "mlstorage"}; !slices.Equal(got, want) {
-		t.Errorf("protected are %v, want %v", got, want)
-	}
-}
-
 func TestEverythingOfAStackInVaultWaitsForTheBackendThatItMakesAndItsMountIsKept(t *testing.T) {
 	for workload, want := range map[string]bool{`{"audience":"a"}`: true, `{"audience":"a","authPath":"jwt","createAuthBackend":false}`: false} {
 		r := mustRun(t, "dev", func(values map[string]string) {

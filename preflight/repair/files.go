@@ -9,8 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -77,6 +79,22 @@ func (f Files) Locks() (held, living int, err error) {
 		}
 	}
 	return held, living, nil
+}
+
+// alive tells whether the Pulumi CLI with this process id still runs. On Linux that is exact: an id may have gone to
+// another program since, and a process that nobody waits for stays in the table after its end. Elsewhere any process of
+// that id counts.
+func alive(pid int) bool {
+	process, err := os.FindProcess(pid) // fails on Windows where there is none
+	if pid <= 0 || err != nil {
+		return false
+	}
+	if err := process.Signal(syscall.Signal(0)); runtime.GOOS != "windows" && err != nil && !errors.Is(err, syscall.EPERM) {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // 42 (pulumi) S 1 ...
+	name, rest, complete := strings.Cut(string(stat), ") ")
+	return err != nil || !complete || strings.Contains(name, "pulumi") && !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
 }
 
 // Mend makes the stack's files readable again, and says what it did. An attributes file that is empty makes the CLI fail
