@@ -8,8 +8,8 @@ secret of the stand-ins contains CANARY, and whatever the client prints, raises 
 
 from __future__ import annotations
 
-import atexit, base64, contextlib, functools, http.client, io, json, os, pathlib, pprint, shutil, signal, ssl  # noqa: E401
-import subprocess, sys, tempfile, threading, time, traceback, unittest, urllib.parse  # noqa: E401
+import atexit, base64, contextlib, functools, http.client, io, json, os, pathlib, pprint, shutil, signal  # noqa: E401
+import ssl, subprocess, sys, tempfile, threading, time, traceback, unittest, urllib.parse  # noqa: E401
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple, Type, Union
