@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -115,6 +116,12 @@ func TestADamagedStateIsReplacedByTheNewestWholeOne(t *testing.T) {
 func TestOnlyLocksOfProcessesThatAreGoneAreRemoved(t *testing.T) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
+	sleep, err := exec.LookPath("sleep")
+	require.NoError(t, err)
+	cli := &exec.Cmd{Path: filepath.Join(t.TempDir(), "pulumi"), Args: []string{"sleep", "60"}}
+	require.NoError(t, os.Symlink(sleep, cli.Path))
+	require.NoError(t, cli.Start())
+	t.Cleanup(func() { _, _ = cli.Process.Kill(), cli.Wait() })
 	const lock = "locks/organization/mlvault/dev/a.json"
 	for name, row := range map[string]struct {
 		text                  string
@@ -123,6 +130,7 @@ func TestOnlyLocksOfProcessesThatAreGoneAreRemoved(t *testing.T) {
 		"none":            {"", 0, 0, 0},
 		"gone":            {fmt.Sprintf(`{"pid":%d,"hostname":%q}`, 1<<22, host), 1, 0, 1},
 		"cut off":         {`{"pi`, 1, 0, 1},
+		"living":          {fmt.Sprintf(`{"pid":%d,"hostname":%q}`, cli.Process.Pid, host), 1, 1, 0},
 		"another machine": {`{"pid":1,"hostname":"another"}`, 1, 1, 0},
 	} {
 		f := Files{Root: t.TempDir(), Project: "mlvault", Stack: "dev"}
