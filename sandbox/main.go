@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,8 +34,6 @@ type options struct {
 	unprotect                  bool
 }
 
-const usage = "up, preview, down, pipeline, vault"
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -60,7 +57,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	command, known := commands[flags.Arg(0)]
 	if !known {
-		return fmt.Errorf("%q is not one of %s", flags.Arg(0), usage)
+		return fmt.Errorf("%q is not one of %s", flags.Arg(0), strings.Join(slices.Sorted(maps.Keys(commands)), ", "))
 	}
 	sub := flag.NewFlagSet(flags.Arg(0), flag.ContinueOnError)
 	sub.StringVar(&o.stack, "stack", "dev", "stack: Pulumi.<stack>.yaml")
@@ -74,16 +71,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	sandbox.InstallPlugin(ctx, o.pulumi, dir, os.Stderr)
 	s, err := sandbox.Open(ctx, sandbox.Options{Root: o.root, Dir: dir, Pulumi: o.pulumi})
 	if err != nil {
-		if why := sandbox.Explain(err); why != "" {
-			return errors.New(why)
-		}
-		return err
+		return sandbox.Explained(sub.Name(), err)
 	}
 	defer s.Close()
 	if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("TERM") != "dumb" {
 		s.WrapCommand = func(command auto.PulumiCommand) auto.PulumiCommand { return onTerminal{command, o.pulumi} }
 	}
-	return command(ctx, s, o, out)
+	return sandbox.Explained(sub.Name(), command(ctx, s, o, out))
 }
 
 func up(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
@@ -93,9 +87,9 @@ func up(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error
 	}
 	result, err := deployed.Up(ctx, optup.ProgressStreams(out), optup.ErrorProgressStreams(out), optup.SuppressOutputs())
 	if err != nil {
-		return reported("up", err)
+		return err
 	}
-	fmt.Fprintf(out, "\n%s\n", summary(result.Summary.ResourceChanges))
+	fmt.Fprintf(out, "\n%s\n", summary("Done", *result.Summary.ResourceChanges))
 	reader, read, err := deployed.Job(ctx)
 	if err != nil {
 		return fmt.Errorf("everything is deployed, but a job could not read its credentials: %w", err)
@@ -114,22 +108,19 @@ func preview(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) 
 	}
 	result, err := configured.Preview(ctx, optpreview.ProgressStreams(out), optpreview.ErrorProgressStreams(out), optpreview.SuppressOutputs())
 	if err != nil {
-		return reported("preview", err)
+		return err
 	}
 	changes := map[string]int{}
 	for operation, count := range result.ChangeSummary {
 		changes[string(operation)] = count
 	}
-	fmt.Fprintf(out, "\nPreview, nothing was changed. %s\n", planned(changes))
+	fmt.Fprintf(out, "\nPreview, nothing was changed. %s\n", summary("An up would", changes))
 	next(out, o, "up", "make it so")
 	return nil
 }
 
 func down(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
 	selected, err := s.Select(ctx, o.stack)
-	if err == nil {
-		err = selected.Exists(ctx)
-	}
 	if errors.Is(err, sandbox.ErrNoStack) {
 		fmt.Fprintf(out, "There is nothing of stack %s in the sandbox; nothing to destroy.\n", o.stack)
 		return nil
@@ -142,7 +133,7 @@ func down(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) err
 	}
 	result, err := selected.Destroy(ctx, optdestroy.ProgressStreams(out), optdestroy.ErrorProgressStreams(out), optdestroy.SuppressOutputs())
 	if err != nil {
-		return reported("down", err)
+		return err
 	}
 	// The program runs during a destroy too, for the sake of a rotated token, and the engine counts what it registers.
 	fmt.Fprintf(out, `
@@ -183,9 +174,6 @@ func mayGo(ctx context.Context, selected *sandbox.Stack, o options) error {
 // pipeline runs the definitions that make job writes, each step as a node of Azure ML would.
 func pipeline(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
 	selected, err := s.Select(ctx, o.stack)
-	if err == nil {
-		err = selected.Exists(ctx)
-	}
 	if err != nil {
 		return err
 	}
@@ -208,7 +196,11 @@ func serveVault(ctx context.Context, s *sandbox.Sandbox, o options, out io.Write
   vault kv get -mount=secret %[4]s/%[5]s/ml_api_key
   curl --cacert "$VAULT_CACERT" -H "X-Vault-Token: $VAULT_TOKEN" "$VAULT_ADDR/v1/secret/data/%[4]s/%[5]s/ml_api_key"
 `, s.Vault.Addr(), s.Vault.CAFile(), s.DeployerTokenFile(o.stack), s.Project, o.stack)
-	file, err := jobEnvironment(ctx, s, o.stack)
+	file := ""
+	selected, err := s.Select(ctx, o.stack)
+	if err == nil {
+		file, err = selected.WriteJobEnvironment(ctx)
+	}
 	switch {
 	case errors.Is(err, sandbox.ErrNoStack):
 		fmt.Fprintf(out, "\nThere is nothing of stack %s to read yet; make up makes it.\n", o.stack)
@@ -224,17 +216,6 @@ As a job on a node of Azure ML, with its identity and no token:
 	}
 	<-ctx.Done()
 	return nil
-}
-
-func jobEnvironment(ctx context.Context, s *sandbox.Sandbox, name string) (file string, err error) {
-	selected, err := s.Select(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	if err := selected.Exists(ctx); err != nil {
-		return "", err
-	}
-	return selected.WriteJobEnvironment(ctx)
 }
 
 // configure reads the credentials, says what the sandbox is made of and prepares the stack.
@@ -272,35 +253,17 @@ func configure(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer
 	return configured, nil
 }
 
-// reported is the short form of an error whose long form the CLI has printed. The Automation API repeats all output
-// of the CLI in its errors.
-func reported(command string, err error) error {
-	if problems, refused := config.AsProblems(err); refused {
-		return problems
-	}
-	return fmt.Errorf("%s: %s", command, cmp.Or(sandbox.Explain(err), sandbox.LastWords(err)))
-}
-
-func summary(changes *map[string]int) string {
-	if changes == nil {
-		return "Done."
-	}
-	counts := maps.Clone(*changes)
-	same := counts["same"]
-	delete(counts, "same")
-	if len(counts) == 0 {
-		return fmt.Sprintf("No changes: all %d resources are as they should be.", same)
-	}
-	return "Done: " + list(counts) + unchanged(same) + "."
-}
-
-func planned(changes map[string]int) string {
+// summary is a sentence about changes: what, and before it why or when.
+func summary(done string, changes map[string]int) string {
 	same := changes["same"]
 	delete(changes, "same")
 	if len(changes) == 0 {
-		return fmt.Sprintf("There is nothing to change: all %d resources are as they should be.", same)
+		return fmt.Sprintf("No changes: all %d resources are as they should be.", same)
 	}
-	return "An up would: " + list(changes) + unchanged(same) + "."
+	if same > 0 {
+		return fmt.Sprintf("%s: %s, leave %d as they are.", done, list(changes), same)
+	}
+	return fmt.Sprintf("%s: %s.", done, list(changes))
 }
 
 func list(counts map[string]int) string {
@@ -311,13 +274,6 @@ func list(counts map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-func unchanged(same int) string {
-	if same == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", leave %d as they are", same)
-}
-
 func outputs(values auto.OutputMap) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -325,25 +281,16 @@ func outputs(values auto.OutputMap) string {
 		if name == stack.OutputReadme {
 			continue
 		}
-		text := "[secret]"
-		if !value.Secret {
-			text = oneLine(value.Value)
+		text, isText := value.Value.(string)
+		if value.Secret {
+			text = "[secret]"
+		} else if encoded, err := json.Marshal(value.Value); err == nil && !isText {
+			text = string(encoded)
 		}
 		fmt.Fprintf(&b, "  %-20s %s\n", name, text)
 	}
 	fmt.Fprintf(&b, "\n%s\n", indented(fmt.Sprint(values[stack.OutputReadme].Value)))
 	return b.String()
-}
-
-func oneLine(value any) string {
-	if text, isText := value.(string); isText {
-		return text
-	}
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Sprint(value)
-	}
-	return string(encoded)
 }
 
 func indented(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }

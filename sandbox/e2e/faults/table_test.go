@@ -5,9 +5,12 @@ package faults
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
-	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -51,13 +54,14 @@ type fault struct {
 	// provoke arms the fault for a run of the configured stack; write is the write of a credential at which it strikes.
 	provoke func(f *faulty, configured *sandbox.Stack, write int)
 	heal    func(f *faulty)                                // undoes what outlives the run; nil: nothing does
-	start   func(f *faulty, c lab.Payloads, write int)     // instead of provoke and a run in this process
 	token   time.Duration                                  // lifetime of the deployer's token; 0: long
 	asks    func(before, wanted lab.Payloads) lab.Payloads // what the run under the fault has configured; nil: wanted
 	next    func(before, wanted lab.Payloads) lab.Payloads // what the next up has configured; nil: the same
 	ends    outcome
-	cause   string // in the sentence that explains the failure
-	extra   int    // versions that it may cost for each resource in flight
+	cause   string   // in the sentence that explains the failure
+	extra   int      // versions that it may cost for each resource in flight
+	act     string   // what a person does in Vault or Azure before the next up of a real stack
+	env     []string // of the CLI
 }
 
 // inFlight is how many resources the CLI works on at once in these runs. Its own default grows with the machine.
@@ -69,6 +73,7 @@ type record struct {
 	phase    phase
 	err      error
 	sentence string
+	plain    bool // `pulumi up` alone, without what make up and make repair do first, repairs it too
 	v        verdict
 }
 
@@ -84,7 +89,39 @@ type struck struct {
 // run meets a stack of n credentials with the fault, halfway, and lets the next up alone repair it.
 func (x fault) run(t *testing.T, p phase, n int) record {
 	t.Helper()
-	s := x.strike(t, p, n)
+	return x.judge(t, x.strike(t, p, n))
+}
+
+// plainUp tells what `pulumi up` without more makes of a copy of what the fault left.
+func (s struck) plainUp(t *testing.T) (repairs bool, says []string) {
+	t.Helper()
+	dir := s.Options.Dir
+	s.Close()
+	copied := filepath.Join(t.TempDir(), "copy")
+	require.NoError(t, os.CopyFS(copied, os.DirFS(dir)))
+	f, wrap := openFaulty(t, copied), s.WrapCommand
+	f.WrapCommand = wrap
+	defer func() {
+		f.Close()
+		*s.faulty = *openFaulty(t, dir)
+		s.WrapCommand = wrap
+	}()
+	configured := f.Prepare("dev", s.next, s.edits...)
+	locks, _, err := f.Files("dev").Locks()
+	require.NoError(t, err)
+	if locks > 0 {
+		require.NoError(t, configured.Cancel(t.Context()))
+	}
+	if _, err := configured.Stack.Up(t.Context(), optup.SuppressProgress()); err != nil {
+		return false, []string{sandbox.Explain(err)}
+	}
+	says = flaws(history(t, f.Vault.Root()), s.next, s.before, s.wanted, several(len(s.wanted), "new"))
+	pending := f.deployment(configured).PendingOperations
+	return len(says)+len(pending)+locks == 0, says
+}
+
+func (x fault) judge(t *testing.T, s struck) record {
+	t.Helper()
 	s.v = s.judge(s.Vault.Root(), s.before, s.next, s.edits, s.wanted)
 	if x.next == nil {
 		require.LessOrEqual(t, s.v.extra, x.extra*inFlight, "versions written beside those of an undisturbed run")
@@ -92,9 +129,20 @@ func (x fault) run(t *testing.T, p phase, n int) record {
 	return s.record
 }
 
+// withEnv is the CLI with more in its environment.
+type withEnv struct {
+	auto.PulumiCommand
+	more []string
+}
+
+func (c withEnv) Run(ctx context.Context, dir string, in io.Reader, out, errs []io.Writer, env []string, args ...string) (string, string, int, error) {
+	return c.PulumiCommand.Run(ctx, dir, in, out, errs, append(slices.Clone(env), c.more...), args...)
+}
+
 func (x fault) strike(t *testing.T, p phase, n int) struck {
 	t.Helper()
 	f := newFaulty(t)
+	f.WrapCommand = func(command auto.PulumiCommand) auto.PulumiCommand { return withEnv{command, x.env} }
 	s := struck{faulty: f, record: record{fault: x, phase: p}, wanted: several(n, "new")}
 	if p == change {
 		s.before = several(n, "old")
@@ -108,20 +156,12 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 		s.next = x.next(s.before, s.wanted)
 	}
 	s.edits = []lab.Edit{lab.With(t, "azure.tags.generation", string(p))} // so that a change is one in Azure too
-	if x.start != nil {
-		dir := f.Options.Dir
-		f.Close()
-		x.start(f, s.wanted, n/2)
-		s.faulty = openFaulty(t, dir)
-		s.sentence = "the process is gone, and said nothing"
-		return s
-	}
-
 	settings := sandbox.Settings{Stack: "dev", Credentials: s.wanted.JSON(t), Edit: s.edits[0]}
 	configured, err := f.Configure(t.Context(), settings)
 	require.NoError(t, err)
 	if x.token > 0 {
-		settings.Token = f.shortToken(x.token)
+		f.token = f.deployer(configured, x.token)
+		settings.Token = f.token
 		configured, err = f.Configure(t.Context(), settings)
 		require.NoError(t, err)
 	}
@@ -146,17 +186,6 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 		s.sentence = sandbox.Explain(s.err)
 	}
 	return s
-}
-
-// shortToken is a deployer's token with its policy that lives for a moment.
-func (f *faulty) shortToken(life time.Duration) string {
-	f.T.Helper()
-	policy, err := f.Vault.Root().Sys().GetPolicyWithContext(f.T.Context(), "deployer-mlvault-dev-ae5143b9")
-	require.NoError(f.T, err)
-	token, err := f.Vault.Token(f.T.Context(), "deployer-mlvault-dev-ae5143b9", policy, life)
-	require.NoError(f.T, err)
-	f.token = token
-	return token
 }
 
 // stopVault ends Vault as a crash does: no request in flight is answered.
@@ -202,15 +231,9 @@ func slow(pause time.Duration) fate {
 
 // hang lets Vault do what it is asked and never answers.
 func hang(w http.ResponseWriter, r *http.Request, vault http.Handler) {
-	vault.ServeHTTP(discard{http.Header{}}, r.WithContext(context.WithoutCancel(r.Context())))
+	vault.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
 	<-r.Context().Done()
 }
-
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header       { return d.header }
-func (discard) Write(b []byte) (int, error) { return len(b), nil }
-func (discard) WriteHeader(int)             {}
 
 const (
 	authMount    = "/v1/sys/auth/jwt-mlvault-dev-ae5143b9"
@@ -233,20 +256,14 @@ func faults() []fault {
 	killed := func(then fate) func(*faulty, *sandbox.Stack, int) {
 		return func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(at(write, first(f.killCLI, then))) }
 	}
-	child := func(delivered, group bool) func(*faulty, lab.Payloads, int) {
-		return func(f *faulty, c lab.Payloads, write int) {
-			started := startChild(f.T, "up", childUp{Dir: f.Options.Dir, Credentials: c, KillAt: write, Delivered: delivered, Group: group})
-			require.Error(f.T, started.Wait())
-		}
-	}
-	list := []fault{
-		{name: "Vault down before", how: "Vault stopped before the run", ends: fails, cause: "Vault is not there",
+	return []fault{
+		{name: "Vault down before", act: "start Vault", how: "Vault stopped before the run", ends: fails, cause: "Vault is not there",
 			provoke: func(f *faulty, _ *sandbox.Stack, _ int) { f.stopVault() }, heal: (*faulty).restartVault},
-		{name: "Vault down in the middle", phases: both, how: "Vault stopped at half of the writes, connections cut", ends: fails, cause: "Vault is not there", extra: 1,
+		{name: "Vault down in the middle", act: "start Vault", phases: both, how: "Vault stopped at half of the writes, connections cut", ends: fails, cause: "Vault is not there", extra: 1,
 			provoke: func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(at(write, first(f.stopVault, reset))) }, heal: (*faulty).restartVault},
-		{name: "sealed before", how: "sys/seal before the run", ends: fails, cause: "have it unsealed",
+		{name: "sealed before", act: "unseal Vault", how: "sys/seal before the run", ends: fails, cause: "have it unsealed",
 			provoke: func(f *faulty, _ *sandbox.Stack, _ int) { require.NoError(f.T, f.Vault.Seal()) }, heal: unseal},
-		{name: "sealed in the middle", phases: both, how: "sys/seal at half of the writes", ends: fails, cause: "have it unsealed", extra: 1,
+		{name: "sealed in the middle", act: "unseal Vault", phases: both, how: "sys/seal at half of the writes", ends: fails, cause: "have it unsealed", extra: 1,
 			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(at(write, first(func() { _ = f.Vault.Seal() }, pass)))
 			}, heal: unseal},
@@ -259,13 +276,13 @@ func faults() []fault {
 					go func() { f.restarted <- f.StartVault(context.WithoutCancel(f.T.Context())) }()
 				}, reset)))
 			}, heal: func(f *faulty) { require.NoError(f.T, <-f.restarted) }},
-		{name: "503 from a standby", how: "every request from half of the writes on is answered 503, as a standby without an active node is seen through a load balancer", ends: fails, cause: "no active Vault",
+		{name: "503 from a standby", act: "wait for an active Vault", how: "every request from half of the writes on is answered 503, as a standby without an active node is seen through a load balancer", ends: fails, cause: "no active Vault",
 			extra: 1, provoke: gated(func(write int) rule {
 				return from(write, status(http.StatusServiceUnavailable, "local node not active but active cluster node not found"))
 			})},
 		{name: "503 for a moment", how: "one write is answered 503 once", ends: rides,
 			provoke: gated(func(write int) rule { return at(write, status(http.StatusServiceUnavailable, "no healthy upstream")) })},
-		{name: "473 from a performance standby", how: "every request from half of the writes on is answered 473, which nobody sends again", ends: fails, cause: "no active Vault", extra: 1,
+		{name: "473 from a performance standby", act: "wait for an active Vault", how: "every request from half of the writes on is answered 473, which nobody sends again", ends: fails, cause: "no active Vault", extra: 1,
 			provoke: gated(func(write int) rule { return from(write, status(473, "Vault is in standby")) })},
 		{name: "slow Vault", how: "each request takes half a second more", ends: rides,
 			provoke: gated(func(int) rule { return from(0, slow(500*time.Millisecond)) })},
@@ -281,13 +298,13 @@ func faults() []fault {
 					return nil
 				})
 			}},
-		{name: "connection resets, for good", how: "every request from half of the writes on is reset", ends: fails, cause: "connection to Vault broke", extra: 1,
+		{name: "connection resets, for good", act: "mend the network", how: "every request from half of the writes on is reset", ends: fails, cause: "connection to Vault broke", extra: 1,
 			provoke: gated(func(write int) rule { return from(write, reset) })},
 		{name: "one answer lost", how: "Vault takes one write, the connection is reset instead of the answer; the client sends it again", ends: rides, extra: 1,
 			provoke: gated(func(write int) rule { return at(write, loseAnswer) })},
-		{name: "answers lost, for good", phases: both, how: "from half of the writes on Vault takes every request and no answer arrives", ends: fails, cause: "may have been done", extra: 3,
+		{name: "answers lost, for good", act: "mend the network", phases: both, how: "from half of the writes on Vault takes every request and no answer arrives", ends: fails, cause: "may have been done", extra: 3,
 			provoke: gated(func(write int) rule { return from(write, loseAnswer) })},
-		{name: "answers lost, then the configuration goes back", how: "as above for every write; the next up has the old values configured", phases: []phase{change}, ends: fails, cause: "may have been done",
+		{name: "answers lost, then the configuration goes back", act: "mend the network", how: "as above for every write; the next up has the old values configured", phases: []phase{change}, ends: fails, cause: "may have been done",
 			provoke: gated(func(int) rule {
 				return func(_ *http.Request, _ int, isWrite bool) fate {
 					if isWrite {
@@ -297,17 +314,17 @@ func faults() []fault {
 				}
 			}),
 			next: back},
-		{name: "answer to enabling the auth backend lost", how: "Vault enables it and no answer arrives", phases: []phase{create}, ends: fails, cause: "run up again|docs/operations",
+		{name: "answer to enabling the auth backend lost", act: "disable the backend that `make preflight` names", how: "Vault enables it and no answer arrives", phases: []phase{create}, ends: fails, cause: "run up again|docs/operations",
 			provoke: gated(func(int) rule { return on(http.MethodPost, authMount, loseAnswer) })},
-		{name: "full disk", phases: both, how: "Vault's process may write no file from half of the writes on", ends: fails, cause: "disk is full", extra: 1,
+		{name: "full disk", act: "make room for Vault", phases: both, how: "Vault's process may write no file from half of the writes on", ends: fails, cause: "disk is full", extra: 1,
 			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(at(write, first(func() { _ = f.Vault.FillDisk(true) }, pass)))
 			}, heal: func(f *faulty) { require.NoError(f.T, f.Vault.FillDisk(false)) }},
-		{name: "token revoked in the middle", how: "auth/token/revoke at half of the writes", ends: fails, cause: "Set a new one|set it with", token: time.Hour, extra: 1,
+		{name: "token revoked in the middle", act: "set a new token", how: "auth/token/revoke at half of the writes", ends: fails, cause: "Set a new one|set it with", token: time.Hour, extra: 1,
 			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(at(write, first(func() { _ = f.Vault.Root().Auth().Token().RevokeTree(f.token) }, pass)))
 			}},
-		{name: "token expires in the middle", phases: both, how: "a token of 20 s, and a write that waits until it is dead", ends: fails, cause: "Set a new one|set it with", token: 20 * time.Second, extra: 1,
+		{name: "token expires in the middle", act: "set a new token", phases: both, how: "a token of 20 s, and a write that waits until it is dead", ends: fails, cause: "Set a new one|set it with", token: 20 * time.Second, extra: 1,
 			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
 				f.gate.fail(from(write, first(func() { f.awaitDeath() }, pass)))
 			}},
@@ -319,7 +336,7 @@ func faults() []fault {
 			provoke: azure(arm.Fault{Type: armStorage, Method: "PUT", Status: 409, Code: "StorageAccountOperationInProgress", Message: "An operation is in progress on this account"})},
 		{name: "ARM 500 in the middle", phases: both, how: "each PUT of the ML workspace is answered 500", ends: fails, cause: "Azure failed inside", extra: 1,
 			provoke: azure(arm.Fault{Type: armWorkspace, Method: "PUT", Times: 4, Status: 500, Code: "InternalServerError", Message: "internal"})},
-		{name: "ARM 500 after the work was done", how: "the storage account is created, and four times the GET that follows is answered 500", phases: []phase{create}, ends: fails, cause: "Azure failed inside", extra: 1,
+		{name: "ARM 500 after the work was done", act: "delete what is left over in Azure", how: "the storage account is created, and four times the GET that follows is answered 500", phases: []phase{create}, ends: fails, cause: "Azure failed inside", extra: 1,
 			provoke: azure(arm.Fault{Type: armStorage, Method: "GET", Skip: 1, Times: 4, Status: 500, Code: "InternalServerError", Message: "internal"})},
 		{name: "CLI killed, the write not delivered", how: "SIGKILL when a write arrives at Vault, which never sees it", ends: fails, cause: "was killed", extra: 1,
 			provoke: killed(reset)},
@@ -344,7 +361,7 @@ func faults() []fault {
 			next:    func(_, wanted lab.Payloads) lab.Payloads { return half(wanted) }},
 		{name: "CLI killed, then the configuration goes back", how: "SIGKILL when a write arrives at Vault, which does it; the next up has the old values configured", ends: fails, cause: "was killed",
 			provoke: killed(pass), next: back},
-		{name: "answers to deletions lost, then the credentials come back", how: "half of the credentials leave the configuration, Vault deletes them and no answer arrives; the next up has them all again", ends: fails, cause: "may have been done",
+		{name: "answers to deletions lost, then the credentials come back", act: "mend the network", how: "half of the credentials leave the configuration, Vault deletes them and no answer arrives; the next up has them all again", ends: fails, cause: "may have been done",
 			asks: func(before, _ lab.Payloads) lab.Payloads { return half(before) },
 			provoke: gated(func(int) rule {
 				return func(r *http.Request, _ int, _ bool) fate {
@@ -355,8 +372,8 @@ func faults() []fault {
 				}
 			}),
 			next: back},
-		{name: "make up killed, its CLI left over", phases: []phase{create}, how: "SIGKILL to the process with program, plugin and Vault when a write has been done", start: child(true, false), extra: 1},
-		{name: "make up and CLI killed", phases: []phase{create}, how: "SIGKILL to the process group when a write has been done", start: child(true, true), extra: 1},
+		{name: "CLI killed, with a compressed state", phases: both, how: "PULUMI_DIY_BACKEND_ZSTD=true, GOGC=400; SIGKILL when a write arrives at Vault, which does it", ends: fails, cause: "was killed", extra: 1,
+			env: []string{"PULUMI_DIY_BACKEND_ZSTD=true", "GOGC=400"}, provoke: killed(pass)},
 		{name: "two ups at once", how: "a second CLI and a second make up start when a write of the first arrives", ends: rides, provoke: twoUps},
 		{name: "Ctrl-C to make up", how: "its context ends at half of the writes, and it interrupts its CLI", ends: fails, cause: "interrupted", extra: 1,
 			provoke: func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(at(write, first(f.cancel, pass))) }},
@@ -368,17 +385,6 @@ func faults() []fault {
 				}, pass)))
 			}},
 	}
-	// At random, and the same each time.
-	random := rand.New(rand.NewPCG(8, 2026))
-	for i := range 3 {
-		share := random.Float64()
-		list = append(list, fault{name: "CLI killed at random, " + []string{"first", "second", "third"}[i] + " time", how: "SIGKILL at a write from a seeded random number",
-			ends: fails, cause: "was killed", extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
-				f.gate.fail(at(1+int(share*float64(2*write-1)), first(f.killCLI, pass)))
-			}})
-	}
-	return list
 }
 
 // twoUps starts a second up of the same stack by the CLI, and a second make up, while the first is at work.

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -21,45 +20,16 @@ func readable() lab.Payloads {
 	return lab.Payloads{"ml_api_key": {"api_key": lab.Canary + "-key"}, "feature_store": {"user": "ml", "password": lab.Canary + "-password"}}
 }
 
-// history is every version of every credential that Vault keeps, of all stacks: path -> version -> its data and fate.
+// history is every version of every credential of the stack that Vault keeps.
 func (l *rig) history() map[string]string {
 	l.T.Helper()
 	found := map[string]string{}
-	for _, path := range l.names("mlvault/") {
-		metadata, err := l.Vault.Root().Logical().ReadWithContext(l.T.Context(), "secret/metadata/"+path)
-		require.NoError(l.T, err)
-		versions, isMap := metadata.Data["versions"].(map[string]any)
-		require.True(l.T, isMap)
-		for version, fate := range versions {
-			secret, err := l.Vault.Root().Logical().ReadWithDataWithContext(l.T.Context(), "secret/data/"+path, map[string][]string{"version": {version}})
-			require.NoError(l.T, err)
-			data, err := json.Marshal([]any{secret.Data["data"], fate})
-			require.NoError(l.T, err)
-			found[path+" version "+version] = string(data)
+	for name, versions := range history(l.T, l.Vault.Root()) {
+		for i, data := range versions {
+			found[fmt.Sprintf("%s version %d", name, i+1)] = asJSON(data)
 		}
 	}
 	return found
-}
-
-// names are the secrets below a folder that ends in a slash.
-func (l *rig) names(folder string) []string {
-	l.T.Helper()
-	listed, err := l.Vault.Root().Logical().ListWithContext(l.T.Context(), "secret/metadata/"+folder)
-	require.NoError(l.T, err)
-	if listed == nil {
-		return nil
-	}
-	keys, isList := listed.Data["keys"].([]any)
-	require.True(l.T, isList)
-	var names []string
-	for _, key := range keys {
-		if name := folder + fmt.Sprint(key); strings.HasSuffix(name, "/") {
-			names = append(names, l.names(name)...)
-		} else {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // deployer is a new token with the deployer's policy, beside the one that the sandbox keeps.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hashicorp/vault/api"
@@ -363,4 +364,36 @@ func ReadFile(t *testing.T, path string) string {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	return string(text)
+}
+
+// Means says with what a lab's runs were measured, for the tables in docs.
+func (l *Lab) Means() string {
+	l.T.Helper()
+	version := func(path, flag string) string {
+		text, err := exec.CommandContext(l.T.Context(), path, flag).Output()
+		require.NoError(l.T, err)
+		line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+		return line
+	}
+	plugin, _, _ := strings.Cut(l.Plugin, " in /")
+	return fmt.Sprintf("Measured with Pulumi CLI %s, the server %s, Vault plugin: %s.", version(Pulumi, "version"), version(l.Vault.Binary, "-version"), plugin)
+}
+
+var publishing sync.Mutex
+
+// Publish prints a table and, where UPDATE_GOLDEN is set, puts it between its marks in a page of docs.
+func Publish(t *testing.T, page, name, text string) {
+	t.Helper()
+	t.Logf("\n%s", text)
+	if os.Getenv("UPDATE_GOLDEN") == "" {
+		return
+	}
+	publishing.Lock()
+	defer publishing.Unlock()
+	path := filepath.Join(Repository(), "docs", page)
+	head, rest, found := strings.Cut(ReadFile(t, path), "<!-- table: "+name+" -->\n")
+	_, tail, ends := strings.Cut(rest, "<!-- end: "+name+" -->")
+	require.True(t, found && ends, "docs/%s has the marks of the table %s", page, name)
+	text = head + "<!-- table: " + name + " -->\n" + text + "<!-- end: " + name + " -->" + tail
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 }

@@ -247,7 +247,7 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 	hits = append(hits, p.files("temporary files: event logs, plan, graph", p.temp)...)
 	require.Empty(t, hits)
 	require.Greater(t, p.tally["temporary files: event logs, plan, graph"].bytes, 100_000, "the event logs were written")
-	t.Logf("surfaces searched, and %d debug lines with a payload masked:\n%s", p.debug, p.report())
+	lab.Publish(t, "proofs.md", "surfaces", fmt.Sprintf("%s\n\n%s\n%d lines of the plugin with a payload were masked.\n", p.Means(), p.report(), p.debug))
 }
 
 // failures are the ups that fail, each with something to write.

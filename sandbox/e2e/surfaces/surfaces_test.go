@@ -120,7 +120,7 @@ func (s *surfaces) report() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d canaries\n| surface | pieces | bytes | hits | known |\n|---|---|---|---|---|\n", s.search.Canaries())
+	fmt.Fprintf(&b, "%d canaries\n\n| surface | pieces | bytes | hits | known |\n|---|---|---|---|---|\n", s.search.Canaries())
 	all := tally{}
 	for _, kind := range append(s.order, "all") {
 		t := cmp.Or(s.tally[kind], &all)

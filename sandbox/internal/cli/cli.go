@@ -196,7 +196,10 @@ func (p *progress) add() {
 	if spent := now.Sub(p.started); p.total > 20 && spent > 2*time.Second && now.Sub(p.last) > pause {
 		p.last = now
 		share, left := float64(p.done)/float64(max(p.total, p.done)), ""
-		if share > 0.05 { // before that it is a guess
+		switch {
+		case share > 0.9: // the last packages are the largest, and then the linker runs
+			left = ", the longest packages and linking are left"
+		case share > 0.05: // before that it is a guess
 			left = fmt.Sprintf(", about %s left", time.Duration(float64(spent)*(1/share-1)).Round(time.Second))
 		}
 		fmt.Fprintf(p.out, "%s%3.0f %%%s%s", start, 100*share, left, end)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
+	"mlvault/internal/config"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
@@ -33,14 +34,31 @@ func Explain(err error) string {
 	return ""
 }
 
-// LastWords are the last error that the CLI printed, for a failure that Explain does not know.
-func LastWords(err error) string {
-	said := errorLine.FindAllStringSubmatch(err.Error(), -1)
-	if len(said) == 0 && !strings.Contains(err.Error(), "code: ") {
-		return err.Error() // not the CLI's
+// Explained is the short form of an error of a command of make: its cause, else the last error that the CLI printed,
+// whose whole output the Automation API repeats in its errors. Refused settings stay as they are.
+func Explained(command string, err error) error {
+	ofCLI := err != nil && strings.Contains(err.Error(), "code: ")
+	problems, refused := config.AsProblems(err)
+	switch {
+	case refused && ofCLI:
+		return problems
+	case err == nil || refused:
+		return err
 	}
+	said := Explain(err)
+	switch {
+	case said == "" && ofCLI:
+		said = lastWords(err)
+	case said == "":
+		return err
+	}
+	return errors.New(strings.ReplaceAll(said, "run up again", "run `make "+command+"` again"))
+}
+
+func lastWords(err error) string {
+	said := errorLine.FindAllStringSubmatch(err.Error(), -1)
 	if len(said) == 0 {
-		return "the Pulumi CLI ended without a word: run up again, and make clean && make up if it stays so"
+		return "the Pulumi CLI ended without a word: run up again, and if it stays so `make clean` forgets the sandbox"
 	}
 	return strings.TrimSpace(said[len(said)-1][1]) + "; mend that, then run up again"
 }
@@ -55,7 +73,7 @@ var causes = []struct {
 	{regexp.MustCompile(`signal: killed`),
 		"the Pulumi CLI was killed: run up again, which removes its lock and looks first at what it left"},
 	{regexp.MustCompile(`no space left on device|file too large`),
-		"Vault's disk is full: make room, then run up again"},
+		"the disk of Vault, or of the state, is full: make room, then run up again"},
 	{regexp.MustCompile(`(?s)lookup-self.{0,60}\b403\b|\b403\b[^\n]{0,60}lookup-self`),
 		"Vault does not accept the deployer's token: it was revoked, it has expired, or it is another Vault's. " +
 			"Make a new one, set it with `pulumi config set --secret vaultToken`, and run the command again with --run-program"},

@@ -41,19 +41,28 @@ func (s *Stack) Job(ctx context.Context) (reader, result string, err error) {
 		result, err := s.JobInGo(ctx, outputs)
 		return "the same steps in Go (there is no python3 here to run job/vault_credentials.py)", result, err
 	}
-	script := filepath.Join(s.sandbox.Options.Root, "job", "vault_credentials.py")
-	cmd := exec.CommandContext(ctx, python, script) //nolint:gosec // G204: the repository's own script.
-	// Nothing of this shell reaches the job: it has what Azure ML gives it and what job.yml says.
+	result, err = onNode(ctx, "", environment, python, filepath.Join(s.sandbox.Options.Root, "job", "vault_credentials.py"))
+	if err != nil {
+		return "", "", fmt.Errorf("job/vault_credentials.py: %w", err)
+	}
+	return "job/vault_credentials.py", result, nil
+}
+
+// onNode runs a command as a job and returns what it prints. Nothing of this shell reaches the job: it has what Azure ML
+// gives it and what its definition says.
+func onNode(ctx context.Context, folder string, environment map[string]string, command ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // G204: the repository's own script.
+	cmd.Dir = folder
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SYSTEMROOT=" + os.Getenv("SYSTEMROOT"), "PYTHONDONTWRITEBYTECODE=1"}
-	for _, name := range slices.Sorted(maps.Keys(environment)) {
-		cmd.Env = append(cmd.Env, name+"="+environment[name])
+	for name, value := range environment {
+		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
-		return "", "", fmt.Errorf("job/vault_credentials.py: %w\n%s", err, strings.TrimSpace(said.String()))
+		return "", fmt.Errorf("%w\n%s", err, strings.TrimSpace(said.String()))
 	}
-	return "job/vault_credentials.py", strings.TrimSpace(out.String()), nil
+	return strings.TrimSpace(out.String()), nil
 }
 
 // WriteJobEnvironment writes the environment of a job of the stack to a file (0600) that a shell can read in, and

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/config"
-	"mlvault/internal/stack"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
 )
@@ -154,21 +153,4 @@ func TestWhatTheProgramRefusesIsRefusedBeforeAnythingStarts(t *testing.T) {
 	}
 	_, err := l.Select(t.Context(), "dev")
 	require.ErrorIs(t, err, sandbox.ErrNoStack)
-}
-
-func TestOutputsNameEverythingAJobNeeds(t *testing.T) {
-	l := lab.New(t)
-	dev, _ := l.Up("dev", lab.Sample())
-	outputs, err := dev.Outputs(t.Context())
-	require.NoError(t, err)
-	for _, name := range []string{
-		stack.OutputResourceGroup, stack.OutputWorkspaceName, stack.OutputWorkspaceID, stack.OutputJobIdentityID,
-		stack.OutputJobIdentityClientID, stack.OutputVaultLoginPath, stack.OutputVaultRole, stack.OutputVaultAudience,
-		stack.OutputComputeCluster, stack.OutputReadme,
-	} {
-		require.NotEmpty(t, outputs[name].Value, name)
-		require.False(t, outputs[name].Secret, name)
-	}
-	require.True(t, outputs[stack.OutputVaultAddress].Secret)
-	require.Equal(t, l.Vault.Addr(), outputs[stack.OutputVaultAddress].Value)
 }

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -188,24 +186,22 @@ func (n *node) step(ctx context.Context, file, name string, d definition) error 
 	if err != nil {
 		return refuse("%w", err)
 	}
-	cmd := exec.CommandContext(ctx, python, words[1:]...) //nolint:gosec // G204: the definition's own command.
-	cmd.Dir, cmd.Env = n.folder, environment
-	var printed, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &printed, &said
-	if err := cmd.Run(); err != nil {
-		return refuse("%w\n%s", err, strings.TrimSpace(said.String()))
+	words[0] = python
+	printed, err := onNode(ctx, n.folder, environment, words...)
+	if err != nil {
+		return refuse("%w", err)
 	}
-	fmt.Fprintf(n.out, "  %-22s %-9s %s\n", file, name, strings.ReplaceAll(strings.TrimSpace(printed.String()), "\n", "; "))
+	fmt.Fprintf(n.out, "  %-22s %-9s %s\n", file, name, strings.ReplaceAll(printed, "\n", "; "))
 	return nil
 }
 
 // environment is a step's: its own variables, and the node's identity where it asks for that.
-func (n *node) environment(ctx context.Context, d definition) ([]string, error) {
+func (n *node) environment(ctx context.Context, d definition) (map[string]string, error) {
 	offered, err := n.stack.JobEnvironment(ctx, n.outputs)
 	if err != nil {
 		return nil, err
 	}
-	environment := map[string]string{"PATH": os.Getenv("PATH"), "SYSTEMROOT": os.Getenv("SYSTEMROOT"), "PYTHONDONTWRITEBYTECODE": "1", "VAULT_CACERT": offered["VAULT_CACERT"]}
+	environment := map[string]string{"VAULT_CACERT": offered["VAULT_CACERT"]}
 	if d.Identity["type"] == "managed" {
 		for _, name := range []string{"MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID"} {
 			environment[name] = offered[name]
@@ -215,11 +211,7 @@ func (n *node) environment(ctx context.Context, d definition) ([]string, error) 
 		environment["HTTPS_PROXY"] = proxy
 	}
 	maps.Copy(environment, d.Variables)
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(environment)) {
-		all = append(all, name+"="+environment[name])
-	}
-	return all, nil
+	return environment, nil
 }
 
 var indexURL = regexp.MustCompile(`(?:--index-url|--extra-index-url|-i)[ =]\S*//([^/:\s]+)`)

@@ -2,4 +2,4 @@
 
 package sandbox
 
-const rounds, RealRounds = 100_000, 300
+const Runs, Credentials, Within = 10, 100, 99

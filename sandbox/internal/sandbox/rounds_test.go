@@ -2,5 +2,5 @@
 
 package sandbox
 
-// rounds are random payloads through the settings, RealRounds through Vault too; make prove has more.
-const rounds, RealRounds = 2_000, 40
+// Runs of so many random credentials, each with so many payloads within, go all the way to Vault; make prove has 100,000.
+const Runs, Credentials, Within = 1, 40, 0

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/vault/api"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
@@ -187,7 +186,7 @@ func (s *Sandbox) Settle(file *StackFile, settings Settings) (*config.Config, er
 // Named tells whether the stack knows Vault by its name, and goes to it through the sandbox's proxy.
 func (s *Stack) Named() bool { return s.Config != nil && s.Config.Address.Reveal() == NamedAddress }
 
-// Select opens a stack as the last Configure left it. The error is ErrNoStack when there is none.
+// Select opens a stack as the last Configure left it. The error is ErrNoStack when there is none, or nothing in it.
 func (s *Sandbox) Select(ctx context.Context, name string) (*Stack, error) {
 	if _, err := os.Stat(stackFileName(s.Path("work"), name)); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("stack %s: %w", name, ErrNoStack)
@@ -202,20 +201,16 @@ func (s *Sandbox) Select(ctx context.Context, name string) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stack{Stack: selected, sandbox: s}, nil
-}
-
-// Exists returns ErrNoStack for a stack that has no resources. To destroy one would run the program, as is the rule
-// here, and leave behind the component and the provider that the run registers (seen on 3.250).
-func (s *Stack) Exists(ctx context.Context) error {
-	info, err := s.Info(ctx)
+	info, err := selected.Info(ctx)
 	if err != nil {
-		return fmt.Errorf("stack %s: %w", s.Name(), err)
+		return nil, fmt.Errorf("stack %s: %w", name, err)
 	}
+	// To destroy a stack without resources would run the program, as is the rule here, and leave behind the component and
+	// the provider that the run registers (seen on 3.250).
 	if info.ResourceCount == nil || *info.ResourceCount == 0 {
-		return fmt.Errorf("stack %s has no resources: %w", s.Name(), ErrNoStack)
+		return nil, fmt.Errorf("stack %s has no resources: %w", name, ErrNoStack)
 	}
-	return nil
+	return &Stack{Stack: selected, sandbox: s}, nil
 }
 
 // ErrNoStack is returned for a stack that no up or preview has made.
@@ -294,27 +289,15 @@ func (s *Sandbox) Environment() (map[string]string, error) {
 // passphrase is made once. It protects nothing that the same folder does not hold in the clear for Vault's sake; it is
 // there because the program's secrets go the same way here as everywhere.
 func (s *Sandbox) passphrase() (string, error) {
-	return s.once("passphrase", func() (string, error) { return rand.Text(), nil })
-}
-
-// once returns the text of a private file, which make fills the first time.
-func (s *Sandbox) once(name string, make func() (string, error)) (string, error) {
-	path := s.Path(name)
-	text, err := os.ReadFile(path)
-	if err == nil {
-		return string(text), nil
+	text, err := os.ReadFile(s.Path("passphrase"))
+	if errors.Is(err, fs.ErrNotExist) {
+		text = []byte(rand.Text())
+		err = files.Replace(s.Path("passphrase"), text)
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("sandbox: %w", err)
-	}
-	made, err := make()
 	if err != nil {
-		return "", err
-	}
-	if err := files.Replace(path, []byte(made)); err != nil {
 		return "", fmt.Errorf("sandbox: %w", err)
 	}
-	return made, nil
+	return string(text), nil
 }
 
 // tokenLife is a deployer's token's, as long as Vault's default maximum of 768 hours lets it be. A new token each time
@@ -324,40 +307,24 @@ const tokenLife = 30 * 24 * time.Hour
 // DeployerToken is a token with what the configuration asks for and what the state holds, and nothing else. It is the
 // same from run to run while it lives.
 func (s *Sandbox) DeployerToken(ctx context.Context, cfg *config.Config, held []access.Grant) (string, error) {
-	root, name := s.Vault.Root(), "deployer-"+cfg.Access().Name()
+	name := "deployer-" + cfg.Access().Name()
 	policy := access.PolicyText("Deploys stack "+cfg.Project+"/"+cfg.Stack+" of this sandbox.", access.Merge(cfg.Access().DeployerGrants(), held))
-	if err := root.Sys().PutPolicyWithContext(ctx, name, policy); err != nil {
-		return "", fmt.Errorf("policy %s: %w", name, err)
+	token, err := os.ReadFile(s.Path(name + ".token"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("sandbox: %w", err)
 	}
-	create := func() (string, error) {
-		created, err := root.Auth().Token().CreateOrphanWithContext(ctx, &api.TokenCreateRequest{
-			Policies: []string{name}, NoDefaultPolicy: true, TTL: tokenLife.String(), DisplayName: name,
-		})
-		if err != nil {
-			return "", fmt.Errorf("token: %w", err)
+	// It is dead in a folder that outlived it, or whose Vault was started anew.
+	found, err := s.Vault.Root().Auth().Token().LookupWithContext(ctx, string(token))
+	if err == nil {
+		if life, err := found.TokenTTL(); err == nil && life > time.Hour {
+			return string(token), s.Vault.Root().Sys().PutPolicyWithContext(ctx, name, policy)
 		}
-		return created.Auth.ClientToken, nil
 	}
-	token, err := s.once(name+".token", create)
+	made, err := s.Vault.Token(ctx, name, policy, tokenLife)
 	if err != nil {
 		return "", err
 	}
-	// In a folder that outlived the token, or whose Vault was started anew.
-	if found, err := root.Auth().Token().LookupWithContext(ctx, token); err != nil || lifetime(found) < time.Hour {
-		if err := os.Remove(s.Path(name + ".token")); err != nil {
-			return "", fmt.Errorf("sandbox: %w", err)
-		}
-		return s.once(name+".token", create)
-	}
-	return token, nil
-}
-
-func lifetime(token *api.Secret) time.Duration {
-	ttl, err := token.TokenTTL()
-	if err != nil {
-		return 0
-	}
-	return ttl
+	return made, files.Replace(s.Path(name+".token"), []byte(made))
 }
 
 // DeployerTokenFile is where the token of a stack's deployer is kept (0600). It is there after the first Configure.

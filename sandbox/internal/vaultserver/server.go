@@ -93,7 +93,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 		}
 	}()
 
-	if err := os.MkdirAll(filepath.Join(opts.Dir, "storage"), 0o700); err != nil {
+	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("vault server: state directory: %w", err)
 	}
 
@@ -108,6 +108,17 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	}
 	s.onStop(func(context.Context) error { return lock.Close() })
 
+	storage := filepath.Join(opts.Dir, "storage")
+	if _, err := os.Stat(s.begunFile()); err == nil {
+		// The first start was cut off. Nobody has the keys, and nothing is stored yet.
+		err = errors.Join(os.RemoveAll(storage), os.Remove(s.begunFile()))
+		if err != nil {
+			return nil, fmt.Errorf("vault server: %w", err)
+		}
+	}
+	if err := os.MkdirAll(storage, 0o700); err != nil {
+		return nil, fmt.Errorf("vault server: %w", err)
+	}
 	listener, err := loopback.Listen(ctx, filepath.Join(opts.Dir, "address"))
 	if err != nil {
 		return nil, fmt.Errorf("vault server: %w", err)
@@ -244,6 +255,8 @@ func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+func (s *Server) begunFile() string { return filepath.Join(s.dir, begunFile) }
+
 func (s *Server) onStop(f func(context.Context) error) { s.closers = append(s.closers, f) }
 
 // startProcess runs the server on a free port, which another program may take in the moment before the server does.
@@ -281,6 +294,9 @@ func (s *Server) open(ctx context.Context) error {
 		return fmt.Errorf("vault server: storage in %s: %w", s.dir, err)
 	}
 	if !initialised {
+		if err := os.WriteFile(s.begunFile(), nil, 0o600); err != nil {
+			return fmt.Errorf("vault server: %w", err)
+		}
 		// Shamir with one share of one: Vault's own seal, without the ceremony.
 		result, err := s.direct.Sys().InitWithContext(ctx, &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
 		if err != nil {
@@ -292,6 +308,9 @@ func (s *Server) open(ctx context.Context) error {
 		}
 		if err != nil {
 			return fmt.Errorf("vault server: keep the unseal key: %w", err)
+		}
+		if err := os.Remove(s.begunFile()); err != nil {
+			return fmt.Errorf("vault server: %w", err)
 		}
 	}
 	if s.keys, err = readKeys(s.dir); err != nil {
@@ -310,7 +329,7 @@ func (s *Server) unseal(ctx context.Context) error {
 		err = errors.New("the key was taken and Vault is still sealed")
 	}
 	if err != nil {
-		return fmt.Errorf("unseal vault in %s: %w (if %s is not of this storage, delete the directory to start afresh)",
+		return fmt.Errorf("unseal vault in %s: %w (if %s is not of this storage, `make clean` forgets it, then `make up` starts anew)",
 			s.dir, err, keysFile)
 	}
 	return nil

@@ -124,7 +124,12 @@ func TestServerLife(t *testing.T) {
 		require.NoError(t, server.Stop(ctx))
 		require.NoError(t, os.Remove(filepath.Join(opts.Dir, "keys.json")))
 		_, err := vaultserver.Start(ctx, opts)
-		require.ErrorContains(t, err, "delete the directory to start afresh")
+		require.ErrorContains(t, err, "`make clean` forgets it, then `make up` starts anew")
+	})
+
+	t.Run("a first start that was cut off is started anew", func(t *testing.T) {
+		require.NoError(t, os.WriteFile(filepath.Join(opts.Dir, "initialising"), nil, 0o600))
+		start(t, opts)
 	})
 }
 

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-const keysFile = "keys.json"
+// A Vault that is being initialised has begunFile until its keys are kept.
+const keysFile, begunFile = "keys.json", "initialising"
 
 // keys are what opens the storage beside them. They are never printed.
 type keys struct {
@@ -23,7 +24,7 @@ func readKeys(dir string) (k keys, err error) {
 	data, err := os.ReadFile(filepath.Join(dir, keysFile))
 	// The decoder's own message may quote the file.
 	if err != nil || json.Unmarshal(data, &k) != nil || k.UnsealKey == "" || k.RootToken == "" {
-		return k, fmt.Errorf("vault server: %s holds an initialised Vault and its %s is gone or damaged: delete the directory to start afresh", dir, keysFile)
+		return k, fmt.Errorf("vault server: %s holds an initialised Vault and its %s is gone or damaged, which nothing mends: `make clean` forgets it, then `make up` starts anew", dir, keysFile)
 	}
 	return k, nil
 }
