@@ -94,6 +94,6 @@ func (b *bench) job(ctx context.Context) (string, error) {
 		t.row(fmt.Sprintf("%d by `job/vault_credentials.py`", n), seconds(best[2].Wall), ratio(best[2].Wall, best[1].Wall), seconds(best[2].CPU), ratio(best[2].CPU, best[1].CPU), fmt.Sprint(asked[client]))
 		verdicts = append(verdicts, fmt.Sprintf("%d: %s", n, verdict(best[2].CPU, best[1].CPU, 1.5)))
 	}
-	t.line("Target: at most 1.5 times the CPU (" + strings.Join(verdicts, "; ") + "). Whole processes, the interpreter's start included. Least of 7, in turns.")
+	t.line("Target: at most 1.5 times the CPU (" + strings.Join(verdicts, "; ") + ").\nWhole processes, the interpreter's start included. Least of 7, in turns.")
 	return t.String(), nil
 }
