@@ -76,6 +76,7 @@ func (h host) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pulumirpc.Ru
 		program = filepath.Join(folder, kept)
 	}
 	// The genuine host's flags, which `make build` has too.
+	//nolint:gosec // G204: the project's own program.
 	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", program, "-trimpath", "-ldflags", "-w -s")
 	build.Dir = folder
 	if said, err := build.CombinedOutput(); err != nil {
