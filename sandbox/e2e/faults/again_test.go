@@ -5,11 +5,9 @@ package faults
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -122,7 +120,8 @@ func (s *shell) again(t *testing.T, wanted lab.Payloads) (how string) {
 	defer l.Close()
 	require.Empty(t, flaws(history(t, l.Vault.Root()), wanted, s.past...))
 	dev, changes := l.Up("dev", wanted)
-	require.Equal(t, []string{"same"}, slices.Collect(maps.Keys(changes)), "a further up has nothing to do")
+	// Where another process took Vault's port meanwhile, the address is an update, and the role is replaced.
+	require.Zero(t, changes["create"]+changes["delete"], "a further up has nothing to make: %v", changes)
 	require.Empty(t, l.deployment(dev).PendingOperations)
 	s.means = l.Means()
 	return how
