@@ -77,6 +77,7 @@ func (c command) killCLI() {
 }
 
 func (s *shell) publish(t *testing.T, name, heading string) {
+	t.Helper()
 	if t.Failed() {
 		return
 	}

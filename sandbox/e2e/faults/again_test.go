@@ -44,6 +44,7 @@ func (s *shell) folder() string { return filepath.Join(s.root, ".sandbox") }
 
 // clean is make clean, except that the folder stays: a file system may be mounted there.
 func (s *shell) clean(t *testing.T) {
+	t.Helper()
 	entries, err := os.ReadDir(s.folder())
 	require.NoError(t, err)
 	for _, entry := range entries {
@@ -54,6 +55,7 @@ func (s *shell) clean(t *testing.T) {
 
 // prepare leaves a new stack, or one that is up, and returns what is to be configured next.
 func (s *shell) prepare(t *testing.T, anew, deployed bool) lab.Payloads {
+	t.Helper()
 	if anew {
 		s.clean(t)
 		s.past = nil
@@ -76,6 +78,7 @@ type command struct {
 }
 
 func (s *shell) start(t *testing.T, name string, credentials lab.Payloads) command {
+	t.Helper()
 	file := filepath.Join(s.root, "credentials.json")
 	require.NoError(t, os.WriteFile(file, []byte(credentials.JSON(t)), 0o600))
 	c := command{exec.Command(s.command, "-root", s.root, "-pulumi", lab.Pulumi, name, "-stack", "dev", "-credentials", file), &bytes.Buffer{}}
@@ -87,6 +90,7 @@ func (s *shell) start(t *testing.T, name string, credentials lab.Payloads) comma
 
 // said is a failed run's closing sentence, and nothing for one that succeeded.
 func (s *shell) said(t *testing.T, c command) string {
+	t.Helper()
 	err := c.Wait()
 	searcher, searchErr := search.New(map[string]string{"payload": lab.Canary})
 	require.NoError(t, searchErr)
@@ -140,6 +144,7 @@ func group(c command) { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 func alone(c command) { _ = c.Process.Kill() }
 
 func (s *shell) kill(t *testing.T, kills ...kill) {
+	t.Helper()
 	for _, x := range kills {
 		wanted, before := s.prepare(t, true, x.deployed), time.Now()
 		require.Empty(t, s.said(t, s.start(t, x.command, wanted)))
@@ -158,6 +163,7 @@ func (s *shell) kill(t *testing.T, kills ...kill) {
 }
 
 func (s *shell) record(t *testing.T, what, when, said string, wanted lab.Payloads) {
+	t.Helper()
 	t.Logf("%s: %s", when, said)
 	s.rows = append(s.rows, moment{what, when, said, s.again(t, wanted)})
 }

@@ -395,5 +395,5 @@ func Publish(t *testing.T, page, name, text string) {
 	_, tail, ends := strings.Cut(rest, "<!-- end: "+name+" -->")
 	require.True(t, found && ends, "docs/%s has the marks of the table %s", page, name)
 	text = head + "<!-- table: " + name + " -->\n" + text + "<!-- end: " + name + " -->" + tail
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
