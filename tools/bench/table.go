@@ -11,11 +11,11 @@ type table struct{ strings.Builder }
 
 func (t *table) head(columns ...string) {
 	t.row(columns...)
-	t.WriteString("|---" + strings.Repeat("|---:", len(columns)-1) + "|\n")
+	fmt.Fprintf(t, "|---%s|\n", strings.Repeat("|---:", len(columns)-1))
 }
 
-func (t *table) row(cells ...string) { t.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
-func (t *table) line(text string)    { t.WriteString("\n" + text + "\n") }
+func (t *table) row(cells ...string) { fmt.Fprintf(t, "| %s |\n", strings.Join(cells, " | ")) }
+func (t *table) line(text string)    { fmt.Fprintf(t, "\n%s\n", text) }
 
 func seconds(d time.Duration) string { return number(d.Seconds()) }
 func megabytes(bytes int64) string   { return number(float64(bytes) / 1e6) }
