@@ -376,7 +376,7 @@ func (l *Lab) Means() string {
 		return line
 	}
 	plugin, _, _ := strings.Cut(l.Plugin, " in /")
-	return fmt.Sprintf("Measured with Pulumi CLI %s, the server %s, Vault plugin: %s.", version(Pulumi, "version"), version(l.Vault.Binary, "-version"), plugin)
+	return fmt.Sprintf("Measured with Pulumi CLI %s, the server %s,\nVault plugin: %s.", version(Pulumi, "version"), version(l.Vault.Binary, "-version"), plugin)
 }
 
 var publishing sync.Mutex
