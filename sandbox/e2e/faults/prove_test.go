@@ -39,6 +39,7 @@ func TestProveEveryFaultIsRepairedByTheNextUpAlone(t *testing.T) {
 					s.plain, says = s.plainUp(t)
 					t.Log("a plain pulumi up: ", s.plain, says)
 					*r = x.judge(t, s)
+					t.Log(table("", []*record{r}))
 				})
 			}
 		}
@@ -78,13 +79,14 @@ func table(means string, records []*record) string {
 			ended = fmt.Sprint("fails, ", numbers[r.sentence])
 		}
 		real := "`pulumi up`"
-		if changes := repairs(r.v.changes); !r.plain {
+		if !r.plain {
 			real = "`make repair`, `pulumi up`"
-		} else if r.sentence == "" && len(changes) == 0 {
-			real = "nothing"
 		}
 		if r.fault.act != "" {
 			real = r.fault.act + ", " + real
+		}
+		if r.sentence == "" && len(repairs(r.v.changes)) == 0 {
+			real = "nothing"
 		}
 		fmt.Fprintf(&rows, "| %s | %s | %s | %s | %s | %d | %d | %s |\n", r.fault.name, r.fault.how, r.phase, ended,
 			cmp.Or(strings.Join(repairs(r.v.changes), ", "), "no changes"), r.v.extra, r.v.leftover, real)

@@ -73,7 +73,7 @@ var causes = []struct {
 	{regexp.MustCompile(`signal: killed`),
 		"the Pulumi CLI was killed: run up again, which removes its lock and looks first at what it left"},
 	{regexp.MustCompile(`no space left on device|file too large`),
-		"the disk of Vault, or of the state, is full: make room, then run up again"},
+		"the disk is full, Vault's or the state's: make room, then run up again"},
 	{regexp.MustCompile(`(?s)lookup-self.{0,60}\b403\b|\b403\b[^\n]{0,60}lookup-self`),
 		"Vault does not accept the deployer's token: it was revoked, it has expired, or it is another Vault's. " +
 			"Make a new one, set it with `pulumi config set --secret vaultToken`, and run the command again with --run-program"},
