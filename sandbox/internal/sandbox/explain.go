@@ -104,6 +104,8 @@ var causes = []struct {
 		"Azure failed inside: run up again, and if it stays so look at status.azure.com"},
 	{regexp.MustCompile(`(?:Code: |answered )5\d\d`),
 		"Vault, or what stands before it, fails inside: look at its log, then run up again"},
-	{regexp.MustCompile(`signal: interrupt|update canceled|operation was canceled|context canceled`),
+	{regexp.MustCompile(`\^C received; terminating`),
+		"interrupted twice, so that what had begun was cut off and may have been done: run up again, which looks first at what is there"},
+	{regexp.MustCompile(`signal: interrupt|update cancell?ed|operation was canceled|context canceled`),
 		"interrupted: what had begun was finished, the rest was not started; run up again to go on"},
 }
