@@ -576,6 +576,8 @@ class SecrecyTest(TestCase):
             return Answer(500)
 
         self.vault.scripted[PATH] = [interrupt]
+        # A shell lets its background jobs ignore the signal, and these tests may be one.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         self.refused(KeyboardInterrupt)
 
     def test_http_clients_debugging_prints_nothing_of_ours(self) -> None:
