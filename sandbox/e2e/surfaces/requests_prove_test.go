@@ -29,7 +29,7 @@ func TestProveWhatTheCLIShowsOnRequest(t *testing.T) {
 		env  string
 	}{
 		{"preview --save-plan --show-secrets", []string{"--save-plan", file("plan.json"), "--show-secrets"}, ""},
-		{"preview --logtostderr", []string{"--logtostderr"}, ""},
+		{"preview --logtostderr -v=9", []string{"--logtostderr", "-v=9"}, ""},
 		{"preview -v=9, a log file", []string{"-v=9"}, ""},
 		{"preview with PULUMI_DEBUG_GRPC", nil, "PULUMI_DEBUG_GRPC=" + file("grpc.json")},
 		{"preview --tracing", []string{"--tracing", "file:" + file("tracing.trace")}, ""},
