@@ -65,7 +65,7 @@ test: ## every test of every module
 	$(call each,go -C,test -timeout 30m ./...)
 	python3 -m unittest discover -s job
 
-prove: ## the proofs that take long, about 40 minutes; writes the tables of docs/proofs.md and docs/faults.md
+prove: ## the proofs that take long, an hour and more; writes the tables of docs/proofs.md and docs/faults.md
 	$(SANDBOX) build
 	UPDATE_GOLDEN=1 go -C sandbox test -tags prove -v -p 2 -parallel 2 -timeout 120m \
 		-run '^TestProve|^TestNoSurface|^TestAPlanted|^TestVaultHolds' ./...
