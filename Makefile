@@ -79,7 +79,6 @@ fuzz: ## bad input: FUZZTIME inputs (1000000x) or that long (30s) for each fuzz 
 	go test $(FUZZ) '^FuzzName$$' ./internal/access
 	go test $(FUZZ) '^FuzzSecrets$$' ./internal/config
 	go test $(FUZZ) '^FuzzPayload$$' ./internal/config
-	go test $(FUZZ) '^FuzzPolicyText$$' ./internal/access
 	go -C sandbox test -c -o ../.sandbox/bin/acl.test ./internal/acl
 	cd sandbox/internal/acl && ../../../.sandbox/bin/acl.test -test.run '^$$' -test.fuzztime $(FUZZTIME) -test.fuzzcachedir ../../../.sandbox/fuzz -test.fuzz '^FuzzPolicyMatchesItsPathsOnly$$'
 

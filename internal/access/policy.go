@@ -30,7 +30,8 @@ func (s Store) ReadGrants() []Grant {
 }
 
 // DeployerGrants are the least that the token needs which deploys the stack, as its settings are. Without any one
-// capability of them one of create, update, refresh and destroy fails. [Store.Reads] need none.
+// capability of them one of create, update, refresh and destroy fails. [Store.Reads] need none. Where a secret is not read
+// back, the plugin still writes the custom metadata that says whose it is.
 func (s Store) DeployerGrants() []Grant {
 	var grants []Grant
 	allow := func(why, path string, capabilities ...string) {
