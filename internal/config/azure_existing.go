@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
-	"slices"
+	"regexp"
 	"strings"
 )
 
@@ -86,35 +86,28 @@ func (c *collector) checkID(key, id, armType string) {
 	}
 }
 
+// armID has the subscription, the group, type and name of a resource, and those of a part of it. A name has no character
+// that would make its path another one.
+var armID = regexp.MustCompile(strings.ReplaceAll(`(?i)^/subscriptions/([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})`+
+	`/resourceGroups/([^/]+)/providers/(NAME/NAME)/(NAME)(?:/(NAME)/(NAME))?$`, "NAME", `[^\x00-\x20\x7f-\x{10ffff}/?#%\\<>&:*]+`))
+
 // parseID takes the id of a resource in a group apart, or of a part of one where the type has a part. For an id of another
 // type it returns that type alone.
 func parseID(id, armType string) (canonical, found string) {
-	parts := strings.Split(id, "/")
-	types := strings.Split(armType, "/")
-	if len(parts) != 9 && (len(parts) != 11 || len(types) != 3) || parts[0] != "" || !strings.EqualFold(parts[1], "subscriptions") ||
-		!guid.MatchString(strings.ToLower(parts[2])) || !strings.EqualFold(parts[3], "resourceGroups") || !groupRule.valid(parts[4]) ||
-		!strings.EqualFold(parts[5], "providers") ||
-		slices.ContainsFunc(parts[6:], func(part string) bool { return part == "" || strings.ContainsFunc(part, notInName) }) {
+	parts := armID.FindStringSubmatch(id)
+	if parts == nil || !groupRule.valid(parts[2]) || parts[5] != "" && strings.Count(armType, "/") != 2 {
 		return "", ""
 	}
-	given := parts[6:8]
-	if len(parts) == 11 {
-		given = append(slices.Clone(given), parts[9])
+	given := strings.TrimSuffix(parts[3]+"/"+parts[5], "/")
+	types := strings.Split(cmp.Or(armType, given), "/")
+	if !strings.EqualFold(given, strings.Join(types, "/")) {
+		return "", given
 	}
-	if armType == "" {
-		types = given
-	}
-	if !strings.EqualFold(strings.Join(given, "/"), strings.Join(types, "/")) {
-		return "", strings.Join(given, "/")
-	}
-	canonical = fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/%s/%s/%s", strings.ToLower(parts[2]), parts[4], types[0], types[1], parts[8])
-	if len(parts) == 11 {
-		canonical += "/" + types[2] + "/" + parts[10]
+	canonical = fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/%s/%s/%s", strings.ToLower(parts[1]), parts[2], types[0], types[1], parts[4])
+	if parts[5] != "" {
+		canonical += "/" + types[2] + "/" + parts[6]
 	}
 	return canonical, ""
 }
-
-// notInName finds what no name of a resource in ARM has: its path would be another.
-func notInName(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`?#%\<>&:*`, r) }
 
 func element(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }

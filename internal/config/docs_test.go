@@ -28,20 +28,27 @@ func TestTheReferenceHasEachSettingAsTheCodeHasIt(t *testing.T) {
 		documented[row[1]] = setting{row[2], strings.Trim(row[3], "`"), row[4]}
 	}
 	cfg := &Config{Project: "mlvault", Stack: "dev", Compute: &Compute{}, Azure: Azure{
-		ManagedNetwork: &ManagedNetwork{}, ServerlessComputeSettings: &Serverless{}, CustomerManagedKey: &CustomerManagedKey{}, RoleAssignments: []RoleAssignment{{}},
+		ManagedNetwork: &ManagedNetwork{OutboundRules: []OutboundRule{{}}}, ServerlessComputeSettings: &Serverless{},
+		CustomerManagedKey: &CustomerManagedKey{}, RoleAssignments: []RoleAssignment{{}},
 	}}
 	cfg.normalise()
+	cfg.Azure.PrivateEndpoints = &PrivateEndpoints{} // which change a default
 	known := map[string]setting{"azure-native:location": {"text", "–", "no"}}
 	for i, name := range SecretKeys {
 		known[name] = setting{[]string{"text", "text", "object"}[i], "–", "yes"}
 	}
-	collect(known, "vault", reflect.TypeFor[Vault](), reflect.ValueOf(cfg.Vault))
-	collect(known, "workload", reflect.TypeFor[Workload](), reflect.ValueOf(cfg.Workload))
-	collect(known, "compute", reflect.TypeFor[Compute](), reflect.ValueOf(*cfg.Compute))
-	collect(known, "azure", reflect.TypeFor[Azure](), reflect.ValueOf(cfg.Azure))
+	cfg.eachField(func(key string, field reflect.Value, _ reflect.StructTag) {
+		field = reflect.Indirect(field)
+		of := field.Type()
+		if of.Kind() == reflect.Struct || of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct {
+			return // its fields come by themselves
+		}
+		kind, _, _ := strings.Cut(strings.Replace(wanted(of), "object whose values are texts", "object of texts", 1), " (")
+		kind = strings.TrimPrefix(strings.TrimPrefix(kind, "a "), "an ")
+		known[strings.ReplaceAll(key, "[0]", "[]")] = setting{kind, standard(field), "no"}
+	})
 
 	c := &collector{}
-	cfg.Azure.PrivateEndpoints = &PrivateEndpoints{}
 	cfg.validate(c)
 	for key, want := range known {
 		got, has := documented[key]
@@ -61,39 +68,11 @@ func TestTheReferenceHasEachSettingAsTheCodeHasIt(t *testing.T) {
 	}
 }
 
-// collect finds a section's fields. value has the defaults; it is the zero Value below an object that is absent by default.
-func collect(found map[string]setting, key string, section reflect.Type, value reflect.Value) {
-	for i := range section.NumField() {
-		of, field := section.Field(i).Type, reflect.Value{}
-		if value.IsValid() {
-			field = value.Field(i)
-		}
-		at := key + "." + section.Field(i).Tag.Get("json")
-		if of.Kind() == reflect.Pointer {
-			of = of.Elem()
-			field = reflect.Indirect(field)
-		}
-		if of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct {
-			at, of, field = at+"[]", of.Elem(), reflect.Value{}
-		}
-		if of.Kind() == reflect.Struct {
-			collect(found, at, of, field)
-			continue
-		}
-		kind := strings.TrimPrefix(strings.TrimPrefix(wanted(of), "a "), "an ")
-		kind, _, _ = strings.Cut(kind, " (")
-		found[at] = setting{strings.Replace(kind, "object whose values are texts", "object of texts", 1), standard(of, field), "no"}
-	}
-}
-
 // standard is a default as the reference writes it.
-func standard(of reflect.Type, value reflect.Value) string {
-	switch {
-	case of.Kind() == reflect.Bool && !value.IsValid():
-		return "false"
-	case of.Kind() == reflect.Bool || value.IsValid() && !value.IsZero():
-		text := strings.ReplaceAll(fmt.Sprint(value), "mlvault/dev", "<project>/<stack>")
-		return strings.ReplaceAll(text, "mlvault-dev-ae5143b9", "<project>-<stack>-<8 digits>")
+func standard(value reflect.Value) string {
+	if value.IsZero() && value.Kind() != reflect.Bool {
+		return "–"
 	}
-	return "–"
+	text := strings.ReplaceAll(fmt.Sprint(value), "mlvault/dev", "<project>/<stack>")
+	return strings.ReplaceAll(text, "mlvault-dev-ae5143b9", "<project>-<stack>-<8 digits>")
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"unicode"
@@ -78,7 +77,7 @@ func (c *collector) err() error {
 	if len(c.found) == 0 {
 		return nil
 	}
-	sort.SliceStable(c.found, func(i, j int) bool { return c.found[i].Key < c.found[j].Key })
+	slices.SortStableFunc(c.found, func(a, b Problem) int { return strings.Compare(a.Key, b.Key) })
 	return c.found
 }
 

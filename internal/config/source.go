@@ -76,13 +76,11 @@ func ReadSettings(dir, stack string) []byte {
 type kept int
 
 const (
-	// keptElsewhere: no file is at hand, or it does not have the value, which then comes from an environment of Pulumi ESC.
+	// keptElsewhere: no file is at hand, or the value is in a larger encrypted text, or comes from an environment of Pulumi ESC.
 	keptElsewhere kept = iota
 	keptPlain
 	// keptEncrypted: by itself, so that the CLI masks it by itself.
 	keptEncrypted
-	// keptEnclosed: in a larger encrypted text.
-	keptEnclosed
 )
 
 // settingsFile is the part of a stack's settings file that the configuration itself does not tell: which values of the
@@ -116,11 +114,10 @@ func (f settingsFile) keeps(path ...string) kept {
 	node := f.credentials
 	for ; node != nil; path = path[1:] {
 		switch {
+		case member(node, "secure") != nil && len(node.Content) == 2 && len(path) == 0:
+			return keptEncrypted
 		case member(node, "secure") != nil && len(node.Content) == 2:
-			if len(path) == 0 {
-				return keptEncrypted
-			}
-			return keptEnclosed
+			return keptElsewhere
 		case node.Kind == yaml.ScalarNode:
 			return keptPlain
 		case len(path) == 0:
