@@ -7,12 +7,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 	"gopkg.in/yaml.v3"
 
 	"mlvault/internal/config"
@@ -102,33 +104,17 @@ func run(t *testing.T, stack string, edit func(map[string]string)) (*pulumitest.
 	return r, r.Run(In(settingsFolder(t, stack, values)), "mlvault", stack, values, secretKeys...)
 }
 
+// scalar is a value of a JSON object.
+var scalar = regexp.MustCompile(`:("(?:[^"\\]|\\.)*"|\d+)`)
+
 // settingsFolder has the stack's settings file as `pulumi config set --path --secret` leaves it: each value by itself.
 func settingsFolder(t *testing.T, stack string, values map[string]string) string {
 	t.Helper()
-	var credentials any
-	if err := json.Unmarshal([]byte(values["mlvault:credentials"]), &credentials); err != nil {
-		t.Fatal(err)
-	}
-	text, err := yaml.Marshal(map[string]any{"config": map[string]any{"mlvault:credentials": encrypted(credentials)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "Pulumi."+stack+".yaml"), text, 0o600); err != nil {
+	dir, encrypted := t.TempDir(), scalar.ReplaceAllString(values["mlvault:credentials"], `:{"secure":"v1:x"}`)
+	if err := os.WriteFile(filepath.Join(dir, "Pulumi."+stack+".yaml"), []byte(`{"config":{"mlvault:credentials":`+encrypted+`}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-func encrypted(value any) any {
-	members, isObject := value.(map[string]any)
-	if !isObject {
-		return map[string]any{"secure": "v1:x"}
-	}
-	for key, member := range members {
-		members[key] = encrypted(member)
-	}
-	return members
 }
 
 func mustRun(t *testing.T, stack string, edit func(map[string]string)) *pulumitest.Recorder {
@@ -353,12 +339,13 @@ func outputsOf(t *testing.T, edit func(map[string]string)) (got map[string]any, 
 		out, err := deploy(ctx, cfg)
 		got = make(map[string]any, len(out))
 		for name, value := range out {
-			awaited, isSecret, err := awaitOutput(ctx, pulumi.ToOutput(value))
+			// ApplyT does not tell whether a value is secret.
+			result, err := internals.UnsafeAwaitOutput(ctx.Context(), pulumi.ToOutput(value))
 			if err != nil {
 				return err
 			}
-			got[name] = awaited
-			if isSecret {
+			got[name] = result.Value
+			if result.Secret {
 				secretOnes = append(secretOnes, name)
 			}
 		}
