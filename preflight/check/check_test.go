@@ -29,9 +29,10 @@ func TestAReportMasksWhatAnAnswerQuotes(t *testing.T) {
 // The CLI's standard output has the values in the clear.
 func TestAnAnswerOfTheCLIIsNeverQuoted(t *testing.T) {
 	for script, said := range map[string]string{"echo canary": "did not print JSON", "echo canary; echo error: something >&2; exit 1": "`pulumi config` failed: something"} {
-		path := filepath.Join(t.TempDir(), "pulumi")
-		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700))
-		err := CLI{Path: path, Root: t.TempDir()}.JSON(t.Context(), new(any), "config")
+		folder := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "pulumi"), []byte("#!/bin/sh\n"+script), 0o700))
+		t.Setenv("PATH", folder)
+		err := CLI{folder}.JSON(t.Context(), new(any), "config")
 		require.ErrorContains(t, err, said)
 		require.NotContains(t, err.Error(), "canary")
 	}

@@ -94,12 +94,8 @@ func (s Stack) Policy() string {
 	return policy
 }
 
-// CLI is the Pulumi CLI in a project's folder.
-type CLI struct {
-	Path        string // of the command; empty: pulumi on PATH
-	Root        string
-	Environment []string // beside the process's own: NAME=value
-}
+// CLI is the Pulumi CLI on PATH, in a project's folder.
+type CLI struct{ Root string }
 
 // Project is the name in Pulumi.yaml, which is the namespace of the configuration.
 func (c CLI) Project() (string, error) {
@@ -205,14 +201,10 @@ func (c CLI) resources(ctx context.Context, name string) ([]Resource, error) {
 }
 
 func (c CLI) command(ctx context.Context, args ...string) *exec.Cmd {
-	path := c.Path
-	if path == "" {
-		path = "pulumi"
-	}
-	cmd := exec.CommandContext(ctx, path, append(args, "--non-interactive")...) //nolint:gosec // G204: the Pulumi CLI that the caller chose.
+	cmd := exec.CommandContext(ctx, "pulumi", append(args, "--non-interactive")...) //nolint:gosec // G204: our own arguments.
+	cmd.Dir = c.Root
 	// A refresh then takes the token of the configuration, and not an older one of the state.
 	cmd.Env = append([]string{"PULUMI_RUN_PROGRAM=true", "PULUMI_SKIP_UPDATE_CHECK=true"}, os.Environ()...)
-	cmd.Dir, cmd.Env = c.Root, append(cmd.Env, c.Environment...)
 	return cmd
 }
 
