@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,8 +26,8 @@ const setCredential = "`pulumi config set --path --secret credentials.<name>.<ke
 
 // payload is a credential while it is decoded.
 type payload struct {
-	name string
-	node strictjson.Node
+	name   string
+	object map[string]any
 	// text is the payload as it was configured, where it was one text.
 	text string
 }
@@ -43,17 +44,18 @@ func decodeCredentials(c *collector, text string, file settingsFile, others ...S
 	if faulty[key] {
 		return nil
 	}
-	if root.Kind != '{' {
+	members, isObject := root.(map[string]any)
+	if !isObject {
 		c.addf(key, "is not an object of credential names; set each value with "+setCredential)
 		return nil
 	}
 	var payloads []payload
-	for i, name := range root.Keys {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if problem := pathProblem(name); problem != "" {
 			c.addf(key+"."+name, "the name %s", problem)
 		}
 		if at := key + "." + name; !faulty[at] {
-			if p, ok := decodePayload(c, at, root.Members[i]); ok {
+			if p, ok := decodePayload(c, at, members[name]); ok {
 				p.name = name
 				payloads = append(payloads, p)
 			}
@@ -70,7 +72,7 @@ func decodeCredentials(c *collector, text string, file settingsFile, others ...S
 	var credentials []Credential
 	for _, p := range payloads {
 		at := key + "." + p.name
-		canonical, err := strictjson.Encode(p.node)
+		canonical, err := strictjson.Encode(p.object)
 		if err != nil {
 			c.addf(at, "cannot be written as JSON")
 			continue
@@ -80,15 +82,13 @@ func decodeCredentials(c *collector, text string, file settingsFile, others ...S
 		}
 		credentials = append(credentials, Credential{Name: p.name, Payload: NewSecret(string(canonical)), Masked: p.masked(c, at, file, m)})
 	}
-	slices.SortFunc(credentials, func(a, b Credential) int { return strings.Compare(a.Name, b.Name) })
 	return credentials
 }
 
 // decodePayload accepts a payload as an object, whose leaves are then config secrets of their own, and as a text that holds
 // a JSON object, which is how `pulumi config set --secret` stores numbers and nested values.
-func decodePayload(c *collector, key string, n strictjson.Node) (payload, bool) {
-	p := payload{node: n}
-	if text, isText := n.Scalar.(string); isText {
+func decodePayload(c *collector, key string, value any) (p payload, ok bool) {
+	if text, isText := value.(string); isText {
 		if !strings.HasPrefix(strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")), "{") {
 			c.addf(key, "is a text and no object of keys and values. Set each value with `pulumi config set --path --secret %s.<key>`", key)
 			return p, false
@@ -97,17 +97,14 @@ func decodePayload(c *collector, key string, n strictjson.Node) (payload, bool) 
 		if reportFaults(c, key, faults)[key] {
 			return p, false
 		}
-		p.node, p.text = parsed, text
+		value, p.text = parsed, text
 	}
-	if p.node.Kind != '{' {
+	if p.object, ok = value.(map[string]any); !ok {
 		c.addf(key, "is not an object of keys and values, which is all that KV v2 stores")
-		return p, false
-	}
-	if len(p.node.Keys) == 0 {
+	} else if ok = len(p.object) > 0; !ok {
 		c.addf(key, "has no keys; give it one with `pulumi config set --path --secret %s.<key>`, or remove it", key)
-		return p, false
 	}
-	return p, true
+	return p, ok
 }
 
 // secretTexts are the configuration secrets that a payload is made of.
@@ -116,7 +113,7 @@ func (p payload) secretTexts() []string {
 		return []string{p.text}
 	}
 	var texts []string
-	p.node.Leaves(func(_ []string, leaf any) {
+	strictjson.Leaves(p.object, func(_ []string, leaf any) {
 		if text, isText := leaf.(string); isText {
 			texts = append(texts, text)
 		}
@@ -135,7 +132,7 @@ func (p payload) masked(c *collector, key string, file settingsFile, m mask) boo
 		return false
 	}
 	masked := true
-	p.node.Leaves(func(path []string, leaf any) {
+	strictjson.Leaves(p.object, func(path []string, leaf any) {
 		kept := file.keeps(append([]string{p.name}, path...)...)
 		if kept == keptPlain {
 			at := key

@@ -20,58 +20,58 @@ func decodeSection(c *collector, key, text string, into any) {
 	}
 }
 
-func decodeStruct(c *collector, key string, n strictjson.Node, into reflect.Value) {
-	if n.Kind != '{' {
+func decodeStruct(c *collector, key string, value any, into reflect.Value) {
+	members, isObject := value.(map[string]any)
+	if !isObject {
 		c.addf(key, "is not an object; set its fields one by one, for example `pulumi config set --path %s.%s ...`",
 			key, fieldNames(into.Type())[0])
 		return
 	}
 	fields := fieldsByName(into.Type())
-	for i, name := range n.Keys {
+	for name, member := range members {
 		index, known := fields[name]
 		if !known {
 			c.addf(key+"."+name, "is not a known field; %s has %s", key, strings.Join(fieldNames(into.Type()), ", "))
 			continue
 		}
-		decodeField(c, key+"."+name, n.Members[i], into.Field(index))
+		decodeField(c, key+"."+name, member, into.Field(index))
 	}
 }
 
-func decodeField(c *collector, key string, n strictjson.Node, into reflect.Value) {
+func decodeField(c *collector, key string, value any, into reflect.Value) {
 	target := into
 	if into.Kind() == reflect.Pointer {
 		target = reflect.New(into.Type().Elem()).Elem()
 		defer func() { into.Set(target.Addr()) }()
 	}
-	if target.Kind() == reflect.Struct {
-		decodeStruct(c, key, n, target)
-		return
-	}
-	if target.Kind() == reflect.Slice && target.Type().Elem().Kind() == reflect.Struct && n.Kind == '[' {
-		for i, member := range n.Members {
+	list, isList := value.([]any)
+	object, isObject := value.(map[string]any)
+	switch kind := target.Kind(); {
+	case kind == reflect.Struct:
+		decodeStruct(c, key, value, target)
+	case kind == reflect.Slice && target.Type().Elem().Kind() == reflect.Struct && isList:
+		for i, member := range list {
 			into := reflect.New(target.Type().Elem()).Elem()
 			decodeStruct(c, element(key, i), member, into)
 			target.Set(reflect.Append(target, into))
 		}
-		return
-	}
-	if target.Kind() == reflect.Map && n.Kind == '{' {
+	case kind == reflect.Map && isObject:
 		target.Set(reflect.MakeMap(target.Type()))
-		for i, name := range n.Keys {
-			text, isText := n.Members[i].Scalar.(string)
+		for name, member := range object {
+			text, isText := member.(string)
 			if !isText {
 				c.addf(key+"."+name, "is not a text; set it again with `pulumi config set --path --type string %s.%s ...`", key, name)
 			}
 			target.SetMapIndex(reflect.ValueOf(name), reflect.ValueOf(text))
 		}
-		return
-	}
-	text, err := strictjson.Encode(n)
-	if err == nil {
-		err = json.Unmarshal(text, target.Addr().Interface())
-	}
-	if err != nil {
-		c.addf(key, "is not %s", wanted(target.Type()))
+	default:
+		text, err := strictjson.Encode(value)
+		if err == nil {
+			err = json.Unmarshal(text, target.Addr().Interface())
+		}
+		if err != nil {
+			c.addf(key, "is not %s", wanted(target.Type()))
+		}
 	}
 }
 

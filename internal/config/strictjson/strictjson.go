@@ -20,18 +20,6 @@ import (
 // (max_json_depth, Vault 1.21), and the API wraps a payload in objects of its own.
 const maxDepth = 256
 
-// Node is one JSON value whose numbers still have their digits and whose objects still have their order.
-type Node struct {
-	// Kind is '{', '[' or 0 for a scalar.
-	Kind json.Delim
-	// Scalar is a string, bool, json.Number or nil.
-	Scalar any
-	// Keys are an object's, as written.
-	Keys []string
-	// Members are the values of an object or an array.
-	Members []Node
-}
-
 // Fault is a place in a JSON text that would be lost or changed on its way to Vault.
 type Fault struct {
 	// Path is below the text's root, for example .tags.owner; empty for the root.
@@ -40,18 +28,18 @@ type Fault struct {
 	Text string
 }
 
-// Parse reads one JSON text and returns what encoding/json alone would let pass in silence: duplicate keys,
-// null, numbers that a float64 rounds, text that is not UTF-8. A fault never quotes the text. With a fault at the root
-// there is no value, and the node's kind and scalar are empty.
-func Parse(text string) (Node, []Fault) {
+// Parse reads one JSON text as encoding/json does, with numbers that keep their digits, and returns what that alone would
+// let pass in silence: duplicate keys, null, numbers that a float64 rounds, text that is not UTF-8. A fault never quotes
+// the text. With a fault at the root there is no value.
+func Parse(text string) (any, []Fault) {
 	if !utf8.ValidString(text) {
-		return Node{}, []Fault{{Text: "is not valid UTF-8; Vault would store other characters"}}
+		return nil, []Fault{{Text: "is not valid UTF-8; Vault would store other characters"}}
 	}
 	if strings.HasPrefix(text, "\ufeff") {
-		return Node{}, []Fault{{Text: "begins with a byte-order mark. Save the file as UTF-8 without one"}}
+		return nil, []Fault{{Text: "begins with a byte-order mark. Save the file as UTF-8 without one"}}
 	}
 	if loneSurrogate(text) {
-		return Node{}, []Fault{{Text: `has half of a \u surrogate pair; Vault would store U+FFFD instead`}}
+		return nil, []Fault{{Text: `has half of a \u surrogate pair; Vault would store U+FFFD instead`}}
 	}
 	p := parser{decoder: json.NewDecoder(strings.NewReader(text))}
 	p.decoder.UseNumber()
@@ -62,7 +50,7 @@ func Parse(text string) (Node, []Fault) {
 		}
 	}
 	if err != nil {
-		return Node{}, []Fault{{Text: err.Error()}}
+		return nil, []Fault{{Text: err.Error()}}
 	}
 	return root, p.faults
 }
@@ -72,82 +60,78 @@ type parser struct {
 	faults  []Fault
 }
 
-func (p *parser) faultf(path, format string, args ...any) {
-	p.faults = append(p.faults, Fault{Path: path, Text: fmt.Sprintf(format, args...)})
+func (p *parser) fault(path, text string) { p.faults = append(p.faults, Fault{Path: path, Text: text}) }
+
+// token is the next one. The decoder's own error quotes a character of the input, which may be a secret's.
+func (p *parser) token() (json.Token, error) {
+	token, err := p.decoder.Token()
+	if err != nil {
+		return nil, fmt.Errorf("is not valid JSON (at byte %d)", p.decoder.InputOffset())
+	}
+	return token, nil
 }
 
 // value reads the next value. Only an error that ends the reading is returned; the rest are faults.
-func (p *parser) value(path string, depth int) (Node, error) {
+func (p *parser) value(path string, depth int) (any, error) {
 	if depth > maxDepth {
-		return Node{}, fmt.Errorf("is nested more than %d deep, which Vault refuses", maxDepth)
+		return nil, fmt.Errorf("is nested more than %d deep, which Vault refuses", maxDepth)
 	}
-	token, err := p.decoder.Token()
+	token, err := p.token()
 	if err != nil {
-		// The decoder's own text quotes a character of the input, which may be a secret's.
-		return Node{}, fmt.Errorf("is not valid JSON (at byte %d)", p.decoder.InputOffset())
+		return nil, err
 	}
 	switch t := token.(type) {
 	case json.Delim:
-		return p.container(t, path, depth)
+		if t == '{' {
+			return p.object(path, depth)
+		}
+		return p.array(path, depth)
 	case json.Number:
 		if !exact(t) {
-			p.faultf(path, "is a number that JSON readers round; write it as a string")
+			p.fault(path, "is a number that JSON readers round; write it as a string")
 		}
 	case nil:
-		p.faultf(path, "is null, which Vault would store as a new version at every update; leave it out")
+		p.fault(path, "is null, which Vault would store as a new version at every update; leave it out")
 	}
-	return Node{Scalar: token}, nil
+	return token, nil
 }
 
-func (p *parser) container(kind json.Delim, path string, depth int) (Node, error) {
-	n := Node{Kind: kind, Members: []Node{}} // not nil, which would be written as null
-	seen := map[string]bool{}
-	for i := 0; p.decoder.More(); i++ {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		if kind == '{' {
-			token, err := p.decoder.Token()
-			key, isKey := token.(string)
-			if err != nil || !isKey {
-				return Node{}, fmt.Errorf("is not valid JSON (at byte %d)", p.decoder.InputOffset())
-			}
-			at = path + "." + key
-			if seen[key] {
-				p.faultf(at, "is given twice; only the last would be kept")
-			}
-			seen[key] = true
-			n.Keys = append(n.Keys, key)
-		}
-		member, err := p.value(at, depth+1)
+func (p *parser) object(path string, depth int) (map[string]any, error) {
+	object := map[string]any{}
+	for p.decoder.More() {
+		token, err := p.token()
 		if err != nil {
-			return Node{}, err
+			return nil, err
 		}
-		n.Members = append(n.Members, member)
+		key, _ := token.(string) // the decoder takes nothing else
+		at := path + "." + key
+		if _, twice := object[key]; twice {
+			p.fault(at, "is given twice; only the last would be kept")
+		}
+		if object[key], err = p.value(at, depth+1); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := p.decoder.Token(); err != nil {
-		return Node{}, fmt.Errorf("is not valid JSON (at byte %d)", p.decoder.InputOffset())
-	}
-	return n, nil
+	_, err := p.token()
+	return object, err
 }
 
-// MarshalJSON writes the value in one canonical form: keys sorted, no HTML escapes, numbers as they were written.
-// The same payload then always gives the same text, whichever way it was configured.
-func (n Node) MarshalJSON() ([]byte, error) {
-	switch n.Kind {
-	case '[':
-		return Encode(n.Members)
-	case '{':
-		object := make(map[string]Node, len(n.Keys))
-		for i, key := range n.Keys {
-			object[key] = n.Members[i]
+func (p *parser) array(path string, depth int) ([]any, error) {
+	list := []any{} // not nil, which would be written as null
+	for p.decoder.More() {
+		member, err := p.value(fmt.Sprintf("%s[%d]", path, len(list)), depth+1)
+		if err != nil {
+			return nil, err
 		}
-		return Encode(object)
-	default:
-		return Encode(n.Scalar)
+		list = append(list, member)
 	}
+	_, err := p.token()
+	return list, err
 }
 
 // Encode is json.Marshal without HTML escapes: the CLI masks a secret where it stands as it was configured,
-// and `<` written as a unicode escape would no longer match.
+// and `<` written as a unicode escape would no longer match. Keys are sorted and numbers as they were written, so the same
+// payload always gives the same text, whichever way it was configured.
 func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -159,16 +143,18 @@ func Encode(v any) ([]byte, error) {
 }
 
 // Leaves visits the values without members, each with its path: a key, or [0] for an element of an array.
-func (n Node) Leaves(visit func(path []string, leaf any), path ...string) {
-	if n.Kind == 0 {
-		visit(path, n.Scalar)
-	}
-	for i, member := range n.Members {
-		step := fmt.Sprintf("[%d]", i)
-		if n.Kind == '{' {
-			step = n.Keys[i]
+func Leaves(value any, visit func(path []string, leaf any), path ...string) {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, member := range value {
+			Leaves(member, visit, append(slices.Clone(path), key)...)
 		}
-		member.Leaves(visit, append(slices.Clone(path), step)...)
+	case []any:
+		for i, member := range value {
+			Leaves(member, visit, append(slices.Clone(path), fmt.Sprintf("[%d]", i))...)
+		}
+	default:
+		visit(path, value)
 	}
 }
 
