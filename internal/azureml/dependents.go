@@ -110,13 +110,24 @@ func (b *builder) identity(suffix, physical string) (*managedidentity.UserAssign
 	}, b.tagged()...)
 }
 
+// brought takes the id of what exists, or else that of what register makes, if it makes anything.
+func brought(existing string, id *pulumi.StringInput, register func() (pulumi.CustomResource, error)) func() error {
+	return func() error {
+		if existing != "" {
+			*id = pulumi.String(existing)
+			return nil
+		}
+		made, err := register()
+		if err == nil && made != nil {
+			*id = made.ID().ToStringOutput()
+		}
+		return err
+	}
+}
+
 // storageAccount is the workspace's default store. Its logical name has no hyphen because Azure takes none in
 // the physical name that is made from it. A hierarchical namespace stays off: the workspace supports none here.
-func (b *builder) storageAccount() error {
-	if id := b.args.Existing.StorageAccountID; id != "" {
-		b.parts.storageAccount = pulumi.String(id)
-		return nil
-	}
+func (b *builder) storageAccount() (pulumi.CustomResource, error) {
 	args := &storage.StorageAccountArgs{
 		ResourceGroupName:      b.group,
 		AccountName:            component.Optional(b.args.Names.StorageAccount),
@@ -135,20 +146,11 @@ func (b *builder) storageAccount() error {
 			Bypass: pulumi.String(storage.BypassAzureServices), DefaultAction: storage.DefaultActionDeny,
 		}
 	}
-	account, err := storage.NewStorageAccount(b.ctx, b.name+"storage", args, b.keeping()...)
-	if err != nil {
-		return err
-	}
-	b.parts.storageAccount = account.ID().ToStringOutput()
-	return nil
+	return storage.NewStorageAccount(b.ctx, b.name+"storage", args, b.keeping()...)
 }
 
 // keyVault is where Azure ML keeps the keys of its own datastores; the credentials of jobs never go there.
-func (b *builder) keyVault() error {
-	if id := b.args.Existing.KeyVaultID; id != "" {
-		b.parts.keyVault = pulumi.String(id)
-		return nil
-	}
+func (b *builder) keyVault() (pulumi.CustomResource, error) {
 	properties := keyvault.VaultPropertiesArgs{
 		TenantId:                  b.parent.JobIdentity.TenantID,
 		Sku:                       keyvault.SkuArgs{Family: pulumi.String(keyvault.SkuFamilyA), Name: keyvault.SkuNameStandard},
@@ -166,30 +168,21 @@ func (b *builder) keyVault() error {
 			Bypass: pulumi.String(keyvault.NetworkRuleBypassOptionsAzureServices), DefaultAction: pulumi.String(keyvault.NetworkRuleActionDeny),
 		}
 	}
-	vault, err := keyvault.NewVault(b.ctx, b.name+"-kv", &keyvault.VaultArgs{
+	return keyvault.NewVault(b.ctx, b.name+"-kv", &keyvault.VaultArgs{
 		ResourceGroupName: b.group,
 		VaultName:         component.Optional(b.args.Names.KeyVault),
 		Location:          pulumi.String(b.args.Location),
 		Properties:        properties,
 		Tags:              b.tags(),
 	}, b.keeping()...)
-	if err != nil {
-		return err
-	}
-	b.parts.keyVault = vault.ID().ToStringOutput()
-	return nil
 }
 
 // logAnalytics is made for what writes to it: an Application Insights that is made too, and diagnostic settings.
-func (b *builder) logAnalytics() error {
-	if id := b.args.Existing.LogAnalyticsID; id != "" {
-		b.parts.logs = pulumi.String(id)
-		return nil
-	}
+func (b *builder) logAnalytics() (pulumi.CustomResource, error) {
 	if b.args.Existing.ApplicationInsightsID != "" && !b.args.Diagnostics {
-		return nil
+		return nil, nil
 	}
-	logs, err := operationalinsights.NewWorkspace(b.ctx, b.name+"-logs", &operationalinsights.WorkspaceArgs{
+	return operationalinsights.NewWorkspace(b.ctx, b.name+"-logs", &operationalinsights.WorkspaceArgs{
 		ResourceGroupName: b.group,
 		WorkspaceName:     component.Optional(b.args.Names.LogAnalytics),
 		Location:          pulumi.String(b.args.Location),
@@ -197,20 +190,11 @@ func (b *builder) logAnalytics() error {
 		RetentionInDays:   pulumi.Int(30),
 		Tags:              b.tags(),
 	}, b.tagged()...)
-	if err != nil {
-		return err
-	}
-	b.parts.logs = logs.ID().ToStringOutput()
-	return nil
 }
 
 // applicationInsights is workspace-based: Azure has retired the classic kind, and refuses it at this API version.
-func (b *builder) applicationInsights() error {
-	if id := b.args.Existing.ApplicationInsightsID; id != "" {
-		b.parts.insights = pulumi.String(id)
-		return nil
-	}
-	component, err := insights.NewComponent(b.ctx, b.name+"-insights", &insights.ComponentArgs{
+func (b *builder) applicationInsights() (pulumi.CustomResource, error) {
+	return insights.NewComponent(b.ctx, b.name+"-insights", &insights.ComponentArgs{
 		ResourceGroupName:   b.group,
 		ResourceName:        component.Optional(b.args.Names.ApplicationInsights),
 		Location:            pulumi.String(b.args.Location),
@@ -219,23 +203,14 @@ func (b *builder) applicationInsights() error {
 		WorkspaceResourceId: b.parts.logs.ToStringOutput(),
 		Tags:                b.tags(),
 	}, b.tagged()...)
-	if err != nil {
-		return err
-	}
-	b.parts.insights = component.ID().ToStringOutput()
-	return nil
 }
 
 // containerRegistry holds the images of jobs. It has no admin user, whose password would be a key that everybody shares:
 // Azure gives the workspace's identity its role there, and the job identity, as which a cluster pulls, gets its own.
 // The logical name has no hyphen, because Azure takes none in the physical name that is made from it.
-func (b *builder) containerRegistry() error {
-	if id := b.args.Existing.ContainerRegistryID; id != "" {
-		b.parts.registry = pulumi.String(id)
-		return nil
-	}
+func (b *builder) containerRegistry() (pulumi.CustomResource, error) {
 	if b.args.ContainerRegistrySKU == "" {
-		return nil
+		return nil, nil
 	}
 	args := &containerregistry.RegistryArgs{
 		ResourceGroupName: b.group,
@@ -250,8 +225,7 @@ func (b *builder) containerRegistry() error {
 	}
 	registry, err := containerregistry.NewRegistry(b.ctx, b.name+"registry", args, b.keeping()...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.parts.registry = registry.ID().ToStringOutput()
-	return b.grant("-registry-pull", b.parts.registry, acrPull, b.parent.JobIdentity.PrincipalID)
+	return registry, b.grant("-registry-pull", registry.ID().ToStringOutput(), acrPull, b.parent.JobIdentity.PrincipalID)
 }

@@ -131,17 +131,18 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 }
 
 func (b *builder) build() error {
+	existing := b.args.Existing
 	for _, step := range []struct {
 		what     string
 		register func() error
 	}{
 		{"resource group", b.resourceGroup},
 		{"job identity", b.jobIdentity},
-		{"storage account", b.storageAccount},
-		{"key vault", b.keyVault},
-		{"log analytics workspace", b.logAnalytics},
-		{"application insights", b.applicationInsights},
-		{"container registry", b.containerRegistry},
+		{"storage account", brought(existing.StorageAccountID, &b.parts.storageAccount, b.storageAccount)},
+		{"key vault", brought(existing.KeyVaultID, &b.parts.keyVault, b.keyVault)},
+		{"log analytics workspace", brought(existing.LogAnalyticsID, &b.parts.logs, b.logAnalytics)},
+		{"application insights", brought(existing.ApplicationInsightsID, &b.parts.insights, b.applicationInsights)},
+		{"container registry", brought(existing.ContainerRegistryID, &b.parts.registry, b.containerRegistry)},
 		{"workspace identity", b.ownIdentity},
 		{"workspace", b.workspace},
 		{"compute cluster", b.computeCluster},
