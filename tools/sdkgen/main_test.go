@@ -10,10 +10,6 @@ import (
 
 // One folder through its life: generated, checked, edited by hand, and mended.
 func TestAnEditOfGeneratedCodeIsFoundAndMended(t *testing.T) {
-	schema, err := os.ReadFile("../../sdks/managedidentity/schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	root := t.TempDir()
 	dir := filepath.Join(root, "managedidentity")
 	write := func(name, text string) {
@@ -22,7 +18,7 @@ func TestAnEditOfGeneratedCodeIsFoundAndMended(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("schema.json", string(schema))
+	write("schema.json", read(t, "../../sdks/managedidentity/schema.json"))
 	write("go.mod", "module m")
 	var said strings.Builder
 	step := func(check bool, want string) {
@@ -47,8 +43,8 @@ func TestAnEditOfGeneratedCodeIsFoundAndMended(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "v1")); !os.IsNotExist(err) {
 		t.Errorf("the empty folder v1 is left: %v", err)
 	}
-	if content, err := os.ReadFile(filepath.Join(dir, "go.mod")); err != nil || string(content) != "module m" {
-		t.Errorf("go.mod is %q, %v", content, err)
+	if content := read(t, filepath.Join(dir, "go.mod")); content != "module m" {
+		t.Errorf("go.mod is %q", content)
 	}
 }
 
@@ -62,27 +58,16 @@ func TestASchemaOfAnotherModuleIsRefused(t *testing.T) {
 // The code must compile with the official module in the slim one's place, and ask the engine for one plugin: the
 // schema's version is that of the plugin on the wire, and utilities comes from the root module.
 func TestEachSDKHasTheOfficialImportPathAndOneVersion(t *testing.T) {
-	schemas, err := filepath.Glob("../../sdks/*/schema.json")
-	if err != nil || len(schemas) == 0 {
-		t.Fatalf("%d schemas: %v", len(schemas), err)
-	}
-	for _, file := range schemas {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, file := range glob(t, "../../sdks/*/schema.json") {
 		var spec struct{ Version string }
-		if err := json.Unmarshal(text, &spec); err != nil {
+		if err := json.Unmarshal([]byte(read(t, file)), &spec); err != nil {
 			t.Fatal(err)
 		}
-		gomod, err := os.ReadFile(filepath.Join(filepath.Dir(file), "go.mod"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		gomod := read(t, filepath.Join(filepath.Dir(file), "go.mod"))
 		for _, line := range []string{
 			"module " + official + filepath.Base(filepath.Dir(file)) + "/v2\n", "\t" + official + "v2 v" + spec.Version + "\n",
 		} {
-			if !strings.Contains(string(gomod), line) {
+			if !strings.Contains(gomod, line) {
 				t.Errorf("%s: go.mod beside it has no line %q", file, line)
 			}
 		}
@@ -92,17 +77,27 @@ func TestEachSDKHasTheOfficialImportPathAndOneVersion(t *testing.T) {
 // pulumi.AnyOutput has a method for each of the SDK's own output types. Each package that mentions it, and each that
 // uses such a package, compiles them all again: 25 MB of object code and four seconds.
 func TestNoSlimSDKMentionsAnyOutput(t *testing.T) {
-	files, err := filepath.Glob("../../sdks/*/v*/*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%d files: %v", len(files), err)
-	}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(content), "pulumi.AnyOutput") {
+	for _, file := range glob(t, "../../sdks/*/v*/*.go") {
+		if strings.Contains(read(t, file), "pulumi.AnyOutput") {
 			t.Errorf("%s: leave the output of type Any out of the schema", file)
 		}
 	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no %s: %v", pattern, err)
+	}
+	return files
 }

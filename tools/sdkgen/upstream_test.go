@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -24,11 +23,7 @@ func TestEveryDeclarationOfTheSlimNetworkIsUpstreams(t *testing.T) {
 	if decodeErr := json.Unmarshal(output, &found); decodeErr != nil || found.Dir == "" {
 		t.Fatalf("download the official module: %v %v %s", err, decodeErr, found.Error)
 	}
-	versions, err := filepath.Glob("../../sdks/network/v*")
-	if err != nil || len(versions) == 0 {
-		t.Fatalf("%d versions: %v", len(versions), err)
-	}
-	for _, dir := range versions {
+	for _, dir := range glob(t, "../../sdks/network/v*") {
 		theirs := filepath.Join(found.Dir, filepath.Base(dir))
 		if differences := foreign(pieces(readGo(t, dir)), pieces(readGo(t, theirs))); len(differences) != 0 {
 			t.Errorf("%s: upstream has these otherwise, or not at all: %q", dir, differences)
@@ -61,21 +56,12 @@ func TestAnyOtherTokenInADeclarationIsSeen(t *testing.T) {
 }
 
 // readGo returns the Go code of a folder.
-func readGo(t *testing.T, dir string) string {
+func readGo(t *testing.T, dir string) (all string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil || len(files) < 3 {
-		t.Fatalf("%s has %d files: %v", dir, len(files), err)
+	for _, file := range glob(t, filepath.Join(dir, "*.go")) {
+		all += read(t, file)
 	}
-	var all strings.Builder
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Write(text)
-	}
-	return all.String()
+	return all
 }
 
 // foreign names the pieces of ours that theirs has not. Functions like LookupPrivateZoneExists are what our newer
