@@ -88,8 +88,8 @@ func (c *collector) checkID(key, id, armType string) {
 
 // armID has the subscription, the group, type and name of a resource, and those of a part of it. A name has no character
 // that would make its path another one.
-var armID = regexp.MustCompile(strings.ReplaceAll(`(?i)^/subscriptions/([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})`+
-	`/resourceGroups/([^/]+)/providers/(NAME/NAME)/(NAME)(?:/(NAME)/(NAME))?$`, "NAME", `[^\x00-\x20\x7f-\x{10ffff}/?#%\\<>&:*]+`))
+var armID = regexp.MustCompile(strings.ReplaceAll(`^/(?i:subscriptions/([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})/resourceGroups)/([^/]+)`+
+	`/(?i:providers)/(NAME/NAME)/(NAME)(?:/(NAME)/(NAME))?$`, "NAME", `[^\x00-\x20\x7f-\x{10ffff}/?#%\\<>&:*]+`))
 
 // parseID takes the id of a resource in a group apart, or of a part of one where the type has a part. For an id of another
 // type it returns that type alone.
