@@ -20,7 +20,6 @@ import (
 	"mlvault/internal/config"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
-	"mlvault/sandbox/internal/vaultserver"
 )
 
 // A stack lives its whole life once, by the real CLI, with the deployer's policy and nothing else: so the policy is enough.
@@ -103,7 +102,7 @@ type phase struct {
 func newPrivileges(t *testing.T, settings map[string]string) *privileges {
 	t.Helper()
 	p := &privileges{}
-	p.Lab = lab.Open(t, sandbox.Options{Vault: func(o *vaultserver.Options) { o.Wrap = p.remember }})
+	p.Lab = lab.Open(t, sandbox.Options{Wrap: p.remember})
 	p.Adjust = func(s *sandbox.Settings) { s.Token = p.token }
 	up := func(s *sandbox.Stack) error { _, err := s.Up(t.Context(), optup.SuppressProgress()); return err }
 	refresh := func(s *sandbox.Stack) error {

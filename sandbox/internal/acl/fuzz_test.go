@@ -32,7 +32,7 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	ctx := context.Background()
-	server, err := vaultserver.Start(ctx, vaultserver.Options{Dir: dir})
+	server, err := vaultserver.Start(ctx, dir, nil)
 	if err != nil {
 		panic(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,8 +37,8 @@ type Options struct {
 	Dir      string // state of the sandbox; made when missing
 	Pulumi   string // path of the CLI
 
-	// Vault changes how Vault is started, for tests that need faults in it or look into its requests.
-	Vault func(*vaultserver.Options)
+	// Wrap goes around Vault's HTTP handler, for tests that need faults in it or look into its requests.
+	Wrap func(http.Handler) http.Handler
 }
 
 // ForgetEnvironment keeps the deployer's real world out of the sandbox: a VAULT_ADDR or a login to Pulumi Cloud or Azure
@@ -118,11 +119,7 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 
 // StartVault starts Vault, the first time or after a Stop, where the run before left it: same storage, same address.
 func (s *Sandbox) StartVault(ctx context.Context) (err error) {
-	options := vaultserver.Options{Dir: s.Path("vault")}
-	if s.Options.Vault != nil {
-		s.Options.Vault(&options)
-	}
-	s.Vault, err = vaultserver.Start(ctx, options)
+	s.Vault, err = vaultserver.Start(ctx, s.Path("vault"), s.Options.Wrap)
 	return err
 }
 
@@ -167,10 +164,7 @@ func (s *Sandbox) startProviders(ctx context.Context) error {
 		if builtIn() {
 			s.Plugin = "built in (SANDBOX_PLUGIN)"
 		}
-		plugin := vaultplugin.New()
-		plugin.Proxy = s.proxy.forName
-		s.onClose(func() { _ = plugin.Close(context.WithoutCancel(ctx)) }) // revokes its tokens, so before Vault stops
-		attach["vault"] = plugin.Register
+		attach["vault"] = vaultplugin.New(s.proxy.forName).Register
 	}
 	var ports []string
 	for name, register := range attach {

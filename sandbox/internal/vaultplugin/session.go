@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,15 +27,16 @@ import (
 type session struct {
 	proxy func(*http.Request) (*url.URL, error)
 
-	mu         sync.Mutex
-	engine     *grpc.ClientConn // takes log lines
-	configured bool
-	client     *api.Client
-	child      bool // client's token is ours to revoke
+	mu     sync.Mutex
+	engine *grpc.ClientConn // takes log lines
+	config map[string]string
+	client *api.Client
+}
 
-	address, token, tokenName, namespace, caCertFile string
-	skipChildToken                                   bool
-	childTTL, maxRetries                             int // seconds, and attempts after the first
+// settings are what the program sets, and the engine's own. The genuine plugin has more, for ways to log in.
+var settings = []string{
+	"address", "token", "tokenName", "namespace", "caCertFile", "skipChildToken", "maxLeaseTtlSeconds", "maxRetries",
+	"skipTlsVerify", "version", "pluginDownloadURL",
 }
 
 func (s *session) attach(engine string) (err error) {
@@ -43,35 +46,22 @@ func (s *session) attach(engine string) (err error) {
 	return err
 }
 
-// configure reads provider inputs. An empty token means VAULT_TOKEN; unlike the genuine plugin it never falls back to
-// ~/.vault-token, which is somebody's login to a real Vault.
-func (s *session) configure(in values) error {
+func (s *session) configure(given values) error {
+	config := map[string]string{}
+	for name, value := range given {
+		if !slices.Contains(settings, name) {
+			return fmt.Errorf("%s: %s", name, notKnown)
+		}
+		setting, isText := value.(string)
+		if !isText {
+			encoded, _ := json.Marshal(value) // a number or a truth value
+			setting = string(encoded)
+		}
+		config[name] = setting
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.childTTL, s.maxRetries = 1200, 2 // as the genuine plugin
-	skipVerify := false
-	// The genuine plugin has more settings, for ways to log in. The last two are the engine's own.
-	settings := map[string]any{
-		"address": &s.address, "token": &s.token, "tokenName": &s.tokenName, "namespace": &s.namespace, "caCertFile": &s.caCertFile,
-		"skipChildToken": &s.skipChildToken, "maxLeaseTtlSeconds": &s.childTTL, "maxRetries": &s.maxRetries, "skipTlsVerify": &skipVerify,
-		"version": new(string), "pluginDownloadURL": new(string),
-	}
-	for name, value := range in {
-		switch to := settings[name].(type) {
-		case nil:
-			return fmt.Errorf("%s: the built-in Vault provider does not know this setting: install the genuine plugin to use it", name)
-		case *string:
-			*to, _ = value.(string)
-		default: // the SDK sends what is not text as JSON in a string
-			if json.Unmarshal([]byte(fmt.Sprint(value)), to) != nil {
-				return fmt.Errorf("%s is not of type %s", name, strings.TrimPrefix(fmt.Sprintf("%T", to), "*"))
-			}
-		}
-	}
-	if skipVerify {
-		return errors.New("skipTlsVerify: the built-in Vault provider always verifies: set caCertFile")
-	}
-	s.token, s.configured = cmp.Or(s.token, os.Getenv("VAULT_TOKEN")), true
+	s.config = config
 	return nil
 }
 
@@ -89,79 +79,64 @@ func (s *session) vault(ctx context.Context) (vault, error) {
 	if _, err := client.Auth().Token().LookupSelfWithContext(ctx); err != nil {
 		return vault{}, fmt.Errorf("look up the provider's token (it must be alive, and may read auth/token/lookup-self): %w", err)
 	}
-	if !s.skipChildToken {
+	if s.config["skipChildToken"] != "true" {
 		// Every request of this configuration carries a token that ends soon and by itself, so the configured one is sent
 		// twice and no more.
-		renewable, ttl := false, fmt.Sprintf("%ds", s.childTTL)
+		renewable, ttl := false, s.config["maxLeaseTtlSeconds"]+"s"
 		child, err := client.Auth().Token().CreateWithContext(ctx, &api.TokenCreateRequest{
-			DisplayName: cmp.Or(s.tokenName, "terraform"), TTL: ttl, ExplicitMaxTTL: ttl, Renewable: &renewable,
+			DisplayName: s.config["tokenName"], TTL: ttl, ExplicitMaxTTL: ttl, Renewable: &renewable,
 		})
 		if err != nil {
 			return vault{}, fmt.Errorf("create a child token (allow update on auth/token/create, or set skipChildToken): %w", err)
 		}
 		client.SetToken(child.Auth.ClientToken)
-		s.child = true
 	}
 	s.client = client
 	return vault{client, s.engine}, nil
 }
 
-// connect makes a client from the configuration alone: what the environment says about Vault does not count.
+// connect makes a client from the configuration alone, but for VAULT_TOKEN where it has no token. Unlike the genuine plugin
+// it never falls back to ~/.vault-token, which is somebody's login to a real Vault.
 func (s *session) connect() (*api.Client, error) {
-	if !s.configured {
+	if s.config == nil {
 		// Another connection's configuration may be another Vault's.
 		return nil, errors.New("this connection of the engine has no configuration (it may have been idle for long): run the command again")
 	}
-	if s.token == "" {
-		return nil, errors.New("no Vault token: set the provider's token, or VAULT_TOKEN")
+	retries, err := strconv.Atoi(s.config["maxRetries"])
+	if err != nil {
+		return nil, fmt.Errorf("maxRetries: %w", err)
 	}
 	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 30 * time.Second,
+		Proxy: s.proxy, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 30 * time.Second,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
-	if s.proxy != nil {
-		transport.Proxy = s.proxy
-	}
 	// The timeout is the genuine plugin's.
-	config := &api.Config{Address: s.address, HttpClient: &http.Client{Transport: transport}, MaxRetries: s.maxRetries, Timeout: time.Minute}
-	if s.caCertFile != "" {
-		if err := config.ConfigureTLS(&api.TLSConfig{CACert: s.caCertFile}); err != nil {
-			return nil, fmt.Errorf("caCertFile: %w", err)
-		}
+	config := &api.Config{
+		Address: s.config["address"], HttpClient: &http.Client{Transport: transport}, MaxRetries: retries, Timeout: time.Minute,
+	}
+	if err := config.ConfigureTLS(&api.TLSConfig{CACert: s.config["caCertFile"]}); err != nil {
+		return nil, fmt.Errorf("caCertFile: %w", err)
 	}
 	client, err := api.NewClient(config)
 	if err != nil {
 		return nil, fmt.Errorf("vault client (check the address and the VAULT_* variables of the environment): %w", err)
 	}
-	client.SetToken(s.token)
-	if client.ClearNamespace(); s.namespace != "" {
-		client.SetNamespace(s.namespace)
+	client.SetToken(cmp.Or(s.config["token"], os.Getenv("VAULT_TOKEN")))
+	if client.ClearNamespace(); s.config["namespace"] != "" {
+		client.SetNamespace(s.config["namespace"])
 	}
 	return client, nil
 }
 
-// close revokes the child token, if there is one.
-func (s *session) close(ctx context.Context) error {
+// fail tells what failed and keeps Vault's address, which may be a secret, to itself.
+func (s *session) fail(action string, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.engine != nil {
-		_ = s.engine.Close()
+	message := err.Error()
+	if address := s.config["address"]; address != "" {
+		message = strings.ReplaceAll(message, address, "[secret]")
 	}
-	if !s.child {
-		return nil
-	}
-	return s.client.Auth().Token().RevokeSelfWithContext(ctx, "")
-}
-
-// secrets are the strings that no message may hold.
-func (s *session) secrets() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	words := []string{s.token}
-	if s.client != nil {
-		words = append(words, s.client.Token())
-	}
-	return words
+	return errors.New(action + ": " + message)
 }
 
 // vault sends requests, with the genuine plugin's methods.
@@ -184,10 +159,10 @@ func (v vault) debugf(ctx context.Context, format string, args ...any) {
 	}
 }
 
-// get returns the data at path, or nil if there is none. Where nothing is mounted, Vault answers with 400.
-func (v vault) get(ctx context.Context, path string) (map[string]any, error) {
+// get returns the data at path, or nil if there is none.
+func (v vault) get(ctx context.Context, path string) (values, error) {
 	secret, err := v.Logical().ReadWithContext(ctx, path)
-	if strings.HasPrefix(path, "sys/mounts/") && answered(err, http.StatusBadRequest, "No ") {
+	if strings.HasPrefix(path, "sys/mounts/") && answered400(err, "No ") { // is mounted there
 		return nil, nil
 	}
 	if err != nil || secret == nil {
@@ -196,31 +171,13 @@ func (v vault) get(ctx context.Context, path string) (map[string]any, error) {
 	return secret.Data, nil
 }
 
-func (v vault) put(ctx context.Context, path string, body map[string]any) error {
+func (v vault) put(ctx context.Context, path string, body values) error {
 	_, err := v.Logical().WriteWithContext(ctx, path, body)
 	return err
 }
 
-// post is what the genuine plugin uses for sys/, where Vault treats POST and PUT alike.
-func (v vault) post(ctx context.Context, path string, body map[string]any) error {
-	request := v.NewRequest(http.MethodPost, "/v1/"+path)
-	if err := request.SetJSONBody(body); err != nil {
-		return err
-	}
-	response, err := v.RawRequestWithContext(ctx, request) //nolint:staticcheck // the one call that takes a method
-	if response != nil {
-		_ = response.Body.Close()
-	}
-	return err
-}
-
-func (v vault) delete(ctx context.Context, path string) error {
-	_, err := v.Logical().DeleteWithContext(ctx, path)
-	return err
-}
-
-// answered reports whether err is Vault's answer with that status and text.
-func answered(err error, status int, text string) bool {
-	var answer *api.ResponseError
-	return errors.As(err, &answer) && answer.StatusCode == status && strings.Contains(strings.Join(answer.Errors, " "), text)
+// answered400 reports whether err is Vault's answer 400 with that text.
+func answered400(err error, text string) bool {
+	answer, is := errors.AsType[*api.ResponseError](err)
+	return is && answer.StatusCode == http.StatusBadRequest && strings.Contains(strings.Join(answer.Errors, " "), text)
 }

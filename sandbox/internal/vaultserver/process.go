@@ -60,11 +60,6 @@ func Run(binary, dir, config string, lock *os.File) (*Process, error) {
 	return p, <-started
 }
 
-// Listener is a TLS listener in the configuration of a server.
-func Listener(address, certFile, keyFile string) string {
-	return fmt.Sprintf("listener \"tcp\" {\n  address = %q\n  tls_cert_file = %q\n  tls_key_file = %q\n}\n", address, certFile, keyFile)
-}
-
 // await returns when the server answers.
 func (p *Process) await(ctx context.Context, client *api.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -112,7 +107,8 @@ func (p *Process) Kill() {
 	<-p.ended
 }
 
-func freeAddress(ctx context.Context, host string) (string, error) {
+// FreeAddress is one on which nothing listens at the moment.
+func FreeAddress(ctx context.Context, host string) (string, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return "", err

@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -48,25 +49,13 @@ import (
 // KVMount is the path of the KV v2 engine that Start makes sure of.
 const KVMount = "secret"
 
-// Options say where a Server keeps its state and what it runs.
-type Options struct {
-	// Dir is the state directory; it is made (0700) if it is not there.
-	Dir string
-
-	// Binary is the server: a path of vault, bao or vaultd. Empty means the one that cli.FindVault finds.
-	Binary string
-
-	// Wrap goes around Vault's HTTP handler, for tests that need faults. It is inside the request counter: an answered
-	// fault counts as a request.
-	Wrap func(next http.Handler) http.Handler
-}
-
 // Server is a running Vault. Its methods but Stop are safe for concurrent use.
 type Server struct {
-	Binary string // that runs
+	Binary string // that runs: a path of vault, bao or vaultd
 
 	dir     string
 	addr    string
+	host    string // the IP address in addr
 	process *Process
 	keys    keys
 	direct  *api.Client // with the root token, past the proxy and its faults
@@ -78,12 +67,16 @@ type Server struct {
 	closers []func(context.Context) error // run in reverse order by Stop
 }
 
-// Start runs Vault on opts.Dir until Stop. The first run initialises it with a single unseal key and mounts KV v2 at
-// KVMount; later runs unseal the same storage. It returns when the engine answers, or when ctx ends.
+// Start runs Vault on dir, which is made (0700) if it is not there, until Stop. The first run initialises it with a single
+// unseal key and mounts KV v2 at KVMount; later runs unseal the same storage. It returns when the engine answers, or when
+// ctx ends.
+//
+// wrap, unless it is nil, goes around Vault's HTTP handler, for tests that need faults. It is inside the request counter:
+// an answered fault counts as a request.
 //
 // A directory that another process serves is refused with an *InUseError.
-func Start(ctx context.Context, opts Options) (_ *Server, err error) {
-	s := &Server{dir: opts.Dir, Binary: opts.Binary}
+func Start(ctx context.Context, dir string, wrap func(http.Handler) http.Handler) (_ *Server, err error) {
+	s := &Server{dir: dir}
 	s.ResetRequests()
 	defer func() {
 		if err != nil {
@@ -93,22 +86,20 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 		}
 	}()
 
-	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("vault server: state directory: %w", err)
 	}
 
-	if s.Binary == "" {
-		if s.Binary, err = cli.FindVault(); err != nil {
-			return nil, err
-		}
+	if s.Binary, err = cli.FindVault(); err != nil {
+		return nil, err
 	}
-	lock, err := lockDir(opts.Dir)
+	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	s.onStop(func(context.Context) error { return lock.Close() })
 
-	storage := filepath.Join(opts.Dir, "storage")
+	storage := filepath.Join(dir, "storage")
 	if _, err := os.Stat(s.begunFile()); err == nil {
 		// The first start was cut off. Nobody has the keys, and nothing is stored yet.
 		err = errors.Join(os.RemoveAll(storage), os.Remove(s.begunFile()))
@@ -119,7 +110,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := os.MkdirAll(storage, 0o700); err != nil {
 		return nil, fmt.Errorf("vault server: %w", err)
 	}
-	listener, err := loopback.Listen(ctx, filepath.Join(opts.Dir, "address"))
+	listener, err := loopback.Listen(ctx, filepath.Join(dir, "address"))
 	if err != nil {
 		return nil, fmt.Errorf("vault server: %w", err)
 	}
@@ -128,8 +119,9 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 		return nil
 	})
 	s.addr = "https://" + listener.Addr().String()
-	if err := createTLS(s.dir, s.host()); err != nil {
-		return nil, fmt.Errorf("vault server: TLS files in %s: %w", opts.Dir, err)
+	s.host, _, _ = net.SplitHostPort(listener.Addr().String())
+	if err := createTLS(dir, s.host); err != nil {
+		return nil, fmt.Errorf("vault server: TLS files in %s: %w", dir, err)
 	}
 	if err := s.startProcess(ctx, lock); err != nil {
 		return nil, fmt.Errorf("vault server: %w", err)
@@ -138,7 +130,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.serve(listener, opts.Wrap); err != nil {
+	if err := s.serve(listener, wrap); err != nil {
 		return nil, err
 	}
 	if s.root, err = s.Client(s.keys.RootToken); err != nil {
@@ -161,12 +153,6 @@ func (s *Server) About(ctx context.Context) string {
 	return fmt.Sprintf("%s, %s, at %s", line, s.Binary, s.addr)
 }
 
-// host is the IP address in Addr.
-func (s *Server) host() string {
-	host, _, _ := net.SplitHostPort(strings.TrimPrefix(s.addr, "https://")) // a listener's own address
-	return host
-}
-
 // CAFile is the path of the PEM file with the CA that signed the server's certificate. The path stays the same when the
 // CA is made anew.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
@@ -176,7 +162,9 @@ func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
 func (s *Server) Client(token string) (*api.Client, error) { return s.client(s.addr, token) }
 
 func (s *Server) client(address, token string) (*api.Client, error) {
-	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, IdleConnTimeout: 30 * time.Second}
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 64,
+	}
 	config := &api.Config{Address: address, HttpClient: &http.Client{Transport: transport}, Timeout: time.Minute}
 	if err := config.ConfigureTLS(&api.TLSConfig{CACert: s.CAFile()}); err != nil {
 		return nil, fmt.Errorf("vault client: %w", err)
@@ -255,6 +243,30 @@ func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Requests returns how many requests arrived since Start or ResetRequests, by method and path, such as
+// "PUT secret/data/ml/key". Requests of Root and Token count as well.
+func (s *Server) Requests() map[string]int {
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	return maps.Clone(s.requests)
+}
+
+// ResetRequests sets every count to zero.
+func (s *Server) ResetRequests() {
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	s.requests = map[string]int{}
+}
+
+func (s *Server) count(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.counting.Lock()
+		s.requests[r.Method+" "+strings.TrimPrefix(r.URL.Path, "/v1/")]++
+		s.counting.Unlock()
+		next.ServeHTTP(w, r)
+	})
+}
+
 func (s *Server) begunFile() string { return filepath.Join(s.dir, begunFile) }
 
 func (s *Server) onStop(f func(context.Context) error) { s.closers = append(s.closers, f) }
@@ -264,15 +276,23 @@ func (s *Server) startProcess(ctx context.Context, lock *os.File) error {
 	var err error
 	for range 3 {
 		address := ""
-		if address, err = freeAddress(ctx, s.host()); err != nil {
+		if address, err = FreeAddress(ctx, s.host); err != nil {
 			return err
 		}
 		if s.direct, err = s.client("https://"+address, ""); err != nil {
 			return err
 		}
-		config := fmt.Sprintf("storage \"file\" {\n  path = %q\n}\n", filepath.Join(s.dir, "storage")) +
-			Listener(address, filepath.Join(s.dir, serverFile), filepath.Join(s.dir, serverKeyFile)) +
-			fmt.Sprintf("api_addr = %q\n", s.addr)
+		config := fmt.Sprintf(`
+storage "file" {
+  path = %q
+}
+listener "tcp" {
+  address       = %q
+  tls_cert_file = %q
+  tls_key_file  = %q
+}
+api_addr = %q
+`, filepath.Join(s.dir, "storage"), address, filepath.Join(s.dir, serverFile), filepath.Join(s.dir, serverKeyFile), s.addr)
 		if s.process, err = Run(s.Binary, s.dir, config, lock); err != nil {
 			return err
 		}
@@ -345,13 +365,8 @@ func (s *Server) serve(listener net.Listener, wrap func(http.Handler) http.Handl
 	if err != nil {
 		return fmt.Errorf("vault server: %w", err)
 	}
-	transport, isTransport := s.direct.CloneConfig().HttpClient.Transport.(*http.Transport)
-	if !isTransport {
-		return errors.New("vault server: the client has no transport of its own")
-	}
-	transport.MaxIdleConnsPerHost = 64
 	var handler http.Handler = &httputil.ReverseProxy{
-		Transport:    transport,
+		Transport:    s.direct.CloneConfig().HttpClient.Transport,
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ErrorLog:     log.New(io.Discard, "", 0),

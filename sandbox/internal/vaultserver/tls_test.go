@@ -44,27 +44,3 @@ func TestTheCAIsKeptAndIsGoodForThisMachinesNamesOnly(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, caKeyFile), []byte("torn"), 0o600))
 	require.NotEqual(t, ca.Leaf.SerialNumber, authority().Leaf.SerialNumber)
 }
-
-func TestPathClasses(t *testing.T) {
-	for path, want := range map[string]string{
-		"/v1/secret/data/ml/key":           "*/data/*",
-		"/v1/secret/metadata/data/key":     "*/metadata/*",
-		"/v1/team/kv/data/metadata/key":    "*/data/*",
-		"/v1/secret/config":                "*/config",
-		"/v1/auth/token/lookup-self":       "auth/token/lookup-self",
-		"/v1/auth/team/jwt/config":         "auth/*/config",
-		"/v1/auth/jwt/role/ml":             "auth/*/role/*",
-		"/v1/auth/jwt/login":               "auth/*/login",
-		"/v1/sys/mounts":                   "sys/mounts",
-		"/v1/sys/mounts/team/kv":           "sys/mounts/*",
-		"/v1/sys/mounts/team/kv/tune":      "sys/mounts/*/tune",
-		"/v1/sys/mounts/auth/jwt":          "sys/mounts/auth/*",
-		"/v1/sys/mounts/auth/jwt/tune":     "sys/mounts/auth/*/tune",
-		"/v1/sys/policies/acl/ml-dev-read": "sys/policies/acl/*",
-		"/v1/sys/auth/jwt":                 "sys/auth/*",
-		"/v1/sys/seal-status":              "sys/seal-status",
-		"/ui/":                             "other",
-	} {
-		require.Equal(t, want, classify(path), path)
-	}
-}
