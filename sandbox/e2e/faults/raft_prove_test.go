@@ -5,15 +5,12 @@ package faults
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -76,64 +73,41 @@ type cluster struct {
 	nodes    []*node
 	keys     *api.InitResponse
 	balancer string // address
-	http     *http.Client
 }
 
 // node is a Vault server as an operator runs it: raft storage, TLS, a cluster port.
 type node struct {
-	ID, Dir, API, Cluster, Cert, Key string
-	process                          *vaultserver.Process
-}
-
-func (n *node) start(binary string) (err error) {
-	n.process, err = vaultserver.Run(binary, n.Dir, fmt.Sprintf(`
-storage "raft" {
-  path    = %q
-  node_id = %q
-}
-listener "tcp" {
-  address         = %q
-  cluster_address = %q
-  tls_cert_file   = %q
-  tls_key_file    = %q
-}
-api_addr     = %q
-cluster_addr = %q
-`, n.Dir, n.ID, strings.TrimPrefix(n.API, "https://"), strings.TrimPrefix(n.Cluster, "https://"), n.Cert, n.Key, n.API, n.Cluster), nil)
-	return err
+	dir, api, cluster string
+	client            *api.Client
+	process           *vaultserver.Process
 }
 
 // newCluster starts three nodes, lets two join the first, and mounts what the program expects.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{rig: newRig(t), gate: &gate{}}
-	folder := filepath.Dir(c.Vault.CAFile())
-	pool, ca := x509.NewCertPool(), lab.ReadFile(t, c.Vault.CAFile())
-	require.True(t, pool.AppendCertsFromPEM([]byte(ca)))
-	c.http = &http.Client{Timeout: time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}}
-
-	for i := range 3 {
-		n := &node{ID: fmt.Sprintf("node-%d", i), Dir: t.TempDir(), API: freeAddress(t), Cluster: freeAddress(t),
-			Cert: filepath.Join(folder, "server.pem"), Key: filepath.Join(folder, "server-key.pem")}
+	address := func() string {
+		free, err := vaultserver.FreeAddress(t.Context(), "127.0.0.1")
+		require.NoError(t, err)
+		return free
+	}
+	for range 3 {
+		n := &node{dir: t.TempDir(), api: address(), cluster: address()}
+		n.client = c.client("https://" + n.api)
 		c.nodes = append(c.nodes, n)
-		c.startNode(n)
+		c.start(n)
 	}
 	var err error
-	c.keys, err = c.client(c.nodes[0].API).Sys().InitWithContext(t.Context(), &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
+	c.keys, err = c.nodes[0].client.Sys().InitWithContext(t.Context(), &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
 	require.NoError(t, err)
+	join := &api.RaftJoinRequest{LeaderAPIAddr: "https://" + c.nodes[0].api, LeaderCACert: lab.ReadFile(t, c.Vault.CAFile())}
 	for i, n := range c.nodes {
 		if i > 0 {
-			joined, err := c.client(n.API).Sys().RaftJoinWithContext(t.Context(), &api.RaftJoinRequest{LeaderAPIAddr: c.nodes[0].API, LeaderCACert: ca})
+			joined, err := n.client.Sys().RaftJoinWithContext(t.Context(), join)
 			require.NoError(t, err)
 			require.True(t, joined.Joined)
 		}
-		c.unseal(n)
-		if i == 0 {
-			c.awaitHealth(n, http.StatusOK)
-		}
-	}
-	for _, n := range c.nodes[1:] {
-		c.awaitHealth(n, http.StatusTooManyRequests) // 429: an unsealed standby
+		c.unseal(n, i > 0)
 	}
 	c.balance()
 	c.awaitActive()
@@ -158,54 +132,61 @@ func (c *cluster) useCluster(settings *sandbox.Settings) {
 	settings.Address, settings.Token = c.balancer, token.Auth.ClientToken
 }
 
-func (c *cluster) startNode(n *node) {
-	require.NoError(c.T, n.start(c.Vault.Binary))
-	c.T.Cleanup(n.process.Kill)
-	require.Eventually(c.T, func() bool { return c.health(n) != 0 }, time.Minute, 50*time.Millisecond, "%s listens", n.ID)
+// start runs a node on the storage that it has.
+func (c *cluster) start(n *node) {
+	certificate := filepath.Dir(c.Vault.CAFile())
+	process, err := vaultserver.Run(c.Vault.Binary, n.dir, fmt.Sprintf(`
+storage "raft" {
+  path    = %q
+  node_id = %q
 }
-
-// health is the status of sys/health: 200 active, 429 standby, 503 sealed, 501 not initialised, 0 no answer.
-func (c *cluster) health(n *node) int {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, n.API+"/v1/sys/health", nil)
-	if err != nil {
-		return 0
-	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		return 0
-	}
-	_ = response.Body.Close()
-	return response.StatusCode
+listener "tcp" {
+  address         = %q
+  cluster_address = %q
+  tls_cert_file   = %q
+  tls_key_file    = %q
 }
-
-func (c *cluster) awaitHealth(n *node, status int) {
-	require.Eventually(c.T, func() bool { return c.health(n) == status }, time.Minute, 50*time.Millisecond, "%s answers %d", n.ID, status)
-}
-
-func (c *cluster) unseal(n *node) {
-	_, err := c.client(n.API).Sys().UnsealWithContext(c.T.Context(), c.keys.KeysB64[0])
+api_addr     = "https://%[3]s"
+cluster_addr = "https://%[4]s"
+`, n.dir, n.api, n.api, n.cluster, filepath.Join(certificate, "server.pem"), filepath.Join(certificate, "server-key.pem")), nil)
 	require.NoError(c.T, err)
+	n.process = process
+	c.T.Cleanup(process.Kill)
+	require.Eventually(c.T, func() bool { return n.health() != nil }, time.Minute, 50*time.Millisecond, "it listens")
+}
+
+// health is nil where nothing answers.
+func (n *node) health() *api.HealthResponse {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	health, _ := n.client.Sys().HealthWithContext(ctx)
+	return health
+}
+
+func (c *cluster) unseal(n *node, standby bool) {
+	_, err := n.client.Sys().UnsealWithContext(c.T.Context(), c.keys.KeysB64[0])
+	require.NoError(c.T, err)
+	require.Eventually(c.T, func() bool {
+		health := n.health()
+		return health != nil && health.Initialized && !health.Sealed && health.Standby == standby
+	}, time.Minute, 50*time.Millisecond, "it is unsealed, and a standby: %t", standby)
 }
 
 // balance serves the load balancer: it sends every request to the node that leads.
 func (c *cluster) balance() {
 	certificate, err := c.Vault.Certificate()
 	require.NoError(c.T, err)
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		to := c.leader()
-		if to == nil {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		target, _ := url.Parse(to.API) // of our own making
-		proxy := httputil.ReverseProxy{
-			Transport:    c.http.Transport,
-			Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
-			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-		}
-		proxy.ServeHTTP(w, r)
-	})
-	server := httptest.NewUnstartedServer(c.gate.wrap(handler))
+	server := httptest.NewUnstartedServer(c.gate.wrap(&httputil.ReverseProxy{
+		Transport: c.nodes[0].client.CloneConfig().HttpClient.Transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			target := &url.URL{Scheme: "https"} // no host: the request fails
+			if n := c.leader(); n != nil {
+				target.Host = n.api
+			}
+			r.SetURL(target)
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}))
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	c.T.Cleanup(server.Close)
@@ -214,7 +195,7 @@ func (c *cluster) balance() {
 
 func (c *cluster) leader() *node {
 	for _, n := range c.nodes {
-		if c.health(n) == http.StatusOK {
+		if health := n.health(); health != nil && health.Initialized && !health.Sealed && !health.Standby {
 			return n
 		}
 	}
@@ -233,13 +214,12 @@ func (c *cluster) killLeader() {
 
 func (c *cluster) stepDown() { _ = c.root().Sys().StepDown() }
 
-// revive starts the nodes that were killed, on the storage that they had.
+// revive starts the nodes that were killed.
 func (c *cluster) revive() {
 	for _, n := range c.nodes {
-		if c.health(n) == 0 {
-			c.startNode(n)
-			c.unseal(n)
-			c.awaitHealth(n, http.StatusTooManyRequests)
+		if n.health() == nil {
+			c.start(n)
+			c.unseal(n, true)
 		}
 	}
 }
@@ -253,16 +233,8 @@ func (c *cluster) root() *api.Client {
 }
 
 func (c *cluster) client(address string) *api.Client {
-	client, err := api.NewClient(&api.Config{Address: address, HttpClient: &http.Client{Transport: c.http.Transport}, Timeout: time.Minute, MaxRetries: 5})
+	client, err := c.Vault.Client("")
 	require.NoError(c.T, err)
-	client.ClearNamespace()
+	require.NoError(c.T, client.SetAddress(address))
 	return client
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = listener.Close() }()
-	return "https://" + listener.Addr().String()
 }
