@@ -121,13 +121,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err := b.build(); err != nil {
 		return nil, fmt.Errorf("component %s: %w", name, err)
 	}
-	return w, ctx.RegisterResourceOutputs(w, pulumi.Map{
-		"resourceGroup":       w.ResourceGroup,
-		"name":                w.Name,
-		"id":                  w.ID,
-		"jobIdentityId":       w.JobIdentity.ID,
-		"jobIdentityClientId": w.JobIdentity.ClientID,
-	})
+	return w, ctx.RegisterResourceOutputs(w, pulumi.Map{}) // those of the stack have all
 }
 
 func (b *builder) build() error {

@@ -73,12 +73,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err := b.build(); err != nil {
 		return nil, fmt.Errorf("component %s: %w", name, err)
 	}
-	return s, ctx.RegisterResourceOutputs(s, pulumi.Map{
-		"paths":     pulumi.ToStringMap(args.Access.Paths()),
-		"loginPath": pulumi.String(args.Access.LoginPath()),
-		"policy":    s.Policy,
-		"role":      s.Role,
-	})
+	return s, ctx.RegisterResourceOutputs(s, pulumi.Map{}) // those of the stack have all
 }
 
 func (b *builder) build() error {

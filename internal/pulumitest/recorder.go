@@ -14,6 +14,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
 // Registration is one resource that the program asked for. Its JSON is what the golden files hold.
@@ -38,7 +39,6 @@ type Registration struct {
 
 	// InputsFrom is the part of DependsOn whose outputs an input holds. Replacing one of these can replace the resource.
 	InputsFrom []string             `json:"-"`
-	Custom     bool                 `json:"-"`
 	Properties resource.PropertyMap `json:"-"`
 }
 
@@ -71,7 +71,6 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		DependsOn:        namesOf(rpc.GetDependencies(), rpc.GetPropertyDependencies()),
 		InputsFrom:       namesOf(nil, rpc.GetPropertyDependencies()),
 		Inputs:           plain(args.Inputs),
-		Custom:           args.Custom,
 		Properties:       args.Inputs.Copy(),
 	})
 	r.mu.Unlock()
@@ -140,10 +139,7 @@ func nameOf(reference string) string {
 	return parts[3]
 }
 
-// dependencies is a property's list of URNs in a registration request.
-type dependencies interface{ GetUrns() []string }
-
-func namesOf[D dependencies](urns []string, properties map[string]D) []string {
+func namesOf(urns []string, properties map[string]*pulumirpc.RegisterResourceRequest_PropertyDependencies) []string {
 	names := map[string]bool{}
 	for _, urn := range urns {
 		names[nameOf(urn)] = true

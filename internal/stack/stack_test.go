@@ -166,30 +166,6 @@ func TestTheDeployersPolicyOfTheDocsIsTheProgramsOwn(t *testing.T) {
 	requireGolden(t, filepath.Join("..", "..", "docs", "vault-deployer.hcl"), []byte(cfg.Access().DeployerPolicy()))
 }
 
-func TestEachResourceHasItsComponentAndItsProviderAndWaitsForNothingSlow(t *testing.T) {
-	all := mustRun(t, "dev", nil).Registrations()
-	components := map[string]bool{}
-	for _, r := range all {
-		components[r.Name] = components[r.Name] || !r.Custom
-	}
-	for _, r := range all {
-		if r.Custom && !strings.HasPrefix(r.Type, "pulumi:providers:") && !components[r.Parent] {
-			t.Errorf("%s %s has the parent %q, which is no component", r.Type, r.Name, r.Parent)
-		}
-		if !strings.HasPrefix(r.Type, "vault:") {
-			continue
-		}
-		if r.Provider != "vault" {
-			t.Errorf("%s uses the provider %q: its address and token would come from the environment", r.Name, r.Provider)
-		}
-		for _, dependency := range r.DependsOn {
-			if strings.HasPrefix(dependency, "ml") && dependency != "ml-identity" {
-				t.Errorf("%s waits for %s; a child token can expire while Azure is slow", r.Name, dependency)
-			}
-		}
-	}
-}
-
 func TestSecretsStandWhereTheyBelongAndNowhereElse(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit  func(map[string]string)
@@ -272,7 +248,7 @@ func TestTheProviderTakesNothingFromTheDeployersEnvironment(t *testing.T) {
 	}
 }
 
-func TestEverythingOfAStackInVaultWaitsForTheBackendThatItMakesAndItsMountIsKept(t *testing.T) {
+func TestEverythingOfAStackInVaultHasItsProviderAndWaitsForTheBackendThatItMakesAndItsMountIsKept(t *testing.T) {
 	for workload, want := range map[string]bool{`{"audience":"a"}`: true, `{"audience":"a","authPath":"jwt","createAuthBackend":false}`: false} {
 		r := mustRun(t, "dev", func(values map[string]string) {
 			values["mlvault:workload"], values["mlvault:vault"] = workload, `{"createMount":true,"deleteOnDestroy":true}`
@@ -281,15 +257,22 @@ func TestEverythingOfAStackInVaultWaitsForTheBackendThatItMakesAndItsMountIsKept
 			t.Errorf("the mount is registered: %t, kept: %t", found, mount.RetainOnDelete)
 		}
 		for _, registration := range r.Registrations() {
-			if !strings.HasPrefix(registration.Type, "vault:") || registration.Name == "credentials-jwt" {
+			if !strings.HasPrefix(registration.Type, "vault:") {
 				continue
 			}
-			if got := slices.Contains(registration.DependsOn, "credentials-jwt"); got != want {
-				t.Errorf("%s: %s waits for the backend: %t, want %t", workload, registration.Name, got, want)
+			name, from := registration.Name, registration.DependsOn
+			if registration.Parent != "credentials" || registration.Provider != "vault" {
+				t.Errorf("%s is without its component or its provider: address and token would come from the environment", name)
+			}
+			if slices.ContainsFunc(from, func(on string) bool { return strings.HasPrefix(on, "ml") && on != "ml-identity" }) {
+				t.Errorf("%s waits for %v: a child token can expire while Azure is slow", name, from)
+			}
+			if got := slices.Contains(from, "credentials-jwt"); got != want && name != "credentials-jwt" {
+				t.Errorf("%s: %s waits for the backend: %t, want %t", workload, name, got, want)
 			}
 			// The engine replaces what has an input from a resource that it replaces by deleting first.
-			if from := registration.InputsFrom; registration.Name != "credentials-role" && slices.Contains(from, "credentials-jwt") {
-				t.Errorf("%s has inputs from %v: a change of the backend could replace it", registration.Name, from)
+			if name != "credentials-role" && slices.Contains(registration.InputsFrom, "credentials-jwt") {
+				t.Errorf("%s has inputs from the backend: a change of it could replace it", name)
 			}
 		}
 	}
