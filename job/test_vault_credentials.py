@@ -846,9 +846,3 @@ class CommandTest(TestCase):
             status, out, err = self.run_main("--check", encoding=encoding)
             self.assertEqual((status, out.count("\n"), err), (0, 5, ""))
             self.assertFalse(set("\x1b\u202e") & set(out))
-
-    def test_it_runs_as_a_script(self) -> None:
-        environment, command = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, [sys.executable, vc.__file__]
-        finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
-        expected = (0, "ml_api_key: api_key, endpoint\n", "")
-        self.assertEqual((finished.returncode, finished.stdout, finished.stderr), expected)

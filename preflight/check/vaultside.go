@@ -103,12 +103,8 @@ func (c *checker) checkAndSet(ctx context.Context) {
 		c.unseen("cas_required of the mount: needs read on %s, which the deployer's policy does not have", path)
 		return
 	}
-	answer, err := c.vault.Logical().ReadWithContext(ctx, path)
-	if err != nil || answer == nil {
-		c.unseen("cas_required of the mount: %s", c.unreachable(err))
-		return
-	}
-	if required, _ := answer.Data["cas_required"].(bool); required {
+	config, _ := c.read(ctx, "cas_required of the mount", path)
+	if required, _ := config["cas_required"].(bool); required {
 		c.problem("vault.mount: %s has cas_required, with which every write of the Vault plugin fails. "+
 			"Run `vault write %s cas_required=false`, or name another mount", c.cfg.Vault.Mount, path)
 	}
@@ -124,25 +120,16 @@ func (c *checker) secrets(ctx context.Context) {
 			blind++
 			continue
 		}
-		answer, err := c.vault.Logical().ReadWithContext(ctx, metadata)
-		if err != nil {
-			c.unseen("credentials.%s: %s", credential.Name, c.unreachable(err))
-			continue
-		}
-		if answer == nil {
-			free++
-			continue
-		}
-		if required, _ := answer.Data["cas_required"].(bool); required {
+		found, seen := c.read(ctx, "credentials."+credential.Name, metadata)
+		if required, _ := found["cas_required"].(bool); required {
 			c.problem("credentials.%s: the secret at %s has cas_required, with which every write of the Vault plugin fails. "+
 				"Run `vault kv metadata put -mount=%s -cas-required=false %s`", credential.Name, data, c.access.Mount, name)
 		}
-		owner := ownerOf(answer.Data)
+		owner := ownerOf(found)
 		switch {
-		case c.stack.Has(TypeSecret, data):
+		case !seen: // which is said
+		case found == nil, c.stack.Has(TypeSecret, data), deleted(found) && owner == own: // the last: by this stack's own destroy
 			free++
-		case deleted(answer.Data) && owner == own:
-			free++ // left by this stack's own destroy
 		default:
 			what, avoid := "a secret at "+data, "choose another vault.prefix or another name. An up would overwrite it"
 			if owner != "" {
@@ -244,11 +231,20 @@ func (c *checker) exists(ctx context.Context, what, path string) bool {
 		c.unseen("%s: needs read on %s", what, path)
 		return false
 	}
+	found, _ := c.read(ctx, what, path)
+	return found != nil
+}
+
+// read is what Vault has at a path, or nil. It reports where it cannot be seen.
+func (c *checker) read(ctx context.Context, what, path string) (found map[string]any, seen bool) {
 	answer, err := c.vault.Logical().ReadWithContext(ctx, path)
 	if err != nil {
 		c.unseen("%s: %s", what, c.unreachable(err))
 	}
-	return answer != nil
+	if answer != nil {
+		found = answer.Data
+	}
+	return found, err == nil
 }
 
 // authBackend looks whether the place of the JWT auth backend is free, or taken by the right thing.
@@ -341,11 +337,9 @@ func (c *checker) reads(ctx context.Context) {
 			c.unseen("vault.reads.%s: %s was not looked at, since the token may not, and need not. Its owner can: `%s`", name, path, look)
 			continue
 		}
-		answer, err := c.vault.Logical().ReadWithContext(ctx, ask)
-		switch {
-		case err != nil:
-			c.unseen("vault.reads.%s: %s", name, c.unreachable(err))
-		case answer == nil, m.kind == "kv" && deleted(answer.Data):
+		switch found, seen := c.read(ctx, "vault.reads."+name, ask); {
+		case !seen: // which is said
+		case found == nil, m.kind == "kv" && deleted(found):
 			c.problem("vault.reads.%s: there is nothing at %s, so that jobs would fail. Have its owner write it, or correct the path", name, path)
 		default:
 			c.passed("vault.reads.%s: %s exists", name, path)
