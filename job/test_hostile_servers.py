@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib, json, os, random, socket, socketserver, threading, time, unittest  # noqa: E401
+import contextlib, json, os, random, socket, threading, time, unittest  # noqa: E401
 from typing import Any, Callable, Dict, List, Tuple
 from unittest import mock
 
 import test_vault_credentials as stand_ins
 import vault_credentials as vc
-from test_vault_credentials import CANARY, LOGIN, NO_TEXTS, PATH, VALUE, Answer, FakeVault, Server, certificates
+from test_vault_credentials import CANARY, LOGIN, NO_TEXTS, PATH, VALUE, Answer, FakeVault, Listener, Server, certificates
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SECRET = {"data": {"data": {"api_key": VALUE}, "metadata": {"version": 1}}}
-
-
-class RawServer(socketserver.ThreadingTCPServer):
-    """A TCP server on a free port of loopback that hands each connection to a function, and then closes it."""
-
-    daemon_threads, request_queue_size = True, 64
-    handle_error = lambda *_: None  # noqa: E731
-
-    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
-        super().__init__(("127.0.0.1", 0), lambda connection, *_: serve(connection))  # type: ignore[arg-type]
-        self.port = self.server_address[1]
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        self.shutdown()
-        self.server_close()
 
 
 def read_request(connection: socket.socket) -> bytes:
@@ -59,10 +43,11 @@ def unknown(host: str, found: Any) -> Any:
 
 
 class TestCase(stand_ins.TestCase):
-    def raw(self, serve: Callable[[socket.socket], None]) -> RawServer:
-        return self.closed(RawServer(serve))  # type: ignore[no-any-return]
+    def raw(self, serve: Callable[[socket.socket], None]) -> Listener:
+        """A TCP server that hands each connection to a function, and then closes it."""
+        return self.closed(Listener(lambda connection, *_: serve(connection)))  # type: ignore[no-any-return]
 
-    def hostile(self, place: str, attack: Callable[[socket.socket], None]) -> RawServer:
+    def hostile(self, place: str, attack: Callable[[socket.socket], None]) -> Listener:
         """Put a server that attacks at one place, the identity, the login or the read, and behaves before that."""
 
         def serve(connection: socket.socket) -> None:

@@ -9,9 +9,9 @@ secret of the stand-ins contains CANARY, and whatever the client prints, raises 
 from __future__ import annotations
 
 import atexit, base64, contextlib, functools, http.client, io, json, os, pathlib, pprint, shutil, signal  # noqa: E401
-import ssl, subprocess, sys, tempfile, threading, time, traceback, unittest, urllib.parse  # noqa: E401
+import socketserver, ssl, subprocess, sys, tempfile, threading, time, traceback, unittest, urllib.parse  # noqa: E401
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple, Type, Union
 from unittest import mock
 
@@ -76,12 +76,35 @@ class Answer(NamedTuple):
     headers: Tuple[Tuple[str, str], ...] = ()
 
 
-class Server:
-    """An HTTP server on a free port of loopback that records requests and connections, and answers with a function."""
+class Listener(socketserver.ThreadingTCPServer):
+    """A server on a free port of loopback, with TLS when it has a certificate. It counts its connections."""
+
+    daemon_threads, request_queue_size = True, 64
+    handle_error = lambda *_: None  # noqa: E731
+
+    def __init__(self, handler: Any, certificate: str = "") -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.connections, self.port = 0, self.server_address[1]
+        if certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificates() / f"{certificate}.crt", certificates() / f"{certificate}.key")
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def process_request(self, *arguments: Any) -> None:
+        self.connections += 1
+        super().process_request(*arguments)
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class Server(Listener):
+    """An HTTP server that records requests, and answers with a function."""
 
     def __init__(self, answer: Callable[[Request], Answer], certificate: str = "") -> None:
         self.requests: List[Request] = []
-        self.connections = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -105,26 +128,8 @@ class Server:
             do_GET = do_POST = do_CONNECT = handle_any
             log_message = lambda *_: None  # noqa: E731
 
-        class QuietServer(ThreadingHTTPServer):
-            daemon_threads, request_queue_size = True, 64
-            handle_error = lambda *_: None  # noqa: E731
-
-            def process_request(self, *args: Any) -> None:
-                outer.connections += 1
-                super().process_request(*args)
-
-        self._server = QuietServer(("127.0.0.1", 0), Handler)
-        if certificate:
-            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.load_cert_chain(certificates() / f"{certificate}.crt", certificates() / f"{certificate}.key")
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.port = self._server.server_address[1]
+        super().__init__(Handler, certificate)
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class FakeIdentityEndpoint(Server):

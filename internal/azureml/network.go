@@ -1,6 +1,8 @@
 package azureml
 
 import (
+	"cmp"
+
 	machinelearningservices "github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2/v20241001"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -61,29 +63,17 @@ func (n *ManagedNetwork) settings(account pulumi.StringInput) machinelearningser
 	return settings
 }
 
-// options mask the host in what ARM answers: the engine masks an output by itself only where the whole input is a secret.
-func (n *ManagedNetwork) options() []pulumi.ResourceOption {
-	if n.VaultHost == nil {
-		return nil
-	}
-	return []pulumi.ResourceOption{pulumi.AdditionalSecretOutputs([]string{"managedNetwork"})}
-}
-
 func (r OutboundRule) input() pulumi.Input {
 	switch {
 	case r.FQDN != "":
 		return fqdnRule(pulumi.String(r.FQDN))
 	case r.ServiceTag != "":
-		protocol := r.Protocol
-		if protocol == "" {
-			protocol = "TCP"
-		}
 		return machinelearningservices.ServiceTagOutboundRuleArgs{
 			Type:     pulumi.String("ServiceTag"),
 			Category: pulumi.String(machinelearningservices.RuleCategoryUserDefined),
 			Destination: machinelearningservices.ServiceTagDestinationArgs{
 				ServiceTag: pulumi.String(r.ServiceTag),
-				Protocol:   pulumi.String(protocol),
+				Protocol:   pulumi.String(cmp.Or(r.Protocol, "TCP")),
 				PortRanges: pulumi.String(r.PortRanges),
 			},
 		}

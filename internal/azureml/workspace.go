@@ -195,7 +195,10 @@ func (b *builder) workspace() error {
 			account = parts.storageAccount
 		}
 		args.ManagedNetwork = n.settings(account)
-		opts = append(opts, n.options()...)
+		if n.VaultHost != nil {
+			// ARM answers with it, and the engine masks an output by itself only where the whole input is a secret.
+			opts = append(opts, pulumi.AdditionalSecretOutputs([]string{"managedNetwork"}))
+		}
 	}
 	if b.args.PrivateEndpoints != nil && b.args.Compute != nil {
 		// A registry without public access cannot build: its builders have no way in.

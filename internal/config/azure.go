@@ -60,14 +60,14 @@ type RoleAssignment struct {
 	// Role is a key of [WorkspaceRoles].
 	Role        string `json:"role"`
 	PrincipalID string `json:"principalId"`
-	// PrincipalType is required: ARM refuses another than the principal's.
-	PrincipalType string `json:"principalType" oneof:"User,Group,ServicePrincipal"`
+	// PrincipalType has no default: ARM takes an unsaid type for User, and then refuses a group or an application.
+	PrincipalType string `json:"principalType" oneof:"User,Group,ServicePrincipal" required:"write User, Group or ServicePrincipal"`
 }
 
 // CustomerManagedKey is a key of the user's own that encrypts what Azure ML stores about the workspace.
 type CustomerManagedKey struct {
 	// KeyVaultID is the ARM id of a key vault with purge protection, in the workspace's subscription.
-	KeyVaultID string `json:"keyVaultId" arm:"Microsoft.KeyVault/vaults"`
+	KeyVaultID string `json:"keyVaultId" arm:"Microsoft.KeyVault/vaults" required:"give the ARM id of the key vault that has the key"`
 	// KeyID is https://<vault>.vault.azure.net/keys/<name>/<version>.
 	KeyID string `json:"keyId"`
 	// IdentityID is the ARM id of a user-assigned identity that reads the key. Without it the services' own principals do.
@@ -129,9 +129,6 @@ func (a *Azure) validateKey(c *collector) {
 	}
 	const key = "azure.customerManagedKey"
 	_, vault, _ := strings.Cut(k.KeyVaultID, "/vaults/")
-	if k.KeyVaultID == "" {
-		c.addf(key+".keyVaultId", "is missing; give the ARM id of the key vault that has the key")
-	}
 	match := keyID.FindStringSubmatch(k.KeyID)
 	switch {
 	case k.KeyID == "":
@@ -152,10 +149,6 @@ func (a *Azure) validateRoles(c *collector) {
 		}
 		if !guid.MatchString(assignment.PrincipalID) {
 			c.addf(key+".principalId", "%s is not an object id (a GUID in lower case)", c.show(key, assignment.PrincipalID))
-		}
-		// No default: ARM takes an unsaid type for User, and then refuses a group or an application.
-		if assignment.PrincipalType == "" {
-			c.addf(key+".principalType", "is missing; write User, Group or ServicePrincipal")
 		}
 		// ARM holds one assignment for each role and principal, whatever the type is said to be.
 		pair := RoleAssignment{Role: assignment.Role, PrincipalID: assignment.PrincipalID}

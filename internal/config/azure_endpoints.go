@@ -9,8 +9,8 @@ import (
 // PrivateEndpoints lead from a subnet of the user's own to the workspace and to what is made for it. All of these then
 // refuse public access. The subnet is in the workspace's region.
 type PrivateEndpoints struct {
-	// SubnetID is where the endpoints are. It is required.
-	SubnetID string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets"`
+	// SubnetID is where the endpoints are.
+	SubnetID string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets" required:"give the ARM id of the subnet from which people and jobs come"`
 	// DNSZoneIDs are private DNS zones that exist, every one that is needed. With neither this nor virtualNetworkId a policy of
 	// the network's owner enters the endpoints' names.
 	DNSZoneIDs []string `json:"dnsZoneIds" arm:"Microsoft.Network/privateDnsZones"`
@@ -20,7 +20,7 @@ type PrivateEndpoints struct {
 
 // Serverless is where jobs without a cluster run.
 type Serverless struct {
-	SubnetID   string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets"`
+	SubnetID   string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets" required:"without a subnet of your own, remove azure.serverlessComputeSettings"`
 	NoPublicIP bool   `json:"noPublicIp"`
 }
 
@@ -74,16 +74,10 @@ func (cfg *Config) validateEndpoints(c *collector) {
 		a.excludeSubnet(c, "compute.subnetId", subnet)
 	}
 	if s := a.ServerlessComputeSettings; s != nil {
-		if s.SubnetID == "" {
-			c.addf("azure.serverlessComputeSettings.subnetId", "is missing; without a subnet of your own, remove azure.serverlessComputeSettings")
-		}
 		a.excludeSubnet(c, "azure.serverlessComputeSettings.subnetId", s.SubnetID)
 	}
 	if p == nil {
 		return
-	}
-	if p.SubnetID == "" {
-		c.addf(key+".subnetId", "is missing; give the ARM id of the subnet from which people and jobs come")
 	}
 	if a.PublicNetworkAccess != "Disabled" {
 		c.addf("azure.publicNetworkAccess", "is %s, and azure.privateEndpoints closes it; remove one of the two", a.PublicNetworkAccess)

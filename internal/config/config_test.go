@@ -38,6 +38,15 @@ func valid() fake {
 	}
 }
 
+// with is the valid configuration with changes.
+func with(edits ...func(fake)) fake {
+	values := valid()
+	for _, edit := range edits {
+		edit(values)
+	}
+	return values
+}
+
 func set(key, value string) func(fake) { return func(f fake) { f["mlvault:"+key] = value } }
 
 func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
@@ -58,9 +67,8 @@ func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
 
 func TestACredentialOfOthersIsEnough(t *testing.T) {
 	for _, own := range []string{"", "{}"} {
-		values := valid()
-		values["mlvault:credentials"], values["mlvault:vault"] = own, `{"reads":{"warehouse":"kv/data/team/warehouse","features":"database/creds/ml-reader"}}`
-		cfg, err := From(values.source())
+		reads := set("vault", `{"reads":{"warehouse":"kv/data/team/warehouse","features":"database/creds/ml-reader"}}`)
+		cfg, err := From(with(set("credentials", own), reads).source())
 		if err != nil || fmt.Sprint(cfg.Access().Paths()) != "map[features:database/creds/ml-reader warehouse:kv/data/team/warehouse]" {
 			t.Errorf("with credentials %q: %v", own, err)
 		}
@@ -69,10 +77,7 @@ func TestACredentialOfOthersIsEnough(t *testing.T) {
 
 func azure(t *testing.T, settings string) Azure {
 	t.Helper()
-	values := valid()
-	values["mlvault:vaultAddress"] = "https://Vault.example.com"
-	values["mlvault:azure"] = settings
-	return values.load(t).Azure
+	return with(set("vaultAddress", "https://Vault.example.com"), set("azure", settings)).load(t).Azure
 }
 
 func TestDefaultsOfWhatIsAskedFor(t *testing.T) {
@@ -104,10 +109,7 @@ func TestARuleLeadsToVaultWhereNothingElseDoes(t *testing.T) {
 		"Disabled": "", "AllowInternetOutbound": "", "AllowOnlyApprovedOutbound": "vault.example.com",
 	} {
 		for _, port := range []string{"", ":443"} {
-			values := valid()
-			values["mlvault:vaultAddress"] = "https://vault.example.com" + port
-			values["mlvault:azure"] = `{"managedNetwork":{"mode":"` + mode + `"}}`
-			cfg := values.load(t)
+			cfg := with(set("vaultAddress", "https://vault.example.com"+port), set("azure", `{"managedNetwork":{"mode":"`+mode+`"}}`)).load(t)
 			if got := cfg.VaultHost().Reveal(); got != want {
 				t.Errorf("%s: the rule leads to %q, want %q", mode, got, want)
 			}
@@ -391,8 +393,7 @@ func TestPrivateEndpointsCloseWhatTheyLeadTo(t *testing.T) {
 	for location, zone := range map[string]string{
 		"westeurope": "privatelink.api.azureml.ms", "US Gov Virginia": "privatelink.api.ml.azure.us", "chinanorth3": "privatelink.api.ml.azure.cn",
 	} {
-		values := valid()
-		endpoints(aSubnet)(values)
+		values := with(endpoints(aSubnet))
 		values["azure-native:location"] = location
 		cfg := values.load(t)
 		if cfg.Azure.PublicNetworkAccess != "Disabled" || cfg.Azure.ContainerRegistrySKU != "Premium" || cfg.Compute.VMSize != "Standard_D4ds_v5" {
@@ -444,9 +445,7 @@ func requireRefused(t *testing.T, src Source, want string) {
 func TestEachRefusalNamesItsKeyAndQuotesNoSecret(t *testing.T) {
 	for _, refusal := range refusals {
 		t.Run(refusal.name, func(t *testing.T) {
-			values := valid()
-			refusal.edit(values)
-			requireRefused(t, values.source(), refusal.want)
+			requireRefused(t, with(refusal.edit).source(), refusal.want)
 		})
 	}
 }
@@ -457,10 +456,8 @@ func TestAzuresLengthsOfNamesHoldAtBothEnds(t *testing.T) {
 		"applicationInsights": {1, 255}, "containerRegistry": {5, 50}, "workspace": {3, 33}, "computeCluster": {3, 32},
 	} {
 		refused := func(length int) bool {
-			values := valid()
-			values["mlvault:azure"] = fmt.Sprintf(`{"createContainerRegistry":true,"names":{%q:%q}}`, field, strings.Repeat("a", length))
-			values["mlvault:compute"] = `{"maxNodes":1}`
-			_, err := From(values.source())
+			names := fmt.Sprintf(`{"createContainerRegistry":true,"names":{%q:%q}}`, field, strings.Repeat("a", length))
+			_, err := From(with(set("azure", names), set("compute", `{"maxNodes":1}`)).source())
 			return err != nil
 		}
 		shortest, longest := length[0], length[1]
@@ -494,9 +491,7 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 
 func TestAStackThatPulumiWouldNotNameSoIsRefused(t *testing.T) {
 	for stack, refused := range map[string]bool{"a*": true, "a/b": true, "+": true, "a b": true, "a\n": true, "": true, "a.": false, "feature-": false, "a..b": false} {
-		values := valid()
-		values["mlvault:vault"] = `{"prefix":"p"}`
-		src := values.source()
+		src := with(set("vault", `{"prefix":"p"}`)).source()
 		src.Stack = stack
 		if refused {
 			requireRefused(t, src, "- stack: ")
@@ -566,8 +561,7 @@ func TestEachValueOfACredentialIsEncryptedByItselfOrNotReadBack(t *testing.T) {
 		"all as one text, in plain": {`"{\"k\":\"` + canary + `\"}"`, `'{"k":"` + canary + `"}'`, false, "credentials.a: is in plain text"},
 		"one from elsewhere":        {`{"k":"secret-text","l":"other-text"}`, "{k: " + secure + "}", false, ""},
 	} {
-		values := valid()
-		values["mlvault:credentials"] = `{"a":` + c.payload + `}`
+		values := with(set("credentials", `{"a":`+c.payload+`}`))
 		for _, file := range []string{"config: {mlvault:credentials: {a: " + c.kept + "}}", "config: {'credentials': {a: " + c.kept + "}}"} {
 			if c.want != "" {
 				requireRefused(t, values.kept(file), c.want)
@@ -584,17 +578,13 @@ func TestEachValueOfACredentialIsEncryptedByItselfOrNotReadBack(t *testing.T) {
 }
 
 func TestAPlainSettingThatTheUserKeepsSecretIsNotQuoted(t *testing.T) {
-	values := valid()
-	values["mlvault:vault"] = `{"mount":"/` + canary + `"}`
-	src := values.source()
+	src := with(set("vault", `{"mount":"/`+canary+`"}`)).source()
 	src.Encrypted = func(string) bool { return true }
 	requireRefused(t, src, "vault.mount: [secret] begins")
 }
 
 func parseCredentials(text string) ([]Credential, error) {
-	values := valid()
-	values["mlvault:credentials"] = text
-	cfg, err := From(values.source())
+	cfg, err := From(with(set("credentials", text)).source())
 	if err != nil {
 		return nil, err
 	}

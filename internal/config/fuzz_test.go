@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math/big"
 	"net/url"
 	"path"
@@ -38,8 +37,7 @@ func requireALineForEachProblem(t *testing.T, err error) {
 
 func FuzzSections(f *testing.F) {
 	for _, refusal := range refusals {
-		values := maps.Clone(valid())
-		refusal.edit(values)
+		values := with(refusal.edit)
 		f.Add(values["azure-native:location"], values["mlvault:vault"], values["mlvault:azure"], values["mlvault:workload"], values["mlvault:compute"], "mlvault", "dev", "a.b")
 	}
 	for _, name := range []string{"a\nb", "a\x1b[2J", "a/../b", "data/x", "*", "ä", ""} {
@@ -107,8 +105,7 @@ func requireItsOwnPath(t *testing.T, p string) {
 // FuzzSecrets puts the canary into each of the three secret texts, wherever the fuzzer wants it.
 func FuzzSecrets(f *testing.F) {
 	for _, refusal := range refusals {
-		values := maps.Clone(valid())
-		refusal.edit(values)
+		values := with(refusal.edit)
 		strip := func(key string) string { return strings.ReplaceAll(values["mlvault:"+key], canary, "") }
 		if credentials := strip("credentials"); len(credentials) < 10_000 {
 			f.Add(strip("vaultAddress"), strip("vaultToken"), credentials, 7)
@@ -122,13 +119,10 @@ func FuzzSecrets(f *testing.F) {
 			i := int(uint(at) % uint(len(text)+1))
 			return text[:i] + canary + text[i:]
 		}
-		values := valid()
-		values["mlvault:vaultAddress"], values["mlvault:vaultToken"] = plant(address), plant(token)
-		values["mlvault:credentials"] = plantInValues(credentials, plant)
-		cfg, err := From(values.source())
+		src := with(set("vaultAddress", plant(address)), set("vaultToken", plant(token)), set("credentials", plantInValues(credentials, plant))).source()
+		cfg, err := From(src)
 		requireNoSecret(t, cfg, err)
 		requireALineForEachProblem(t, err)
-		src := values.source()
 		src.Encrypted = func(string) bool { return false }
 		_, err = From(src)
 		requireNoSecret(t, nil, err)

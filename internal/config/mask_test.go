@@ -13,10 +13,8 @@ import (
 // maskedOf loads credentials and says of each whether it is masked.
 func maskedOf(t *testing.T, credentials string) map[string]bool {
 	t.Helper()
-	values := valid()
-	values["mlvault:credentials"] = credentials
 	masked := map[string]bool{}
-	for _, credential := range values.load(t).Credentials {
+	for _, credential := range with(set("credentials", credentials)).load(t).Credentials {
 		masked[credential.Name] = credential.Masked
 	}
 	return masked

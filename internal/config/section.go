@@ -97,6 +97,7 @@ func wanted(t reflect.Type) string {
 // eachField visits every field of a section, of what is in it and of each element of its lists, with its key. Beside its name
 // in JSON a field's tag may have
 //   - default: the value where there is none,
+//   - required: what to do about its absence,
 //   - oneof: the values that it may have,
 //   - between: the ends of a number,
 //   - path: it is a path in Vault,
@@ -139,6 +140,9 @@ func (c *collector) checkField(key string, field reflect.Value, tag reflect.Stru
 		if n := field.Int(); n < least || n > most {
 			c.addf(key, "%d is not between %d and %d", n, least, most)
 		}
+	}
+	if hint, required := tag.Lookup("required"); required && field.IsZero() {
+		c.addf(key, "is missing; %s", hint)
 	}
 	if field.Kind() != reflect.String || field.IsZero() && !strings.HasSuffix(key, "]") {
 		return // an element of a list is never left out

@@ -11,7 +11,9 @@ import (
 
 // Workload says which tokens may log in to Vault and read the credentials.
 type Workload struct {
-	Audience string `json:"audience"`
+	// Audience is the aud claim. Vault tells one API's tokens from another's by it alone: without one, a token that a job sent
+	// to any other service of the tenant would open the credentials.
+	Audience string `json:"audience" required:"name the app registration that stands for Vault, for example api://vault-ml"`
 	// Issuer is the iss claim. Without it that of version 1 tokens of the job identity's tenant is trusted.
 	Issuer string `json:"issuer"`
 	// IssuerCAPEM are roots for fetching the issuer's keys. Without it Vault takes its system's.
@@ -32,11 +34,7 @@ var guid = regexp.MustCompile(`^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$`)
 
 func (cfg *Config) validateWorkload(c *collector) {
 	w := cfg.Workload
-	// Vault tells one API's tokens from another's by the audience alone: without one, a token that a job sent
-	// to any other service of the tenant would open the credentials.
 	switch {
-	case w.Audience == "":
-		c.addf("workload.audience", "is missing; name the app registration that stands for Vault, for example api://vault-ml")
 	case strings.HasPrefix(w.Audience, "api://") && strings.Trim(w.Audience[6:], "/") == "":
 		c.addf("workload.audience", "%s names no app. Write api://<app id>, as the app registration's Application ID URI has it", c.show("workload.audience", w.Audience))
 	case strings.HasPrefix(w.Audience, "api://") && version2(w.Issuer):
