@@ -471,13 +471,3 @@ func TestWhatCannotBeMaskedIsNotReadBack(t *testing.T) {
 		}
 	}
 }
-
-func TestWhatIsNotKnownToBeEncryptedIsNotReadBack(t *testing.T) {
-	r := recorder()
-	if err := r.Run(Run, "mlvault", "dev", stackConfig(t, "dev"), secretKeys...); err != nil {
-		t.Fatal(err)
-	}
-	if secret, _ := r.Find("vault:kv/secretV2:SecretV2", "credentials-ml_api_key"); secret.Inputs["disableRead"] != true {
-		t.Error("without a settings file a credential is read back: the debug output may show it")
-	}
-}
