@@ -17,39 +17,35 @@ func (cfg *Config) validateExisting(c *collector) {
 		c.addf(key, "%s is not a resource group's name: %s", c.show(key, group), groupRule.text)
 	}
 	names, registry, logs := a.Names, a.CreateContainerRegistry, "azure.applicationInsightsId is given, and azure.diagnostics is off"
-	for _, each := range []struct {
-		key             string
-		given, existing bool
-		existingKey     string
-	}{
-		{"names.resourceGroup", names.ResourceGroup != "", a.ExistingResourceGroup != "", "existingResourceGroup"},
-		{"names.storageAccount", names.StorageAccount != "", a.StorageAccountID != "", "storageAccountId"},
-		{"names.keyVault", names.KeyVault != "", a.KeyVaultID != "", "keyVaultId"},
-		{"keyVaultPurgeProtection", a.KeyVaultPurgeProtection, a.KeyVaultID != "", "keyVaultId"},
-		{"names.applicationInsights", names.ApplicationInsights != "", a.ApplicationInsightsID != "", "applicationInsightsId"},
-		{"names.logAnalytics", names.LogAnalytics != "", a.LogAnalyticsWorkspaceID != "", "logAnalyticsWorkspaceId"},
-		{"names.containerRegistry", names.ContainerRegistry != "", a.ContainerRegistryID != "", "containerRegistryId"},
-		{"createContainerRegistry", registry, a.ContainerRegistryID != "", "containerRegistryId"},
-	} {
-		if each.given && each.existing {
-			c.addf("azure."+each.key, "is for what the program makes, and azure.%s names one that exists; remove one of the two", each.existingKey)
-		}
+	beside := func(key string) string {
+		return "is for what the program makes, and azure." + key + " names one that exists; remove one of the two"
 	}
 	for _, each := range []struct {
-		key         string
-		given, used bool
-		why         string
+		key     string
+		refused bool
+		why     string
 	}{
-		{"names.containerRegistry", names.ContainerRegistry != "", registry || a.ContainerRegistryID != "", "names a registry that is not made; set azure.createContainerRegistry, or remove it"},
-		{"names.workspaceIdentity", names.WorkspaceIdentity != "", a.WorkspaceIdentity, "names an identity that is not made; set azure.workspaceIdentity, or remove it"},
-		{"names.computeCluster", names.ComputeCluster != "", cfg.Compute != nil, "names a cluster that is not made; set compute, or remove it"},
-		{"names.logAnalytics", names.LogAnalytics != "", a.NeedsLogAnalytics(), "names a workspace that is not made: " + logs},
-		{"logAnalyticsWorkspaceId", a.LogAnalyticsWorkspaceID != "", a.NeedsLogAnalytics(), "is used by nothing: " + logs},
-		{"containerRegistrySku", a.ContainerRegistrySKU != "", registry, "is for a registry that is made here; set azure.createContainerRegistry, or remove it"},
-		{"lock", a.Lock != "", registry || a.StorageAccountID == "" || a.KeyVaultID == "",
+		{"names.resourceGroup", names.ResourceGroup != "" && a.ExistingResourceGroup != "", beside("existingResourceGroup")},
+		{"names.storageAccount", names.StorageAccount != "" && a.StorageAccountID != "", beside("storageAccountId")},
+		{"names.keyVault", names.KeyVault != "" && a.KeyVaultID != "", beside("keyVaultId")},
+		{"keyVaultPurgeProtection", a.KeyVaultPurgeProtection && a.KeyVaultID != "", beside("keyVaultId")},
+		{"names.applicationInsights", names.ApplicationInsights != "" && a.ApplicationInsightsID != "", beside("applicationInsightsId")},
+		{"names.logAnalytics", names.LogAnalytics != "" && a.LogAnalyticsWorkspaceID != "", beside("logAnalyticsWorkspaceId")},
+		{"names.containerRegistry", names.ContainerRegistry != "" && a.ContainerRegistryID != "", beside("containerRegistryId")},
+		{"createContainerRegistry", registry && a.ContainerRegistryID != "", beside("containerRegistryId")},
+		{"names.containerRegistry", names.ContainerRegistry != "" && !registry && a.ContainerRegistryID == "",
+			"names a registry that is not made; set azure.createContainerRegistry, or remove it"},
+		{"names.workspaceIdentity", names.WorkspaceIdentity != "" && !a.WorkspaceIdentity,
+			"names an identity that is not made; set azure.workspaceIdentity, or remove it"},
+		{"names.computeCluster", names.ComputeCluster != "" && cfg.Compute == nil, "names a cluster that is not made; set compute, or remove it"},
+		{"names.logAnalytics", names.LogAnalytics != "" && !a.needsLogAnalytics(), "names a workspace that is not made: " + logs},
+		{"logAnalyticsWorkspaceId", a.LogAnalyticsWorkspaceID != "" && !a.needsLogAnalytics(), "is used by nothing: " + logs},
+		{"containerRegistrySku", a.ContainerRegistrySKU != "" && !registry,
+			"is for a registry that is made here; set azure.createContainerRegistry, or remove it"},
+		{"lock", a.Lock != "" && !registry && a.StorageAccountID != "" && a.KeyVaultID != "",
 			"locks nothing: storage account and key vault are brought along, and no registry is made. Remove it; their owner locks them"},
 	} {
-		if each.given && !each.used {
+		if each.refused {
 			c.addf("azure."+each.key, "%s", each.why)
 		}
 	}
@@ -59,8 +55,8 @@ func (cfg *Config) validateExisting(c *collector) {
 	}
 }
 
-// NeedsLogAnalytics tells whether anything writes to a Log Analytics workspace.
-func (a *Azure) NeedsLogAnalytics() bool { return a.ApplicationInsightsID == "" || a.Diagnostics }
+// needsLogAnalytics tells whether anything writes to a Log Analytics workspace.
+func (a *Azure) needsLogAnalytics() bool { return a.ApplicationInsightsID == "" || a.Diagnostics }
 
 // normaliseID writes an id as ARM's documentation does in all that does not name anything. ARM compares ids without regard
 // to case, but Pulumi compares texts, and for a storage account or key vault a difference replaces the workspace: the

@@ -163,7 +163,7 @@ var refusals = []struct {
 	{"too many decimals", set("credentials", `{"a":{"k":0.1234567890123456789}}`), "credentials.a.k: is a number"},
 	{"text that is not UTF-8", set("credentials", "{\"a\":{\"k\":\"\xff"+canary+"\"}}"), "credentials: is not valid UTF-8"},
 	{"half a surrogate pair", set("credentials", `{"a":{"k":"\ud800`+canary+`"}}`), "credentials: has half of a"},
-	{"a payload that is too large", set("credentials", `{"a":{"k":"`+canary+strings.Repeat("x", MaxPayloadBytes)+`"}}`), "credentials.a: has 1000021 bytes"},
+	{"a payload that is too large", set("credentials", `{"a":{"k":"`+canary+strings.Repeat("x", maxPayloadBytes)+`"}}`), "credentials.a: has 1000021 bytes"},
 	{"a payload that is too deep", set("credentials", `{"a":{"k":`+strings.Repeat("[", 400)+strings.Repeat("]", 400)+`}}`), "credentials: is nested more than"},
 
 	{"a name with a star", set("credentials", `{"ml*":{"k":"v"}}`), "credentials.ml*: the name may have letters"},

@@ -8,9 +8,9 @@ import (
 	"mlvault/internal/config/strictjson"
 )
 
-// MaxPayloadBytes is the largest credential: integrated storage refuses an entry over 1 MiB (max_entry_size),
+// maxPayloadBytes is the largest credential: integrated storage refuses an entry over 1 MiB (max_entry_size),
 // and Vault's own wrapping and encryption take some of that.
-const MaxPayloadBytes = 1_000_000
+const maxPayloadBytes = 1_000_000
 
 // Credential is one KV v2 secret.
 type Credential struct {
@@ -77,8 +77,8 @@ func decodeCredentials(c *collector, text string, file settingsFile, others ...S
 			c.addf(at, "cannot be written as JSON")
 			continue
 		}
-		if len(canonical) > MaxPayloadBytes {
-			c.addf(at, "has %d bytes of JSON; Vault takes at most %d in one secret, split it", len(canonical), MaxPayloadBytes)
+		if len(canonical) > maxPayloadBytes {
+			c.addf(at, "has %d bytes of JSON; Vault takes at most %d in one secret, split it", len(canonical), maxPayloadBytes)
 		}
 		credentials = append(credentials, Credential{Name: p.name, Payload: NewSecret(string(canonical)), Masked: p.masked(c, at, file, m)})
 	}
