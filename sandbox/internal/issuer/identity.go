@@ -57,9 +57,7 @@ func (i *Issuer) ManagedIdentityEndpoint(ctx context.Context, clientID, principa
 		}
 		i.grant(w, Claims{Audience: query.Get("resource"), ClientID: clientID, PrincipalID: principalID})
 	})
-	if err := i.serve(listener, mux); err != nil {
-		return nil, err
-	}
+	i.serve(listener, mux)
 	return map[string]string{
 		"MSI_ENDPOINT":               "http://" + listener.Addr().String() + "/MSI/token",
 		"MSI_SECRET":                 secret,

@@ -17,7 +17,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -76,7 +75,8 @@ func Start(ctx context.Context, options Options) (*Issuer, error) {
 	}
 	issuer := &Issuer{tenantID: options.TenantID, key: key, base: "https://" + listener.Addr().String() + "/" + options.TenantID}
 	issuer.running, issuer.stop = context.WithCancel(ctx)
-	return issuer, issuer.serve(tls.NewListener(listener, options.TLS), issuer.routes())
+	issuer.serve(tls.NewListener(listener, options.TLS), issuer.routes())
+	return issuer, nil
 }
 
 // URL returns the issuer of tokens of that version: the claim iss, and what Vault takes both as oidc_discovery_url
@@ -98,10 +98,7 @@ func (i *Issuer) Close() {
 }
 
 // serve answers on listener until Close.
-func (i *Issuer) serve(listener net.Listener, handler http.Handler) error {
-	if i.running.Err() != nil {
-		return errors.Join(errors.New("token issuer: already closed"), listener.Close())
-	}
+func (i *Issuer) serve(listener net.Listener, handler http.Handler) {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -110,7 +107,6 @@ func (i *Issuer) serve(listener net.Listener, handler http.Handler) error {
 	}
 	i.serving.Go(func() { _ = server.Serve(listener) })
 	context.AfterFunc(i.running, func() { _ = server.Close() })
-	return nil
 }
 
 func (i *Issuer) routes() http.Handler {

@@ -52,6 +52,8 @@ func part(t *testing.T, token string, n int) map[string]any {
 
 func TestTokensAreShapedAsEntras(t *testing.T) {
 	i, client := start(t)
+	assert.Regexp(t, `^https://127\.0\.0\.1:\d+/`+tenantID+`/$`, i.URL(issuer.V1))
+	assert.Equal(t, i.URL(issuer.V1)+"v2.0", i.URL(issuer.V2))
 	kid := discover(t, client, i.URL(issuer.V1)).Keys[0].KeyID
 	for version, want := range map[issuer.Version]map[string]any{
 		issuer.V1: {"idp": i.URL(issuer.V1), "appid": clientID, "appidacr": "2"},
