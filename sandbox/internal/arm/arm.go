@@ -1,8 +1,9 @@
 // Package arm is a local stand-in for Azure Resource Manager: a Pulumi resource provider for the package azure-native
 // that keeps documents by resource id and refuses what ARM refuses. It is no emulator. It exists so that the real
-// program, through the real Pulumi engine, meets ARM's rules before it meets ARM's bill.
+// program, through the real Pulumi engine, meets ARM's rules before it meets ARM's bill. A rule that no settings of the
+// program can break, because package config or the SDK refuses them first, is not here.
 //
-// The rules are one table, one row per resource type, in table.go and endpoints.go. An error text is ARM's where it is
+// The rules are one table, one row per resource type, in table.go and network.go. An error text is ARM's where it is
 // public; a text that is ours is marked "own words" there. Of pulumi-azure-native 2.92.3 it imitates automatic names, what
 // replaces and what updates, previews, refresh, and the requests (GET, PUT, GET for one create), with its retries. It does
 // not authorize, meter, check quotas and regions, or reach any network.
@@ -13,6 +14,7 @@ package arm
 import (
 	"context"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -22,12 +24,11 @@ import (
 	"google.golang.org/grpc"
 )
 
-// The sandbox's own subscription, tenant and deployer. They are fixed, and plainly not real, so that an id from the
-// sandbox is recognised wherever it turns up.
+// The sandbox's own subscription and tenant. They are fixed, and plainly not real, so that an id from the sandbox is
+// recognised wherever it turns up.
 const (
 	SubscriptionID = "5a9db0c5-0000-4000-8000-000000000001"
 	TenantID       = "5a9db0c5-0000-4000-8000-000000000002"
-	DeployerID     = "5a9db0c5-0000-4000-8000-000000000003"
 )
 
 // Server is the stand-in. Its methods are safe for concurrent use.
@@ -91,15 +92,11 @@ func (s *Server) List(armType string) []Document {
 }
 
 // Seed stores a document as if somebody else had made it, replacing the one with the same id: a storage account to
-// bring along, or drift. It checks the id's form and nothing else, and fills id, name and type from it.
+// bring along, or drift. It checks nothing, and fills id, name and type from the id.
 func (s *Server) Seed(id string, doc Document) error {
-	parsed, err := parseID(id)
-	if err != nil {
-		return err
-	}
 	seeded := Document{}
 	maps.Copy(seeded, doc.clone())
-	seeded["id"], seeded["name"], seeded["type"] = id, parsed.name, parsed.armType
+	seeded["id"], seeded["name"], seeded["type"] = id, path.Base(id), typeOf(id)
 	return s.store.change(func(st *state) error {
 		st.Resources[key(id)] = seeded
 		return nil
@@ -135,7 +132,7 @@ func (s *Server) Live(tags map[string]any) error {
 	return s.store.change(func(st *state) error {
 		st.Respelled = !st.Respelled
 		for k, doc := range st.Resources {
-			if row, known := rowOfType(doc.text("type")); known && slices.Contains(row.Inputs, "tags") {
+			if doc["location"] != nil { // what has a location has tags
 				doc = doc.clone()
 				for name, value := range tags {
 					doc.set("tags."+name, value)

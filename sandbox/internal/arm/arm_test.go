@@ -1,16 +1,21 @@
 package arm_test
 
 import (
+	"cmp"
 	"maps"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -19,27 +24,25 @@ import (
 	"mlvault/sandbox/internal/arm/armspec"
 )
 
-// The tests see the package as the engine does: through Pulumi's own client for providers, over a real connection.
+// The tests see the package as the engine does: through Pulumi's own client for providers, over a real connection. They
+// hold what the program never does. What it does, from up to down and with every type, is in e2e/azure.
 type cloud struct {
 	*testing.T
 	*arm.Server
 	engine plugin.Provider
 }
 
-// newCloud has nothing but the network that others run.
-func newCloud(t *testing.T) cloud {
+// newCloud has what others made, as it is in existing or, where that is given, otherwise.
+func newCloud(t *testing.T, otherwise map[string]arm.Document) cloud {
 	t.Helper()
-	c := openCloud(t, filepath.Join(t.TempDir(), "arm.json"))
-	require.NoError(t, c.Seed(networkID, nil))
-	require.NoError(t, c.Seed(subnetID, nil))
-	return c
-}
-
-func openCloud(t *testing.T, path string) cloud {
-	t.Helper()
-	server, err := arm.Open(path)
+	server, err := arm.Open(filepath.Join(t.TempDir(), "arm.json"))
 	require.NoError(t, err)
 	server.Spec = armspec.Check
+	for _, documents := range []map[string]arm.Document{existing, otherwise} {
+		for id, doc := range documents {
+			require.NoError(t, server.Seed(id, doc))
+		}
+	}
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -79,10 +82,8 @@ func (s sample) edited(changes object) sample {
 	return s
 }
 
-func (s sample) properties() resource.PropertyMap { return resource.NewPropertyMapFromMap(s.inputs) }
-
 func (s sample) urn() resource.URN {
-	return resource.NewURN("dev", "mlvault", "", tokens.Type(s.token), s.name)
+	return resource.NewURN("dev", "mlvault", "", tokens.Type(s.token), cmp.Or(s.name, "ml"))
 }
 
 // deployed is a resource as the engine's state has it.
@@ -92,12 +93,11 @@ type deployed struct {
 	inputs, outputs resource.PropertyMap
 }
 
-var seed = []byte("0123456789abcdef0123456789abcdef")
-
 func (c cloud) check(s sample, olds resource.PropertyMap) plugin.CheckResponse {
 	c.Helper()
 	checked, err := c.engine.Check(c.Context(), plugin.CheckRequest{
-		URN: s.urn(), Olds: olds, News: s.properties(), AllowUnknowns: true, RandomSeed: seed,
+		URN: s.urn(), Olds: olds, News: resource.NewPropertyMapFromMap(s.inputs), AllowUnknowns: true,
+		RandomSeed: []byte("0123456789abcdef0123456789abcdef"),
 	})
 	require.NoError(c, err)
 	return checked
@@ -107,31 +107,16 @@ func (c cloud) check(s sample, olds resource.PropertyMap) plugin.CheckResponse {
 func (c cloud) create(s sample) (deployed, error) {
 	c.Helper()
 	checked := c.check(s, nil)
-	require.Empty(c, checked.Failures, s.name)
-	return c.createUnchecked(s, checked.Properties)
-}
-
-func (c cloud) createUnchecked(s sample, inputs resource.PropertyMap) (deployed, error) {
-	c.Helper()
-	created, err := c.engine.Create(c.Context(), plugin.CreateRequest{URN: s.urn(), Properties: inputs})
-	return deployed{s, created.ID, inputs, created.Properties}, err
+	require.Empty(c, checked.Failures)
+	created, err := c.engine.Create(c.Context(), plugin.CreateRequest{URN: s.urn(), Properties: checked.Properties})
+	return deployed{s, created.ID, checked.Properties, created.Properties}, err
 }
 
 func (c cloud) mustCreate(s sample) deployed {
 	c.Helper()
 	d, err := c.create(s)
-	require.NoError(c, err, s.name)
+	require.NoError(c, err)
 	return d
-}
-
-// createAll makes a list of samples, and returns them by logical name.
-func (c cloud) createAll(samples ...sample) map[string]deployed {
-	c.Helper()
-	made := map[string]deployed{}
-	for _, s := range samples {
-		made[s.name] = c.mustCreate(s)
-	}
-	return made
 }
 
 func (c cloud) diff(d deployed, to sample) plugin.DiffResult {
@@ -146,145 +131,180 @@ func (c cloud) diff(d deployed, to sample) plugin.DiffResult {
 
 func (c cloud) update(d deployed, to sample) (deployed, error) {
 	c.Helper()
-	checked := c.check(to, d.inputs)
-	require.Empty(c, checked.Failures, to.name)
+	inputs := c.check(to, d.inputs).Properties
 	updated, err := c.engine.Update(c.Context(), plugin.UpdateRequest{
-		URN: d.urn(), ID: d.id, OldInputs: d.inputs, OldOutputs: d.outputs, NewInputs: checked.Properties,
+		URN: d.urn(), ID: d.id, OldInputs: d.inputs, OldOutputs: d.outputs, NewInputs: inputs,
 	})
-	return deployed{to, d.id, checked.Properties, updated.Properties}, err
-}
-
-func (c cloud) read(d deployed) plugin.ReadResponse {
-	c.Helper()
-	read, err := c.engine.Read(c.Context(), plugin.ReadRequest{
-		URN: d.urn(), ID: d.id, Inputs: d.inputs, State: d.outputs,
-	})
-	require.NoError(c, err)
-	return read
+	return deployed{to, d.id, inputs, updated.Properties}, err
 }
 
 func (c cloud) destroy(d deployed) error {
 	_, err := c.engine.Delete(c.Context(), plugin.DeleteRequest{
-		URN: d.urn(), ID: d.id, Inputs: d.inputs, Outputs: d.outputs,
+		URN: d.urn(), ID: d.id, Inputs: resource.PropertyMap{}, Outputs: resource.PropertyMap{},
 	})
 	return err
 }
 
-// The valid program: one sample for each type, in an order in which they can be made.
 const (
 	groupID    = "/subscriptions/" + arm.SubscriptionID + "/resourceGroups/rg-ml"
-	identityID = groupID + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-job"
+	identityID = groupID + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-ml"
 	storageID  = groupID + "/providers/Microsoft.Storage/storageAccounts/stml"
 	vaultID    = groupID + "/providers/Microsoft.KeyVault/vaults/kv-ml"
 	logsID     = groupID + "/providers/Microsoft.OperationalInsights/workspaces/log-ml"
 	insightsID = groupID + "/providers/microsoft.insights/components/appi-ml"
 	registryID = groupID + "/providers/Microsoft.ContainerRegistry/registries/crmldev"
+	networkID  = groupID + "/providers/Microsoft.Network/virtualNetworks/vnet"
+	subnetID   = networkID + "/subnets/endpoints"
+	zoneID     = groupID + "/providers/Microsoft.Network/privateDnsZones/privatelink.vaultcore.azure.net"
 	mlID       = groupID + "/providers/Microsoft.MachineLearningServices/workspaces/mlw"
-	readerRole = "/subscriptions/" + arm.SubscriptionID +
-		"/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
-	assignmentName = "b0a7e5a0-3f0f-4d7c-9c58-0f4c8f2f6a11"
-
-	// A network team has these.
-	networkID = "/subscriptions/" + arm.SubscriptionID + "/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet"
-	subnetID  = networkID + "/subnets/endpoints"
-	zoneName  = "privatelink.vaultcore.azure.net"
-	zoneID    = groupID + "/providers/Microsoft.Network/privateDnsZones/" + zoneName
+	endpointID = groupID + "/providers/Microsoft.Network/privateEndpoints/pe"
 )
 
+// existing is what others made.
+var existing = map[string]arm.Document{
+	groupID: nil, storageID: nil, vaultID: nil, logsID: nil, insightsID: nil, networkID: nil, subnetID: nil, zoneID: nil,
+	identityID: {"properties": object{"principalId": arm.PrincipalID(identityID)}},
+	registryID: {"sku": object{"name": "Premium"}},
+	strings.Replace(groupID, "rg-ml", "rg-two", 1): nil,
+}
+
+// One sample of each type that the tests are about.
 var (
-	group = sample{"azure-native:resources/v20220901:ResourceGroup", "group", object{
-		"resourceGroupName": "rg-ml", "location": "westeurope",
+	group = sample{"azure-native:resources/v20220901:ResourceGroup", "group", object{"location": "westeurope"}}
+
+	storage = sample{"azure-native:storage/v20220901:StorageAccount", "", object{
+		"resourceGroupName": "rg-ml", "accountName": "stnew", "location": "westeurope", "kind": "StorageV2",
+		"sku": object{"name": "Standard_LRS"}, "enableHttpsTrafficOnly": true,
 	}}
-	elsewhere = sample{group.token, "elsewhere", object{"resourceGroupName": "rg-two", "location": "westeurope"}}
-	identity  = sample{"azure-native:managedidentity/v20230131:UserAssignedIdentity", "identity", object{
-		"resourceGroupName": "rg-ml", "resourceName": "id-job", "location": "westeurope",
+	keyVault = sample{"azure-native:keyvault/v20230201:Vault", "", object{
+		"resourceGroupName": "rg-ml", "vaultName": "kv-new", "location": "westeurope", "properties": object{
+			"tenantId": arm.TenantID, "sku": object{"family": "A", "name": "standard"}, "enablePurgeProtection": true,
+		},
 	}}
-	storage = sample{"azure-native:storage/v20220901:StorageAccount", "storage", object{
-		"resourceGroupName": "rg-ml", "accountName": "stml", "location": "westeurope", "kind": "StorageV2",
-		"sku": object{"name": "Standard_LRS"}, "enableHttpsTrafficOnly": true, "minimumTlsVersion": "TLS1_2",
-		"allowBlobPublicAccess": false, "networkRuleSet": object{"defaultAction": "Deny"},
+	registry = sample{"azure-native:containerregistry/v20230701:Registry", "", object{
+		"resourceGroupName": "rg-ml", "registryName": "crnew", "location": "westeurope", "sku": object{"name": "Premium"},
 	}}
-	keyVault = sample{"azure-native:keyvault/v20230201:Vault", "vault", object{
-		"resourceGroupName": "rg-ml", "vaultName": "kv-ml", "location": "westeurope", "properties": vaultProperties(nil),
+	insights = sample{"azure-native:insights/v20200202:Component", "", object{
+		"resourceGroupName": "rg-ml", "resourceName": "appi-new", "location": "westeurope", "kind": "web",
+		"applicationType": "web", "workspaceResourceId": logsID,
 	}}
-	logs = sample{"azure-native:operationalinsights/v20221001:Workspace", "logs", object{
-		"resourceGroupName": "rg-ml", "workspaceName": "log-ml", "location": "westeurope", "sku": object{"name": "PerGB2018"},
-		"retentionInDays": 30,
-	}}
-	insights = sample{"azure-native:insights/v20200202:Component", "insights", object{
-		"resourceGroupName": "rg-ml", "resourceName": "appi-ml", "location": "westeurope", "kind": "web", "applicationType": "web",
-		"workspaceResourceId": logsID,
-	}}
-	registry = sample{"azure-native:containerregistry/v20230701:Registry", "registry", object{
-		"resourceGroupName": "rg-ml", "registryName": "crmldev", "location": "westeurope", "sku": object{"name": "Premium"},
-	}}
-	workspace = sample{"azure-native:machinelearningservices/v20241001:Workspace", "workspace", object{
-		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "location": "westeurope", "kind": "Default",
-		"sku":            object{"name": "Basic", "tier": "Basic"},
-		"identity":       object{"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": []any{identityID}},
+	workspace = sample{"azure-native:machinelearningservices/v20241001:Workspace", "", object{
+		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "location": "westeurope",
+		"identity":       object{"type": "SystemAssigned"},
 		"storageAccount": storageID, "keyVault": vaultID, "applicationInsights": insightsID, "containerRegistry": registryID,
-		"publicNetworkAccess": "Enabled",
-		"tags":                object{"environment": "dev"},
 	}}
-	compute = sample{"azure-native:machinelearningservices/v20241001:Compute", "compute", object{
+	compute = sample{"azure-native:machinelearningservices/v20241001:Compute", "ml-cluster", object{
 		"resourceGroupName": "rg-ml", "workspaceName": "mlw", "computeName": "cpu-cluster", "location": "westeurope",
-		"identity":   object{"type": "UserAssigned", "userAssignedIdentities": []any{identityID}},
-		"properties": clusterProperties("Standard_D4ds_v5"),
+		"properties": cluster("Standard_D4ds_v5", subnetID),
 	}}
-	assignment = sample{"azure-native:authorization/v20220401:RoleAssignment", "assignment", object{
-		"scope": mlID, "roleAssignmentName": assignmentName, "roleDefinitionId": readerRole,
-		"principalId": arm.PrincipalID(identityID), "principalType": "ServicePrincipal",
+	assignment = sample{"azure-native:authorization/v20220401:RoleAssignment", "", object{
+		"scope": vaultID, "principalId": arm.PrincipalID(identityID), "principalType": "ServicePrincipal",
+		"roleDefinitionId": "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7",
 	}}
-	diagnostics = sample{"azure-native:insights/v20210501preview:DiagnosticSetting", "diagnostics", object{
-		"resourceUri": mlID, "name": "to-logs", "workspaceId": logsID,
-		"logs": []any{object{"categoryGroup": "allLogs", "enabled": true}},
+	endpoint = sample{"azure-native:network/v20230201:PrivateEndpoint", "", object{
+		"resourceGroupName": "rg-ml", "privateEndpointName": "pe", "location": "westeurope", "subnet": object{"id": subnetID},
 	}}
-	endpoint = sample{"azure-native:network/v20230201:PrivateEndpoint", "endpoint", object{
-		"resourceGroupName": "rg-ml", "privateEndpointName": "pe", "location": "westeurope",
-		"subnet":                        object{"id": subnetID, "privateEndpointNetworkPolicies": "Disabled"},
-		"privateLinkServiceConnections": connection(vaultID, "vault"),
-	}}
-	zone = sample{"azure-native:network/v20200601:PrivateZone", "zone", object{
-		"resourceGroupName": "rg-ml", "privateZoneName": zoneName, "location": "global",
-	}}
-	zoneGroup = sample{"azure-native:network/v20230201:PrivateDnsZoneGroup", "records", object{
+	zoneGroup = sample{"azure-native:network/v20230201:PrivateDnsZoneGroup", "", object{
 		"resourceGroupName": "rg-ml", "privateEndpointName": "pe",
 		"privateDnsZoneConfigs": []any{object{"name": "vault", "privateDnsZoneId": zoneID}},
 	}}
-	link = sample{"azure-native:network/v20200601:VirtualNetworkLink", "link", object{
-		"resourceGroupName": "rg-ml", "privateZoneName": zoneName, "location": "global", "registrationEnabled": false,
+	link = sample{"azure-native:network/v20200601:VirtualNetworkLink", "", object{
+		"resourceGroupName": "rg-ml", "privateZoneName": filepath.Base(zoneID), "location": "global",
 		"virtualNetwork": object{"id": networkID},
 	}}
-	lock = sample{"azure-native:authorization/v20200501:ManagementLockByScope", "lock", object{
+	lock = sample{"azure-native:authorization/v20200501:ManagementLockByScope", "", object{
 		"scope": vaultID, "lockName": "keep", "level": "CanNotDelete",
 	}}
-
-	program = []sample{
-		group, identity, storage, keyVault, logs, insights, registry, workspace, compute, assignment, diagnostics,
-		endpoint, zone, zoneGroup, link, lock,
-	}
 )
 
-func connection(id, part string) []any {
-	return []any{object{"name": "vault", "privateLinkServiceId": id, "groupIds": []any{part}}}
+func cluster(size, subnet string) object {
+	return object{"computeType": "AmlCompute", "properties": object{"vmSize": size, "subnet": object{"id": subnet}}}
 }
 
-func vaultProperties(changes object) object {
-	properties := object{
-		"tenantId": arm.TenantID, "sku": object{"family": "A", "name": "standard"}, "enableRbacAuthorization": true,
-		"enableSoftDelete": true, "softDeleteRetentionInDays": 90, "publicNetworkAccess": "enabled",
+// closed gives a workspace a network that lets nothing out but by one rule.
+func closed(name string, rule object) object {
+	return object{"managedNetwork": object{"isolationMode": "AllowOnlyApprovedOutbound", "outboundRules": object{name: rule}}}
+}
+
+func TestAutomaticNames(t *testing.T) {
+	c := newCloud(t, nil)
+	name := func(s sample, property string) string {
+		return c.check(s, nil).Properties[resource.PropertyKey(property)].StringValue()
 	}
-	return sample{inputs: properties}.edited(changes).inputs
+	assert.Regexp(t, `^group[0-9a-f]{8}$`, name(group, "resourceGroupName"))
+	assert.Regexp(t, `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, name(assignment, "roleAssignmentName"))
+	nested := compute.edited(object{"computeName": nil})
+	assert.Equal(t, "ml-cluster", name(nested, "computeName"), "a nested resource has no suffix")
+
+	d := c.mustCreate(group)
+	assert.Equal(t, plugin.DiffNone, c.diff(d, group).Changes, "a name is kept")
+	moved := c.diff(d, group.edited(object{"location": "northeurope"}))
+	assert.Equal(t, []resource.PropertyKey{"location"}, moved.ReplaceKeys)
+	assert.False(t, moved.DeleteBeforeReplace, "a made-up name lets the new one be created first")
 }
 
-func clusterProperties(size string) object {
-	return object{"computeType": "AmlCompute", "properties": object{
-		"vmSize": size, "vmPriority": "Dedicated",
-		"scaleSettings": object{"minNodeCount": 0, "maxNodeCount": 2, "nodeIdleTimeBeforeScaleDown": "PT120S"},
-	}}
+// azure-native checks before it sends; the texts are its own.
+func TestBadNamesAndUnknownTypesAreFoundBeforeAnythingIsSent(t *testing.T) {
+	c := newCloud(t, nil)
+	unnamed := storage.edited(object{"accountName": nil})
+	unnamed.name = "ml-storage" // and nobody makes a name fit
+	for says, broken := range map[string]sample{
+		`'accountName' value "ml-storage`:                                          unnamed,
+		`'accountName' value "st-ml" does not match expression '^[a-z0-9]{3,24}$'`: storage.edited(object{"accountName": "st-ml"}),
+	} {
+		failures := c.check(broken, nil).Failures
+		require.Len(t, failures, 1)
+		require.Contains(t, failures[0].Reason, says)
+	}
+	unknown := sample{token: "azure-native:network:VirtualNetwork"}
+	_, err := c.engine.Check(t.Context(), plugin.CheckRequest{URN: unknown.urn(), News: resource.PropertyMap{}})
+	require.ErrorContains(t, err, "no azure-native:network:VirtualNetwork; it has azure-native:resources/v20220901:")
 }
 
-// before is the part of the program that must exist before s.
-func before(s sample) []sample {
-	return program[:slices.IndexFunc(program, func(other sample) bool { return other.name == s.name })]
+func TestADiffReplacesWhatAzureNativeReplaces(t *testing.T) {
+	c, other := newCloud(t, nil), workspace.edited(object{"workspaceName": "other"})
+	for _, test := range []struct {
+		name     string
+		of       sample
+		change   object
+		path     string
+		replaces bool
+	}{
+		{"nothing for no change", workspace, nil, "", false},
+		{"nothing for another spelling of the location", storage, object{"location": "West Europe"}, "", false},
+		{"nothing for a tag", registry, object{"tags": object{"environment": "prod"}}, "tags", false},
+		{"a path parameter", insights, object{"resourceName": "other"}, "resourceName", true},
+		{"the principal of an assignment", assignment, object{"principalId": arm.TenantID}, "principalId", true},
+		// no x-ms-mutability, no forceNewMap entry: azure-native updates, and ARM refuses
+		{"nothing for a workspace's key vault", other, object{"keyVault": vaultID + "2"}, "keyVault", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := c.mustCreate(test.of)
+			diff := c.diff(d, d.edited(test.change))
+			assert.Equal(t, strings.Fields(test.path), slices.AppendSeq([]string{}, maps.Keys(diff.DetailedDiff)))
+			assert.Equal(t, test.replaces, len(diff.ReplaceKeys) > 0)
+			assert.Equal(t, test.replaces && test.of.inputs["scope"] == nil, diff.DeleteBeforeReplace, "a name of the user's own")
+		})
+	}
+}
+
+func TestAFileThatIsNoStoreIsRefusedAndKept(t *testing.T) {
+	for name, content := range map[string]string{
+		"not JSON": "hello", "another format": `{"format": 2}`, "other JSON": `{"format":1}`,
+	} {
+		path := filepath.Join(t.TempDir(), "arm.json")
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		_, err := arm.Open(path)
+		require.ErrorContains(t, err, path, name)
+		kept, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Equal(t, content, string(kept))
+	}
+}
+
+func TestTheSandboxItselfLinksNothingOfMicrosofts(t *testing.T) {
+	linked, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "mlvault/sandbox").Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(linked), "mlvault/sandbox/internal/arm\n")
+	assert.NotContains(t, string(linked), "azure-sdk-for-go")
 }

@@ -2,6 +2,7 @@ package arm
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -34,9 +35,7 @@ func (r *resourceType) body(inputs map[string]any) Document {
 	if ids, ok := body.at(userAssigned).([]any); ok {
 		identities := map[string]any{}
 		for _, id := range ids {
-			if id, ok := id.(string); ok {
-				identities[id] = map[string]any{}
-			}
+			identities[fmt.Sprint(id)] = map[string]any{}
 		}
 		body.set(userAssigned, identities)
 	}
@@ -106,17 +105,13 @@ func eachOf(value any, change func(map[string]any) map[string]any) any {
 // settable keeps of azure-native's outputs what can be an input, in an input's shape.
 func (r *resourceType) settable(outputs resource.PropertyMap) resource.PropertyMap {
 	inputs := Document(outputs.Mappable())
-	maps.DeleteFunc(inputs, func(name string, _ any) bool { return !slices.Contains(r.Inputs, name) })
-	if identities, ok := inputs.at(userAssigned).(map[string]any); ok {
-		ids := []any{}
-		for _, id := range slices.Sorted(maps.Keys(identities)) {
-			ids = append(ids, id)
-		}
-		inputs.set(userAssigned, ids)
+	for _, name := range append(words("name type"), r.Computed...) {
+		delete(inputs, name)
 	}
-	identity := inputs.object("identity")
-	delete(identity, "principalId")
-	delete(identity, "tenantId")
+	if identities := inputs.object(userAssigned); identities != nil {
+		inputs.set(userAssigned, slices.Sorted(maps.Keys(identities)))
+	}
+	delete(inputs.object("identity"), "principalId")
 	return resource.NewPropertyMapFromMap(inputs)
 }
 

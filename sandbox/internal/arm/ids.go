@@ -4,15 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
-)
-
-const (
-	typeSubscription  = "Microsoft.Resources/subscriptions"
-	typeResourceGroup = "Microsoft.Resources/resourceGroups"
 )
 
 // key is a document's key in the store: ARM compares ids without regard to case.
@@ -31,53 +27,39 @@ func guidString(hex string) string {
 	return strings.Join([]string{hex[:8], hex[8:12], hex[12:16], hex[16:20], hex[20:32]}, "-")
 }
 
-const guidPattern = `(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
+// guidName is a name for which a GUID is made up.
+var guidName = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// resourceID is an ARM id taken apart.
-type resourceID struct {
-	armType   string // "Microsoft.Storage/storageAccounts", spelled as the id spells it
-	name      string
-	group     string // the resource group's name, "" when the id is of or above a subscription
-	groupID   string
-	parent    string // the id that must exist first, "" for a subscription
-	extension bool   // the resource is attached to its parent by a second /providers/, as a role assignment is
+const providers = "/providers/"
+
+// typeOf is the ARM type of what an id is of: a resource group, a resource, or a part or an extension of one.
+func typeOf(id string) string {
+	last := strings.LastIndex(id, providers)
+	if last < 0 {
+		return typeResourceGroup
+	}
+	steps := strings.Split(id[last+len(providers):], "/") // a namespace, then pairs of a type and a name
+	armType := steps[0]
+	for i := 1; i < len(steps); i += 2 {
+		armType += "/" + steps[i]
+	}
+	return armType
 }
 
-var idPattern = regexp.MustCompile(
-	`(?i)^(/subscriptions/([^/]+)(?:/resourceGroups/([^/]+))?)((?:/providers/[^/]+(?:/[^/]+/[^/]+)+)*)$`)
+// above is the id of what a resource is in, part of, or attached to.
+func above(id string) string {
+	id = path.Dir(path.Dir(id))
+	if namespace := path.Dir(id); path.Base(namespace) == "providers" {
+		return path.Dir(namespace)
+	}
+	return id
+}
 
-// parseID takes apart the id of a subscription, a resource group, a resource, a child resource or an extension resource.
-func parseID(id string) (resourceID, error) {
-	malformed := fmt.Errorf("%q is not a resource id: expected /subscriptions/<guid>/resourceGroups/<name>/providers/"+
-		"<namespace>/<type>/<name>", id)
-	match := idPattern.FindStringSubmatch(id)
-	if match == nil {
-		return resourceID{}, malformed
-	}
-	parsed := resourceID{armType: typeSubscription, name: match[2], group: match[3]}
-	if parsed.group != "" {
-		parsed.armType, parsed.name = typeResourceGroup, parsed.group
-		parsed.groupID, parsed.parent = match[1], "/subscriptions/"+match[2]
-	}
-	if match[4] == "" {
-		return parsed, nil
-	}
-	const providers = "/providers/"
-	lower := strings.ToLower(id)
-	last := strings.LastIndex(lower, providers)
-	steps := strings.Split(id[last+len(providers):], "/") // a namespace, then pairs of a type and a name
-	if len(steps) < 3 {
-		return resourceID{}, malformed
-	}
-	parsed.armType, parsed.parent, parsed.extension = steps[0], id[:last], strings.Count(lower, providers) > 1
-	for i := 1; i < len(steps); i += 2 {
-		parsed.armType += "/" + steps[i]
-	}
-	parsed.name = steps[len(steps)-1]
-	if len(steps) > 3 {
-		parsed.parent = strings.TrimSuffix(id, "/"+strings.Join(steps[len(steps)-2:], "/"))
-	}
-	return parsed, nil
+// groupOf is the name of the resource group in an id.
+func groupOf(id string) string {
+	_, below, _ := strings.Cut(id, "/resourceGroups/")
+	name, _, _ := strings.Cut(below, "/")
+	return name
 }
 
 // parameter matches one {parameter} of a path template.
@@ -102,7 +84,7 @@ func (r *resourceType) nameProperty() string {
 
 // subresource tells whether two parameters or more follow the last provider in the path.
 func (r *resourceType) subresource() bool {
-	_, below, _ := strings.Cut(r.Path, "/providers/")
+	_, below, _ := strings.Cut(r.Path, providers)
 	return strings.Count(below, "{") > 1
 }
 

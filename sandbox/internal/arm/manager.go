@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -134,16 +135,9 @@ func (s *Server) get(ctx context.Context, row *resourceType, id string) (doc Doc
 // put creates or replaces a resource.
 func (s *Server) put(ctx context.Context, row *resourceType, id string, body Document) error {
 	return s.send(ctx, http.MethodPut, row.Type, id, func() error {
-		parsed, err := parseID(id)
-		if err != nil {
-			return err
-		}
 		return s.store.change(func(st *state) error {
-			p := &put{
-				row: row, id: id, resourceID: parsed, state: st, spec: s.Spec,
-				old: st.get(id), doc: body.clone(), now: time.Now().UTC().Format(time.RFC3339),
-			}
-			for _, rule := range slices.Concat(everyPut, row.Rules, afterRules) {
+			p := &put{row: row, id: id, old: st.get(id), doc: body.clone(), state: st, spec: s.Spec}
+			for _, rule := range slices.Concat(everyPut, row.Rules, []rule{complete}) {
 				if refusal := rule(p); refusal != nil {
 					return refusal
 				}
@@ -154,11 +148,8 @@ func (s *Server) put(ctx context.Context, row *resourceType, id string, body Doc
 	})
 }
 
-// everyPut is what ARM itself checks, before a resource provider sees the request; afterRules fills the answer in.
-var (
-	everyPut   = []rule{parentExists, validName, nameIsFree, fitsSpec, locationStays, withDefaults}
-	afterRules = []rule{identities, complete}
-)
+// everyPut is what ARM itself checks, before a resource provider sees the request.
+var everyPut = []rule{parentExists, nameIsFree, fitsSpec, locationStays}
 
 // delete removes a resource and everything below it. What does not exist is deleted already, as for azure-native.
 func (s *Server) delete(ctx context.Context, row *resourceType, id string) error {
@@ -169,7 +160,8 @@ func (s *Server) delete(ctx context.Context, row *resourceType, id string) error
 			}
 			maps.DeleteFunc(st.Resources, func(k string, doc Document) bool {
 				below := strings.HasPrefix(k+"/", key(id)+"/")
-				if row, known := rowOfType(doc.text("type")); below && known && row.SoftDelete != nil {
+				soft := func(row *resourceType) bool { return row.SoftDelete != nil && doc.is(row.Type) }
+				if below && slices.ContainsFunc(table, soft) {
 					st.Deleted[k] = doc
 				}
 				return below
@@ -183,7 +175,7 @@ func (s *Server) delete(ctx context.Context, row *resourceType, id string) error
 // (lock-resources). Role assignments and diagnostic settings are attached.
 func locked(st *state, id string) *Error {
 	for k, doc := range st.Resources {
-		scope, _, isLock := strings.Cut(k, strings.ToLower("/providers/"+typeLock+"/"))
+		scope, _, isLock := strings.Cut(k, strings.ToLower(providers+typeLock+"/"))
 		if isLock && k != key(id) && (strings.HasPrefix(key(id)+"/", scope+"/") || strings.HasPrefix(scope, key(id)+"/")) {
 			return &Error{Method: http.MethodDelete, ID: id, Status: http.StatusConflict, Code: "ScopeLocked", Message: fmt.Sprintf(
 				"The scope '%s' cannot perform delete operation because following scope(s) are locked: '%s'. Please remove the lock and try again.",
@@ -195,20 +187,12 @@ func locked(st *state, id string) *Error {
 
 // notFound is ARM's 404 for the resource at missing, whichever request id came across it.
 func notFound(method, id, missing string) *Error {
-	refusal := &Error{Method: method, ID: id, Status: http.StatusNotFound, Code: "ResourceNotFound"}
-	parsed, err := parseID(missing)
-	switch {
-	case err != nil:
-		refusal.Message = err.Error()
-	case parsed.armType == typeResourceGroup:
+	refusal := &Error{Method: method, ID: id, Status: http.StatusNotFound, Code: "ResourceNotFound", Message: fmt.Sprintf(
+		"The Resource '%s/%s' under resource group '%s' was not found. "+
+			"For more details please go to https://aka.ms/ARMResourceNotFoundFix", typeOf(missing), path.Base(missing), groupOf(missing))}
+	if typeOf(missing) == typeResourceGroup {
 		refusal.Code = "ResourceGroupNotFound"
-		refusal.Message = fmt.Sprintf("Resource group '%s' could not be found.", parsed.name)
-	case parsed.armType == typeSubscription:
-		refusal.Code = "SubscriptionNotFound"
-		refusal.Message = fmt.Sprintf("The subscription '%s' could not be found.", parsed.name)
-	default:
-		refusal.Message = fmt.Sprintf("The Resource '%s/%s' under resource group '%s' was not found. "+
-			"For more details please go to https://aka.ms/ARMResourceNotFoundFix", parsed.armType, parsed.name, parsed.group)
+		refusal.Message = fmt.Sprintf("Resource group '%s' could not be found.", path.Base(missing))
 	}
 	return refusal
 }

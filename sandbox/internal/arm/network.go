@@ -4,9 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
-	"regexp"
+	"path"
 	"slices"
 	"strings"
 )
@@ -16,16 +15,26 @@ import (
 const (
 	isolationMode = "properties.managedNetwork.isolationMode"
 	outboundRules = "properties.managedNetwork.outboundRules"
-	approvedOnly  = "AllowOnlyApprovedOutbound"
 )
 
-// isolated tells whether a workspace has a managed network, and closed whether that lets out what is approved only.
-func isolated(workspace Document) bool {
-	return !strings.EqualFold(cmp.Or(workspace.text(isolationMode), "Disabled"), "Disabled")
+// strictness has the modes of a managed network, the looser ones first.
+var strictness = words("Disabled AllowInternetOutbound AllowOnlyApprovedOutbound")
+
+// isolation is how strict a workspace's network is, and closed tells whether it lets out what is approved only.
+func isolation(workspace Document) int {
+	return max(slices.Index(strictness, workspace.text(isolationMode)), 0)
 }
 
-func closed(workspace Document) bool {
-	return strings.EqualFold(workspace.text(isolationMode), approvedOnly)
+func closed(workspace Document) bool { return isolation(workspace) == len(strictness)-1 }
+
+// isolationOnlyTightens: once on, the managed network cannot be switched off or loosened (how-to-managed-network).
+// (own words).
+func isolationOnlyTightens(p *put) *Error {
+	if before, after := isolation(p.old), isolation(p.doc); after < before {
+		return p.bad("Managed network isolation mode cannot be changed from '%s' to '%s': it cannot be disabled or loosened.",
+			strictness[before], strictness[after])
+	}
+	return nil
 }
 
 // endpointParts are the services that a managed network reaches by a private endpoint (how-to-managed-network, "Private
@@ -39,55 +48,21 @@ var endpointParts = map[string]string{
 	"microsoft.network/applicationgateways": "appGwPrivateFrontendIpIPv4", // how-to-access-on-premises-resources
 }
 
-func hasPart(target Document, part string) bool {
-	return slices.Contains(words(endpointParts[strings.ToLower(target.text("type"))]), part)
-}
-
-var (
-	ruleNamePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$`) // workspaceRP.json 2024-10-01, parameter ruleName
-	hostPattern     = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9-]+\.)+[a-zA-Z][a-zA-Z0-9-]*$`)
-)
-
-// validRules: the rules that a caller may give. How each is refused is in our own words.
-func validRules(p *put) *Error {
+// endpointRules: a private endpoint leads to a part of something that exists. (own words).
+func endpointRules(p *put) *Error {
 	rules := p.doc.object(outboundRules)
 	for _, name := range slices.Sorted(maps.Keys(rules)) {
-		rule := rules.object(name)
-		kind, to := rule.text("type"), rule.object("destination")
-		bad := func(format string, args ...any) *Error {
-			return p.bad("Outbound rule '%s': %s", name, fmt.Sprintf(format, args...))
+		to := rules.object(name).object("destination")
+		id, part := to.text("serviceResourceId"), to.text("subresourceTarget")
+		if id == "" {
+			continue // a host or a service tag
 		}
-		switch {
-		case !ruleNamePattern.MatchString(name):
-			return bad("the name does not match %s.", ruleNamePattern)
-		case slices.Contains(words("Required Recommended Dependency"), rule.text("category")):
-			// azure-sdk-for-python drops them from an update "since it would result in bad request".
-			return bad("rules of category %s are the service's own.", rule.text("category"))
-		case !isolated(p.doc):
-			return bad("the managed network is disabled.")
-		case kind != "PrivateEndpoint" && !closed(p.doc):
-			return bad("%s rules are for isolation mode %s.", kind, approvedOnly)
+		target := p.state.get(id)
+		if target == nil {
+			return notFound(http.MethodPut, p.id, id)
 		}
-		switch kind {
-		case "FQDN":
-			if host := rule.text("destination"); !hostPattern.MatchString(host) || net.ParseIP(host) != nil {
-				return bad("the destination is not a host name; ports 80 and 443 alone are open to it.")
-			}
-		case "ServiceTag":
-			if to.text("serviceTag") == "" || to.text("protocol") == "" || to.text("portRanges") == "" {
-				return bad("the destination needs serviceTag, protocol and portRanges.")
-			}
-		case "PrivateEndpoint":
-			id, part := to.text("serviceResourceId"), to.text("subresourceTarget")
-			target := p.state.get(id)
-			if target == nil {
-				return notFound(http.MethodPut, p.id, id)
-			}
-			if !hasPart(target, part) {
-				return bad("subresourceTarget '%s' is not one of a %s.", part, target.text("type"))
-			}
-		default:
-			return bad("type '%s' is not one of FQDN, PrivateEndpoint, ServiceTag.", kind)
+		if !slices.Contains(words(endpointParts[strings.ToLower(target.text("type"))]), part) {
+			return p.bad("Outbound rule '%s': subresourceTarget '%s' is not one of a %s.", name, part, target.text("type"))
 		}
 	}
 	return nil
@@ -97,61 +72,47 @@ func validRules(p *put) *Error {
 // the Premium tier has (container-registry-private-link). (own words).
 func registryIsReachable(p *put) *Error {
 	registry := p.state.get(p.doc.text("properties.containerRegistry"))
-	if !closed(p.doc) || registry == nil || isPremium(registry) {
+	if !closed(p.doc) || registry == nil || strings.EqualFold(registry.text("sku.name"), "Premium") {
 		return nil
 	}
 	return p.bad("Container registry '%s' of SKU %s has no private endpoints, which the managed network needs.",
 		registry.text("id"), registry.text("sku.name"))
 }
 
-func isPremium(registry Document) bool {
-	return strings.EqualFold(registry.text("sku.name"), "Premium")
-}
-
 // network is what the service answers of a managed network: the caller's rules with their status, and in approved-outbound
 // mode its own, one for each part of what the workspace is wired to, whatever access that has from elsewhere
-// (how-to-managed-network, "List of required rules"; the names as in templates that Azure exports).
-func network(p *put) {
-	if !isolated(p.doc) {
-		return
+// (how-to-managed-network, "List of required rules"; the names as in templates that Azure exports). It refuses nothing.
+func network(p *put) *Error {
+	if isolation(p.doc) == 0 {
+		return nil
 	}
-	p.doc.set("properties.managedNetwork.networkId", guid("network", p.id))
 	if closed(p.doc) {
-		const sku = "properties.managedNetwork.firewallSku"
-		p.doc.set(sku, cmp.Or(p.doc.text(sku), "Standard"))
-		rules := p.doc.object(outboundRules).clone()
-		if rules == nil {
-			rules = Document{}
-		}
 		for property, parts := range map[string]string{
 			"storageAccount": "blob file", "keyVault": "vault", "containerRegistry": "registry",
 		} {
 			id := p.doc.text("properties." + property)
-			target, err := parseID(id)
-			if err != nil {
-				continue
+			if id == "" {
+				continue // a registry that Azure ML is yet to make
 			}
 			for _, part := range words(parts) {
-				rules[fmt.Sprintf("__SYS_PE_%s_%s_%s", target.name, part, guid("rule", id+part)[:8])] = map[string]any{
+				name := fmt.Sprintf("__SYS_PE_%s_%s_%s", path.Base(id), part, guid("rule", id+part)[:8])
+				p.doc.set(outboundRules+"."+name, map[string]any{
 					"type": "PrivateEndpoint", "category": "Required",
-					"destination": map[string]any{
-						"serviceResourceId": id, "subresourceTarget": part, "sparkEnabled": false, "sparkStatus": "Inactive",
-					},
-				}
+					"destination": map[string]any{"serviceResourceId": id, "subresourceTarget": part},
+				})
 			}
 		}
-		p.doc.set(outboundRules, map[string]any(rules))
 	}
-	p.doc.set("properties.managedNetwork.status.sparkReady", false)
 	setStatus(p.doc, cmp.Or(p.old.text("properties.managedNetwork.status.status"), "Inactive"))
+	return nil
 }
 
 // provisionsNetwork: the network is made when the first compute is ("The creation of the managed VNet is deferred until a
 // compute resource is created"). It refuses nothing.
 func provisionsNetwork(p *put) *Error {
-	if workspace := p.state.get(p.parent).clone(); isolated(workspace) {
+	if workspace := p.state.get(above(p.id)).clone(); isolation(workspace) > 0 {
 		setStatus(workspace, "Active")
-		p.state.Resources[key(p.parent)] = workspace
+		p.state.Resources[key(above(p.id))] = workspace
 	}
 	return nil
 }

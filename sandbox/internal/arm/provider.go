@@ -73,14 +73,14 @@ func (r *resourceType) defaultName(req plugin.CheckRequest) error {
 	name := req.URN.Name()
 	if !r.subresource() { // a subresource is deleted before it is replaced
 		prefix, digits := name, 8
-		if r.Name.GUID {
+		if r.Name == guidName {
 			prefix, digits = "", 32
 		}
 		made, err := resource.NewUniqueName(req.RandomSeed, prefix, digits, 0, nil)
 		if err != nil {
 			return err
 		}
-		if name = made; r.Name.GUID {
+		if name = made; r.Name == guidName {
 			name = guidString(made)
 		}
 		req.News[createBeforeDelete] = resource.NewBoolProperty(true)
@@ -89,28 +89,18 @@ func (r *resourceType) defaultName(req plugin.CheckRequest) error {
 	return nil
 }
 
-// failures is what is wrong with inputs before anything is sent. The texts are azure-native's, and a bad name is told where
-// its rule is published.
+// failures is a bad name, which azure-native finds before anything is sent. The text is its own.
 func (r *resourceType) failures(inputs resource.PropertyMap) []plugin.CheckFailure {
-	var failures []plugin.CheckFailure
-	for _, name := range append(r.parameters(), r.Required...) {
-		if key := resource.PropertyKey(name); !inputs.HasValue(key) {
-			reason := fmt.Sprintf("missing required property '%s'", name)
-			failures = append(failures, plugin.CheckFailure{Property: key, Reason: reason})
-		}
-	}
 	property := resource.PropertyKey(r.nameProperty())
-	if name := inputs[property]; name.IsString() && !r.Name.valid(name.StringValue()) {
-		failures = append(failures, plugin.CheckFailure{Property: property, Reason: fmt.Sprintf(
-			"'%s' value %q does not match expression '%s', %d to %d characters (%s)",
-			property, name.StringValue(), r.Name.Pattern, r.Name.Min, r.Name.Max, r.Name.Source)})
+	name := inputs[property]
+	if !name.IsString() || r.Name.MatchString(name.StringValue()) {
+		return nil
 	}
-	return failures
+	return []plugin.CheckFailure{{Property: property, Reason: fmt.Sprintf(
+		"'%s' value %q does not match expression '%s'", property, name.StringValue(), r.Name)}}
 }
 
-// Diff compares inputs with inputs, as azure-native does: what the service returned plays no part, but for one case. A
-// property that replaces and was not set before, and is now set to the value that the service had chosen, replaces
-// nothing.
+// Diff compares inputs with inputs, as azure-native does: what the service returned plays no part.
 func (p *provider) Diff(_ context.Context, req plugin.DiffRequest) (plugin.DiffResult, error) {
 	row, err := rowOf(req.URN)
 	if err != nil {
@@ -124,10 +114,7 @@ func (p *provider) Diff(_ context.Context, req plugin.DiffRequest) (plugin.DiffR
 	replacing, replaced := append(row.parameters(), row.Replaces...), false
 	for path, change := range diff.DetailedDiff {
 		diff.Changes = plugin.DiffSome
-		property := path[:strings.IndexAny(path+".", ".[")]
-		name := resource.PropertyKey(property)
-		settled := change.Kind == plugin.DiffAdd && req.OldOutputs[name].DeepEquals(req.NewInputs[name])
-		if slices.Contains(replacing, property) && !settled {
+		if slices.Contains(replacing, path[:strings.IndexAny(path+".", ".[")]) {
 			diff.DetailedDiff[path] = plugin.PropertyDiff{Kind: change.Kind.AsReplace(), InputDiff: true}
 			replaced = true
 		}
@@ -142,7 +129,7 @@ func (p *provider) Create(ctx context.Context, req plugin.CreateRequest) (plugin
 		return plugin.CreateResponse{}, err
 	}
 	if req.Preview {
-		return plugin.CreateResponse{Properties: row.preview(req.Properties)}, nil
+		return plugin.CreateResponse{Properties: preview(req.Properties)}, nil
 	}
 	// A PUT would take an existing resource over; azure-native looks first.
 	id := row.id(req.Properties)
@@ -221,12 +208,8 @@ func (p *provider) Update(ctx context.Context, req plugin.UpdateRequest) (plugin
 		return plugin.UpdateResponse{}, err
 	}
 	if req.Preview {
-		outputs := row.preview(req.NewInputs)
-		for _, stable := range []resource.PropertyKey{"name", "location"} { // no update changes these
-			if value, ok := req.OldOutputs[stable]; ok {
-				outputs[stable] = value
-			}
-		}
+		outputs := preview(req.NewInputs)
+		outputs["name"] = req.OldOutputs["name"] // no update changes it
 		return plugin.UpdateResponse{Properties: outputs}, nil
 	}
 	outputs, err := p.putAndRead(ctx, row, req.NewInputs)
@@ -242,18 +225,13 @@ func (p *provider) Delete(ctx context.Context, req plugin.DeleteRequest) (plugin
 }
 
 // preview is what is known of the outputs before the service has answered: the inputs that come back unchanged. An
-// object may come back with more inside, so but for tags it is unknown. azure-native, which has the schema, knows a
-// little more.
-func (r *resourceType) preview(inputs resource.PropertyMap) resource.PropertyMap {
-	outputs := resource.PropertyMap{}
-	for _, output := range slices.Concat(r.Inputs, r.Computed, words("name type")) {
-		name := resource.PropertyKey(output)
-		value, given := inputs[name]
-		if !given || name != "tags" && !value.IsString() && !value.IsBool() && !value.IsNumber() {
-			value = resource.MakeComputed(resource.NewStringProperty(""))
-		}
-		outputs[name] = value
-	}
+// object may come back with more inside, so but for tags it is unknown, which the SDK takes an absent output for.
+// azure-native, which has the schema, knows a little more.
+func preview(inputs resource.PropertyMap) resource.PropertyMap {
+	outputs := inputs.Copy()
+	maps.DeleteFunc(outputs, func(name resource.PropertyKey, value resource.PropertyValue) bool {
+		return name != "tags" && !value.IsString() && !value.IsBool() && !value.IsNumber()
+	})
 	return outputs
 }
 
