@@ -288,6 +288,17 @@ func TestADiffReplacesWhatAzureNativeReplaces(t *testing.T) {
 	}
 }
 
+// e2e/docs imports a workspace and what it needs; this has another shape of id.
+func TestAnImportKnowsTheInputsOfWhatIsAttached(t *testing.T) {
+	c := newCloud(t, nil)
+	d := c.mustCreate(assignment)
+	imported, err := c.engine.Read(t.Context(), plugin.ReadRequest{URN: d.urn(), ID: d.id})
+	require.NoError(t, err)
+	for input := range assignment.inputs {
+		assert.Contains(t, imported.Inputs, resource.PropertyKey(input))
+	}
+}
+
 func TestAFileThatIsNoStoreIsRefusedAndKept(t *testing.T) {
 	for name, content := range map[string]string{
 		"not JSON": "hello", "another format": `{"format": 2}`, "other JSON": `{"format":1}`,
