@@ -317,6 +317,7 @@ var refusals = []struct {
 	{"a reader twice", set("workload", `{"audience":"a","principalIds":["33333333-3333-3333-3333-333333333333","33333333-3333-3333-3333-333333333333"]}`), "is given twice"},
 	{"a token that lives a day", set("workload", `{"audience":"a","tokenTtlSeconds":86400}`), "workload.tokenTtlSeconds: 86400"},
 	{"an auth path with a star", set("workload", `{"audience":"a","authPath":"jwt*"}`), "workload.authPath: "},
+	{"a CA for the backend of others", set("workload", `{"audience":"a","issuerCaPem":"x","createAuthBackend":false}`), "workload.issuerCaPem: is for a backend that the program makes"},
 	{"a CA that is no certificate", set("workload", `{"audience":"a","issuerCaPem":"x"}`), "workload.issuerCaPem: is not a PEM certificate"},
 
 	{"endpoints from nowhere", endpoints(``), "azure.privateEndpoints.subnetId: is missing"},

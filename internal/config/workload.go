@@ -46,7 +46,11 @@ func (cfg *Config) validateWorkload(c *collector) {
 	if problem := issuerProblem(w.Issuer); problem != "" {
 		c.addf("workload.issuer", "%s %s", c.show("workload.issuer", w.Issuer), problem)
 	}
-	if block, _ := pem.Decode([]byte(w.IssuerCAPEM)); w.IssuerCAPEM != "" && (block == nil || block.Type != "CERTIFICATE") {
+	switch block, _ := pem.Decode([]byte(w.IssuerCAPEM)); {
+	case w.IssuerCAPEM == "":
+	case !*w.CreateAuthBackend:
+		c.addf("workload.issuerCaPem", "is for a backend that the program makes, and workload.createAuthBackend is false; remove one of the two")
+	case block == nil || block.Type != "CERTIFICATE":
 		c.addf("workload.issuerCaPem", "is not a PEM certificate")
 	}
 	if w.AuthPath == "token" {

@@ -42,7 +42,7 @@ var (
 	oldSecret   = check.Resource{Type: check.TypeSecret, ID: "secret/data/mlvault/dev/old"}
 	purgedOne   = check.Resource{Type: check.TypeSecret, ID: "secret/data/mlvault/dev/old", Purges: true}
 	noChild     = set("vault.skipChildToken", true)
-	ofOthers    = set("workload.createAuthBackend", false)
+	ofOthers    = do(set("workload.createAuthBackend", false), func(a *attempt) { delete(a.settings["workload"], "issuerCaPem") })
 	createMount = set("vault.createMount", true)
 )
 

@@ -160,11 +160,16 @@ func (s *Sandbox) Settle(file *StackFile, settings Settings) (*config.Config, er
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
+	setting, _, _ := file.Stack.Config.Get(pulumiconfig.MustMakeKey(s.Project, "workload.createAuthBackend"), true)
+	create, _ := setting.Value(pulumiconfig.NopDecrypter)
 	for key, value := range map[string]string{
 		"vault.caCertFile":     s.Vault.CAFile(),
 		"workload.issuer":      s.Issuer.URL(issuer.V1),
 		"workload.issuerCaPem": string(IssuerCA),
 	} {
+		if key == "workload.issuerCaPem" && create == "false" {
+			continue // it is for a backend that the program makes
+		}
 		if err := file.put(key, pulumiconfig.NewValue(value), true); err != nil {
 			return nil, err
 		}
