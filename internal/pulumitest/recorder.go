@@ -38,8 +38,7 @@ type Registration struct {
 	Inputs map[string]any `json:"inputs,omitempty"`
 
 	// InputsFrom is the part of DependsOn whose outputs an input holds. Replacing one of these can replace the resource.
-	InputsFrom []string             `json:"-"`
-	Properties resource.PropertyMap `json:"-"`
+	InputsFrom []string `json:"-"`
 }
 
 // Recorder implements [pulumi.MockResourceMonitor]. It gives each resource outputs made from its inputs: an id that
@@ -71,7 +70,6 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		DependsOn:        namesOf(rpc.GetDependencies(), rpc.GetPropertyDependencies()),
 		InputsFrom:       namesOf(nil, rpc.GetPropertyDependencies()),
 		Inputs:           plain(args.Inputs),
-		Properties:       args.Inputs.Copy(),
 	})
 	r.mu.Unlock()
 
