@@ -1,11 +1,9 @@
 package job
 
 import (
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -70,33 +68,6 @@ func requireKind(t *testing.T, kind string, document any) map[string]any {
 	return fields
 }
 
-// requireReads holds a step to what a reader needs: an identity and the variables, and code with the client in it.
-func requireReads(t *testing.T, dir, kind string, document any) {
-	t.Helper()
-	step := requireKind(t, kind, document)
-	require.Equal(t, map[string]any{"type": "managed"}, step["identity"])
-	require.Equal(t, variables, step["environment_variables"])
-	if kind == "job-command" {
-		requireRuns(t, dir, step)
-	}
-}
-
-func requireRuns(t *testing.T, dir string, step map[string]any) {
-	t.Helper()
-	words := strings.Fields(word(step["command"]))
-	require.FileExists(t, filepath.Join(dir, word(step["code"]), "vault_credentials.py"))
-	require.FileExists(t, filepath.Join(dir, words[1]))
-	require.Regexp(t, `^mcr\.microsoft\.com/`, requireKind(t, "environment", step["environment"])["image"])
-	for _, word := range words[2:] { // ${{inputs.data}}
-		if list, name, isBound := strings.Cut(strings.Trim(word, "${}"), "."); isBound {
-			require.Contains(t, asMap(step[list]), name)
-		}
-	}
-	for _, output := range asMap(step["outputs"]) {
-		require.Equal(t, map[string]any{"type": "uri_folder"}, output)
-	}
-}
-
 func asMap(v any) map[string]any { m, _ := v.(map[string]any); return m }
 func word(v any) string          { s, _ := v.(string); return s }
 
@@ -106,44 +77,43 @@ var variables = map[string]any{
 	"VAULT_CREDENTIALS": `{"ml_api_key":"secret/data/mlvault/dev/ml_api_key","o'brien":"database/creds/x"}`,
 }
 
-func TestEachDefinitionHasTheKeysOfItsKindAndWhatAReaderNeeds(t *testing.T) {
+// The sandbox runs what a command job, a pipeline, a component and a schedule name: TestTheHandOverRunsAsAzureMLRunsIt.
+func TestEachDefinitionHasTheKeysOfItsKindAndAnEndpointRunsAsTheJobIdentity(t *testing.T) {
 	dir := render(t, outputs())
-	file := func(name string) map[string]any { return parse(t, filepath.Join(dir, name)) }
-
-	requireReads(t, dir, "job-command", file("job.yml"))
-	require.Equal(t, "azureml:ml-cluster", file("job.yml")["compute"])
-	pipeline := requireKind(t, "job-pipeline", file("pipeline.yml"))
-	requireKind(t, "pipeline settings", pipeline["settings"])
-	steps := asMap(pipeline["jobs"])
-	require.Equal(t, []string{"prepare", "register", "train"}, slices.Sorted(maps.Keys(steps)))
-	for _, step := range steps {
-		requireReads(t, dir, "job-command", step)
-		for name, input := range asMap(asMap(step)["inputs"]) {
-			parts := strings.Split(strings.Trim(word(input), "${}"), ".") // parent.jobs.<step>.outputs.<name>
-			require.Contains(t, asMap(asMap(steps[parts[2]])["outputs"]), parts[4], name)
-		}
+	file := func(name, kind string) map[string]any {
+		return requireKind(t, kind, parse(t, filepath.Join(dir, name)))
 	}
-	requireRuns(t, dir, requireKind(t, "component-command", file("component.yml")))
-	require.Regexp(t, `^[a-z][a-z0-9_]*$`, file("component.yml")["name"])
-	nodes := requireKind(t, "job-pipeline", file("component-pipeline.yml"))
-	requireReads(t, dir, "node", asMap(nodes["jobs"])["prepare"])
-	require.FileExists(t, filepath.Join(dir, word(asMap(asMap(nodes["jobs"])["prepare"])["component"])))
-
-	schedule := requireKind(t, "schedule", file("schedule.yml"))
+	runs := func(fields map[string]any) {
+		require.FileExists(t, filepath.Join(dir, word(fields["code"]), "vault_credentials.py"))
+		requireKind(t, "environment", fields["environment"])
+	}
+	job := file("job.yml", "job-command")
+	runs(job)
+	require.Equal(t, variables, job["environment_variables"])
+	pipeline := file("pipeline.yml", "job-pipeline")
+	requireKind(t, "pipeline settings", pipeline["settings"])
+	for _, step := range asMap(pipeline["jobs"]) {
+		runs(requireKind(t, "job-command", step))
+	}
+	component := file("component.yml", "component-command")
+	runs(component)
+	require.Regexp(t, `^[a-z][a-z0-9_]*$`, component["name"])
+	requireKind(t, "node", asMap(file("component-pipeline.yml", "job-pipeline")["jobs"])["prepare"])
+	schedule := file("schedule.yml", "schedule")
 	requireKind(t, "cron trigger", schedule["trigger"])
-	require.FileExists(t, filepath.Join(dir, word(requireKind(t, "scheduled job", schedule["create_job"])["job"])))
+	requireKind(t, "scheduled job", schedule["create_job"])
 
-	endpoint := requireKind(t, "endpoint-online", file("endpoint.yml"))
+	endpoint := file("endpoint.yml", "endpoint-online")
 	require.Regexp(t, `^[a-z][a-z0-9-]{2,31}$`, endpoint["name"])
 	identity := requireKind(t, "endpoint identity", endpoint["identity"])
 	require.Equal(t, []any{map[string]any{"resource_id": outputs()["jobIdentityId"]}}, identity["user_assigned_identities"])
-	deployment := requireKind(t, "deployment-managed-online", file("deployment.yml"))
+	deployment := file("deployment.yml", "deployment-managed-online")
 	require.Equal(t, endpoint["name"], deployment["endpoint_name"])
 	require.Equal(t, variables, deployment["environment_variables"])
 	require.FileExists(t, filepath.Join(dir, word(asMap(deployment["code_configuration"])["scoring_script"])))
 	require.FileExists(t, filepath.Join(dir, word(asMap(deployment["model"])["path"])))
-	for _, each := range []string{"job", "pipeline", "schedule", "endpoint"} {
-		require.Regexp(t, `^https://azuremlschemas\.azureedge\.net/latest/\w+\.schema\.json$`, file(each + ".yml")["$schema"])
+	for _, each := range []map[string]any{job, pipeline, schedule, endpoint} {
+		require.Regexp(t, `^https://azuremlschemas\.azureedge\.net/latest/\w+\.schema\.json$`, each["$schema"])
 	}
 }
 
