@@ -462,18 +462,6 @@ class LivingTest(TestCase):
         self.assertEqual(vault.refresh("ml_api_key")["ml_api_key"]["api_key"], "newer")
         self.assertEqual(vault["ml_api_key"]["api_key"], "newer")
 
-    def test_an_endpoint_reads_through_rotations_restarts_and_dead_tokens_with_no_failed_read(self) -> None:
-        vault, seen = self.client(ttl=0), []
-        for version in range(1, 200):
-            self.vault.secrets[PATH] = {"api_key": str(version)}
-            if version % 7 == 0:
-                self.vault.live.clear()  # Vault lost its tokens
-                self.clock.added += 60
-            if version % 5 == 0:
-                self.vault.scripted[PATH] = [Answer(503), Answer(500)]
-            seen.append(vault["ml_api_key"]["api_key"])
-        self.assertEqual(seen, [str(version) for version in range(1, 200)])
-
     def test_a_dead_token_costs_one_login_and_a_policy_that_refuses_no_more_than_that(self) -> None:
         vault = self.client(ttl=0)
         vault["ml_api_key"]

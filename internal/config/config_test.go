@@ -63,6 +63,9 @@ func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
 	if !cfg.VaultHost().Empty() {
 		t.Error("a rule for Vault's host is wanted where nothing is closed")
 	}
+	if slash := with(set("vaultAddress", cfg.Address.Reveal()+"/")).load(t); !reflect.DeepEqual(slash, cfg) {
+		t.Error("a slash at the address's end changes something")
+	}
 }
 
 func TestACredentialOfOthersIsEnough(t *testing.T) {

@@ -36,9 +36,6 @@ type Registration struct {
 	DependsOn    []string `json:"dependsOn,omitempty"`
 	// Inputs show a secret as {"secret": value}.
 	Inputs map[string]any `json:"inputs,omitempty"`
-
-	// InputsFrom is the part of DependsOn whose outputs an input holds. Replacing one of these can replace the resource.
-	InputsFrom []string `json:"-"`
 }
 
 // Recorder implements [pulumi.MockResourceMonitor]. It gives each resource outputs made from its inputs: an id that
@@ -68,7 +65,6 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		ReplacedWith:     rpc.GetReplacementTrigger().GetStringValue(),
 		DeleteFirst:      rpc.GetDeleteBeforeReplace(),
 		DependsOn:        namesOf(rpc.GetDependencies(), rpc.GetPropertyDependencies()),
-		InputsFrom:       namesOf(nil, rpc.GetPropertyDependencies()),
 		Inputs:           plain(args.Inputs),
 	})
 	r.mu.Unlock()

@@ -237,36 +237,6 @@ func TestTheProviderTakesNothingFromTheDeployersEnvironment(t *testing.T) {
 	}
 }
 
-func TestEverythingOfAStackInVaultHasItsProviderAndWaitsForTheBackendThatItMakesAndItsMountIsKept(t *testing.T) {
-	for workload, want := range map[string]bool{`{"audience":"a"}`: true, `{"audience":"a","authPath":"jwt","createAuthBackend":false}`: false} {
-		r := mustRun(t, "dev", func(values map[string]string) {
-			values["mlvault:workload"], values["mlvault:vault"] = workload, `{"createMount":true,"deleteOnDestroy":true}`
-		})
-		if mount, found := r.Find("vault:index/mount:Mount", "credentials-mount"); !found || !mount.RetainOnDelete {
-			t.Errorf("the mount is registered: %t, kept: %t", found, mount.RetainOnDelete)
-		}
-		for _, registration := range r.Registrations() {
-			if !strings.HasPrefix(registration.Type, "vault:") {
-				continue
-			}
-			name, from := registration.Name, registration.DependsOn
-			if registration.Parent != "credentials" || registration.Provider != "vault" {
-				t.Errorf("%s is without its component or its provider: address and token would come from the environment", name)
-			}
-			if slices.ContainsFunc(from, func(on string) bool { return strings.HasPrefix(on, "ml") && on != "ml-identity" }) {
-				t.Errorf("%s waits for %v: a child token can expire while Azure is slow", name, from)
-			}
-			if got := slices.Contains(from, "credentials-jwt"); got != want && name != "credentials-jwt" {
-				t.Errorf("%s: %s waits for the backend: %t, want %t", workload, name, got, want)
-			}
-			// The engine replaces what has an input from a resource that it replaces by deleting first.
-			if name != "credentials-role" && slices.Contains(registration.InputsFrom, "credentials-jwt") {
-				t.Errorf("%s has inputs from the backend: a change of it could replace it", name)
-			}
-		}
-	}
-}
-
 // The SDK tells single keys only; what the CLI handed over has all of them.
 func TestTheRunningProgramRefusesAKeyThatNobodyReads(t *testing.T) {
 	t.Setenv("PULUMI_CONFIG", `{"mlvault:azure.protect":"true"}`)
@@ -385,15 +355,6 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 	}
 }
 
-func TestAPublishedAddressIsPlain(t *testing.T) {
-	got, secretOnes := outputsOf(t, func(values map[string]string) {
-		values["mlvault:workload"] = `{"audience":"a","publishAddress":true}`
-	})
-	if got[OutputVaultAddress] != addressCanary || len(secretOnes) > 0 || !strings.Contains(fmt.Sprint(got[OutputReadme]), "| VAULT_ADDR | "+addressCanary) {
-		t.Errorf("secret are %v, the address is %v, the readme\n%v", secretOnes, got[OutputVaultAddress], got[OutputReadme])
-	}
-}
-
 func TestWithoutAClusterTheReadmeAttachesTheIdentityToAnExistingOne(t *testing.T) {
 	got, _ := outputsOf(t, func(values map[string]string) { delete(values, "mlvault:compute") })
 	if _, has := got[OutputComputeCluster]; has {
@@ -402,50 +363,6 @@ func TestWithoutAClusterTheReadmeAttachesTheIdentityToAnExistingOne(t *testing.T
 	if want, readme := "az ml compute update --name <cluster> --resource-group ml-group --workspace-name ml-workspace "+
 		"--identity-type user_assigned --user-assigned-identities UserAssignedIdentity/ml-identity", fmt.Sprint(got[OutputReadme]); !strings.Contains(readme, want) {
 		t.Errorf("the readme lacks %q:\n%s", want, readme)
-	}
-}
-
-// changed names what differs between two runs, as <resource>.<input>; an option of a resource has its golden's name.
-func changed(t *testing.T, before, after *pulumitest.Recorder) []string {
-	t.Helper()
-	flat := func(r *pulumitest.Recorder) map[string]string {
-		values := map[string]string{}
-		for _, registration := range r.Registrations() {
-			values[registration.Name+".replacedWith"] = registration.ReplacedWith
-			for key, value := range registration.Inputs {
-				values[registration.Name+"."+key] = fmt.Sprint(value)
-			}
-		}
-		return values
-	}
-	was, is := flat(before), flat(after)
-	var names []string
-	for name := range is {
-		if was[name] != is[name] {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-func TestAnotherAddressChangesEverythingThatVaultHoldsAndAnotherTokenNothing(t *testing.T) {
-	moved := func(values map[string]string) { values["mlvault:vaultAddress"] = "https://elsewhere.example.com:8200" }
-	got := changed(t, mustRun(t, "dev", nil), mustRun(t, "dev", moved))
-	want := []string{
-		"credentials-feature_store.customMetadata", "credentials-ml_api_key.customMetadata", "credentials-read.policy",
-		"credentials-role.replacedWith", "vault.address",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("another address changes %v, want %v: what is missing would not be written to the new Vault", got, want)
-	}
-	slash := func(values map[string]string) { values["mlvault:vaultAddress"] += "/" }
-	if got := changed(t, mustRun(t, "dev", nil), mustRun(t, "dev", slash)); len(got) > 0 {
-		t.Errorf("a slash at the address's end changes %v", got)
-	}
-	rotated := func(values map[string]string) { values["mlvault:vaultToken"] = "hvs.another" }
-	if got := changed(t, mustRun(t, "dev", nil), mustRun(t, "dev", rotated)); !slices.Equal(got, []string{"vault.token"}) {
-		t.Errorf("a new token changes %v", got)
 	}
 }
 
