@@ -1,10 +1,8 @@
 package stack
 
 import (
-	"maps"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
 	"mlvault/internal/pulumitest"
@@ -18,7 +16,6 @@ const (
 	logsID        = inGroup + "Microsoft.OperationalInsights/workspaces/mllogs"
 	registryID    = inGroup + "Microsoft.ContainerRegistry/registries/mlimages"
 	workspaceType = "azure-native:machinelearningservices/v20241001:Workspace"
-	principal     = "5a9db0c5-0000-4000-8000-00000000000"
 )
 
 func withAzure(t *testing.T, settings string) *pulumitest.Recorder {
@@ -53,51 +50,6 @@ func TestEachThingThatIsBroughtAlongTakesThePlaceOfWhatWouldBeMade(t *testing.T)
 		if got := azureChildren(t, settings); !slices.Equal(got, want) {
 			t.Errorf("%s: made are %v, want %v", settings, got, want)
 		}
-	}
-}
-
-func TestDiagnosticsCoverWhatIsMadeAndTheWorkspace(t *testing.T) {
-	const diagnosticType = "azure-native:insights/v20210501preview:DiagnosticSetting"
-	for settings, want := range map[string]map[string]string{
-		`{"diagnostics":true}`: {
-			"ml-workspace-diagnostics": "Workspace/ml-logs", "ml-kv-diagnostics": "Workspace/ml-logs",
-		},
-		`{"diagnostics":true,"createContainerRegistry":true,"logAnalyticsWorkspaceId":"` + logsID + `"}`: {
-			"ml-workspace-diagnostics": logsID, "ml-kv-diagnostics": logsID, "ml-registry-diagnostics": logsID,
-		},
-		// Insights of their own need no Log Analytics, but the diagnostics do.
-		`{"diagnostics":true,"applicationInsightsId":"` + insightsID + `","keyVaultId":"` + keyVaultID + `","containerRegistryId":"` + registryID + `"}`: {
-			"ml-workspace-diagnostics": "Workspace/ml-logs",
-		},
-		`{}`: {},
-	} {
-		got := map[string]string{}
-		for _, registration := range withAzure(t, settings).Registrations() {
-			if registration.Type == diagnosticType {
-				got[registration.Name], _ = registration.Inputs["workspaceId"].(string)
-			}
-		}
-		if !maps.Equal(got, want) {
-			t.Errorf("%s\nsends %v, want %v", settings, got, want)
-		}
-	}
-}
-
-func TestARoleThatGoesLeavesTheOthersAsTheyWere(t *testing.T) {
-	role := func(name, last string) string {
-		return `{"role":"` + name + `","principalId":"` + principal + last + `","principalType":"Group"}`
-	}
-	roles := func(list ...string) []string {
-		children := azureChildren(t, `{"roleAssignments":[`+strings.Join(list, ",")+`]}`)
-		return slices.DeleteFunc(children, func(name string) bool { return !strings.Contains(name, principal) })
-	}
-	a, b, c := role("AzureML Data Scientist", "a"), role("AzureML Data Scientist", "b"), role("AzureML Compute Operator", "a")
-	want := []string{"ml-compute-operator-" + principal + "a", "ml-data-scientist-" + principal + "a", "ml-data-scientist-" + principal + "b"}
-	if got := roles(a, b, c); !slices.Equal(got, want) {
-		t.Errorf("assignments are %v, want %v", got, want)
-	}
-	if got := roles(c, b); !slices.Equal(got, []string{want[0], want[2]}) {
-		t.Errorf("without the first they are %v", got)
 	}
 }
 
