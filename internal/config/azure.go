@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -92,9 +93,9 @@ func (a *Azure) normalise() {
 	if a.PrivateEndpoints != nil {
 		access, sku = "Disabled", "Premium" // without an endpoint Disabled locks every laptop out of the studio
 	}
-	defaultTo(&a.PublicNetworkAccess, access)
+	a.PublicNetworkAccess = cmp.Or(a.PublicNetworkAccess, access)
 	if a.CreateContainerRegistry {
-		defaultTo(&a.ContainerRegistrySKU, sku)
+		a.ContainerRegistrySKU = cmp.Or(a.ContainerRegistrySKU, sku)
 	}
 }
 

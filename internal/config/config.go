@@ -6,6 +6,7 @@
 package config
 
 import (
+	"cmp"
 	"reflect"
 	"regexp"
 	"slices"
@@ -96,9 +97,9 @@ func (cfg *Config) eachField(visit func(key string, field reflect.Value, tag ref
 // normalise fills what the configuration leaves out, each with the safe side or what most teams have, and writes what has
 // several spellings in one. It is the only step that writes.
 func (cfg *Config) normalise() {
-	defaultTo(&cfg.Vault.Prefix, cfg.Project+"/"+cfg.Stack)
+	cfg.Vault.Prefix = cmp.Or(cfg.Vault.Prefix, cfg.Project+"/"+cfg.Stack)
 	// One backend for each stack: two stacks never share a role or an issuer, and neither needs the other to exist.
-	defaultTo(&cfg.Workload.AuthPath, access.AuthPath(cfg.Project, cfg.Stack))
+	cfg.Workload.AuthPath = cmp.Or(cfg.Workload.AuthPath, access.AuthPath(cfg.Project, cfg.Stack))
 	cfg.Azure.normalise()
 	cfg.eachField(setDefault)
 	cfg.eachField(normaliseID)
@@ -114,13 +115,6 @@ func (cfg *Config) validate(c *collector) {
 	cfg.validateWorkload(c)
 	if size := cfg.Compute; size != nil && !regexp.MustCompile(`^[A-Za-z0-9_]+$`).MatchString(size.VMSize) {
 		c.addf("compute.vmSize", "%s is not a VM size such as Standard_D4ds_v5", c.show("compute.vmSize", size.VMSize))
-	}
-}
-
-func defaultTo[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
 	}
 }
 

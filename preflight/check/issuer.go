@@ -24,18 +24,12 @@ func (c *checker) issuer(ctx context.Context) {
 		}
 		issuer, from = "https://sts.windows.net/"+tenant+"/", "workload.issuer (by default the tenant's)"
 	}
-	roots, err := x509.SystemCertPool()
+	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if pem := c.cfg.Workload.IssuerCAPEM; pem != "" {
-		roots, err = x509.NewCertPool(), nil
-		roots.AppendCertsFromPEM([]byte(pem))
+		settings.RootCAs = x509.NewCertPool()
+		settings.RootCAs.AppendCertsFromPEM([]byte(pem))
 	}
-	if err != nil {
-		c.unseen("the issuer's document: this machine's CAs cannot be read")
-		return
-	}
-	client := http.Client{Timeout: Patience, Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-	}}
+	client := http.Client{Timeout: Patience, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: settings}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", nil)
 	if err != nil {
 		c.problem("%s: is not a URL", from)
