@@ -129,13 +129,12 @@ func (c cloud) diff(d deployed, to sample) plugin.DiffResult {
 	return diff
 }
 
-func (c cloud) update(d deployed, to sample) (deployed, error) {
+func (c cloud) update(d deployed, to sample) error {
 	c.Helper()
-	inputs := c.check(to, d.inputs).Properties
-	updated, err := c.engine.Update(c.Context(), plugin.UpdateRequest{
-		URN: d.urn(), ID: d.id, OldInputs: d.inputs, OldOutputs: d.outputs, NewInputs: inputs,
+	_, err := c.engine.Update(c.Context(), plugin.UpdateRequest{
+		URN: d.urn(), ID: d.id, OldInputs: d.inputs, OldOutputs: d.outputs, NewInputs: c.check(to, d.inputs).Properties,
 	})
-	return deployed{to, d.id, inputs, updated.Properties}, err
+	return err
 }
 
 func (c cloud) destroy(d deployed) error {

@@ -102,7 +102,7 @@ func TestRefusalsOnUpdate(t *testing.T) {
 			}
 			made := c.mustCreate(test.made)
 			stored := c.List("")
-			_, err := c.update(made, test.then)
+			err := c.update(made, test.then)
 			require.ErrorContains(t, err, "Status="+test.want)
 			require.ErrorContains(t, err, test.says)
 			require.Equal(t, stored, c.List(""), "nothing is changed")
