@@ -44,7 +44,8 @@ var (
 	pinned   = regexp.MustCompile(`uses: ([\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\S+)$`)
 	usesLine = regexp.MustCompile(`^\s*(- )?uses: `)
 	// Each of these has put secrets into a log (docs/operate.md), or switches a check off.
-	loud   = regexp.MustCompile(`(?i)--?debug|log-verbosity|logtostderr|--verbose|-v=\d|show-secrets|--tracing|otel-traces|PULUMI_DEBUG|TF_LOG|ACTIONS_STEP_DEBUG|SKIP_VERIFY|set -x`)
+	loud = regexp.MustCompile(`(?i)--?debug|\bdebug: true|\bpulumi .*-d\b|log-verbosity|logtostderr|logflow|--verbose|-v[ =]?\d|show-secrets|--tracing|otel-traces|` +
+		`PULUMI_DEBUG|TF_LOG|TERRAFORM_VAULT_LOG|ACTIONS_STEP_DEBUG|SKIP_VERIFY|set -x`)
 	stored = regexp.MustCompile(`\$\{\{\s*secrets\.`)
 )
 
@@ -135,6 +136,14 @@ func TestWorkflowsKeepTheRules(t *testing.T) {
 	for file, text := range files(t, workflows, ".yml") {
 		for _, problem := range problems(text) {
 			t.Errorf("%s: %s", file, problem)
+		}
+	}
+}
+
+func TestTheRecipesNeverAskForSecrets(t *testing.T) {
+	for _, file := range []string{"../../Makefile", "../../.ci/run"} {
+		if found := loud.FindString(read(t, file)); found != "" {
+			t.Errorf("%s: %s prints what may be secret", file, found)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 // What the CLI shows when it is asked to, in any way, is no leak of this program and not ours to mask. It is recorded
 // here, so that the documents name what there is: a surface that stops showing secrets fails this test too.
 func TestProveWhatTheCLIShowsOnRequest(t *testing.T) {
-	secrets := newSecrets(t, "shown")
+	secrets := newSecrets("shown")
 	p := newProof(t, secrets)
 	p.expect("up", p.up())
 
