@@ -25,7 +25,6 @@ type block struct {
 	script string
 	run    bool
 	input  string
-	reason string
 }
 
 var (
@@ -51,7 +50,7 @@ func blocks(page string) ([]block, error) {
 		if m == nil || (m[1] == "run") != (m[3] == "") {
 			return nil, fmt.Errorf("line %d: say on the line before this block `<!-- run -->`, `<!-- run, input: NAME -->` or `<!-- not run: the reason -->`", i+1)
 		}
-		b := block{line: i + 1, under: under, run: m[1] == "run", input: m[2], reason: m[3]}
+		b := block{line: i + 1, under: under, run: m[1] == "run", input: m[2]}
 		for i++; i < len(lines) && strings.TrimSpace(lines[i]) != "```"; i++ {
 			b.script += lines[i] + "\n"
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/config"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
 )
@@ -63,16 +64,22 @@ func copyRepository(t *testing.T, to string) {
 	}
 }
 
-// adapt gives the dev stack what only the sandbox needs: the CA of its Vault, and its issuer.
-func (term *terminal) adapt(edits ...lab.Edit) {
+// settle is dev's settings with what only the sandbox needs, the CA of its Vault and its issuer, as those of a stack.
+func (term *terminal) settle(stack, credentials string, edits ...lab.Edit) (*sandbox.StackFile, *config.Config) {
 	term.T.Helper()
 	file, err := term.OpenStackFile("dev")
 	require.NoError(term.T, err)
-	for _, edit := range edits {
-		edit(file.Stack.Config)
-	}
-	_, err = term.Settle(file, sandbox.Settings{Stack: "dev", Credentials: `{"ml_api_key":{"api_key":"x"}}`})
+	cfg, err := term.Settle(file, sandbox.Settings{Stack: stack, Credentials: credentials, Edits: edits})
 	require.NoError(term.T, err)
+	return file, cfg
+}
+
+const oneKey = `{"ml_api_key":{"api_key":"x"}}`
+
+// adapt writes them into the checkout.
+func (term *terminal) adapt(edits ...lab.Edit) {
+	term.T.Helper()
+	file, _ := term.settle("dev", oneKey, edits...)
 	require.NoError(term.T, file.Stack.Save(filepath.Join(term.Dir, "Pulumi.dev.yaml")))
 }
 
@@ -80,10 +87,7 @@ func (term *terminal) adapt(edits ...lab.Edit) {
 // The stack's own settings are dev's, so that there is a token for one that is yet to be made from a copy of them.
 func (term *terminal) deployer(stack, credentials string) string {
 	term.T.Helper()
-	file, err := term.OpenStackFile("dev")
-	require.NoError(term.T, err)
-	cfg, err := term.Settle(file, sandbox.Settings{Stack: stack, Credentials: credentials})
-	require.NoError(term.T, err)
+	_, cfg := term.settle(stack, credentials)
 	token, err := term.DeployerToken(term.T.Context(), cfg, nil)
 	require.NoError(term.T, err)
 	return token
@@ -121,7 +125,7 @@ func TestPulumiNewMakesAProjectThatPreviewsAndDeploys(t *testing.T) {
 		pulumi preview
 		pulumi up
 		pulumi preview --expect-no-changes`,
-		"ADDRESS="+fresh.Vault.Addr(), "TOKEN="+fresh.deployer("dev", `{"ml_api_key":{"api_key":"x"}}`))
+		"ADDRESS="+fresh.Vault.Addr(), "TOKEN="+fresh.deployer("dev", oneKey))
 	data, _ := fresh.Read("secret/data/ml-platform/dev/ml_api_key")
 	require.Equal(t, lab.Canary, data["api_key"], "the copy's own name is in every path")
 }

@@ -70,8 +70,8 @@ func (r *githubRunner) login() (logged, exported string, err error) {
 func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	term := newTerminal(t)
 	term.adapt()
-	term.deployer("dev", `{"ml_api_key":{"api_key":"x"}}`) // writes the policy
-	term.SharedBackend("jwt-github")                       // as docs/deploy.md says, and so is the role
+	term.deployer("dev", oneKey)     // writes the policy
+	term.SharedBackend("jwt-github") // as docs/deploy.md says, and so is the role
 	term.Write("auth/jwt-github/role/mlvault-deployer-dev", map[string]any{
 		"role_type": "jwt", "user_claim": "repository", "bound_audiences": []string{term.Vault.Addr()},
 		"bound_claims":   map[string]any{"repository": "my-org/my-repo", "environment": "dev"},
