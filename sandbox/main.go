@@ -90,12 +90,12 @@ func up(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error
 		return err
 	}
 	fmt.Fprintf(out, "\n%s\n", summary("Done", *result.Summary.ResourceChanges))
-	reader, read, err := deployed.Job(ctx)
+	read, err := deployed.Job(ctx)
 	if err != nil {
 		return fmt.Errorf("everything is deployed, but a job could not read its credentials: %w", err)
 	}
-	fmt.Fprintf(out, "\nRead back from Vault as a job does, with the job identity's token, by %s\n(names and keys; the values are never printed):\n%s\n",
-		reader, indented(read))
+	fmt.Fprintf(out, "\nRead back from Vault as a job does, with the job identity's token, by job/vault_credentials.py\n"+
+		"(names and keys; the values are never printed):\n%s\n", indented(read))
 	fmt.Fprintf(out, "\nOutputs of the stack:\n%s", outputs(result.Outputs))
 	next(out, o, "vault", "look around in this Vault, and read as a job does", "down", "destroy it all again")
 	return nil
@@ -260,18 +260,14 @@ func summary(done string, changes map[string]int) string {
 	if len(changes) == 0 {
 		return fmt.Sprintf("No changes: all %d resources are as they should be.", same)
 	}
+	var parts []string
+	for _, operation := range slices.Sorted(maps.Keys(changes)) {
+		parts = append(parts, fmt.Sprintf("%s %d", operation, changes[operation]))
+	}
 	if same > 0 {
-		return fmt.Sprintf("%s: %s, leave %d as they are.", done, list(changes), same)
+		parts = append(parts, fmt.Sprintf("leave %d as they are", same))
 	}
-	return fmt.Sprintf("%s: %s.", done, list(changes))
-}
-
-func list(counts map[string]int) string {
-	parts := make([]string, 0, len(counts))
-	for _, operation := range slices.Sorted(maps.Keys(counts)) {
-		parts = append(parts, fmt.Sprintf("%s %d", operation, counts[operation]))
-	}
-	return strings.Join(parts, ", ")
+	return done + ": " + strings.Join(parts, ", ") + "."
 }
 
 func outputs(values auto.OutputMap) string {

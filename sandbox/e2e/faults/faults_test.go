@@ -262,7 +262,7 @@ func (l *rig) judge(vault *api.Client, before, wanted lab.Payloads, edits []lab.
 			v.leftover--
 		}
 	}
-	_, read, err := repaired.Job(t.Context())
+	read, err := repaired.Job(t.Context())
 	require.NoError(t, err, "a job reads")
 	require.Len(t, strings.Split(read, "\n"), len(wanted), "all its credentials")
 	return v

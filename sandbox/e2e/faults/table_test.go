@@ -156,7 +156,7 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 		s.next = x.next(s.before, s.wanted)
 	}
 	s.edits = []lab.Edit{lab.With(t, "azure.tags.generation", string(p))} // so that a change is one in Azure too
-	settings := sandbox.Settings{Stack: "dev", Credentials: s.wanted.JSON(t), Edit: s.edits[0]}
+	settings := sandbox.Settings{Stack: "dev", Credentials: s.wanted.JSON(t), Edits: s.edits}
 	configured, err := f.Configure(t.Context(), settings)
 	require.NoError(t, err)
 	if x.token > 0 {

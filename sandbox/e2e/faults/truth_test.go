@@ -84,9 +84,7 @@ func TestADeadTokenGivesOneActionableError(t *testing.T) {
 
 func (l *rig) requireComplete(dev *sandbox.Stack) {
 	l.T.Helper()
-	outputs, err := dev.Outputs(l.T.Context())
-	require.NoError(l.T, err)
-	read, err := dev.JobInGo(l.T.Context(), outputs)
+	read, err := dev.Job(l.T.Context())
 	require.NoError(l.T, err)
 	require.Equal(l.T, "feature_store: password, user\nml_api_key: api_key", read)
 }

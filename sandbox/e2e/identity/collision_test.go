@@ -95,7 +95,7 @@ func TestTheSameStackFromAnotherStateWritesNothing(t *testing.T) {
 	require.Equal(t, before, held(first), "after the up that was refused")
 	second.Destroy(configured)
 	require.Equal(t, before, held(first), "and after its destroy")
-	_, read, err := ours.Job(t.Context())
+	read, err := ours.Job(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, read, "feature_store")
 }
@@ -117,7 +117,7 @@ func TestProjectsAndStacksThatReadAlikeShareNothing(t *testing.T) {
 				stacks[i], _ = labs[i].Up(of[1], lab.Payloads{fmt.Sprintf("of_%d", i): {"key": fmt.Sprint(i)}})
 			}
 			for i := range labs {
-				_, read, err := stacks[i].Job(t.Context())
+				read, err := stacks[i].Job(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, fmt.Sprintf("of_%d: key", i), read, "each job reads its own")
 			}
@@ -132,7 +132,7 @@ func requireUntouched(t *testing.T, stack *sandbox.Stack) {
 	result, err := stack.Up(t.Context(), optup.Refresh(), optup.SuppressProgress())
 	require.NoError(t, err)
 	require.Equal(t, []string{"same"}, slices.Collect(maps.Keys(*result.Summary.ResourceChanges)))
-	_, _, err = stack.Job(t.Context())
+	_, err = stack.Job(t.Context())
 	require.NoError(t, err)
 }
 

@@ -3,9 +3,9 @@
 package identity
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -227,13 +227,8 @@ func (d *door) reads(as session, name string) func() error {
 		if err != nil {
 			return err
 		}
-		if secret == nil {
-			return fmt.Errorf("%s is not there", name)
-		}
-		got, err := json.Marshal(secret.Data["data"])
-		want, err2 := json.Marshal(d.credentials[name])
-		if err := errors.Join(err, err2); err != nil || string(got) != string(want) {
-			return errors.Join(err, fmt.Errorf("%s is not what was configured", name))
+		if secret == nil || !reflect.DeepEqual(secret.Data["data"], d.credentials[name]) {
+			return fmt.Errorf("%s is not what was configured", name)
 		}
 		return nil
 	}

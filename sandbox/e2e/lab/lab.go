@@ -205,11 +205,7 @@ func (l *Lab) Configured(settings sandbox.Settings) *sandbox.Stack {
 // Prepare is Configured with credentials and changes of the stack's own settings.
 func (l *Lab) Prepare(stack string, credentials Payloads, edits ...Edit) *sandbox.Stack {
 	l.T.Helper()
-	return l.Configured(sandbox.Settings{Stack: stack, Credentials: credentials.JSON(l.T), Edit: func(m pulumiconfig.Map) {
-		for _, edit := range edits {
-			edit(m)
-		}
-	}})
+	return l.Configured(sandbox.Settings{Stack: stack, Credentials: credentials.JSON(l.T), Edits: edits})
 }
 
 // Up deploys a stack and returns it with the number of resources for each kind of change.
@@ -289,17 +285,10 @@ func Reduced(grants []access.Grant) (all []OneLess) {
 // Python runs a script as a job of the stack, in the folder of the client, with a job's environment and nothing else.
 func Python(t *testing.T, stack *sandbox.Stack, folder, script string) *exec.Cmd {
 	t.Helper()
-	outputs, err := stack.Outputs(t.Context())
+	_, environment, err := stack.JobEnvironment(t.Context())
 	require.NoError(t, err)
-	environment, err := stack.JobEnvironment(t.Context(), outputs)
+	cmd, err := sandbox.Python(t.Context(), folder, environment, "-c", script)
 	require.NoError(t, err)
-	python, err := sandbox.FindPython()
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), python, "-c", script) //nolint:gosec // G204: the test's own script.
-	cmd.Dir, cmd.Env = folder, []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
-	for name, value := range environment {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
 	return cmd
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/preflight/check"
@@ -163,27 +164,20 @@ func TestAStackWhoseRunWasKilledIsRepaired(t *testing.T) {
 	folder := filepath.Join(r.Path("state"), ".pulumi")
 	file := filepath.Join(folder, "stacks", "mlvault", "dev.json") // `pulumi stack import` drops what is pending
 	var state struct {
-		Version    int `json:"version"`
-		Checkpoint struct {
-			Stack  string         `json:"stack"`
-			Latest map[string]any `json:"latest"`
-		} `json:"checkpoint"`
+		Version    int                  `json:"version"`
+		Checkpoint apitype.CheckpointV3 `json:"checkpoint"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(lab.ReadFile(t, file)), &state))
-	var kept, pending []any
-	resources, _ := state.Checkpoint.Latest["resources"].([]any)
-	for _, each := range resources { // as if each had been made, and the answer lost
-		r, _ := each.(map[string]any)
-		if r["type"] == check.TypeSecret || r["type"] == "azure-native:machinelearningservices/v20241001:Compute" {
-			delete(r, "outputs")
-			delete(r, "id")
-			pending = append(pending, map[string]any{"type": "creating", "resource": r})
-			continue
+	latest := state.Checkpoint.Latest
+	latest.Resources = slices.DeleteFunc(latest.Resources, func(r apitype.ResourceV3) bool {
+		lost := r.Type == check.TypeSecret || r.Type == "azure-native:machinelearningservices/v20241001:Compute"
+		if lost { // as if it had been made, and the answer lost
+			r.ID, r.Outputs = "", nil
+			latest.PendingOperations = append(latest.PendingOperations, apitype.OperationV2{Resource: r, Type: apitype.OperationTypeCreating})
 		}
-		kept = append(kept, r)
-	}
-	require.Len(t, pending, 3)
-	state.Checkpoint.Latest["resources"], state.Checkpoint.Latest["pending_operations"] = kept, pending
+		return lost
+	})
+	require.Len(t, latest.PendingOperations, 3)
 	edited, err := json.Marshal(state)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, edited, 0o600))

@@ -1,7 +1,6 @@
 package sandbox_test
 
 import (
-	"strings"
 	"testing"
 
 	"mlvault/sandbox/e2e/lab"
@@ -33,23 +32,11 @@ func TestARunThatChangesNothingAsksExactlyThis(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before["GET"]+8, l.ARM.Requests()["GET"], "a refresh reads each resource once")
 	require.Equal(t, before["PUT"], l.ARM.Requests()["PUT"])
-}
 
-func TestAJobLogsInOnceHoweverManyCredentialsItReads(t *testing.T) {
-	l := lab.New(t)
-	dev, _ := l.Up("dev", lab.Sample())
 	l.Vault.ResetRequests()
-	_, _, err := dev.Job(t.Context())
+	_, err = dev.Job(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{
 		"POST auth/jwt-mlvault-dev-ae5143b9/login": 1, "GET " + lab.APIKeyPath: 1, "GET " + lab.StorePath: 1,
-	}, l.Vault.Requests())
-}
-
-// A program that the language host starts gets its configuration in one environment variable, of at most 128 KiB on
-// Linux. An inline program of the Automation API, as here, gets it by gRPC.
-func TestAnInlineProgramTakesMoreConfigurationThanAProcessCan(t *testing.T) {
-	l := lab.New(t)
-	large := lab.Payloads{"large": {"value": strings.Repeat("x", 200<<10)}}
-	require.Equal(t, map[string]int{"create": 16}, l.Planned(l.Prepare("dev", large)))
+	}, l.Vault.Requests(), "a job logs in once for all credentials")
 }

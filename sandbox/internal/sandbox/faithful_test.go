@@ -1,71 +1,62 @@
 package sandbox_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io/fs"
+	"maps"
+	"math/rand/v2"
 	"os"
-	"path/filepath"
-	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
-	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/config"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/sandbox"
 )
 
-// digests are all files of a sandbox but the engine's and Vault's own. What Vault holds is told by its requests.
-func digests(t *testing.T, l *lab.Lab) map[string]string {
+// files are all of a sandbox but the engine's and Vault's own. What Vault holds is told by its requests.
+func files(t *testing.T, l *lab.Lab) map[string][]byte {
 	t.Helper()
-	found := map[string]string{}
-	require.NoError(t, filepath.WalkDir(l.Options.Dir, func(path string, entry fs.DirEntry, err error) error {
-		if entry != nil && entry.IsDir() && slices.Contains([]string{"state", "pulumi", "vault"}, entry.Name()) {
-			return fs.SkipDir
+	found := map[string][]byte{}
+	entries, err := os.ReadDir(l.Options.Dir)
+	require.NoError(t, err)
+	for _, entry := range entries {
+		if !slices.Contains([]string{"state", "pulumi", "passphrase", "vault"}, entry.Name()) {
+			maps.Copy(found, lab.Files(t, l.Path(entry.Name())))
 		}
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		sum := sha256.Sum256(content)
-		found[path] = hex.EncodeToString(sum[:])
-		return err
-	}))
+	}
 	return found
 }
 
-func previewed(t *testing.T, l *lab.Lab, credentials lab.Payloads, edits ...lab.Edit) map[string]int {
+func previewed(t *testing.T, l *lab.Lab, edits ...lab.Edit) map[string]int {
 	t.Helper()
-	configured, err := l.ConfigurePreview(t.Context(), sandbox.Settings{Stack: "dev", Credentials: credentials.JSON(t), Edit: func(m pulumiconfig.Map) {
-		for _, edit := range edits {
-			edit(m)
-		}
-	}})
+	configured, err := l.ConfigurePreview(t.Context(), sandbox.Settings{Stack: "dev", Credentials: lab.Sample().JSON(t), Edits: edits})
 	require.NoError(t, err)
 	return l.Planned(configured)
 }
 
 func TestAPreviewWritesNothing(t *testing.T) {
 	l := lab.New(t)
-	_, err := os.ReadFile(l.Path("passphrase"))
-	require.Error(t, err, "nothing has run yet")
+	_, err := l.Select(t.Context(), "dev")
+	require.ErrorIs(t, err, sandbox.ErrNoStack)
+	_, err = l.Configure(t.Context(), sandbox.Settings{Stack: "dev", Credentials: `{"a*":{"k":"v"}}`})
+	_, refused := config.AsProblems(err)
+	require.True(t, refused, "%v", err)
+	require.NoFileExists(t, l.Path("passphrase"), "nothing runs of what the program refuses")
 	for _, phase := range []string{"before the first up", "after it"} {
 		for name, edits := range map[string][]lab.Edit{"as it is": nil, "with other paths": {lab.With(t, "vault.prefix", "elsewhere"), lab.With(t, "workload.authPath", "jwt-elsewhere")}} {
-			before, requests := digests(t, l), l.ARM.Requests()
+			before, requests := files(t, l), l.ARM.Requests()
 			l.Vault.ResetRequests()
-			require.NotZero(t, previewed(t, l, lab.Sample(), edits...)[map[string]string{"before the first up": "create", "after it": "same"}[phase]])
+			require.NotZero(t, previewed(t, l, edits...)[map[string]string{"before the first up": "create", "after it": "same"}[phase]])
 			require.Empty(t, l.Vault.Requests(), "%s, %s: Vault is asked nothing", phase, name)
 			require.Equal(t, requests, l.ARM.Requests(), "%s, %s: nor is ARM", phase, name)
-			after := digests(t, l)
-			delete(after, l.Path("passphrase")) // the engine's: the key of its state
-			delete(before, l.Path("passphrase"))
-			require.Equal(t, before, after, "%s, %s: no file has changed", phase, name)
+			require.Equal(t, before, files(t, l), "%s, %s: no file has changed", phase, name)
 		}
 		l.Up("dev", lab.Sample())
 	}
@@ -75,7 +66,7 @@ func TestAPreviewWritesNothing(t *testing.T) {
 func TestTheDeployersRightsCoverTheStateAndTheConfiguration(t *testing.T) {
 	l := lab.New(t)
 	l.Up("dev", lab.Sample())
-	previewed(t, l, lab.Sample(), lab.With(t, "vault.prefix", "previewed"), lab.With(t, "workload.authPath", "jwt-previewed"))
+	previewed(t, l, lab.With(t, "vault.prefix", "previewed"), lab.With(t, "workload.authPath", "jwt-previewed"))
 	third := []lab.Edit{lab.With(t, "vault.prefix", "third"), lab.With(t, "workload.authPath", "jwt-third"), lab.With(t, "vault.deleteOnDestroy", "true")}
 	moved := lab.Payloads{"moved": {"key": lab.Canary}}
 	l.Up("dev", moved, third...)
@@ -96,31 +87,100 @@ func TestTheDeployersRightsCoverTheStateAndTheConfiguration(t *testing.T) {
 	}
 }
 
+// odd are texts that a stack's file, a path of `pulumi config set` or a shell reads otherwise than they are.
+var odd = []string{
+	"", " ", "a", "secure", "null", "true", "~", "=", "<<", "-", "0", "1e3", "0x1f", "2001-01-01", "on", "a.b", "a[0]", `a["b"]`, `\`, `\n`, "\t", "\n", "\r\n", "a\nb\n",
+	"é漢字😀", "\u00a0", "\u200b", "\u2028", "\ufeff", "\u0000", "\u001b[31m", "\u007f", "\u0085", "\ufffd", "${x}", "$HOME", "%s", "#", "a: b", "- a", "&a", "*a", "!!str", "|", ">", `"`, "'", "<&>", "{", "]",
+}
+
+func anyText(r *rand.Rand) string {
+	var text strings.Builder
+	for range r.IntN(4) {
+		text.WriteString(odd[r.IntN(len(odd))])
+	}
+	return text.String()
+}
+
+func anyNumber(r *rand.Rand) any {
+	switch r.IntN(4) {
+	case 0:
+		return json.Number([]string{"0", "-0", "1E5", "1e+2", "9007199254740991", "-9007199254740991", "2.2250738585072014e-308", "5e-324", "0.1", "-1.5"}[r.IntN(10)])
+	case 1:
+		return r.Int64N(1<<53) - 1<<52
+	default:
+		return json.Number(strconv.FormatFloat(r.NormFloat64(), 'g', -1, 64))
+	}
+}
+
+func anyValue(r *rand.Rand, depth int) any {
+	kinds := 6
+	if depth > 4 {
+		kinds = 4
+	}
+	switch r.IntN(kinds) {
+	case 0, 1:
+		return anyText(r)
+	case 2:
+		return anyNumber(r)
+	case 3:
+		return r.IntN(2) == 0
+	case 4:
+		list := []any{}
+		for range []int{0, 1, 2, 30}[r.IntN(4)] >> depth {
+			list = append(list, anyValue(r, depth+1))
+		}
+		return list
+	default:
+		return anyObject(r, depth+1, r.IntN(4), r.IntN(2) == 0)
+	}
+}
+
+func anyObject(r *rand.Rand, depth, size int, texts bool) map[string]any {
+	object := map[string]any{}
+	for range size {
+		if key := anyText(r); texts {
+			object[key] = anyText(r)
+		} else {
+			object[key] = anyValue(r, depth)
+		}
+	}
+	return object
+}
+
+// randomCredentials are half of them of texts alone. The others have more payloads within them.
+func randomCredentials(seed uint64) lab.Payloads {
+	r, all := rand.New(rand.NewPCG(seed, 2026)), lab.Payloads{}
+	for i := range each {
+		credential := anyObject(r, 0, 1+r.IntN(4), i%2 == 0)
+		for j := range within * (i % 2) {
+			credential[fmt.Sprintf("p%d", j)] = anyObject(r, 0, 1+r.IntN(4), false)
+		}
+		all[fmt.Sprintf("c%d", i)] = credential
+	}
+	return all
+}
+
 // The settings of the sandbox are one way on which a payload could change, the engine and the plugin are the others: these
 // go all the way.
 func TestVaultHoldsWhatTheCredentialsFileSays(t *testing.T) {
 	t.Parallel()
 	l, bytes := lab.New(t), 0
-	for seed := range uint64(sandbox.Runs) {
-		text := sandbox.RandomCredentials(seed, sandbox.Credentials, sandbox.Within)
+	for seed := range uint64(runs) {
+		text := randomCredentials(seed).JSON(t)
 		bytes += len(text)
-		configured, err := l.Configure(t.Context(), sandbox.Settings{Stack: "dev", Credentials: text})
+		_, err := l.Configured(sandbox.Settings{Stack: "dev", Credentials: text}).Up(t.Context(), optup.SuppressProgress())
 		require.NoError(t, err)
-		_, err = configured.Up(t.Context(), optup.SuppressProgress())
-		require.NoError(t, err)
-		var file lab.Payloads
+		var file map[string]json.RawMessage
 		require.NoError(t, json.Unmarshal([]byte(text), &file))
 		for name, want := range file {
 			held, _ := l.Read("secret/data/mlvault/dev/" + name)
-			encoded, err := json.Marshal(held)
+			got, err := json.Marshal(held)
 			require.NoError(t, err)
-			var got map[string]any
-			require.NoError(t, json.Unmarshal(encoded, &got))
-			require.True(t, reflect.DeepEqual(want, got), "seed %d: %s", seed, name)
+			require.JSONEq(t, string(want), string(got), "seed %d: %s", seed, name)
 		}
 	}
-	if sandbox.Within > 0 {
+	if runs > 1 {
 		lab.Publish(t, "proofs.md", "payloads", fmt.Sprintf("%s\n\n%d runs of %d credentials held %d random payloads in %d bytes of JSON. Vault held each as the file said it.\n",
-			l.Means(), sandbox.Runs, sandbox.Credentials, sandbox.Runs*sandbox.Credentials*(1+sandbox.Within), bytes))
+			l.Means(), runs, each, runs*each*(2+within)/2, bytes))
 	}
 }

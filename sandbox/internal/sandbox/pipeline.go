@@ -29,7 +29,6 @@ type definition struct {
 	Environment any               `yaml:"environment"`
 	Identity    map[string]string `yaml:"identity"`
 	Inputs      map[string]string `yaml:"inputs"`
-	Outputs     map[string]any    `yaml:"outputs"`
 	Variables   map[string]string `yaml:"environment_variables"`
 
 	Jobs      map[string]definition `yaml:"jobs"`     // of a pipeline
@@ -41,8 +40,9 @@ type definition struct {
 type node struct {
 	stack   *Stack
 	outputs auto.OutputMap
-	folder  string // with the definitions and the code
-	data    string // for what steps hand on
+	offered map[string]string // by the node, and what only this machine needs
+	folder  string            // with the definitions and the code
+	data    string            // for what steps hand on
 	out     io.Writer
 }
 
@@ -71,11 +71,11 @@ func (s *Stack) HandOver(ctx context.Context, folder string) error {
 
 // RunDefinitions runs files of a folder, and prints a line for each step.
 func (s *Stack) RunDefinitions(ctx context.Context, folder string, out io.Writer, files ...string) error {
-	outputs, err := s.Outputs(ctx)
+	outputs, offered, err := s.JobEnvironment(ctx)
 	if err != nil {
-		return fmt.Errorf("stack outputs: %w", err)
+		return err
 	}
-	n := node{stack: s, outputs: outputs, folder: folder, out: out}
+	n := node{stack: s, outputs: outputs, offered: offered, folder: folder, out: out}
 	for _, file := range files {
 		if err := n.run(ctx, file); err != nil {
 			return err
@@ -101,25 +101,25 @@ func (n *node) run(ctx context.Context, file string) (err error) {
 		return n.step(ctx, file, "job", d)
 	}
 	compute, _ := d.Settings["default_compute"].(string)
-	done := map[string]bool{}
-	for len(done) < len(d.Jobs) {
-		before := len(done)
-		for _, name := range slices.Sorted(maps.Keys(d.Jobs)) {
+	waits := func(name string) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Values(d.Jobs[name].Inputs)), func(from string) bool {
+			source := append(parentOutput.FindStringSubmatch(from), "", "")[1]
+			_, waiting := d.Jobs[source]
+			return waiting
+		})
+	}
+	for len(d.Jobs) > 0 {
+		ready := slices.DeleteFunc(slices.Sorted(maps.Keys(d.Jobs)), waits)
+		if len(ready) == 0 {
+			return fmt.Errorf("%s: the steps wait for each other", file)
+		}
+		for _, name := range ready {
 			step := d.Jobs[name]
-			if done[name] || slices.ContainsFunc(slices.Collect(maps.Values(step.Inputs)), func(from string) bool {
-				source := parentOutput.FindStringSubmatch(from)
-				return source != nil && !done[source[1]]
-			}) {
-				continue
-			}
 			step.Compute = cmp.Or(step.Compute, compute)
 			if err := n.step(ctx, file, name, step); err != nil {
 				return err
 			}
-			done[name] = true
-		}
-		if len(done) == before {
-			return fmt.Errorf("%s: the steps wait for each other", file)
+			delete(d.Jobs, name)
 		}
 	}
 	return nil
@@ -151,7 +151,7 @@ func (n *node) step(ctx context.Context, file, name string, d definition) error 
 		if err != nil {
 			return err
 		}
-		d.Command, d.Environment, d.Outputs = component.Command, component.Environment, component.Outputs
+		d.Command, d.Environment = component.Command, component.Environment
 	}
 	if cluster := Text(n.outputs, stack.OutputComputeCluster); d.Compute != "azureml:"+cluster || cluster == "" {
 		return refuse("%s is not the stack's cluster %q; set `compute` in the stack's settings, or name the cluster that carries the job identity", d.Compute, cluster)
@@ -175,19 +175,10 @@ func (n *node) step(ctx context.Context, file, name string, d definition) error 
 			return match
 		})
 	}
-	python, err := FindPython()
-	if err != nil {
-		return refuse("%w; install Python 3.9 or newer", err)
-	}
 	if len(words) == 0 || words[0] != "python" {
 		return refuse("the sandbox runs commands that begin with python, and not %q", d.Command)
 	}
-	environment, err := n.environment(ctx, d)
-	if err != nil {
-		return refuse("%w", err)
-	}
-	words[0] = python
-	printed, err := onNode(ctx, n.folder, environment, words...)
+	printed, err := onNode(ctx, n.folder, n.environment(d), words[1:]...)
 	if err != nil {
 		return refuse("%w", err)
 	}
@@ -196,27 +187,18 @@ func (n *node) step(ctx context.Context, file, name string, d definition) error 
 }
 
 // environment is a step's: its own variables, and the node's identity where it asks for that.
-func (n *node) environment(ctx context.Context, d definition) (map[string]string, error) {
-	offered, err := n.stack.JobEnvironment(ctx, n.outputs)
-	if err != nil {
-		return nil, err
-	}
-	environment := map[string]string{"VAULT_CACERT": offered["VAULT_CACERT"]}
+func (n *node) environment(d definition) map[string]string {
+	names := []string{"VAULT_CACERT", "HTTPS_PROXY"}
 	if d.Identity["type"] == "managed" {
-		for _, name := range []string{"MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID"} {
-			environment[name] = offered[name]
-		}
+		names = append(names, "MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID")
 	}
-	if proxy := offered["HTTPS_PROXY"]; proxy != "" {
-		environment["HTTPS_PROXY"] = proxy
-	}
+	environment := maps.Clone(n.offered)
+	maps.DeleteFunc(environment, func(name, _ string) bool { return !slices.Contains(names, name) })
 	maps.Copy(environment, d.Variables)
-	return environment, nil
+	return environment
 }
 
-var indexURL = regexp.MustCompile(`(?:--index-url|--extra-index-url|-i)[ =]\S*//([^/:\s]+)`)
-
-// hosts are what a node must reach to start the step: the registry of its image, and the index where it installs packages.
+// hosts are what a node must reach to start the step: the registry of its image, and the index of packages that it installs.
 func (d definition) hosts() (hosts []string) {
 	environment, _ := d.Environment.(map[string]any)
 	image, _ := environment["image"].(string)
@@ -229,11 +211,8 @@ func (d definition) hosts() (hosts []string) {
 		// how-to-managed-network, "Docker Hub".
 		hosts = append(hosts, "docker.io", "registry-1.docker.io", "auth.docker.com", "production.cloudflare.docker.com")
 	}
-	if environment["conda_file"] == nil && environment["build"] == nil && !strings.Contains(d.Command, "pip install") {
-		return hosts
+	if environment["conda_file"] != nil || environment["build"] != nil || strings.Contains(d.Command, "pip install") {
+		hosts = append(hosts, "pypi.org", "files.pythonhosted.org")
 	}
-	if index := indexURL.FindStringSubmatch(d.Command + " --index-url " + d.Variables["PIP_INDEX_URL"]); index != nil {
-		return append(hosts, index[1])
-	}
-	return append(hosts, "pypi.org", "files.pythonhosted.org")
+	return hosts
 }

@@ -52,32 +52,21 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this proxy leads to the sandbox's Vault only", http.StatusForbidden)
 		return
 	}
-	upstream, err := (&net.Dialer{}).DialContext(r.Context(), "tcp", p.target)
+	vault, err := (&net.Dialer{}).DialContext(r.Context(), "tcp", p.target)
 	if err != nil {
 		http.Error(w, "Vault does not answer", http.StatusBadGateway)
 		return
 	}
-	hijacker, canHijack := w.(http.Hijacker)
-	if !canHijack {
-		_ = upstream.Close()
-		http.Error(w, "no tunnel over this connection", http.StatusInternalServerError)
-		return
-	}
-	client, buffered, err := hijacker.Hijack()
+	defer func() { _ = vault.Close() }()
+	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		_ = upstream.Close()
-		return
+		return // nobody to tell
 	}
-	if _, err := io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
-		_, _ = client.Close(), upstream.Close()
-		return
-	}
+	defer func() { _ = client.Close() }()
+	_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
 	go func() {
-		_, _ = io.Copy(upstream, buffered)
-		_ = upstream.Close()
+		_, _ = io.Copy(vault, buffered)
+		_ = vault.Close()
 	}()
-	go func() {
-		_, _ = io.Copy(client, upstream)
-		_ = client.Close()
-	}()
+	_, _ = io.Copy(client, vault)
 }

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
 	"mlvault/preflight/check"
 	"mlvault/preflight/repair"
@@ -76,31 +75,21 @@ func (s *Stack) begin(ctx context.Context) (unfinished bool, err error) {
 	if _, err := s.sandbox.Files(s.Name()).Unlock(ctx, s.Cancel); err != nil {
 		return false, fmt.Errorf("lock of stack %s: %w", s.Name(), err)
 	}
-	_, err = os.Stat(s.note())
-	switch {
-	case err == nil:
+	if _, err = os.Stat(s.note()); err == nil {
 		if err := s.adopt(ctx); err != nil {
 			return false, fmt.Errorf("what the run before left unfinished in stack %s: %w", s.Name(), err)
 		}
 		return true, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return false, fmt.Errorf("sandbox: %w", err)
 	}
-	if err := files.Replace(s.note(), []byte("A run of this stack has started and not ended well, so the next one looks before it compares.\n")); err != nil {
-		return false, fmt.Errorf("sandbox: %w", err)
-	}
-	return false, nil
+	return false, files.Replace(s.note(), []byte("A run of this stack has started and not ended well, so the next one looks before it compares.\n"))
 }
 
 // end takes the note away after a run that ended well.
 func (s *Stack) end(err error) error {
-	if err != nil {
-		return err
+	if err == nil {
+		err = os.Remove(s.note())
 	}
-	if err := os.Remove(s.note()); err != nil {
-		return fmt.Errorf("sandbox: %w", err)
-	}
-	return nil
+	return err
 }
 
 func (s *Stack) note() string { return s.sandbox.Path("unfinished-" + s.Name()) }
@@ -140,10 +129,8 @@ func (s *Stack) removeHalfMadeBackend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range deployment.Resources {
-		if r.Type == check.TypeBackend {
-			return nil
-		}
+	if slices.ContainsFunc(deployment.Resources, func(r apitype.ResourceV3) bool { return r.Type == check.TypeBackend }) {
+		return nil
 	}
 	vault, store := s.sandbox.Vault.Root(), s.Config.Access()
 	half, err := check.HalfMade(ctx, vault, store)

@@ -1,5 +1,5 @@
 //go:build prove
 
-package sandbox
+package sandbox_test
 
-const Runs, Credentials, Within = 10, 100, 99
+const runs, each, within = 10, 100, 198

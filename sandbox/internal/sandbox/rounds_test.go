@@ -1,6 +1,6 @@
 //go:build !prove
 
-package sandbox
+package sandbox_test
 
-// Runs of so many random credentials, each with so many payloads within, go all the way to Vault; make prove has 100,000.
-const Runs, Credentials, Within = 1, 40, 0
+// So many runs of so many random credentials, every second with so many payloads within; make prove has 100,000.
+const runs, each, within = 1, 80, 24

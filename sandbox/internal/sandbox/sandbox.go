@@ -11,16 +11,18 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"regexp"
 	"strings"
 	"time"
 
+	"github.com/blang/semver"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"google.golang.org/grpc"
 
@@ -45,24 +47,14 @@ type Options struct {
 // of this shell must not be what a toy run talks to.
 func ForgetEnvironment() {
 	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); Foreign(name) {
+		if name, _, _ := strings.Cut(variable, "="); name != "PULUMI_HOME" && foreign.MatchString(name) {
 			_ = os.Unsetenv(name)
 		}
 	}
 }
 
-// Foreign tells whether a variable may lead to somebody's real account.
-func Foreign(name string) bool {
-	if name == "PULUMI_HOME" {
-		return false
-	}
-	for _, prefix := range []string{"VAULT_", "ARM_", "AZURE_", "PULUMI_", "GITHUB_", "ACTIONS_"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
-}
+// foreign are variables that may lead to somebody's real account.
+var foreign = regexp.MustCompile(`^(VAULT|ARM|AZURE|PULUMI|GITHUB|ACTIONS)_`)
 
 // Sandbox is a running Vault, ARM and issuer, with the providers that the engine attaches to.
 type Sandbox struct {
@@ -168,26 +160,24 @@ func (s *Sandbox) startProviders(ctx context.Context) error {
 	}
 	var ports []string
 	for name, register := range attach {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		var server *grpc.Server
+		handle, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{Init: func(made *grpc.Server) error {
+			server = made
+			register(made)
+			return nil
+		}})
 		if err != nil {
 			return fmt.Errorf("sandbox: provider %s: %w", name, err)
 		}
-		address, isTCP := listener.Addr().(*net.TCPAddr)
-		if !isTCP {
-			return fmt.Errorf("sandbox: provider %s: no port in %s", name, listener.Addr())
-		}
-		server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage))
-		register(server)
-		go func() { _ = server.Serve(listener) }()
-		s.onClose(server.Stop)
-		ports = append(ports, name+":"+strconv.Itoa(address.Port))
+		s.onClose(func() {
+			server.Stop()
+			<-handle.Done
+		})
+		ports = append(ports, fmt.Sprintf("%s:%d", name, handle.Port))
 	}
 	s.providers = strings.Join(ports, ",")
 	return nil
 }
-
-// maxMessage is what the engine itself allows for a message (400 MiB in pulumi/sdk/v3/go/common/util/rpcutil).
-const maxMessage = 400 << 20
 
 // builtIn tells whether the built-in Vault plugin is wanted, whatever is installed.
 func builtIn() bool { return os.Getenv("SANDBOX_PLUGIN") == "built-in" }
@@ -217,22 +207,13 @@ func genuinePlugin() string {
 	if builtIn() {
 		return ""
 	}
-	home := os.Getenv("PULUMI_HOME")
-	if home == "" {
-		if user, err := os.UserHomeDir(); err == nil {
-			home = filepath.Join(user, ".pulumi")
-		}
+	version := semver.MustParse(vaultplugin.Version)
+	cached := workspace.PluginDescriptor{Name: "vault", Kind: apitype.ResourcePlugin, Version: &version}
+	if folder, err := cached.DirPath(); err == nil && workspace.HasPlugin(cached) {
+		return folder
 	}
-	folders := append([]string{filepath.Join(home, "plugins", "resource-vault-v"+vaultplugin.Version)}, filepath.SplitList(os.Getenv("PATH"))...)
-	for _, folder := range folders {
-		if _, err := os.Stat(folder + ".partial"); err == nil {
-			continue // its installation was interrupted
-		}
-		for _, name := range []string{"pulumi-resource-vault", "pulumi-resource-vault.exe"} {
-			if info, err := os.Stat(filepath.Join(folder, name)); err == nil && !info.IsDir() {
-				return folder
-			}
-		}
+	if path, err := exec.LookPath("pulumi-resource-vault"); err == nil {
+		return filepath.Dir(path)
 	}
 	return ""
 }

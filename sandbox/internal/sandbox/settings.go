@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
-	"slices"
+	"regexp"
 	"strings"
 
 	"github.com/pulumi/pulumi/pkg/v3/secrets"
@@ -25,18 +23,17 @@ import (
 // Settings are a stack's configuration as a user of the sandbox gives it.
 type Settings struct {
 	Stack       string
-	Credentials string                 // JSON: credential name -> object
-	Token       string                 // Vault token of the deployer; empty: a new one with the deployer's policy only
-	Address     string                 // of Vault; empty: the sandbox's own
-	Edit        func(pulumiconfig.Map) // for tests: changes what the stack's file says, before the secrets are added
+	Credentials string                   // JSON: credential name -> object
+	Token       string                   // Vault token of the deployer; empty: a new one with the deployer's policy only
+	Address     string                   // of Vault; empty: the sandbox's own
+	Edits       []func(pulumiconfig.Map) // for tests: change what the stack's file says, before the secrets are added
 }
 
 // StackFile is what Pulumi.<stack>.yaml holds, in the CLI's own types.
 type StackFile struct {
-	project   *workspace.Project
-	Stack     *workspace.ProjectStack
-	secrets   map[string]string           // configuration key -> text to encrypt
-	decrypted map[pulumiconfig.Key]string // what the program will read from the file that was saved
+	project *workspace.Project
+	Stack   *workspace.ProjectStack
+	secrets map[string]string // configuration key -> text to encrypt
 }
 
 // stackFileName is where a folder has a stack's settings.
@@ -80,172 +77,102 @@ func (f *StackFile) put(key string, value pulumiconfig.Value, path bool) error {
 	return nil
 }
 
-// save encrypts the secrets as the CLI does and writes project and stack into a folder. The values go through no command
-// line, where every process of the machine could read them, which is why this is not `pulumi config set`.
+// save encrypts the secrets as the CLI does, writes project and stack into a folder, and returns what the program will read
+// there. The values go through no command line, where every process of the machine could read them, which is why this is
+// not `pulumi config set`.
 //
-// Each text of a credential is a secret of its own, which is what the CLI can mask. Where that changes the payload (it has
-// numbers, is empty somewhere, or has keys that YAML or the CLI reads otherwise), the payload is one secret text.
-func (s *Sandbox) save(ctx context.Context, f *StackFile, folder, name string, credentials []config.Credential) error {
+// All credentials are one value, not values at paths: an index beyond ten fails there, and an empty list or object
+// vanishes (pulumi/pulumi#20376, #13615).
+func (s *Sandbox) save(ctx context.Context, f *StackFile, folder, name string, credentials []config.Credential) (decrypted map[pulumiconfig.Key]string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("settings of stack %s: %w", name, err)
+		}
+	}()
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("settings of stack %s: %w", name, err)
+		return nil, err
 	}
 	if err := f.project.Save(filepath.Join(folder, "Pulumi.yaml")); err != nil {
-		return fmt.Errorf("settings of stack %s: %w", name, err)
+		return nil, err
 	}
 	manager, err := s.secretsManager(f.Stack)
 	if err != nil {
-		return fmt.Errorf("secrets of stack %s: %w", name, err)
+		return nil, err
 	}
+	values, payloads := map[string]pulumiconfig.Plaintext{}, map[string]pulumiconfig.Plaintext{}
 	for key, text := range f.secrets {
-		ciphertext, err := manager.Encrypter().EncryptValue(ctx, text)
-		if err != nil {
-			return fmt.Errorf("encrypt %s: %w", key, err)
+		values[key] = secret(text)
+	}
+	for _, credential := range credentials {
+		if payloads[credential.Name], err = leaves(credential.Payload.Reveal()); err != nil {
+			return nil, fmt.Errorf("credentials.%s: %w", credential.Name, err)
 		}
-		if err := f.put(key, pulumiconfig.NewSecureValue(ciphertext), false); err != nil {
-			return err
+	}
+	if len(payloads) > 0 {
+		values["credentials"] = pulumiconfig.NewPlaintext(payloads)
+	}
+	for key, value := range values {
+		encrypted, err := value.Encrypt(ctx, manager.Encrypter())
+		if err == nil {
+			err = f.put(key, encrypted, false)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("encrypt %s: %w", key, err)
 		}
 	}
 	file := stackFileName(folder, name)
 	// Under another name first: a file that a killed process left half-written would lose the salt.
 	whole := strings.TrimSuffix(file, ".yaml") + ".new.yaml"
-	written := func(some []config.Credential, asText map[string]bool) (changed []string, err error) {
-		if err := f.putCredentials(ctx, manager.Encrypter(), some, asText); err != nil {
-			return nil, err
-		}
-		if err := f.Stack.Save(whole); err != nil {
-			return nil, fmt.Errorf("settings %s: %w", file, err)
-		}
-		return f.changed(manager.Decrypter(), whole, some)
-	}
-	asText := map[string]bool{}
-	for {
-		changed, err := written(credentials, asText)
-		if err != nil { // one of them makes the whole file unreadable
-			for _, credential := range credentials {
-				if _, err := written([]config.Credential{credential}, asText); err != nil {
-					changed = append(changed, credential.Name)
-				}
-			}
-			if len(changed) == 0 {
-				return err
-			}
-		}
-		for _, name := range changed {
-			if asText[name] {
-				return fmt.Errorf("credentials.%s: a stack's file cannot keep it as it is; leave out what is unusual in its texts", name)
-			}
-			asText[name] = true
-		}
-		if len(changed) == 0 {
-			break
-		}
+	if err := f.Stack.Save(whole); err != nil {
+		return nil, err
 	}
 	if err := os.Rename(whole, file); err != nil {
-		return fmt.Errorf("settings: %w", err)
-	}
-	return nil
-}
-
-// putCredentials sets all credentials as one value. Paths of single values would be read otherwise than they are meant:
-// an index beyond ten fails, and an empty list or object vanishes (pulumi/pulumi#20376, #13615).
-func (f *StackFile) putCredentials(ctx context.Context, encrypter pulumiconfig.Encrypter, credentials []config.Credential, asText map[string]bool) error {
-	if len(credentials) == 0 {
-		return nil
-	}
-	secure := func(text string) (any, error) {
-		ciphertext, err := encrypter.EncryptValue(ctx, text)
-		return map[string]any{"secure": ciphertext}, err
-	}
-	tree := map[string]any{}
-	for _, credential := range credentials {
-		payload, err := parsed(credential.Payload.Reveal())
-		if err == nil && (asText[credential.Name] || !onlyTexts(payload)) {
-			payload, err = secure(credential.Payload.Reveal())
-		} else if err == nil {
-			payload, err = eachText(payload, secure)
-		}
-		if err != nil {
-			return fmt.Errorf("credentials.%s: %w", credential.Name, err)
-		}
-		tree[credential.Name] = payload
-	}
-	text, err := json.Marshal(tree)
-	if err != nil {
-		return fmt.Errorf("credentials: %w", err)
-	}
-	return f.put("credentials", pulumiconfig.NewSecureObjectValue(string(text)), false)
-}
-
-// changed names the credentials that the CLI will read from the file otherwise than they are.
-func (f *StackFile) changed(decrypter pulumiconfig.Decrypter, file string, credentials []config.Credential) (names []string, err error) {
-	read, err := workspace.LoadProjectStack(nil, f.project, file)
-	if err != nil {
 		return nil, err
 	}
-	if f.decrypted, err = read.Config.Decrypt(decrypter); err != nil {
-		return nil, err
-	}
-	tree, err := parsed(cmp.Or(f.decrypted[pulumiconfig.MustMakeKey(f.project.Name.String(), "credentials")], "{}"))
-	if err != nil {
-		return nil, err
-	}
-	members, _ := tree.(map[string]any)
-	for _, credential := range credentials {
-		got := members[credential.Name]
-		if text, isText := got.(string); isText {
-			got, _ = parsed(text)
-		}
-		if want, err := parsed(credential.Payload.Reveal()); err != nil || !reflect.DeepEqual(got, want) {
-			names = append(names, credential.Name)
-		}
-	}
-	return names, nil
+	return f.Stack.Config.Decrypt(manager.Decrypter())
 }
 
-// parsed is a JSON text whose numbers keep their digits.
-func parsed(text string) (value any, err error) {
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
-	return value, decoder.Decode(&value)
+func secret(text string) pulumiconfig.Plaintext {
+	return pulumiconfig.NewPlaintext(pulumiconfig.PlaintextSecret(text))
 }
 
-// onlyTexts tells whether a value holds texts and nothing else, not even something empty.
-func onlyTexts(value any) bool {
-	var members []any
+// leaves makes each text of a payload a secret of its own, which is what the CLI can mask. A payload that has more than
+// texts, is empty somewhere, or has keys that YAML or the CLI may read otherwise, is one secret text.
+func leaves(payload string) (pulumiconfig.Plaintext, error) {
+	var object any
+	if err := json.Unmarshal([]byte(payload), &object); err != nil {
+		return pulumiconfig.Plaintext{}, err
+	}
+	if each, all := eachText(object); all {
+		return each, nil
+	}
+	return secret(payload), nil
+}
+
+var plainKey = regexp.MustCompile(`^[\w.-]+$`)
+
+func eachText(value any) (_ pulumiconfig.Plaintext, all bool) {
 	switch value := value.(type) {
 	case string:
-		return true
+		return secret(value), true
 	case map[string]any:
-		members = slices.Collect(maps.Values(value))
-	case []any:
-		members = value
-	}
-	return len(members) > 0 && !slices.ContainsFunc(members, func(member any) bool { return !onlyTexts(member) })
-}
-
-// eachText is a copy of a value with something else in the place of each text.
-func eachText(value any, replace func(string) (any, error)) (_ any, err error) {
-	switch value := value.(type) {
-	case string:
-		return replace(value)
-	case map[string]any:
-		replaced := make(map[string]any, len(value))
+		members := map[string]pulumiconfig.Plaintext{}
 		for key, member := range value {
-			if replaced[key], err = eachText(member, replace); err != nil {
-				return nil, err
+			if members[key], all = eachText(member); !all || key == "secure" || !plainKey.MatchString(key) {
+				return pulumiconfig.Plaintext{}, false
 			}
 		}
-		return replaced, nil
+		return pulumiconfig.NewPlaintext(members), all
 	case []any:
-		replaced := make([]any, len(value))
+		members := make([]pulumiconfig.Plaintext, len(value))
 		for i, member := range value {
-			if replaced[i], err = eachText(member, replace); err != nil {
-				return nil, err
+			if members[i], all = eachText(member); !all {
+				return pulumiconfig.Plaintext{}, false
 			}
 		}
-		return replaced, nil
+		return pulumiconfig.NewPlaintext(members), all
 	}
-	return value, nil
+	return pulumiconfig.Plaintext{}, false
 }
 
 // secretsManager is the stack's, from the salt of its file, or a new one whose salt it notes there.

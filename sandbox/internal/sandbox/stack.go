@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -22,6 +21,7 @@ import (
 	"mlvault/internal/access"
 	"mlvault/internal/config"
 	"mlvault/internal/stack"
+	"mlvault/preflight/check"
 	"mlvault/sandbox/internal/files"
 	"mlvault/sandbox/internal/issuer"
 )
@@ -49,7 +49,7 @@ func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, err
 	}
 	if token != file.secrets["vaultToken"] {
 		file.secrets["vaultToken"] = token
-		err = s.save(ctx, file, s.Path("work"), settings.Stack, configured.Config.Credentials)
+		_, err = s.save(ctx, file, s.Path("work"), settings.Stack, configured.Config.Credentials)
 	}
 	return configured, err
 }
@@ -88,11 +88,12 @@ func (s *Sandbox) prepare(ctx context.Context, settings Settings, folder string)
 		return nil, nil, err
 	}
 	file.secrets["vaultAddress"], file.secrets["vaultToken"] = cfg.Address.Reveal(), token
-	if err := s.save(ctx, file, folder, settings.Stack, cfg.Credentials); err != nil {
+	decrypted, err := s.save(ctx, file, folder, settings.Stack, cfg.Credentials)
+	if err != nil {
 		return nil, nil, err
 	}
 	// Which credentials are read back depends on how the file has them.
-	if cfg, err = file.read(settings.Stack, file.decrypted); err != nil {
+	if cfg, err = file.read(settings.Stack, decrypted); err != nil {
 		return nil, nil, err
 	}
 	known, err := filepath.Glob(s.Path("state/.pulumi/stacks/" + s.Project + "/" + settings.Stack + ".json*"))
@@ -120,41 +121,32 @@ func (s *Stack) heldGrants(ctx context.Context) (grants []access.Grant, err erro
 	for _, operation := range deployment.PendingOperations {
 		deployment.Resources = append(deployment.Resources, operation.Resource)
 	}
-	store := access.Store{Project: s.Config.Project, Stack: s.Config.Stack, AuthPath: s.Config.Workload.AuthPath, SkipChildToken: s.Config.Vault.SkipChildToken}
-	var secrets []apitype.ResourceV3
 	for _, r := range deployment.Resources {
-		in := func(name string) string { text, _ := r.Inputs[name].(string); return text }
+		text := func(name string) string { text, _ := r.Inputs[name].(string); return text }
+		is := func(name string) bool { is, _ := r.Inputs[name].(bool); return is }
+		held := access.Store{Project: s.Config.Project, Stack: s.Config.Stack, AuthPath: s.Config.Workload.AuthPath, SkipChildToken: s.Config.Vault.SkipChildToken}
 		switch r.Type {
-		case "vault:jwt/authBackend:AuthBackend":
-			store.AuthPath, store.CreateBackend = in("path"), true
-		case "vault:jwt/authBackendRole:AuthBackendRole":
-			store.AuthPath = in("backend")
-		case "vault:index/mount:Mount":
-			store.Mount, store.CreateMount = in("path"), true
-		case "vault:kv/secretV2:SecretV2":
-			secrets = append(secrets, r)
+		case check.TypeBackend:
+			held.AuthPath, held.CreateBackend = text("path"), true
+		case check.TypeRole:
+			held.AuthPath = text("backend")
+		case check.TypeMount:
+			held.Mount, held.CreateMount = text("path"), true
+		case check.TypeSecret:
+			held.Mount, held.Prefix, held.DeleteOnDestroy = text("mount"), path.Dir(text("name")), is("deleteAllVersions")
+			held.Credentials = []access.Credential{{Name: path.Base(text("name")), DisableRead: is("disableRead")}}
 		default: // of Azure, or no right in Vault of its own
+			continue
 		}
-	}
-	grants = store.DeployerGrants()
-	for _, r := range secrets {
-		at := store
-		name, _ := r.Inputs["name"].(string)
-		at.Mount, _ = r.Inputs["mount"].(string)
-		at.CreateMount = false
-		at.DeleteOnDestroy, _ = r.Inputs["deleteAllVersions"].(bool)
-		credential := access.Credential{Name: path.Base(name)}
-		credential.DisableRead, _ = r.Inputs["disableRead"].(bool)
-		at.Prefix, at.Credentials = path.Dir(name), []access.Credential{credential}
-		grants = access.Merge(grants, at.DeployerGrants())
+		grants = access.Merge(grants, held.DeployerGrants())
 	}
 	return grants, nil
 }
 
 // Settle adds the sandbox's own settings to the stack's and lets the program's loader judge the whole.
 func (s *Sandbox) Settle(file *StackFile, settings Settings) (*config.Config, error) {
-	if settings.Edit != nil {
-		settings.Edit(file.Stack.Config)
+	for _, edit := range settings.Edits {
+		edit(file.Stack.Config)
 	}
 	IssuerCA, err := os.ReadFile(s.IssuerCA)
 	if err != nil {
@@ -227,9 +219,6 @@ func (s *Sandbox) open(ctx context.Context, folder, name string, open opener) (a
 	project, err := workspace.LoadProject(filepath.Join(folder, "Pulumi.yaml"))
 	if err != nil {
 		return auto.Stack{}, fmt.Errorf("project of the sandbox: %w", err)
-	}
-	if _, err := s.Files(name).Mend(); err != nil {
-		return auto.Stack{}, fmt.Errorf("stack %s: %w", name, err)
 	}
 	command, err := s.Command()
 	if err != nil {
