@@ -1,19 +1,18 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
 )
 
 // onTerminal gives the CLI the terminal, for its live tree and its colours. The Automation API hands it a pipe, in a
@@ -49,28 +48,14 @@ func (c onTerminal) Run(ctx context.Context, dir string, stdin io.Reader, out, e
 		return cmd.Process.Signal(os.Interrupt)
 	}
 	err = cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return "", "", 0, nil
-	case errors.As(err, &exit):
-		return "", problems(log), exit.ExitCode(), err
-	default:
-		return "", "", -1, err
-	}
+	return "", problems(log), cmd.ProcessState.ExitCode(), err
 }
-
-var colour = regexp.MustCompile(`<\{%[^%]*%\}>`)
 
 // problems are the errors of an event log.
 func problems(log string) string {
 	var said strings.Builder
-	file, err := os.Open(log) //nolint:gosec // G304: the log of our own run.
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = file.Close() }()
-	for lines := json.NewDecoder(bufio.NewReader(file)); ; {
+	events, _ := os.ReadFile(log) //nolint:gosec // G304: the log of our own run.
+	for lines := json.NewDecoder(bytes.NewReader(events)); ; {
 		var event struct {
 			Diagnostic struct{ Message, Severity string } `json:"diagnosticEvent"`
 		}
@@ -78,7 +63,7 @@ func problems(log string) string {
 			return said.String()
 		}
 		if event.Diagnostic.Severity == "error" {
-			said.WriteString("error: " + colour.ReplaceAllString(event.Diagnostic.Message, "") + "\n")
+			said.WriteString("error: " + colors.Never.Colorize(event.Diagnostic.Message) + "\n")
 		}
 	}
 }

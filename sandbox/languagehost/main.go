@@ -5,7 +5,8 @@
 // tests put this one beside the CLI that the sandbox builds, so that the commands of the documentation run as they are
 // written: the CLI compiles and runs main.go. Where the genuine one is on PATH, it is used instead.
 //
-// It reports no required plugins, because the sandbox attaches its own, and answers "unimplemented" to every other call.
+// It answers "unimplemented" to every other call, which the CLI takes for no answer: no required plugins, for example,
+// because the sandbox attaches its own.
 package main
 
 import (
@@ -36,18 +37,6 @@ type host struct {
 // GetPluginInfo has no version to tell: the CLI asks all the same, and takes an error for a broken plugin.
 func (host) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {
 	return &pulumirpc.PluginInfo{}, nil
-}
-
-func (host) GetRequiredPackages(context.Context, *pulumirpc.GetRequiredPackagesRequest) (*pulumirpc.GetRequiredPackagesResponse, error) {
-	return &pulumirpc.GetRequiredPackagesResponse{}, nil
-}
-
-func (host) RuntimeOptionsPrompts(context.Context, *pulumirpc.RuntimeOptionsRequest) (*pulumirpc.RuntimeOptionsResponse, error) {
-	return &pulumirpc.RuntimeOptionsResponse{}, nil
-}
-
-func (host) Template(context.Context, *pulumirpc.TemplateRequest) (*pulumirpc.TemplateResponse, error) {
-	return &pulumirpc.TemplateResponse{}, nil
 }
 
 // InstallDependencies is the last step of `pulumi new`, and the genuine host's command.
