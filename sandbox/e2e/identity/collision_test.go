@@ -31,34 +31,40 @@ func held(l *lab.Lab) map[string]string {
 			all[path] = string(text)
 		}
 	}
-	// walk notes what is below a folder, at each of the paths at which the API has it.
-	var walk func(folder, below string, paths ...string)
-	walk = func(folder, below string, paths ...string) {
-		listed, err := logical.ListWithContext(l.T.Context(), folder+below)
+	// below are the names in a folder, and in its folders.
+	var below func(folder string) []string
+	below = func(folder string) (names []string) {
+		listed, err := logical.ListWithContext(l.T.Context(), folder)
 		require.NoError(l.T, err)
 		if listed == nil {
-			return
+			return nil
 		}
-		names, _ := listed.Data["keys"].([]any)
-		for _, each := range names {
-			name := below + fmt.Sprint(each)
-			if strings.HasSuffix(name, "/") {
-				walk(folder, name, paths...)
-				continue
+		keys, _ := listed.Data["keys"].([]any)
+		for _, key := range keys {
+			name := fmt.Sprint(key)
+			if !strings.HasSuffix(name, "/") {
+				names = append(names, name)
 			}
-			for _, path := range paths {
-				note(path + name)
+			for _, inner := range below(folder + name) {
+				names = append(names, name+inner)
 			}
+		}
+		return names
+	}
+	for _, name := range below("sys/policies/acl/") {
+		if !strings.HasPrefix(name, "deployer") {
+			note("sys/policies/acl/" + name)
 		}
 	}
-	walk("sys/policies/acl/", "", "sys/policies/acl/")
-	maps.DeleteFunc(all, func(path, _ string) bool { return strings.HasPrefix(path, "sys/policies/acl/deployer") })
 	mounts, err := l.Vault.Root().Sys().ListMountsWithContext(l.T.Context())
 	require.NoError(l.T, err)
 	for path, mount := range mounts {
 		all["sys/mounts/"+path] = mount.Accessor
 		if mount.Type == "kv" {
-			walk(path+"metadata/", "", path+"metadata/", path+"data/")
+			for _, name := range below(path + "metadata/") {
+				note(path + "metadata/" + name)
+				note(path + "data/" + name)
+			}
 		}
 	}
 	backends, err := l.Vault.Root().Sys().ListAuthWithContext(l.T.Context())
@@ -67,7 +73,9 @@ func held(l *lab.Lab) map[string]string {
 		all["sys/auth/"+path] = backend.Accessor
 		if backend.Type == "jwt" {
 			note("auth/" + path + "config")
-			walk("auth/"+path+"role/", "", "auth/"+path+"role/")
+			for _, name := range below("auth/" + path + "role/") {
+				note("auth/" + path + "role/" + name)
+			}
 		}
 	}
 	return all

@@ -3,10 +3,8 @@
 package identity
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 	"sync"
 	"testing"
 
@@ -99,27 +97,6 @@ func (d *door) token(alterations ...issuer.Alteration) string {
 	return token
 }
 
-// tampered has the job identity's claims between the header and the signature of a stranger's genuine token.
-func (d *door) tampered() string {
-	parts := strings.Split(d.token(issuer.With("oid", stranger)), ".")
-	parts[1] = strings.Split(d.token(), ".")[1]
-	return strings.Join(parts, ".")
-}
-
-// cut is our token up to its signature.
-func (d *door) cut() string {
-	token := d.token()
-	return token[:strings.LastIndex(token, ".")+1]
-}
-
-// otherEnding is an issuer without the slash at its end, or with one that it does not have.
-func otherEnding(url string) string {
-	if without, had := strings.CutSuffix(url, "/"); had {
-		return without
-	}
-	return url + "/"
-}
-
 // enter presents a JWT to Vault.
 func (d *door) enter(role, token string) (*api.SecretAuth, error) {
 	login, err := d.anonymous.Logical().WriteWithContext(d.T.Context(), d.LoginPath(), map[string]any{"role": role, "jwt": token})
@@ -151,12 +128,6 @@ func (d *door) login(role, token string) func() error {
 
 // moreThanMeant is the answer at a door that gives another token than the stack means to.
 const moreThanMeant = "got in with more than was meant"
-
-// twice logs in with one token two times: Vault does not remember those that it has seen.
-func (d *door) twice() func() error {
-	login := d.login(d.Name(), d.token())
-	return func() error { return errors.Join(login(), login()) }
-}
 
 // session is a client with a token, for one request or for many.
 type session func() *api.Client
