@@ -2,6 +2,7 @@
 package preflight_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -94,7 +95,7 @@ func (a *attempt) check() check.Report {
 	a.T.Helper()
 	a.stack.Config = a.config()
 	if a.token == "" {
-		a.token = a.deployer(a.stack.Config.Access().DeployerPolicy())
+		a.token = a.deployer(a.stack.Config.Access().DeployerPolicy(), token{})
 	}
 	if a.token != noToken {
 		a.stack.Token = config.NewSecret(a.token)
@@ -111,15 +112,15 @@ func (a *attempt) check() check.Report {
 	return report
 }
 
+// token is what a row asks of its token.
+type token = api.TokenCreateRequest
+
 // deployer is a token with a policy, and with the default one.
-func (a *attempt) deployer(policy string, edits ...func(*api.TokenCreateRequest)) string {
+func (a *attempt) deployer(policy string, asked token) string {
 	a.T.Helper()
 	a.Write("sys/policies/acl/deployer", map[string]any{"policy": policy})
-	request := &api.TokenCreateRequest{Policies: []string{"deployer"}, TTL: "1h"}
-	for _, edit := range edits {
-		edit(request)
-	}
-	created, err := a.Vault.Root().Auth().Token().CreateOrphanWithContext(a.T.Context(), request)
+	asked.TTL, asked.Policies = cmp.Or(asked.TTL, "1h"), append(asked.Policies, "deployer")
+	created, err := a.Vault.Root().Auth().Token().CreateOrphanWithContext(a.T.Context(), &asked)
 	require.NoError(a.T, err)
 	return created.Auth.ClientToken
 }
@@ -147,28 +148,19 @@ func stateHas(resource check.Resource) step {
 }
 
 // ours gives a token with the deployer's policy, bare one without a right, and also one with more rights than an up needs.
-func ours(edits ...func(*api.TokenCreateRequest)) step {
-	return func(a *attempt) { a.token = a.deployer(a.config().Access().DeployerPolicy(), edits...) }
+func ours(asked token) step {
+	return func(a *attempt) { a.token = a.deployer(a.config().Access().DeployerPolicy(), asked) }
 }
 
-func bare(edits ...func(*api.TokenCreateRequest)) step {
-	return func(a *attempt) { a.token = a.deployer("# no right", edits...) }
+func bare(asked token) step {
+	return func(a *attempt) { a.token = a.deployer("# no right", asked) }
 }
 
 func also(capability, path string) step {
 	return func(a *attempt) {
-		a.token = a.deployer(a.config().Access().DeployerPolicy() + `path "` + path + `" { capabilities = ["` + capability + `"] }`)
+		more := `path "` + path + `" { capabilities = ["` + capability + `"] }`
+		a.token = a.deployer(a.config().Access().DeployerPolicy()+more, token{})
 	}
-}
-
-func batch(r *api.TokenCreateRequest)     { r.Type = "batch" }
-func noDefault(r *api.TokenCreateRequest) { r.NoDefaultPolicy = true }
-
-func uses(n int) func(*api.TokenCreateRequest) {
-	return func(r *api.TokenCreateRequest) { r.NumUses = n }
-}
-func ttl(text string) func(*api.TokenCreateRequest) {
-	return func(r *api.TokenCreateRequest) { r.TTL = text }
 }
 
 // makes writes what is gone again after the row.

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/preflight/check"
@@ -94,7 +93,7 @@ var rows = []row{
 		plain("http", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })},
 
 	// The state of Vault. Two of them need a licence or a cluster, and only the answer of sys/health is made up.
-	{"a sealed Vault", "Vault is sealed", "", do(bare(), func(a *attempt) {
+	{"a sealed Vault", "Vault is sealed", "", do(bare(token{}), func(a *attempt) {
 		require.NoError(a.T, a.Vault.Seal())
 		a.T.Cleanup(func() { require.NoError(a.T, a.Vault.Unseal(context.WithoutCancel(a.T.Context()))) })
 	})},
@@ -108,29 +107,29 @@ var rows = []row{
 	{"no token", "vaultToken: there is none, and no VAULT_TOKEN either", "", func(a *attempt) { a.token = noToken }},
 	{"a token of nobody", notAccepted, "", func(a *attempt) { a.token = "hvs.canary-of-a-token" }},
 	{"a token that has expired", notAccepted, "", func(a *attempt) {
-		bare(func(r *api.TokenCreateRequest) { r.TTL, r.ExplicitMaxTTL = "1s", "1s" })(a)
+		bare(token{TTL: "1s", ExplicitMaxTTL: "1s"})(a)
 		time.Sleep(1500 * time.Millisecond)
 	}},
-	{"a token that has been revoked", notAccepted, "", do(bare(), func(a *attempt) {
+	{"a token that has been revoked", notAccepted, "", do(bare(token{}), func(a *attempt) {
 		require.NoError(a.T, a.Vault.Root().Auth().Token().RevokeTreeWithContext(a.T.Context(), a.token))
 	})},
-	{"a token with seconds to live", "too short for any run", "", ours(ttl("30s"))},
-	{"a token that lives shorter than its child", "", "less than vault.maxLeaseTtlSeconds (20m0s)", ours(ttl("10m"))},
-	{"a batch token", "vaultToken: is a batch token", "", ours(batch)},
-	{"a batch token that is used itself", "", "", do(noChild, ours(batch))},
-	{"a token of limited uses", "vaultToken: has limited uses and cannot have the child", "", ours(uses(50))},
-	{"a token of too few uses", "uses left, and a first up takes about 17", "", do(noChild, ours(uses(10)))},
-	{"a token of enough uses", "", "", do(noChild, ours(uses(50)))},
-	{"the root token", "", "vaultToken: is a root token", bare(func(r *api.TokenCreateRequest) { r.Policies = []string{"root"} })},
-	{"a token without the default policy", "", "may not ask what it may do (sys/capabilities-self)", ours(noDefault)},
-	{"a token that may see nothing of itself", notAccepted + ", or it lacks the policy", "", bare(noDefault)},
+	{"a token with seconds to live", "too short for any run", "", ours(token{TTL: "30s"})},
+	{"a token that lives shorter than its child", "", "less than vault.maxLeaseTtlSeconds (20m0s)", ours(token{TTL: "10m"})},
+	{"a batch token", "vaultToken: is a batch token", "", ours(token{Type: "batch"})},
+	{"a batch token that is used itself", "", "", do(noChild, ours(token{Type: "batch"}))},
+	{"a token of limited uses", "vaultToken: has limited uses and cannot have the child", "", ours(token{NumUses: 50})},
+	{"a token of too few uses", "uses left, and a first up takes about 17", "", do(noChild, ours(token{NumUses: 10}))},
+	{"a token of enough uses", "", "", do(noChild, ours(token{NumUses: 50}))},
+	{"the root token", "", "vaultToken: is a root token", bare(token{Policies: []string{"root"}})},
+	{"a token without the default policy", "", "may not ask what it may do (sys/capabilities-self)", ours(token{NoDefaultPolicy: true})},
+	{"a token that may see nothing of itself", notAccepted + ", or it lacks the policy", "", bare(token{NoDefaultPolicy: true})},
 	{"a secret that leaves, and no right to delete it", "vaultToken: may not delete at secret/data/mlvault/dev/old", "",
 		stateHas(oldSecret)},
 	{"a purged secret that leaves, and no right to purge it", "vaultToken: may not delete at secret/metadata/mlvault/dev/old", "",
 		stateHas(purgedOne)},
 	{"a secret that leaves, with the policy for it", "", "", do(stateHas(oldSecret), func(a *attempt) {
 		a.stack.Config = a.config()
-		a.token = a.deployer(a.stack.Policy())
+		a.token = a.deployer(a.stack.Policy(), token{})
 	})},
 
 	// The mount.
@@ -263,7 +262,7 @@ func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 		settings(a)
 		for _, less := range lab.Reduced(a.config().Access().DeployerGrants()) {
 			// In place of the default policy, whose look at itself would stand in for the deployer's own.
-			a.token = a.deployer(less.Policy+`path "sys/capabilities-self" { capabilities = ["update"] }`, noDefault)
+			a.token = a.deployer(less.Policy+`path "sys/capabilities-self" { capabilities = ["update"] }`, token{NoDefaultPolicy: true})
 			requireOnly(t, a.check(), fmt.Sprintf("vaultToken: may not %s at %s. Write the policy", less.Capability, less.Path), "")
 			rights++
 		}
@@ -275,7 +274,7 @@ func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 	for i := range 48 { // with the two that are there, 50
 		a.settings["credentials"][fmt.Sprintf("c%02d", i)] = map[string]string{"k": lab.Canary}
 	}
-	bare()(a)
+	bare(token{})(a)
 	report := a.check()
 	require.Len(t, report.Problems, 11, "a token of no rights gets a short report")
 	require.Contains(t, report.Problems[10], "lacks rights at 97 paths more. Write the policy that `make policy STACK=dev` prints")
