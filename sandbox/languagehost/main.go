@@ -71,11 +71,8 @@ func (h host) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pulumirpc.Ru
 	if said, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build in %s: %w\n%s", folder, err, said)
 	}
-	config, err := json.Marshal(req.GetConfig())
-	secretKeys, err2 := json.Marshal(req.GetConfigSecretKeys())
-	if err := errors.Join(err, err2); err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
+	config, _ := json.Marshal(req.GetConfig()) // texts
+	secretKeys, _ := json.Marshal(req.GetConfigSecretKeys())
 	cmd := exec.CommandContext(ctx, program) //nolint:gosec // G204: the project's own program.
 	cmd.Dir, cmd.Stdout, cmd.Stderr = req.GetPwd(), os.Stdout, os.Stderr
 	// The contract with package pulumi of the SDK, which reads these variables when the program starts.
@@ -92,15 +89,13 @@ func (h host) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pulumirpc.Ru
 		pulumi.EnvEngine+"="+h.engine,
 	)
 	err = cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return &pulumirpc.RunResponse{}, nil
-	case errors.As(err, &exit) && exit.ExitCode() == constant.ExitStatusLoggedError:
+	if cmd.ProcessState.ExitCode() == constant.ExitStatusLoggedError {
 		return &pulumirpc.RunResponse{Bail: true}, nil // the program has told the engine why
-	default:
+	}
+	if err != nil {
 		return &pulumirpc.RunResponse{Error: fmt.Sprintf("program: %v", err)}, nil
 	}
+	return &pulumirpc.RunResponse{}, nil
 }
 
 func main() {

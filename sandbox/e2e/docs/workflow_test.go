@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,12 +16,11 @@ import (
 	"mlvault/sandbox/internal/issuer"
 )
 
-// githubRunner is what a GitHub Actions runner gives a job with `permissions: id-token: write`: an endpoint that signs who
-// the job is, for the audience that it asks for. The key and the discovery document are the sandbox's issuer's.
+// githubRunner is the shell of a job with `permissions: id-token: write` on a GitHub Actions runner. It has an endpoint that
+// signs who the job is, for the audience that it asks for. The key and the discovery document are the sandbox's issuer's.
 type githubRunner struct {
-	term *terminal
-	env  []string // of every step
-	file string   // what a step exports to the steps after it
+	lab.Shell
+	exports string // file of what a step exports to the steps after it
 }
 
 func newGitHubRunner(term *terminal, change func(claims map[string]any)) *githubRunner {
@@ -46,22 +46,17 @@ func newGitHubRunner(term *terminal, change func(claims map[string]any)) *github
 		_ = json.NewEncoder(w).Encode(map[string]string{"value": token})
 	}))
 	term.T.Cleanup(server.Close)
-	file := filepath.Join(term.T.TempDir(), "env")
-	return &githubRunner{term, []string{
-		"ACTIONS_ID_TOKEN_REQUEST_URL=" + server.URL + "/token?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + key,
-		"GITHUB_ENV=" + file, "VAULT_ADDR=" + term.Vault.Addr(), "VAULT_ROLE=mlvault-deployer-dev",
-	}, file}
+	runner := &githubRunner{*term.Shell, filepath.Join(term.T.TempDir(), "env")}
+	runner.Env = append(slices.Clone(term.Env),
+		"ACTIONS_ID_TOKEN_REQUEST_URL="+server.URL+"/token?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+key,
+		"GITHUB_ENV="+runner.exports, "VAULT_ADDR="+term.Vault.Addr(), "VAULT_ROLE=mlvault-deployer-dev")
+	return runner
 }
 
-// step runs a step of a workflow and returns what it logged.
-func (r *githubRunner) step(script string, variables ...string) (logged string, err error) {
-	return r.term.Run(script, append(variables, r.env...)...)
-}
-
-// login returns also what it exported.
+// login returns what it logged and what it exported.
 func (r *githubRunner) login() (logged, exported string, err error) {
-	logged, err = r.step("python3 .ci/vault_token.py login")
-	text, _ := os.ReadFile(r.file) // a step that exports nothing writes none
+	logged, err = r.Run("python3 .ci/vault_token.py login")
+	text, _ := os.ReadFile(r.exports) // a step that exports nothing writes none
 	return logged, string(text), err
 }
 
@@ -101,7 +96,7 @@ func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 
 	// The plugin in this process has the environment that the CLI's would have.
 	t.Setenv("VAULT_TOKEN", token)
-	printed, err := runner.step(`
+	printed, err := runner.Run(`
 		pulumi stack init dev
 		pulumi config set --secret vaultAddress "$VAULT_ADDR"
 		pulumi config set --path --secret credentials.ml_api_key.api_key `+lab.Canary+`
@@ -115,10 +110,10 @@ func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	require.NotContains(t, lab.ReadFile(t, filepath.Join(term.Dir, "state.json")), token, "no token is in the state")
 
 	term.Write(lab.APIKeyPath, map[string]any{"data": map[string]any{"api_key": "tampered"}})
-	printed, err = runner.step("PULUMI_RUN_PROGRAM=true pulumi preview --refresh --expect-no-changes --suppress-outputs", "VAULT_TOKEN="+token)
+	printed, err = runner.Run("PULUMI_RUN_PROGRAM=true pulumi preview --refresh --expect-no-changes --suppress-outputs", "VAULT_TOKEN="+token)
 	require.Error(t, err, "drift fails the check:\n%s", printed)
 
-	logged, err = runner.step("python3 .ci/vault_token.py logout", "VAULT_TOKEN="+token)
+	logged, err = runner.Run("python3 .ci/vault_token.py logout", "VAULT_TOKEN="+token)
 	require.NoError(t, err, logged)
 	_, err = term.Vault.Root().Auth().Token().LookupWithContext(t.Context(), token)
 	require.Error(t, err, "the token is dead, and with it the plugin's children")

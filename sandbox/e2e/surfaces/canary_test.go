@@ -141,15 +141,11 @@ func (p *proof) token(text, name, policy string) string {
 func (p *proof) text() { p.ear.args, p.ear.env = nil, nil }
 func (p *proof) json() { p.ear.args, p.ear.env = []string{"--json"}, nil }
 func (p *proof) logged() {
-	p.ear.args, p.ear.env = []string{"--json", "--event-log", p.newLog()}, []string{"PULUMI_DEBUG_COMMANDS=true"}
-}
-
-func (p *proof) newLog() string {
 	log, err := os.CreateTemp(p.temp, "event-log-*.json")
 	require.NoError(p.T, err)
 	require.NoError(p.T, log.Close())
 	p.log = log.Name()
-	return p.log
+	p.ear.args, p.ear.env = []string{"--json", "--event-log", p.log}, []string{"PULUMI_DEBUG_COMMANDS=true"}
 }
 
 // These run a command of the stack as it is configured at that moment.

@@ -52,8 +52,7 @@ func TestAStackLivesFromUpToDown(t *testing.T) {
 	require.Empty(t, l.ARM.List(""))
 	data, _ = l.Read(lab.APIKeyPath)
 	require.Nil(t, data)
-	_, err = l.Vault.Root().Logical().WriteWithContext(t.Context(), strings.Replace(lab.APIKeyPath, "/data/", "/undelete/", 1), map[string]any{"versions": []int{2}})
-	require.NoError(t, err)
+	l.Write(strings.Replace(lab.APIKeyPath, "/data/", "/undelete/", 1), map[string]any{"versions": []int{2}})
 	data, _ = l.Read(lab.APIKeyPath)
 	require.Equal(t, lab.Canary+"-rotated", data["api_key"], "a destroyed credential can be brought back")
 
@@ -81,8 +80,7 @@ func TestACredentialThatLeavesTheConfigurationLeavesVaultAndThePolicyAndCanBeBro
 	require.NotContains(t, policy, "feature_store")
 	require.Contains(t, policy, "features")
 
-	_, err = l.Vault.Root().Logical().WriteWithContext(t.Context(), strings.Replace(lab.StorePath, "/data/", "/undelete/", 1), map[string]any{"versions": []int{1}})
-	require.NoError(t, err)
+	l.Write(strings.Replace(lab.StorePath, "/data/", "/undelete/", 1), map[string]any{"versions": []int{1}})
 	data, _ = l.Read(lab.StorePath)
 	require.Equal(t, "ml", data["user"], "what was removed can be undeleted")
 }
@@ -96,18 +94,13 @@ func TestDriftInVaultIsFoundByARefreshAndRepaired(t *testing.T) {
 		"unread":        {"port": 54321},
 	}
 	dev, _ := l.Up("dev", credentials)
-	root := l.Vault.Root().Logical()
+	l.Write(lab.APIKeyPath, map[string]any{"data": map[string]any{"api_key": "tampered"}})
+	for _, path := range []string{lab.StorePath, "secret/metadata/mlvault/dev/purged", "secret/data/mlvault/dev/unread"} {
+		_, err := l.Vault.Root().Logical().DeleteWithContext(t.Context(), path)
+		require.NoError(t, err)
+	}
 
-	_, err := root.WriteWithContext(t.Context(), lab.APIKeyPath, map[string]any{"data": map[string]any{"api_key": "tampered"}})
-	require.NoError(t, err)
-	_, err = root.DeleteWithContext(t.Context(), lab.StorePath)
-	require.NoError(t, err)
-	_, err = root.DeleteWithContext(t.Context(), "secret/metadata/mlvault/dev/purged")
-	require.NoError(t, err)
-	_, err = root.DeleteWithContext(t.Context(), "secret/data/mlvault/dev/unread")
-	require.NoError(t, err)
-
-	_, err = dev.Preview(t.Context(), optpreview.Refresh(), optpreview.ExpectNoChanges(), optpreview.SuppressProgress())
+	_, err := dev.Preview(t.Context(), optpreview.Refresh(), optpreview.ExpectNoChanges(), optpreview.SuppressProgress())
 	require.Error(t, err, "`preview --refresh --expect-no-changes`, the scheduled check, fails on drift")
 
 	_, err = dev.Refresh(t.Context(), optrefresh.SuppressProgress())

@@ -99,9 +99,20 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 	if s.ARM, err = arm.Open(s.Path("arm.json")); err != nil {
 		return nil, err
 	}
-	if err := s.startIssuer(ctx); err != nil {
+	certificate, err := s.Vault.Certificate() // of Vault's own CA
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: issuer: %w", err)
+	}
+	s.IssuerCA = s.Vault.CAFile()
+	s.Issuer, err = issuer.Start(ctx, issuer.Options{
+		TenantID: arm.TenantID,
+		Dir:      s.Path("issuer"),
+		TLS:      &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+	})
+	if err != nil {
 		return nil, err
 	}
+	s.onClose(s.Issuer.Close)
 	if s.proxy, err = startProxy(ctx, strings.TrimPrefix(s.Vault.Addr(), "https://")); err != nil {
 		return nil, err
 	}
@@ -127,25 +138,6 @@ func (s *Sandbox) onClose(f func()) { s.closers = append(s.closers, f) }
 
 // Path is a file or folder of the sandbox.
 func (s *Sandbox) Path(name string) string { return filepath.Join(s.Options.Dir, name) }
-
-// startIssuer serves Entra's stand-in with a certificate of Vault's own CA.
-func (s *Sandbox) startIssuer(ctx context.Context) error {
-	certificate, err := s.Vault.Certificate()
-	if err != nil {
-		return fmt.Errorf("sandbox: issuer: %w", err)
-	}
-	s.IssuerCA = s.Vault.CAFile()
-	s.Issuer, err = issuer.Start(ctx, issuer.Options{
-		TenantID: arm.TenantID,
-		Dir:      s.Path("issuer"),
-		TLS:      &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-	})
-	if err != nil {
-		return err
-	}
-	s.onClose(s.Issuer.Close)
-	return nil
-}
 
 // startProviders serves one gRPC server for each package, and looks for the genuine Vault plugin first.
 func (s *Sandbox) startProviders(ctx context.Context) error {

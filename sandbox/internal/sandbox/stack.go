@@ -15,7 +15,6 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"mlvault/internal/access"
@@ -33,7 +32,6 @@ type Stack struct {
 	Config *config.Config // nil after Select
 
 	sandbox *Sandbox
-	held    []access.Grant // of the deployer, for what the state holds
 }
 
 // Configure prepares a stack for an up: it reads the settings as the program will, gives the deployer a token with the
@@ -43,7 +41,11 @@ func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, err
 	if err != nil || settings.Token != "" {
 		return configured, err
 	}
-	token, err := s.DeployerToken(ctx, configured.Config, configured.held)
+	held, err := configured.heldGrants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	token, err := s.DeployerToken(ctx, configured.Config, held)
 	if err != nil {
 		return nil, fmt.Errorf("deployer's token: %w", err)
 	}
@@ -76,18 +78,12 @@ func (s *Sandbox) prepare(ctx context.Context, settings Settings, folder string)
 	if err != nil {
 		return nil, nil, err
 	}
-	token := settings.Token
-	if token == "" {
-		text, err := os.ReadFile(s.DeployerTokenFile(settings.Stack))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, fmt.Errorf("deployer's token: %w", err)
-		}
-		token = cmp.Or(string(text), "made-by-the-first-up")
-	}
+	token, _ := os.ReadFile(s.DeployerTokenFile(settings.Stack)) // there is none before the first up
 	if err := s.mend(settings.Stack); err != nil {
 		return nil, nil, err
 	}
-	file.secrets["vaultAddress"], file.secrets["vaultToken"] = cfg.Address.Reveal(), token
+	file.secrets["vaultAddress"] = cfg.Address.Reveal()
+	file.secrets["vaultToken"] = cmp.Or(settings.Token, string(token), "made-by-the-first-up")
 	decrypted, err := s.save(ctx, file, folder, settings.Stack, cfg.Credentials)
 	if err != nil {
 		return nil, nil, err
@@ -96,19 +92,8 @@ func (s *Sandbox) prepare(ctx context.Context, settings Settings, folder string)
 	if cfg, err = file.read(settings.Stack, decrypted); err != nil {
 		return nil, nil, err
 	}
-	known, err := filepath.Glob(s.Path("state/.pulumi/stacks/" + s.Project + "/" + settings.Stack + ".json*"))
-	if err != nil {
-		return nil, nil, fmt.Errorf("sandbox: %w", err)
-	}
 	created, err := s.open(ctx, folder, settings.Stack, auto.UpsertStackInlineSource)
-	if err != nil {
-		return nil, nil, err
-	}
-	configured := &Stack{Stack: created, Config: cfg, sandbox: s}
-	if len(known) > 0 {
-		configured.held, err = configured.heldGrants(ctx)
-	}
-	return file, configured, err
+	return file, &Stack{Stack: created, Config: cfg, sandbox: s}, err
 }
 
 // heldGrants are what the deployer needs for what is in the state, whatever the configuration says now: the next run
@@ -216,10 +201,6 @@ var ErrNoStack = errors.New("there is no such stack in the sandbox; `make up` ma
 type opener = func(ctx context.Context, stackName, projectName string, program pulumi.RunFunc, opts ...auto.LocalWorkspaceOption) (auto.Stack, error)
 
 func (s *Sandbox) open(ctx context.Context, folder, name string, open opener) (auto.Stack, error) {
-	project, err := workspace.LoadProject(filepath.Join(folder, "Pulumi.yaml"))
-	if err != nil {
-		return auto.Stack{}, fmt.Errorf("project of the sandbox: %w", err)
-	}
 	command, err := s.Command()
 	if err != nil {
 		return auto.Stack{}, err
@@ -228,7 +209,7 @@ func (s *Sandbox) open(ctx context.Context, folder, name string, open opener) (a
 	if err != nil {
 		return auto.Stack{}, err
 	}
-	return open(ctx, name, project.Name.String(), stack.In(folder),
+	return open(ctx, name, s.Project, stack.In(folder),
 		auto.WorkDir(folder), auto.PulumiHome(s.Path("pulumi")), auto.Pulumi(command), auto.EnvVars(env))
 }
 
