@@ -117,7 +117,7 @@ func Open(ctx context.Context, opts Options) (_ *Sandbox, err error) {
 		return nil, err
 	}
 	s.onClose(func() { _ = s.proxy.server.Close() })
-	return s, s.startProviders(ctx)
+	return s, s.startProviders()
 }
 
 // StartVault starts Vault, the first time or after a Stop, where the run before left it: same storage, same address.
@@ -140,7 +140,7 @@ func (s *Sandbox) onClose(f func()) { s.closers = append(s.closers, f) }
 func (s *Sandbox) Path(name string) string { return filepath.Join(s.Options.Dir, name) }
 
 // startProviders serves one gRPC server for each package, and looks for the genuine Vault plugin first.
-func (s *Sandbox) startProviders(ctx context.Context) error {
+func (s *Sandbox) startProviders() error {
 	attach := map[string]func(*grpc.Server){"azure-native": s.ARM.Register}
 	s.pluginDir = genuinePlugin()
 	if s.Plugin = "the genuine pulumi-resource-vault " + vaultplugin.Version + " in " + s.pluginDir; s.pluginDir == "" {
