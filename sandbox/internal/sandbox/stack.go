@@ -284,10 +284,7 @@ const tokenLife = 30 * 24 * time.Hour
 func (s *Sandbox) DeployerToken(ctx context.Context, cfg *config.Config, held []access.Grant) (string, error) {
 	name := "deployer-" + cfg.Access().Name()
 	policy := access.PolicyText("Deploys stack "+cfg.Project+"/"+cfg.Stack+" of this sandbox.", access.Merge(cfg.Access().DeployerGrants(), held))
-	token, err := os.ReadFile(s.Path(name + ".token"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("sandbox: %w", err)
-	}
+	token, _ := os.ReadFile(s.DeployerTokenFile(cfg.Stack)) // there is none before the first up
 	// It is dead in a folder that outlived it, or whose Vault was started anew.
 	found, err := s.Vault.Root().Auth().Token().LookupWithContext(ctx, string(token))
 	if err == nil {
@@ -299,7 +296,7 @@ func (s *Sandbox) DeployerToken(ctx context.Context, cfg *config.Config, held []
 	if err != nil {
 		return "", err
 	}
-	return made, files.Replace(s.Path(name+".token"), []byte(made))
+	return made, files.Replace(s.DeployerTokenFile(cfg.Stack), []byte(made))
 }
 
 // DeployerTokenFile is where the token of a stack's deployer is kept (0600). It is there after the first Configure.
