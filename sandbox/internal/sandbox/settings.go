@@ -104,9 +104,7 @@ func (s *Sandbox) save(ctx context.Context, f *StackFile, folder, name string, c
 		values[key] = secret(text)
 	}
 	for _, credential := range credentials {
-		if payloads[credential.Name], err = leaves(credential.Payload.Reveal()); err != nil {
-			return nil, fmt.Errorf("credentials.%s: %w", credential.Name, err)
-		}
+		payloads[credential.Name] = leaves(credential.Payload.Reveal())
 	}
 	if len(payloads) > 0 {
 		values["credentials"] = pulumiconfig.NewPlaintext(payloads)
@@ -138,15 +136,13 @@ func secret(text string) pulumiconfig.Plaintext {
 
 // leaves makes each text of a payload a secret of its own, which is what the CLI can mask. A payload that has more than
 // texts, is empty somewhere, or has keys that YAML or the CLI may read otherwise, is one secret text.
-func leaves(payload string) (pulumiconfig.Plaintext, error) {
+func leaves(payload string) pulumiconfig.Plaintext {
 	var object any
-	if err := json.Unmarshal([]byte(payload), &object); err != nil {
-		return pulumiconfig.Plaintext{}, err
-	}
+	_ = json.Unmarshal([]byte(payload), &object) // the program has read it
 	if each, all := eachText(object); all {
-		return each, nil
+		return each
 	}
-	return secret(payload), nil
+	return secret(payload)
 }
 
 var plainKey = regexp.MustCompile(`^[\w.-]+$`)
