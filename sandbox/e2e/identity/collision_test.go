@@ -44,6 +44,7 @@ func held(l *lab.Lab) map[string]string {
 			name := fmt.Sprint(key)
 			if !strings.HasSuffix(name, "/") {
 				names = append(names, name)
+				continue
 			}
 			for _, inner := range below(folder + name) {
 				names = append(names, name+inner)
