@@ -36,30 +36,31 @@ type gate struct {
 	mu     sync.Mutex
 	root   string
 	writes int // of credentials since fail
-	rule   rule
+	struck strikes
+	fate   fate
 }
 
-// rule decides about a request. write counts the credentials' writes that have arrived, this one included if it is one.
-type rule = func(r *http.Request, write int, isWrite bool) fate
+// strikes tells whether a fault strikes a request. writes counts those of credentials that have arrived, this one
+// included if it is one.
+type strikes = func(r *http.Request, writes int) bool
 
-// fail lets a rule act from now on; nil ends it.
-func (g *gate) fail(rule rule) {
+// fail lets a fault act from now on; nil ends it.
+func (g *gate) fail(struck strikes, then fate) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.rule, g.writes = rule, 0
+	g.struck, g.fate, g.writes = struck, then, 0
 }
 
 func (g *gate) wrap(vault http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		isWrite := (r.Method == http.MethodPut || r.Method == http.MethodPost) && strings.HasPrefix(r.URL.Path, "/v1/secret/data/")
 		then := pass
 		g.mu.Lock()
-		if g.rule != nil && (g.root == "" || r.Header.Get("X-Vault-Token") != g.root) {
-			if isWrite {
+		if g.struck != nil && (g.root == "" || r.Header.Get("X-Vault-Token") != g.root) {
+			if isWrite(r) {
 				g.writes++
 			}
-			if a := g.rule(r, g.writes, isWrite); a != nil {
-				then = a
+			if g.struck(r, g.writes) {
+				then = g.fate
 			}
 		}
 		g.mu.Unlock()
@@ -67,37 +68,11 @@ func (g *gate) wrap(vault http.Handler) http.Handler {
 	})
 }
 
+func isWrite(r *http.Request) bool {
+	return (r.Method == http.MethodPut || r.Method == http.MethodPost) && strings.HasPrefix(r.URL.Path, "/v1/secret/data/")
+}
+
 func pass(w http.ResponseWriter, r *http.Request, vault http.Handler) { vault.ServeHTTP(w, r) }
-
-// from is a rule for every request from the given write on.
-func from(write int, a fate) rule {
-	return func(_ *http.Request, now int, _ bool) fate {
-		if now < write {
-			return nil
-		}
-		return a
-	}
-}
-
-// at is a rule for one write alone; retries of it are other writes.
-func at(write int, a fate) rule {
-	return func(_ *http.Request, now int, isWrite bool) fate {
-		if !isWrite || now != write {
-			return nil
-		}
-		return a
-	}
-}
-
-// on is a rule for every request for one path, and its retries.
-func on(method, path string, a fate) rule {
-	return func(r *http.Request, _ int, _ bool) fate {
-		if r.URL.Path != path || (method != "" && r.Method != method) {
-			return nil
-		}
-		return a
-	}
-}
 
 // status answers as Vault does, without asking it.
 func status(code int, message string) fate {
@@ -154,6 +129,8 @@ type faulty struct {
 	gate *gate
 
 	// Of the run under a fault.
+	stack     *sandbox.Stack
+	half      int // of the writes
 	token     string
 	cancel    context.CancelFunc
 	restarted chan error

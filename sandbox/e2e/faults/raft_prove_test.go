@@ -42,9 +42,10 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 		{"raft leader steps down", "sys/step-down at half of the writes", change, c.stepDown},
 	} {
 		configured := c.Prepare("dev", wanted)
-		c.gate.fail(at(credentials/2, first(x.strike, pass)))
+		c.half = credentials / 2
+		at(first(x.strike, pass))(c.faulty)
 		_, err := configured.Up(t.Context(), optup.SuppressProgress())
-		c.gate.fail(nil)
+		c.gate.fail(nil, nil)
 		r := record{fault: fault{name: x.name, how: x.how, act: "wait for an active Vault"}, phase: x.phase, err: err}
 		if err != nil {
 			c.requireExplained(err, "run up again")
@@ -68,8 +69,7 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 
 // cluster is three Vault processes, a load balancer before them and a lab whose stacks use it.
 type cluster struct {
-	*rig
-	gate     *gate
+	*faulty
 	nodes    []*node
 	keys     *api.InitResponse
 	balancer string // address
@@ -85,7 +85,7 @@ type node struct {
 // newCluster starts three nodes, lets two join the first, and mounts what the program expects.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{rig: newRig(t), gate: &gate{}}
+	c := &cluster{faulty: &faulty{rig: newRig(t), gate: &gate{}}}
 	address := func() string {
 		free, err := vaultserver.FreeAddress(t.Context(), "127.0.0.1")
 		require.NoError(t, err)

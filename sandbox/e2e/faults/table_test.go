@@ -51,9 +51,8 @@ type fault struct {
 	name, how string
 	phases    []phase // empty: change
 
-	// provoke arms the fault for a run of the configured stack; write is the write of a credential at which it strikes.
-	provoke func(f *faulty, configured *sandbox.Stack, write int)
-	heal    func(f *faulty)                                // undoes what outlives the run; nil: nothing does
+	provoke act
+	heal    act                                            // undoes what outlives the run; nil: nothing does
 	token   time.Duration                                  // lifetime of the deployer's token; 0: long
 	asks    func(before, wanted lab.Payloads) lab.Payloads // what the run under the fault has configured; nil: wanted
 	next    func(before, wanted lab.Payloads) lab.Payloads // what the next up has configured; nil: the same
@@ -66,6 +65,37 @@ type fault struct {
 
 // inFlight is how many resources the CLI works on at once in these runs. Its own default grows with the machine.
 const inFlight = 4
+
+// act is done to a lab, before, during or after the run under the fault.
+type act = func(f *faulty)
+
+// from strikes every request from half of the writes on.
+func from(then fate) act {
+	return func(f *faulty) { f.gate.fail(func(_ *http.Request, writes int) bool { return writes >= f.half }, then) }
+}
+
+// at strikes one write alone, at half of them; retries of it are other writes.
+func at(then fate) act {
+	return func(f *faulty) {
+		f.gate.fail(func(r *http.Request, writes int) bool { return isWrite(r) && writes == f.half }, then)
+	}
+}
+
+// during does something when that write arrives.
+func during(do act, then fate) act {
+	return func(f *faulty) { at(first(func() { do(f) }, then))(f) }
+}
+
+// on strikes the requests that match, and their retries.
+func on(match func(r *http.Request) bool, then fate) act {
+	return func(f *faulty) { f.gate.fail(func(r *http.Request, _ int) bool { return match(r) }, then) }
+}
+
+func all(*http.Request) bool { return true }
+
+func enablesBackend(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Path == "/v1/sys/auth/jwt-mlvault-dev-ae5143b9"
+}
 
 // record is what one run of a fault showed.
 type record struct {
@@ -167,10 +197,10 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	f.cancel = cancel
-	x.provoke(f, configured, n/2)
+	f.cancel, f.stack, f.half = cancel, configured, n/2
+	x.provoke(f)
 	_, s.err = configured.Up(ctx, optup.SuppressProgress(), optup.Parallel(inFlight))
-	f.gate.fail(nil)
+	f.gate.fail(nil, nil)
 	if x.heal != nil {
 		x.heal(f)
 	}
@@ -219,6 +249,8 @@ func find(t *testing.T, name string) fault {
 	return fault{}
 }
 
+func seal(f *faulty) { _ = f.Vault.Seal() }
+
 // unseal heals every fault that leaves Vault running and sealed.
 func unseal(f *faulty) { require.NoError(f.T, f.Vault.Unseal(f.T.Context())) }
 
@@ -236,98 +268,60 @@ func hang(w http.ResponseWriter, r *http.Request, vault http.Handler) {
 }
 
 const (
-	authMount    = "/v1/sys/auth/jwt-mlvault-dev-ae5143b9"
 	armWorkspace = "Microsoft.MachineLearningServices/workspaces"
 	armStorage   = "Microsoft.Storage/storageAccounts"
 )
 
 // faults is the table, in the order of issue and docs.
 func faults() []fault {
-	gated := func(rule func(write int) rule) func(*faulty, *sandbox.Stack, int) {
-		return func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(rule(write)) }
-	}
-	azure := func(faults ...arm.Fault) func(*faulty, *sandbox.Stack, int) {
-		return func(f *faulty, _ *sandbox.Stack, _ int) {
-			for _, one := range faults {
-				f.ARM.Inject(one)
-			}
-		}
-	}
-	killed := func(then fate) func(*faulty, *sandbox.Stack, int) {
-		return func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(at(write, first(f.killCLI, then))) }
-	}
+	azure := func(fault arm.Fault) act { return func(f *faulty) { f.ARM.Inject(fault) } }
 	return []fault{
 		{name: "Vault down before", act: "start Vault", how: "Vault stopped before the run", ends: fails, cause: "Vault is not there",
-			provoke: func(f *faulty, _ *sandbox.Stack, _ int) { f.stopVault() }, heal: (*faulty).restartVault},
+			provoke: (*faulty).stopVault, heal: (*faulty).restartVault},
 		{name: "Vault down in the middle", act: "start Vault", phases: both, how: "Vault stopped at half of the writes, connections cut", ends: fails, cause: "Vault is not there", extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(at(write, first(f.stopVault, reset))) }, heal: (*faulty).restartVault},
+			provoke: during((*faulty).stopVault, reset), heal: (*faulty).restartVault},
 		{name: "sealed before", act: "unseal Vault", how: "sys/seal before the run", ends: fails, cause: "have it unsealed",
-			provoke: func(f *faulty, _ *sandbox.Stack, _ int) { require.NoError(f.T, f.Vault.Seal()) }, heal: unseal},
+			provoke: seal, heal: unseal},
 		{name: "sealed in the middle", act: "unseal Vault", phases: both, how: "sys/seal at half of the writes", ends: fails, cause: "have it unsealed", extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
-				f.gate.fail(at(write, first(func() { _ = f.Vault.Seal() }, pass)))
-			}, heal: unseal},
+			provoke: during(seal, pass), heal: unseal},
 		{name: "restarted in the middle", how: "Vault stopped at half of the writes and started again at once", ends: either, cause: "run up again", extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
+			provoke: during(func(f *faulty) {
+				f.stopVault()
+				f.gate.fail(nil, nil)
 				f.restarted = make(chan error, 1)
-				f.gate.fail(at(write, first(func() {
-					f.stopVault()
-					f.gate.fail(nil)
-					go func() { f.restarted <- f.StartVault(context.WithoutCancel(f.T.Context())) }()
-				}, reset)))
-			}, heal: func(f *faulty) { require.NoError(f.T, <-f.restarted) }},
+				go func() { f.restarted <- f.StartVault(context.WithoutCancel(f.T.Context())) }()
+			}, reset), heal: func(f *faulty) { require.NoError(f.T, <-f.restarted) }},
 		{name: "503 from a standby", act: "wait for an active Vault", how: "every request from half of the writes on is answered 503, as a standby without an active node is seen through a load balancer", ends: fails, cause: "no active Vault",
-			extra: 1, provoke: gated(func(write int) rule {
-				return from(write, status(http.StatusServiceUnavailable, "local node not active but active cluster node not found"))
-			})},
+			extra: 1, provoke: from(status(http.StatusServiceUnavailable, "local node not active but active cluster node not found"))},
 		{name: "503 for a moment", how: "one write is answered 503 once", ends: rides,
-			provoke: gated(func(write int) rule { return at(write, status(http.StatusServiceUnavailable, "no healthy upstream")) })},
+			provoke: at(status(http.StatusServiceUnavailable, "no healthy upstream"))},
 		{name: "473 from a performance standby", act: "wait for an active Vault", how: "every request from half of the writes on is answered 473, which nobody sends again", ends: fails, cause: "no active Vault", extra: 1,
-			provoke: gated(func(write int) rule { return from(write, status(473, "Vault is in standby")) })},
+			provoke: from(status(473, "Vault is in standby"))},
 		{name: "slow Vault", how: "each request takes half a second more", ends: rides,
-			provoke: gated(func(int) rule { return from(0, slow(500*time.Millisecond)) })},
+			provoke: on(all, slow(500*time.Millisecond))},
 		{name: "a write that is never answered", how: "Vault takes one write and does not answer; the client waits a minute", ends: fails, cause: "took too long", extra: 1,
-			provoke: gated(func(write int) rule { return at(write, hang) })},
+			provoke: at(hang)},
 		{name: "connection resets, now and then", how: "each fifth request is reset before Vault hears of it", ends: rides,
-			provoke: func(f *faulty, _ *sandbox.Stack, _ int) {
+			provoke: func(f *faulty) {
 				count := 0
-				f.gate.fail(func(*http.Request, int, bool) fate {
-					if count++; count%5 == 0 {
-						return reset
-					}
-					return nil
-				})
+				on(func(*http.Request) bool { count++; return count%5 == 0 }, reset)(f)
 			}},
 		{name: "connection resets, for good", act: "mend the network", how: "every request from half of the writes on is reset", ends: fails, cause: "connection to Vault broke", extra: 1,
-			provoke: gated(func(write int) rule { return from(write, reset) })},
+			provoke: from(reset)},
 		{name: "one answer lost", how: "Vault takes one write, the connection is reset instead of the answer; the client sends it again", ends: rides, extra: 1,
-			provoke: gated(func(write int) rule { return at(write, loseAnswer) })},
+			provoke: at(loseAnswer)},
 		{name: "answers lost, for good", act: "mend the network", phases: both, how: "from half of the writes on Vault takes every request and no answer arrives", ends: fails, cause: "may have been done", extra: 3,
-			provoke: gated(func(write int) rule { return from(write, loseAnswer) })},
+			provoke: from(loseAnswer)},
 		{name: "answers lost, then the configuration goes back", act: "mend the network", how: "as above for every write; the next up has the old values configured", phases: []phase{change}, ends: fails, cause: "may have been done",
-			provoke: gated(func(int) rule {
-				return func(_ *http.Request, _ int, isWrite bool) fate {
-					if isWrite {
-						return loseAnswer
-					}
-					return nil
-				}
-			}),
-			next: back},
+			provoke: on(isWrite, loseAnswer), next: back},
 		{name: "answer to enabling the auth backend lost", act: "disable the backend that `make preflight` names", how: "Vault enables it and no answer arrives", phases: []phase{create}, ends: fails, cause: "run up again|docs/operations",
-			provoke: gated(func(int) rule { return on(http.MethodPost, authMount, loseAnswer) })},
+			provoke: on(enablesBackend, loseAnswer)},
 		{name: "full disk", act: "make room for Vault", phases: both, how: "Vault's process may write no file from half of the writes on", ends: fails, cause: "disk is full", extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
-				f.gate.fail(at(write, first(func() { _ = f.Vault.FillDisk(true) }, pass)))
-			}, heal: func(f *faulty) { require.NoError(f.T, f.Vault.FillDisk(false)) }},
+			provoke: during(func(f *faulty) { _ = f.Vault.FillDisk(true) }, pass), heal: func(f *faulty) { require.NoError(f.T, f.Vault.FillDisk(false)) }},
 		{name: "token revoked in the middle", act: "set a new token", how: "auth/token/revoke at half of the writes", ends: fails, cause: "Set a new one|set it with", token: time.Hour, extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
-				f.gate.fail(at(write, first(func() { _ = f.Vault.Root().Auth().Token().RevokeTree(f.token) }, pass)))
-			}},
+			provoke: during(func(f *faulty) { _ = f.Vault.Root().Auth().Token().RevokeTree(f.token) }, pass)},
 		{name: "token expires in the middle", act: "set a new token", phases: both, how: "a token of 20 s, and a write that waits until it is dead", ends: fails, cause: "Set a new one|set it with", token: 20 * time.Second, extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
-				f.gate.fail(from(write, first(func() { f.awaitDeath() }, pass)))
-			}},
+			provoke: func(f *faulty) { from(first(f.awaitDeath, pass))(f) }},
 		{name: "ARM 429 with Retry-After", how: "the PUT of the ML workspace is answered 429 three times", ends: rides,
 			provoke: azure(arm.Fault{Type: armWorkspace, Method: "PUT", Times: 3, Status: 429, Code: "TooManyRequests", Message: "slow down", RetryAfter: 100 * time.Millisecond})},
 		{name: "ARM 429, for good", how: "each PUT of the ML workspace is answered 429", ends: fails, cause: "throttles", extra: 1,
@@ -339,15 +333,13 @@ func faults() []fault {
 		{name: "ARM 500 after the work was done", act: "delete what is left over in Azure", how: "the storage account is created, and four times the GET that follows is answered 500", phases: []phase{create}, ends: fails, cause: "Azure failed inside", extra: 1,
 			provoke: azure(arm.Fault{Type: armStorage, Method: "GET", Skip: 1, Times: 4, Status: 500, Code: "InternalServerError", Message: "internal"})},
 		{name: "CLI killed, the write not delivered", how: "SIGKILL when a write arrives at Vault, which never sees it", ends: fails, cause: "was killed", extra: 1,
-			provoke: killed(reset)},
+			provoke: during((*faulty).killCLI, reset)},
 		{name: "CLI killed, the write delivered", phases: both, how: "SIGKILL when a write arrives at Vault, which does it", ends: fails, cause: "was killed", extra: 1,
-			provoke: killed(pass)},
+			provoke: during((*faulty).killCLI, pass)},
 		{name: "CLI killed while the auth backend is enabled", how: "SIGKILL when the request arrives at Vault, which does it", phases: []phase{create}, ends: fails, cause: "was killed", extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, _ int) {
-				f.gate.fail(on(http.MethodPost, authMount, first(f.killCLI, pass)))
-			}},
+			provoke: func(f *faulty) { on(enablesBackend, first(f.killCLI, pass))(f) }},
 		{name: "CLI killed while Azure works", how: "SIGKILL while ARM takes seconds for the storage account", phases: []phase{create}, ends: fails, cause: "was killed", extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, _ int) {
+			provoke: func(f *faulty) {
 				f.ARM.Inject(arm.Fault{Type: armStorage, Method: "GET", Skip: 1, Latency: 5 * time.Second}) // the one after the PUT
 				go func() {
 					for len(f.ARM.List(armStorage)) == 0 {
@@ -357,53 +349,44 @@ func faults() []fault {
 				}()
 			}},
 		{name: "CLI killed, then a credential leaves the configuration", how: "SIGKILL when a write arrives at Vault, which does it; the next up has half of the credentials", phases: []phase{create}, ends: fails, cause: "was killed",
-			provoke: killed(pass),
+			provoke: during((*faulty).killCLI, pass),
 			next:    func(_, wanted lab.Payloads) lab.Payloads { return half(wanted) }},
 		{name: "CLI killed, then the configuration goes back", how: "SIGKILL when a write arrives at Vault, which does it; the next up has the old values configured", ends: fails, cause: "was killed",
-			provoke: killed(pass), next: back},
+			provoke: during((*faulty).killCLI, pass), next: back},
 		{name: "answers to deletions lost, then the credentials come back", act: "mend the network", how: "half of the credentials leave the configuration, Vault deletes them and no answer arrives; the next up has them all again", ends: fails, cause: "may have been done",
 			asks: func(before, _ lab.Payloads) lab.Payloads { return half(before) },
-			provoke: gated(func(int) rule {
-				return func(r *http.Request, _ int, _ bool) fate {
-					if r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, "/v1/secret/data/") {
-						return loseAnswer
-					}
-					return nil
-				}
-			}),
+			provoke: on(func(r *http.Request) bool {
+				return r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, "/v1/secret/data/")
+			}, loseAnswer),
 			next: back},
 		{name: "CLI killed, with a compressed state", phases: both, how: "PULUMI_DIY_BACKEND_ZSTD=true, GOGC=400; SIGKILL when a write arrives at Vault, which does it", ends: fails, cause: "was killed", extra: 1,
-			env: []string{"PULUMI_DIY_BACKEND_ZSTD=true", "GOGC=400"}, provoke: killed(pass)},
-		{name: "two ups at once", how: "a second CLI and a second make up start when a write of the first arrives", ends: rides, provoke: twoUps},
+			env: []string{"PULUMI_DIY_BACKEND_ZSTD=true", "GOGC=400"}, provoke: during((*faulty).killCLI, pass)},
+		{name: "two ups at once", how: "a second CLI and a second make up start when a write of the first arrives", ends: rides, provoke: during(twoUps, pass)},
 		{name: "Ctrl-C to make up", how: "its context ends at half of the writes, and it interrupts its CLI", ends: fails, cause: "interrupted", extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, write int) { f.gate.fail(at(write, first(f.cancel, pass))) }},
+			provoke: during(func(f *faulty) { f.cancel() }, pass)},
 		{name: "Ctrl-C on a terminal", how: "SIGINT to make up and to its CLI, as a terminal sends it to both", ends: fails, cause: "interrupted", extra: 1,
-			provoke: func(f *faulty, _ *sandbox.Stack, write int) {
-				f.gate.fail(at(write, first(func() {
-					_ = syscall.Kill(f.cliPID(), syscall.SIGINT)
-					f.cancel()
-				}, pass)))
-			}},
+			provoke: during(func(f *faulty) {
+				_ = syscall.Kill(f.cliPID(), syscall.SIGINT)
+				f.cancel()
+			}, pass)},
 	}
 }
 
 // twoUps starts a second up of the same stack by the CLI, and a second make up, while the first is at work.
-func twoUps(f *faulty, configured *sandbox.Stack, write int) {
-	f.gate.fail(at(write, first(func() {
-		_, err := sandbox.Open(context.WithoutCancel(f.T.Context()), f.Options)
-		var inUse *vaultserver.InUseError
-		if !errors.As(err, &inUse) || !strings.Contains(sandbox.Explain(err), "wait for it") {
-			f.T.Errorf("a second make up finds the sandbox taken, and says so: %v", err)
-		}
-		_, err = configured.Stack.Up(context.WithoutCancel(f.T.Context()), optup.SuppressProgress())
-		if !auto.IsConcurrentUpdateError(err) || !strings.Contains(sandbox.Explain(err), "wait for it") {
-			f.T.Errorf("a second CLI finds the stack locked, and says so: %v", err)
-		}
-		held, living, err := f.Files("dev").Locks()
-		if held != 1 || living != 1 || err != nil {
-			f.T.Errorf("the lock of a living process is none to remove: %d, %d, %v", held, living, err)
-		}
-	}, pass)))
+func twoUps(f *faulty) {
+	_, err := sandbox.Open(context.WithoutCancel(f.T.Context()), f.Options)
+	var inUse *vaultserver.InUseError
+	if !errors.As(err, &inUse) || !strings.Contains(sandbox.Explain(err), "wait for it") {
+		f.T.Errorf("a second make up finds the sandbox taken, and says so: %v", err)
+	}
+	_, err = f.stack.Stack.Up(context.WithoutCancel(f.T.Context()), optup.SuppressProgress())
+	if !auto.IsConcurrentUpdateError(err) || !strings.Contains(sandbox.Explain(err), "wait for it") {
+		f.T.Errorf("a second CLI finds the stack locked, and says so: %v", err)
+	}
+	held, living, err := f.Files("dev").Locks()
+	if held != 1 || living != 1 || err != nil {
+		f.T.Errorf("the lock of a living process is none to remove: %d, %d, %v", held, living, err)
+	}
 }
 
 // awaitDeath returns when Vault no longer knows the run's token.
