@@ -105,7 +105,8 @@ func eachOf(value any, change func(map[string]any) map[string]any) any {
 // settable keeps of azure-native's outputs what can be an input, in an input's shape.
 func (r *resourceType) settable(outputs resource.PropertyMap) resource.PropertyMap {
 	inputs := Document(outputs.Mappable())
-	for _, name := range append(words("name type"), r.Computed...) {
+	// A run that was killed leaves a state whose outputs are the inputs, so that the path's parameters are among them.
+	for _, name := range slices.Concat(words("name type"), r.Computed, r.parameters()) {
 		delete(inputs, name)
 	}
 	if identities := inputs.object(userAssigned); identities != nil {
