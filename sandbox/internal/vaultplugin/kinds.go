@@ -154,7 +154,7 @@ func (k kind) getPlain(ctx context.Context, vault vault, id string, _ values) (v
 func (kind) putMount(ctx context.Context, vault vault, path string, old, inputs values) error {
 	description := text(inputs, "description")
 	if old != nil {
-		return vault.Sys().TuneMountWithContext(ctx, path, api.MountConfigInput{Description: &description})
+		return vault.Sys().TuneMountAllowNilWithContext(ctx, path, api.TuneMountConfigInput{Description: &description})
 	}
 	options, _ := inputs["options"].(values)
 	return vault.Sys().MountWithContext(ctx, path, &api.MountInput{
@@ -178,7 +178,7 @@ func (k kind) putBackend(ctx context.Context, vault vault, path string, old, inp
 	if old == nil || old["description"] == description {
 		return nil
 	}
-	return vault.Sys().TuneMountWithContext(ctx, "auth/"+path, api.MountConfigInput{Description: &description})
+	return vault.Sys().TuneMountAllowNilWithContext(ctx, "auth/"+path, api.TuneMountConfigInput{Description: &description})
 }
 
 func (k kind) getBackend(ctx context.Context, vault vault, path string, state values) (values, error) {
