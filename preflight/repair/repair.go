@@ -12,7 +12,8 @@ import (
 // Adopt takes what was being created when a run died into the state, under the id that it has if it was made. The refresh
 // that must follow reads it, and drops it if it is not there. Dropping it here would orphan a resource with a random name,
 // and make what exists "already in use" for ever. Every other operation in flight was on something that the state knows,
-// and the refresh reads that too. A creation without a known id stays pending, and its URN is among the unknown.
+// and the refresh reads that too. A provider is nowhere but in the state. A creation without a known id stays pending, and its
+// URN is among the unknown.
 //
 // state is what `pulumi stack export` prints. Nothing of it is decoded but what is needed, so that nothing is lost.
 func Adopt(state []byte, subscription string) (repaired []byte, adopted, unknown []string, err error) {
@@ -40,6 +41,9 @@ func Adopt(state []byte, subscription string) (repaired []byte, adopted, unknown
 		var r map[string]json.RawMessage
 		if err := json.Unmarshal(operation["resource"], &r); err != nil {
 			return nil, nil, nil, fmt.Errorf("state: pending_operations: %w", err)
+		}
+		if strings.HasPrefix(text(r["type"]), "pulumi:providers:") {
+			continue
 		}
 		if urn := text(r["urn"]); text(operation["type"]) == "creating" && !known[urn] {
 			var inputs map[string]any

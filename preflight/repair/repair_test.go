@@ -31,6 +31,7 @@ func TestWhatWasBeingCreatedIsAdoptedUnderItsIDAndEverythingElseStays(t *testing
 		operation("creating", "lock", "azure-native:authorization/v20200501:ManagementLockByScope", `{"scope":"/subscriptions/s/resourceGroups/rg","lockName":"l"}`),
 		operation("creating", "nameless", "azure-native:storage/v20220901:StorageAccount", `{"resourceGroupName":"rg"}`),
 		operation("creating", "stranger", "random:index/randomId:RandomId", `{}`),
+		operation("creating", "provider", "pulumi:providers:azure-native", `{"location":"westeurope"}`),
 		operation("creating", "known", "vault:index/policy:Policy", `{"name":"p"}`),
 		operation("updating", "other", "vault:index/policy:Policy", `{"name":"p"}`))
 	require.Equal(t, of, Subscription(state))
