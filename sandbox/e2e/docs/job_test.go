@@ -65,6 +65,7 @@ func TestTheHandOverRunsAsAzureMLRunsIt(t *testing.T) {
 		"an image that no rule reaches":       {"job.yml", `image: \S+`, "image: python:3.12-slim", "lets a job reach docker.io"},
 		"a package index that no rule opens":  {"job.yml", `command: .*`, "command: python -m pip install requests", "lets a job reach pypi.org"},
 		"somebody else's cluster":             {"job.yml", `compute: .*`, "compute: azureml:other", "is not the stack's cluster"},
+		"a step that waits for none":          {"pipeline.yml", `parent\.jobs\.prepare`, "parent.jobs.none", "or for one that is not there"},
 		"no identity":                         {"job.yml", `(?m)^identity:.*\n  type: managed`, "", "managed identity"},
 		"no identity of the component's node": {"component-pipeline.yml", `    identity:\n      type: managed\n`, "", "managed identity"},
 		"no variables of one step":            {"pipeline.yml", `(?s)(  register:.*?)    environment_variables:.*`, "$1", "step register"},

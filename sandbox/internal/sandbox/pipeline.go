@@ -101,17 +101,17 @@ func (n *node) run(ctx context.Context, file string) (err error) {
 		return n.step(ctx, file, "job", d)
 	}
 	compute, _ := d.Settings["default_compute"].(string)
-	waits := func(name string) bool {
-		return slices.ContainsFunc(slices.Collect(maps.Values(d.Jobs[name].Inputs)), func(from string) bool {
-			source := append(parentOutput.FindStringSubmatch(from), "", "")[1]
-			_, waiting := d.Jobs[source]
-			return waiting
+	done := map[string]bool{}
+	blocked := func(name string) bool {
+		return done[name] || slices.ContainsFunc(slices.Collect(maps.Values(d.Jobs[name].Inputs)), func(from string) bool {
+			source := parentOutput.FindStringSubmatch(from)
+			return source != nil && !done[source[1]]
 		})
 	}
-	for len(d.Jobs) > 0 {
-		ready := slices.DeleteFunc(slices.Sorted(maps.Keys(d.Jobs)), waits)
+	for len(done) < len(d.Jobs) {
+		ready := slices.DeleteFunc(slices.Sorted(maps.Keys(d.Jobs)), blocked)
 		if len(ready) == 0 {
-			return fmt.Errorf("%s: the steps wait for each other", file)
+			return fmt.Errorf("%s: the steps wait for each other, or for one that is not there", file)
 		}
 		for _, name := range ready {
 			step := d.Jobs[name]
@@ -119,7 +119,7 @@ func (n *node) run(ctx context.Context, file string) (err error) {
 			if err := n.step(ctx, file, name, step); err != nil {
 				return err
 			}
-			delete(d.Jobs, name)
+			done[name] = true
 		}
 	}
 	return nil
