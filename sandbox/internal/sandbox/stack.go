@@ -133,20 +133,17 @@ func (s *Sandbox) Settle(file *StackFile, settings Settings) (*config.Config, er
 	for _, edit := range settings.Edits {
 		edit(file.Stack.Config)
 	}
-	IssuerCA, err := os.ReadFile(s.IssuerCA)
-	if err != nil {
-		return nil, fmt.Errorf("sandbox: %w", err)
-	}
 	setting, _, _ := file.Stack.Config.Get(pulumiconfig.MustMakeKey(s.Project, "workload.createAuthBackend"), true)
 	create, _ := setting.Value(pulumiconfig.NopDecrypter)
-	for key, value := range map[string]string{
-		"vault.caCertFile":     s.Vault.CAFile(),
-		"workload.issuer":      s.Issuer.URL(issuer.V1),
-		"workload.issuerCaPem": string(IssuerCA),
-	} {
-		if key == "workload.issuerCaPem" && create == "false" {
-			continue // it is for a backend that the program makes
+	own := map[string]string{"vault.caCertFile": s.Vault.CAFile(), "workload.issuer": s.Issuer.URL(issuer.V1)}
+	if create != "false" { // for a backend that the program makes
+		ca, err := os.ReadFile(s.IssuerCA)
+		if err != nil {
+			return nil, fmt.Errorf("sandbox: %w", err)
 		}
+		own["workload.issuerCaPem"] = string(ca)
+	}
+	for key, value := range own {
 		if err := file.put(key, pulumiconfig.NewValue(value), true); err != nil {
 			return nil, err
 		}
