@@ -42,13 +42,11 @@ func Adopt(state []byte, subscription string) (repaired []byte, adopted, unknown
 		if err := json.Unmarshal(operation["resource"], &r); err != nil {
 			return nil, nil, nil, fmt.Errorf("state: pending_operations: %w", err)
 		}
-		if strings.HasPrefix(text(r["type"]), "pulumi:providers:") {
-			continue
-		}
-		if urn := text(r["urn"]); text(operation["type"]) == "creating" && !known[urn] {
+		urn, kind := text(r["urn"]), text(r["type"])
+		if text(operation["type"]) == "creating" && !known[urn] && !strings.HasPrefix(kind, "pulumi:providers:") {
 			var inputs map[string]any
 			_ = json.Unmarshal(r["inputs"], &inputs)
-			id := ID(text(r["type"]), inputs, subscription)
+			id := ID(kind, inputs, subscription)
 			if id == "" {
 				unknown, left = append(unknown, urn), append(left, operation)
 				continue
