@@ -24,8 +24,8 @@ type Process struct {
 	err   error
 }
 
-// Run starts binary with the configuration in folder dir, where its log goes too. The process ends with this one: at
-// once on Linux, else with the next Start on the directory. lock, if any, is held open in it.
+// Run starts binary with the configuration in folder dir, where its log goes too. On Linux
+// the process is asked to end when this one does. lock, if any, is held open in it.
 func Run(binary, dir, config string, lock *os.File) (*Process, error) {
 	file := filepath.Join(dir, "config.hcl")
 	config += "disable_mlock = true\nlog_level = \"warn\"\n" // locking memory needs a right that laptops and CI don't give
