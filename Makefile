@@ -14,8 +14,8 @@ STACK ?= dev
 SANDBOX = go -C sandbox run ./bootstrap
 FLAGS = -stack "$(STACK)" $(if $(CREDENTIALS),-credentials "$(abspath $(CREDENTIALS))")
 
-PREFLIGHT = { test -x .preflight || echo "Compiling preflight, about a minute the first time" >&2; } && \
-	go -C preflight build -o ../.preflight . && ./.preflight
+OPERATE = { test -x .operate || echo "Compiling operate, about a minute the first time" >&2; } && \
+	go -C operate build -o ../.operate . && ./.operate
 
 # Every module but the slim SDKs, and a command in each of them: $(call each,go -C,vet ./...)
 MODULES = $(dir $(wildcard go.mod */go.mod sandbox/*/go.mod))
@@ -46,16 +46,16 @@ vault: ## keep the sandbox's Vault running, to look around in
 	@$(SANDBOX) vault -stack "$(STACK)"
 
 preflight: ## would pulumi up of the real stack work? Asks its Vault, changes nothing
-	@$(PREFLIGHT) check -stack "$(STACK)"
+	@$(OPERATE) check -stack "$(STACK)"
 
 policy: ## the least Vault policy for the token that deploys the real stack
-	@$(PREFLIGHT) policy -stack "$(STACK)"
+	@$(OPERATE) policy -stack "$(STACK)"
 
 job: ## from the real stack's outputs, files ready to submit: job/<stack>/ (COMPUTE=cluster)
-	@$(PREFLIGHT) job -stack "$(STACK)" $(if $(COMPUTE),-compute "$(COMPUTE)")
+	@$(OPERATE) job -stack "$(STACK)" $(if $(COMPUTE),-compute "$(COMPUTE)")
 
 repair: ## after a run of the real stack that was killed: make its state true again
-	@$(PREFLIGHT) repair -stack "$(STACK)"
+	@$(OPERATE) repair -stack "$(STACK)"
 
 # These flags are part of the cache's key; pulumi-language-go (seen in 3.259) compiles with them.
 build: ## compile the program as Pulumi's language host does, so that the next preview compiles nothing
@@ -79,10 +79,10 @@ prove: ## the proofs that take long, an hour and more; writes the tables of docs
 FUZZTIME ?= 1000000x
 FUZZ = -run '^$$' -fuzztime $(FUZZTIME) -fuzz
 fuzz: ## bad input: FUZZTIME inputs (1000000x) or that long (30s) for each fuzz target
-	go test $(FUZZ) '^FuzzSections$$' ./internal/config
-	go test $(FUZZ) '^FuzzName$$' ./internal/access
-	go test $(FUZZ) '^FuzzSecrets$$' ./internal/config
-	go test $(FUZZ) '^FuzzPayload$$' ./internal/config
+	go test $(FUZZ) '^FuzzSections$$' ./internal/settings
+	go test $(FUZZ) '^FuzzName$$' ./internal/rights
+	go test $(FUZZ) '^FuzzSecrets$$' ./internal/settings
+	go test $(FUZZ) '^FuzzPayload$$' ./internal/settings
 	go -C sandbox test -c -o ../.sandbox/bin/acl.test ./internal/acl
 	cd sandbox/internal/acl && ../../../.sandbox/bin/acl.test -test.run '^$$' -test.fuzztime $(FUZZTIME) -test.fuzzcachedir ../../../.sandbox/fuzz -test.fuzz '^FuzzPolicyMatchesItsPathsOnly$$'
 

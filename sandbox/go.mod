@@ -10,7 +10,7 @@ replace (
 	github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2 => ../sdks/managedidentity
 	github.com/pulumi/pulumi-azure-native-sdk/network/v2 => ../sdks/network
 	mlvault => ../
-	mlvault/preflight => ../preflight
+	mlvault/operate => ../operate
 )
 
 tool github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
@@ -40,7 +40,7 @@ require (
 	google.golang.org/protobuf v1.36.12
 	gopkg.in/yaml.v3 v3.0.1
 	mlvault v0.0.0-00010101000000-000000000000
-	mlvault/preflight v0.0.0-00010101000000-000000000000
+	mlvault/operate v0.0.0-00010101000000-000000000000
 )
 
 require (

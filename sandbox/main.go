@@ -23,7 +23,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"golang.org/x/term"
 
-	"mlvault/internal/config"
+	"mlvault/internal/settings"
 	"mlvault/internal/stack"
 	"mlvault/sandbox/internal/sandbox"
 )
@@ -232,7 +232,7 @@ func configure(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
 	configured, err := prepare(ctx, sandbox.Settings{Stack: o.stack, Credentials: string(text)})
-	if problems, refused := config.AsProblems(err); refused && strings.Contains(problems.Error(), "credentials") {
+	if problems, refused := settings.AsProblems(err); refused && strings.Contains(problems.Error(), "credentials") {
 		return nil, fmt.Errorf("credentials are read from %s: %w", path, problems)
 	}
 	if err != nil {

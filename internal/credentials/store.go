@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi/pulumi-vault/sdk/v6/go/vault/kv"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"mlvault/internal/access"
 	"mlvault/internal/component"
+	"mlvault/internal/rights"
 )
 
 // Type is the component's type token. It is part of every child's URN: changing it replaces them all, and replacing
@@ -25,7 +25,7 @@ const Type = "mlvault:credentials:Store"
 // Args says what to store and who may read it.
 type Args struct {
 	// Access has names, paths and grants.
-	Access access.Store
+	Access rights.Store
 	// Data is a JSON object for each of Access.Credentials, by name, marked secret by the caller.
 	Data  map[string]pulumi.StringInput
 	Login Login
@@ -138,7 +138,7 @@ func (b *builder) mount() (pulumi.StringInput, error) {
 	return mount.Path, nil
 }
 
-func (b *builder) secret(mount pulumi.StringInput, credential access.Credential) error {
+func (b *builder) secret(mount pulumi.StringInput, credential rights.Credential) error {
 	_, err := kv.NewSecretV2(b.ctx, b.name+"-"+credential.Name, &kv.SecretV2Args{
 		Mount:    mount,
 		Name:     pulumi.String(b.Access.Prefix + "/" + credential.Name),

@@ -42,7 +42,7 @@ func TestAChangeTouchesTheStacksThatItCanChange(t *testing.T) {
 		{"a stack with a dot that is new", "Pulumi.dev.eu.yaml", `stacks=["dev.eu"]`},
 		{"the project", "Pulumi.yaml", all},
 		{"the program", "internal/stack/stack.go", all},
-		{"the preflight", "preflight/main.go", all},
+		{"the preflight", "operate/main.go", all},
 		{"a package that is new", "network/network.go", all},
 		{"a name that needs quoting", "internal/ä b.go", all},
 		{"a workspace", "go.work", all},

@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"mlvault/internal/config"
+	"mlvault/internal/settings"
 )
 
 // Named is a configuration with names of a fuzzer's choice.
-func Named(mount, prefix, authPath, project, stack string, credentials ...string) config.Source {
+func Named(mount, prefix, authPath, project, stack string, credentials ...string) settings.Source {
 	named := map[string]any{}
 	for _, name := range credentials {
 		named[name] = map[string]string{"k": "secret"}
@@ -25,5 +25,5 @@ func Named(mount, prefix, authPath, project, stack string, credentials ...string
 		}
 		values[project+":"+section] = string(text)
 	}
-	return config.Source{Project: project, Stack: stack, Values: values, Encrypted: config.IsSecretKey, Trusted: true}
+	return settings.Source{Project: project, Stack: stack, Values: values, Encrypted: settings.IsSecretKey, Trusted: true}
 }

@@ -4,8 +4,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"mlvault/internal/azureml"
-	"mlvault/internal/config"
 	"mlvault/internal/credentials"
+	"mlvault/internal/settings"
 )
 
 // The stack's outputs. Scripts and other stacks read them by these names, so a name is never changed, only added.
@@ -28,7 +28,7 @@ const (
 	OutputReadme          = "readme"
 )
 
-func outputs(cfg *config.Config, workspace *azureml.Workspace, store *credentials.Store) (pulumi.Map, error) {
+func outputs(cfg *settings.Settings, workspace *azureml.Workspace, store *credentials.Store) (pulumi.Map, error) {
 	page, err := readme(cfg, workspace)
 	if err != nil {
 		return nil, err

@@ -10,12 +10,12 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"mlvault/internal/azureml"
-	"mlvault/internal/config"
+	"mlvault/internal/settings"
 )
 
 // readme is the page that tells an ML engineer how a job of this stack reads its credentials. It has the address only
 // where the output has it in the clear: one secret inside would make the whole page [secret].
-func readme(cfg *config.Config, workspace *azureml.Workspace) (pulumi.StringOutput, error) {
+func readme(cfg *settings.Settings, workspace *azureml.Workspace) (pulumi.StringOutput, error) {
 	// With names, because two paths may end in the same part.
 	paths, err := json.Marshal(cfg.Access().Paths())
 	if err != nil {
@@ -63,7 +63,7 @@ In the script, with the client of that folder:
 		workspace.JobIdentity.ClientID, nameList(cfg.Access().Paths())), nil
 }
 
-func identityStep(cfg *config.Config, workspace *azureml.Workspace) pulumi.StringOutput {
+func identityStep(cfg *settings.Settings, workspace *azureml.Workspace) pulumi.StringOutput {
 	if cfg.Compute != nil {
 		return pulumi.Sprintf("The cluster **%s** carries it. Submit with `compute: azureml:%s` and `identity: {type: managed}`.",
 			workspace.Cluster, workspace.Cluster)

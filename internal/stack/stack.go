@@ -12,8 +12,8 @@ import (
 
 	"mlvault/internal/azureml"
 	"mlvault/internal/component"
-	"mlvault/internal/config"
 	"mlvault/internal/credentials"
+	"mlvault/internal/settings"
 )
 
 // Run is the program. A refused configuration is an error before anything is registered.
@@ -22,7 +22,7 @@ func Run(ctx *pulumi.Context) error { return In(".")(ctx) }
 // In is [Run] where the stack's settings file is in another folder than the working directory.
 func In(dir string) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
-		cfg, err := config.Load(ctx, dir)
+		cfg, err := settings.Load(ctx, dir)
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func In(dir string) pulumi.RunFunc {
 
 // reportUnreadable names the credentials that lose their drift detection, in every preview and update: nobody should
 // find out from an incident. Whoever sets vault.disableRead knows it.
-func reportUnreadable(ctx *pulumi.Context, cfg *config.Config) error {
+func reportUnreadable(ctx *pulumi.Context, cfg *settings.Settings) error {
 	var names []string
 	for _, credential := range cfg.Credentials {
 		if !credential.Masked && !cfg.Vault.DisableRead {
@@ -58,7 +58,7 @@ func reportUnreadable(ctx *pulumi.Context, cfg *config.Config) error {
 }
 
 // deploy registers everything and returns the stack's outputs. The logical names here are part of every URN.
-func deploy(ctx *pulumi.Context, cfg *config.Config) (pulumi.Map, error) {
+func deploy(ctx *pulumi.Context, cfg *settings.Settings) (pulumi.Map, error) {
 	workspace, err := azureml.New(ctx, "ml", workspaceArgs(cfg))
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func deploy(ctx *pulumi.Context, cfg *config.Config) (pulumi.Map, error) {
 
 // newVaultProvider states every setting that the SDK would otherwise take from the deployer's environment, where
 // VAULT_SKIP_VERIFY or VAULT_MAX_RETRIES of one laptop would become part of the state and a diff for the next.
-func newVaultProvider(ctx *pulumi.Context, cfg *config.Config) (*vault.Provider, error) {
+func newVaultProvider(ctx *pulumi.Context, cfg *settings.Settings) (*vault.Provider, error) {
 	return vault.NewProvider(ctx, "vault", &vault.ProviderArgs{
 		Address:            secret(cfg.Address),
 		Token:              secret(cfg.Token),
@@ -92,11 +92,11 @@ func newVaultProvider(ctx *pulumi.Context, cfg *config.Config) (*vault.Provider,
 }
 
 // secret wraps masked text for Pulumi: from here on the engine encrypts it in the state and masks it in the output.
-func secret(text config.Secret) pulumi.StringOutput {
+func secret(text settings.Secret) pulumi.StringOutput {
 	return pulumi.ToSecret(pulumi.String(text.Reveal())).(pulumi.StringOutput) //nolint:forcetypeassert // ToSecret keeps the type.
 }
 
-func workspaceArgs(cfg *config.Config) azureml.Args {
+func workspaceArgs(cfg *settings.Settings) azureml.Args {
 	azure := cfg.Azure
 	args := azureml.Args{
 		Location: cfg.Location,
@@ -125,8 +125,8 @@ func workspaceArgs(cfg *config.Config) azureml.Args {
 		Diagnostics:             azure.Diagnostics,
 		IgnoreTags:              azure.IgnoreTags,
 		Lock:                    azure.Lock != "",
-		JobUsesWorkspace:        azure.JobHas(config.RoleDataScientist),
-		JobUsesBlobs:            azure.JobHas(config.RoleBlobContributor),
+		JobUsesWorkspace:        azure.JobHas(settings.RoleDataScientist),
+		JobUsesBlobs:            azure.JobHas(settings.RoleBlobContributor),
 	}
 	maps.Copy(args.Tags, azure.Tags)
 	if p := azure.PrivateEndpoints; p != nil {
@@ -135,7 +135,7 @@ func workspaceArgs(cfg *config.Config) azureml.Args {
 		}
 	}
 	for _, assignment := range azure.RoleAssignments {
-		role := config.WorkspaceRoles[assignment.Role]
+		role := settings.WorkspaceRoles[assignment.Role]
 		args.RoleAssignments = append(args.RoleAssignments, azureml.RoleAssignment{
 			Role: role.Short, RoleID: role.ID, PrincipalID: assignment.PrincipalID, PrincipalType: assignment.PrincipalType,
 		})
@@ -143,7 +143,7 @@ func workspaceArgs(cfg *config.Config) azureml.Args {
 	return args
 }
 
-func managedNetwork(cfg *config.Config) *azureml.ManagedNetwork {
+func managedNetwork(cfg *settings.Settings) *azureml.ManagedNetwork {
 	network := cfg.Azure.ManagedNetwork
 	if network == nil {
 		return nil
@@ -158,7 +158,7 @@ func managedNetwork(cfg *config.Config) *azureml.ManagedNetwork {
 	return args
 }
 
-func storeArgs(cfg *config.Config, identity azureml.JobIdentity) credentials.Args {
+func storeArgs(cfg *settings.Settings, identity azureml.JobIdentity) credentials.Args {
 	args := credentials.Args{
 		Access: cfg.Access(),
 		Data:   make(map[string]pulumi.StringInput, len(cfg.Credentials)),

@@ -17,8 +17,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 	"gopkg.in/yaml.v3"
 
-	"mlvault/internal/config"
 	"mlvault/internal/pulumitest"
+	"mlvault/internal/settings"
 )
 
 // The canaries stand where the secrets stand; every test may look for them.
@@ -157,8 +157,8 @@ func TestEveryRegistrationIsAsReviewed(t *testing.T) {
 
 // The page shows what `make policy` prints for the dev stack with the names of the sample credentials.
 func TestTheDeployersPolicyOfTheDocsIsTheProgramsOwn(t *testing.T) {
-	cfg, err := config.From(config.Source{
-		Project: "mlvault", Stack: "dev", Values: stackConfig(t, "dev"), Encrypted: config.IsSecretKey, Trusted: true,
+	cfg, err := settings.From(settings.Source{
+		Project: "mlvault", Stack: "dev", Values: stackConfig(t, "dev"), Encrypted: settings.IsSecretKey, Trusted: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -257,7 +257,7 @@ func TestARefusedConfigurationRegistersNothing(t *testing.T) {
 	if got := r.Registrations(); len(got) != 0 {
 		t.Errorf("registered before the refusal: %v", got)
 	}
-	problems, ok := config.AsProblems(err)
+	problems, ok := settings.AsProblems(err)
 	if !ok || len(problems) != 2 {
 		t.Errorf("want two problems in one error, got: %v", err)
 	}
@@ -274,7 +274,7 @@ func outputsOf(t *testing.T, edit func(map[string]string)) (got map[string]any, 
 		edit(values)
 	}
 	program := func(ctx *pulumi.Context) error {
-		cfg, err := config.Load(ctx, ".")
+		cfg, err := settings.Load(ctx, ".")
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/stretchr/testify/require"
 
-	"mlvault/internal/config"
+	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
 )
@@ -65,7 +65,7 @@ func copyRepository(t *testing.T, to string) {
 }
 
 // settle is dev's settings with what only the sandbox needs, the CA of its Vault and its issuer, as those of a stack.
-func (term *terminal) settle(stack, credentials string, edits ...lab.Edit) (*sandbox.StackFile, *config.Config) {
+func (term *terminal) settle(stack, credentials string, edits ...lab.Edit) (*sandbox.StackFile, *settings.Settings) {
 	term.T.Helper()
 	file, err := term.OpenStackFile("dev")
 	require.NoError(term.T, err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"mlvault/internal/access"
+	"mlvault/internal/rights"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/issuer"
 )
@@ -71,9 +71,9 @@ func TestIdentityMatrix(t *testing.T) {
 	t.Run("no path of the read policy is spare", func(t *testing.T) {
 		names := []string{"feature_store", "ml_api_key"}
 		for i, removed := range names {
-			grant := access.Grant{Path: "secret/data/" + dev.Prefix + "/" + names[1-i], Capabilities: []string{"read"}}
+			grant := rights.Grant{Path: "secret/data/" + dev.Prefix + "/" + names[1-i], Capabilities: []string{"read"}}
 			restore := l.mutate(dev.PolicyPath(), func(policy map[string]any) {
-				policy["policy"] = access.PolicyText("one less", []access.Grant{grant})
+				policy["policy"] = rights.PolicyText("one less", []rights.Grant{grant})
 			})
 			require.Equal(t, granted, answer(dev.reads(dev.job(), names[1-i])()))
 			require.Contains(t, answer(dev.reads(dev.job(), removed)()), denied)

@@ -16,8 +16,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
-	"mlvault/internal/access"
-	"mlvault/internal/config"
+	"mlvault/internal/rights"
+	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
 )
@@ -56,11 +56,11 @@ func requireNoneSpare(t *testing.T, settings map[string]string) {
 	recorded := p.record()
 	require.Nil(t, p.replay(recorded, p.cfg.Access().DeployerPolicy()), "with the whole policy nothing is refused")
 
-	rights := p.cfg.Access().DeployerGrants()
-	missing := lab.Reduced(append(rights, access.Grant{Path: "sys/health", Capabilities: []string{"read"}}))
+	wanted := p.cfg.Access().DeployerGrants()
+	missing := lab.Reduced(append(wanted, rights.Grant{Path: "sys/health", Capabilities: []string{"read"}}))
 	spare := len(missing) - 1
 	require.Nil(t, p.replay(recorded, missing[spare].Policy), "a right that is planted to be spare is seen to be")
-	for _, reduced := range lab.Reduced(rights) {
+	for _, reduced := range lab.Reduced(wanted) {
 		refused := p.replay(recorded, reduced.Policy)
 		if refused == nil {
 			t.Errorf("%s at %s is spare: none of %d requests needs it", reduced.Capability, reduced.Path, len(recorded))
@@ -82,7 +82,7 @@ type request struct {
 type privileges struct {
 	*lab.Lab
 
-	cfg    *config.Config
+	cfg    *settings.Settings
 	phases []phase
 	token  string
 

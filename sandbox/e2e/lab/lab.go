@@ -24,7 +24,7 @@ import (
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/stretchr/testify/require"
 
-	"mlvault/internal/access"
+	"mlvault/internal/rights"
 	"mlvault/sandbox/internal/cli"
 	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/sandbox"
@@ -268,7 +268,7 @@ func (l *Lab) Write(path string, fields map[string]any) {
 type OneLess struct{ Capability, Path, Policy string }
 
 // Reduced are all of them.
-func Reduced(grants []access.Grant) (all []OneLess) {
+func Reduced(grants []rights.Grant) (all []OneLess) {
 	for i, grant := range grants {
 		for _, capability := range grant.Capabilities {
 			reduced := slices.Clone(grants)
@@ -276,7 +276,7 @@ func Reduced(grants []access.Grant) (all []OneLess) {
 			if len(reduced[i].Capabilities) == 0 {
 				reduced = slices.Delete(reduced, i, i+1)
 			}
-			all = append(all, OneLess{capability, grant.Path, access.PolicyText("one less", reduced)})
+			all = append(all, OneLess{capability, grant.Path, rights.PolicyText("one less", reduced)})
 		}
 	}
 	return all

@@ -12,9 +12,9 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
-	"mlvault/internal/access"
-	"mlvault/internal/config"
 	"mlvault/internal/pulumitest"
+	"mlvault/internal/rights"
+	"mlvault/internal/settings"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
@@ -77,10 +77,10 @@ func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 	f.Add("secret", "p\"} path \"*", "jwt", "p", "s", "a\" { capabilities = [\"sudo\"] }", "#", "sys/policies/acl/root", uint(7))
 	f.Add("secret", "..", "token", "root", "default", ".", "data/x", "auth/token/create", uint(21))
 	f.Fuzz(func(t *testing.T, mount, prefix, authPath, project, stackName, one, other, probe string, flags uint) {
-		cfg, err := config.From(pulumitest.Named(mount, prefix, authPath, project, stackName, one, other))
+		cfg, err := settings.From(pulumitest.Named(mount, prefix, authPath, project, stackName, one, other))
 		if err != nil {
 			noSlash := func(name string) string { return strings.ReplaceAll(tame(name), "/", "-") }
-			cfg, err = config.From(pulumitest.Named(tame(mount), tame(prefix), tame(authPath), noSlash(project), noSlash(stackName), tame(one), tame(other)))
+			cfg, err = settings.From(pulumitest.Named(tame(mount), tame(prefix), tame(authPath), noSlash(project), noSlash(stackName), tame(one), tame(other)))
 		}
 		if err != nil {
 			t.Skip() // too long, or a mount of Vault's own
@@ -88,9 +88,9 @@ func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 		flag := func(bit int) bool { return flags>>bit&1 == 1 }
 		cfg.Vault.CreateMount, cfg.Vault.DisableRead, cfg.Vault.DeleteOnDestroy, cfg.Vault.SkipChildToken = flag(0), flag(1), flag(2), flag(3)
 		*cfg.Workload.CreateAuthBackend = flag(4)
-		var reads []access.Grant
+		var reads []rights.Grant
 		for _, credential := range cfg.Credentials {
-			reads = append(reads, access.Grant{Path: cfg.Vault.Mount + "/data/" + cfg.Vault.Prefix + "/" + credential.Name, Capabilities: []string{"read"}})
+			reads = append(reads, rights.Grant{Path: cfg.Vault.Mount + "/data/" + cfg.Vault.Prefix + "/" + credential.Name, Capabilities: []string{"read"}})
 		}
 		if err := grantsExactly(cfg.Access().ReadPolicy(), reads, probe); err != nil {
 			t.Errorf("read policy: %v", err)
@@ -103,8 +103,8 @@ func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 
 // TestTheJudgeSeesAPolicyThatIsWiderThanItSays plants what the fuzzer looks for.
 func TestTheJudgeSeesAPolicyThatIsWiderThanItSays(t *testing.T) {
-	grants := []access.Grant{{Path: "secret/data/p/a", Capabilities: []string{"read"}}}
-	good := access.PolicyText("good", grants)
+	grants := []rights.Grant{{Path: "secret/data/p/a", Capabilities: []string{"read"}}}
+	good := rights.PolicyText("good", grants)
 	if err := grantsExactly(good, grants, "secret/data/p/b"); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestTheJudgeSeesAPolicyThatIsWiderThanItSays(t *testing.T) {
 }
 
 // grantsExactly asks Vault about every granted path, about the probe, and about what stands near each granted path.
-func grantsExactly(text string, grants []access.Grant, probe string) error {
+func grantsExactly(text string, grants []rights.Grant, probe string) error {
 	if err := vault.Sys().PutPolicy("judged", text); err != nil {
 		return fmt.Errorf("vault does not take it: %w\n%s", err, text)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
-	"mlvault/internal/config"
+	"mlvault/internal/settings"
 	"mlvault/sandbox/internal/vaultserver"
 )
 
@@ -38,7 +38,7 @@ func Explain(err error) string {
 // whose whole output the Automation API repeats in its errors. Refused settings stay as they are.
 func Explained(command string, err error) error {
 	ofCLI := err != nil && strings.Contains(err.Error(), "code: ")
-	problems, refused := config.AsProblems(err)
+	problems, refused := settings.AsProblems(err)
 	switch {
 	case refused && ofCLI:
 		return problems

@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
-	"mlvault/internal/config"
+	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/sandbox"
@@ -48,7 +48,7 @@ func TestAPreviewWritesNothing(t *testing.T) {
 	_, err := l.Select(t.Context(), "dev")
 	require.ErrorIs(t, err, sandbox.ErrNoStack)
 	_, err = l.Configure(t.Context(), sandbox.Settings{Stack: "dev", Credentials: `{"a*":{"k":"v"}}`})
-	_, refused := config.AsProblems(err)
+	_, refused := settings.AsProblems(err)
 	require.True(t, refused, "%v", err)
 	require.NoFileExists(t, l.Path("passphrase"), "nothing runs of what the program refuses")
 	for _, phase := range []string{"before the first up", "after it"} {

@@ -18,7 +18,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"mlvault/internal/stack"
-	"mlvault/preflight/job"
+	"mlvault/operate/handover"
 )
 
 // definition is what the sandbox reads of a file for the Azure ML CLI v2.
@@ -66,7 +66,7 @@ func (s *Stack) HandOver(ctx context.Context, folder string) error {
 	for name, output := range outputs {
 		given[name] = output.Value
 	}
-	return job.Render(given, filepath.Join(s.sandbox.Options.Root, "job"), folder)
+	return handover.Render(given, filepath.Join(s.sandbox.Options.Root, "job"), folder)
 }
 
 // RunDefinitions runs files of a folder, and prints a line for each step.

@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
-	"mlvault/preflight/check"
-	"mlvault/preflight/repair"
+	"mlvault/operate/check"
+	"mlvault/operate/repair"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/files"
 )

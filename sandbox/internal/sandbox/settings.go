@@ -17,7 +17,7 @@ import (
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 
-	"mlvault/internal/config"
+	"mlvault/internal/settings"
 )
 
 // Settings are a stack's configuration as a user of the sandbox gives it.
@@ -58,7 +58,7 @@ func (s *Sandbox) OpenStackFile(name string) (*StackFile, error) {
 		return nil, fmt.Errorf("settings of stack %s: %w", name, err)
 	}
 	// What a user has encrypted for the real stack has another key, and the sandbox has secrets of its own.
-	for _, name := range config.SecretKeys {
+	for _, name := range settings.SecretKeys {
 		if err := stack.Config.Remove(pulumiconfig.MustMakeKey(project.Name.String(), name), false); err != nil {
 			return nil, fmt.Errorf("settings of stack %s: %s: %w", name, original, err)
 		}
@@ -83,7 +83,7 @@ func (f *StackFile) put(key string, value pulumiconfig.Value, path bool) error {
 //
 // All credentials are one value, not values at paths: an index beyond ten fails there, and an empty list or object
 // vanishes (pulumi/pulumi#20376, #13615).
-func (s *Sandbox) save(ctx context.Context, f *StackFile, folder, name string, credentials []config.Credential) (decrypted map[pulumiconfig.Key]string, err error) {
+func (s *Sandbox) save(ctx context.Context, f *StackFile, folder, name string, credentials []settings.Credential) (decrypted map[pulumiconfig.Key]string, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("settings of stack %s: %w", name, err)
@@ -186,7 +186,7 @@ func (s *Sandbox) secretsManager(stack *workspace.ProjectStack) (secrets.Manager
 }
 
 // config is what the program's loader makes of the settings and of secrets by their keys.
-func (f *StackFile) config(stack string, secrets map[string]string) (*config.Config, error) {
+func (f *StackFile) config(stack string, secrets map[string]string) (*settings.Settings, error) {
 	decrypted, err := f.Stack.Config.Decrypt(pulumiconfig.NopDecrypter)
 	if err != nil {
 		return nil, fmt.Errorf("settings of stack %s: %w", stack, err)
@@ -199,12 +199,12 @@ func (f *StackFile) config(stack string, secrets map[string]string) (*config.Con
 
 // read lets the program's own loader read the settings before any of them is used, so that what it refuses is refused with
 // its own words and before Vault or the engine hear of it.
-func (f *StackFile) read(stack string, decrypted map[pulumiconfig.Key]string) (*config.Config, error) {
+func (f *StackFile) read(stack string, decrypted map[pulumiconfig.Key]string) (*settings.Settings, error) {
 	texts := map[string]string{}
 	for key, text := range decrypted {
 		texts[key.String()] = text
 	}
-	return config.From(config.Source{
-		Project: f.project.Name.String(), Stack: stack, Values: texts, Encrypted: config.IsSecretKey, Trusted: true,
+	return settings.From(settings.Source{
+		Project: f.project.Name.String(), Stack: stack, Values: texts, Encrypted: settings.IsSecretKey, Trusted: true,
 	})
 }

@@ -17,10 +17,10 @@ import (
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"mlvault/internal/access"
-	"mlvault/internal/config"
+	"mlvault/internal/rights"
+	"mlvault/internal/settings"
 	"mlvault/internal/stack"
-	"mlvault/preflight/check"
+	"mlvault/operate/check"
 	"mlvault/sandbox/internal/files"
 	"mlvault/sandbox/internal/issuer"
 )
@@ -29,16 +29,16 @@ import (
 type Stack struct {
 	auto.Stack
 
-	Config *config.Config // nil after Select
+	Config *settings.Settings // nil after Select
 
 	sandbox *Sandbox
 }
 
 // Configure prepares a stack for an up: it reads the settings as the program will, gives the deployer a token with the
 // rights that the run needs and no other, and writes the stack's file. A refusal changes nothing.
-func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, error) {
-	file, configured, err := s.prepare(ctx, settings, s.Path("work"))
-	if err != nil || settings.Token != "" {
+func (s *Sandbox) Configure(ctx context.Context, given Settings) (*Stack, error) {
+	file, configured, err := s.prepare(ctx, given, s.Path("work"))
+	if err != nil || given.Token != "" {
 		return configured, err
 	}
 	held, err := configured.heldGrants(ctx)
@@ -51,7 +51,7 @@ func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, err
 	}
 	if token != file.secrets["vaultToken"] {
 		file.secrets["vaultToken"] = token
-		_, err = s.save(ctx, file, s.Path("work"), settings.Stack, configured.Config.Credentials)
+		_, err = s.save(ctx, file, s.Path("work"), given.Stack, configured.Config.Credentials)
 	}
 	return configured, err
 }
@@ -59,46 +59,46 @@ func (s *Sandbox) Configure(ctx context.Context, settings Settings) (*Stack, err
 // ConfigurePreview prepares a stack for a preview, which writes nothing but the engine's own state: the settings are in a
 // folder that ends with the sandbox, and the token is the last up's. A preview asks Vault nothing, so before the first up
 // any text does.
-func (s *Sandbox) ConfigurePreview(ctx context.Context, settings Settings) (*Stack, error) {
+func (s *Sandbox) ConfigurePreview(ctx context.Context, given Settings) (*Stack, error) {
 	folder, err := os.MkdirTemp("", "mlvault-preview-")
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	s.onClose(func() { _ = os.RemoveAll(folder) })
-	_, configured, err := s.prepare(ctx, settings, folder)
+	_, configured, err := s.prepare(ctx, given, folder)
 	return configured, err
 }
 
-func (s *Sandbox) prepare(ctx context.Context, settings Settings, folder string) (*StackFile, *Stack, error) {
-	file, err := s.OpenStackFile(settings.Stack)
+func (s *Sandbox) prepare(ctx context.Context, given Settings, folder string) (*StackFile, *Stack, error) {
+	file, err := s.OpenStackFile(given.Stack)
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err := s.Settle(file, settings)
+	cfg, err := s.Settle(file, given)
 	if err != nil {
 		return nil, nil, err
 	}
-	token, _ := os.ReadFile(s.DeployerTokenFile(settings.Stack)) // there is none before the first up
-	if err := s.mend(settings.Stack); err != nil {
+	token, _ := os.ReadFile(s.DeployerTokenFile(given.Stack)) // there is none before the first up
+	if err := s.mend(given.Stack); err != nil {
 		return nil, nil, err
 	}
 	file.secrets["vaultAddress"] = cfg.Address.Reveal()
-	file.secrets["vaultToken"] = cmp.Or(settings.Token, string(token), "made-by-the-first-up")
-	decrypted, err := s.save(ctx, file, folder, settings.Stack, cfg.Credentials)
+	file.secrets["vaultToken"] = cmp.Or(given.Token, string(token), "made-by-the-first-up")
+	decrypted, err := s.save(ctx, file, folder, given.Stack, cfg.Credentials)
 	if err != nil {
 		return nil, nil, err
 	}
 	// Which credentials are read back depends on how the file has them.
-	if cfg, err = file.read(settings.Stack, decrypted); err != nil {
+	if cfg, err = file.read(given.Stack, decrypted); err != nil {
 		return nil, nil, err
 	}
-	created, err := s.open(ctx, folder, settings.Stack, auto.UpsertStackInlineSource)
+	created, err := s.open(ctx, folder, given.Stack, auto.UpsertStackInlineSource)
 	return file, &Stack{Stack: created, Config: cfg, sandbox: s}, err
 }
 
 // heldGrants are what the deployer needs for what is in the state, whatever the configuration says now: the next run
 // deletes what is no longer configured.
-func (s *Stack) heldGrants(ctx context.Context) (grants []access.Grant, err error) {
+func (s *Stack) heldGrants(ctx context.Context) (grants []rights.Grant, err error) {
 	deployment, err := s.deployment(ctx)
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (s *Stack) heldGrants(ctx context.Context) (grants []access.Grant, err erro
 	for _, r := range deployment.Resources {
 		text := func(name string) string { text, _ := r.Inputs[name].(string); return text }
 		is := func(name string) bool { is, _ := r.Inputs[name].(bool); return is }
-		held := access.Store{Project: s.Config.Project, Stack: s.Config.Stack, AuthPath: s.Config.Workload.AuthPath, SkipChildToken: s.Config.Vault.SkipChildToken}
+		held := rights.Store{Project: s.Config.Project, Stack: s.Config.Stack, AuthPath: s.Config.Workload.AuthPath, SkipChildToken: s.Config.Vault.SkipChildToken}
 		switch r.Type {
 		case check.TypeBackend:
 			held.AuthPath, held.CreateBackend = text("path"), true
@@ -119,18 +119,18 @@ func (s *Stack) heldGrants(ctx context.Context) (grants []access.Grant, err erro
 			held.Mount, held.CreateMount = text("path"), true
 		case check.TypeSecret:
 			held.Mount, held.Prefix, held.DeleteOnDestroy = text("mount"), path.Dir(text("name")), is("deleteAllVersions")
-			held.Credentials = []access.Credential{{Name: path.Base(text("name")), DisableRead: is("disableRead")}}
+			held.Credentials = []rights.Credential{{Name: path.Base(text("name")), DisableRead: is("disableRead")}}
 		default: // of Azure, or no right in Vault of its own
 			continue
 		}
-		grants = access.Merge(grants, held.DeployerGrants())
+		grants = rights.Merge(grants, held.DeployerGrants())
 	}
 	return grants, nil
 }
 
 // Settle adds the sandbox's own settings to the stack's and lets the program's loader judge the whole.
-func (s *Sandbox) Settle(file *StackFile, settings Settings) (*config.Config, error) {
-	for _, edit := range settings.Edits {
+func (s *Sandbox) Settle(file *StackFile, given Settings) (*settings.Settings, error) {
+	for _, edit := range given.Edits {
 		edit(file.Stack.Config)
 	}
 	setting, _, _ := file.Stack.Config.Get(pulumiconfig.MustMakeKey(s.Project, "workload.createAuthBackend"), true)
@@ -148,11 +148,11 @@ func (s *Sandbox) Settle(file *StackFile, settings Settings) (*config.Config, er
 			return nil, err
 		}
 	}
-	load := func(address string) (*config.Config, error) {
-		return file.config(settings.Stack, map[string]string{"vaultAddress": address, "vaultToken": settings.Token, "credentials": settings.Credentials})
+	load := func(address string) (*settings.Settings, error) {
+		return file.config(given.Stack, map[string]string{"vaultAddress": address, "vaultToken": given.Token, "credentials": given.Credentials})
 	}
-	if settings.Address != "" {
-		return load(settings.Address)
+	if given.Address != "" {
+		return load(given.Address)
 	}
 	// The name is good for every stack, but only one that needs it is led through the proxy.
 	cfg, err := load(NamedAddress)
@@ -278,9 +278,9 @@ const tokenLife = 30 * 24 * time.Hour
 
 // DeployerToken is a token with what the configuration asks for and what the state holds, and nothing else. It is the
 // same from run to run while it lives.
-func (s *Sandbox) DeployerToken(ctx context.Context, cfg *config.Config, held []access.Grant) (string, error) {
+func (s *Sandbox) DeployerToken(ctx context.Context, cfg *settings.Settings, held []rights.Grant) (string, error) {
 	name := "deployer-" + cfg.Access().Name()
-	policy := access.PolicyText("Deploys stack "+cfg.Project+"/"+cfg.Stack+" of this sandbox.", access.Merge(cfg.Access().DeployerGrants(), held))
+	policy := rights.PolicyText("Deploys stack "+cfg.Project+"/"+cfg.Stack+" of this sandbox.", rights.Merge(cfg.Access().DeployerGrants(), held))
 	token, _ := os.ReadFile(s.DeployerTokenFile(cfg.Stack)) // there is none before the first up
 	// It is dead in a folder that outlived it, or whose Vault was started anew.
 	found, err := s.Vault.Root().Auth().Token().LookupWithContext(ctx, string(token))
@@ -298,5 +298,5 @@ func (s *Sandbox) DeployerToken(ctx context.Context, cfg *config.Config, held []
 
 // DeployerTokenFile is where the token of a stack's deployer is kept (0600). It is there after the first Configure.
 func (s *Sandbox) DeployerTokenFile(name string) string {
-	return s.Path("deployer-" + access.Name(s.Project, name) + ".token")
+	return s.Path("deployer-" + rights.Name(s.Project, name) + ".token")
 }

@@ -1,0 +1,164 @@
+package handover
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+func outputs() map[string]any {
+	return map[string]any{
+		"resourceGroup": "rg-ml", "workspaceName": "ml-ws", "computeCluster": "ml-cluster",
+		"jobIdentityId":       "/subscriptions/5a9db0c5-0000-4000-8000-000000000009/resourceGroups/rg-ml/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ml",
+		"jobIdentityClientId": "22222222-2222-2222-2222-222222222222", "vaultAddress": "https://vault.example.com:8200", "vaultNamespace": "",
+		"vaultLoginPath": "auth/jwt-mlvault-dev/login", "vaultRole": "mlvault-dev", "vaultAudience": "api://x", "readme": "...",
+		"credentialPaths": map[string]any{"ml_api_key": "secret/data/mlvault/dev/ml_api_key", "o'brien": "database/creds/x"},
+	}
+}
+
+func render(t *testing.T, outputs map[string]any) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, Render(outputs, "../../job", dir))
+	return dir
+}
+
+func parse(t *testing.T, file string) map[string]any {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var document map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &document))
+	return document
+}
+
+// A kind's keys: those that a definition must have, then the others that it may have. From the reference of the CLI v2's
+// YAML (learn.microsoft.com/azure/machine-learning/reference-yaml-...), which describes the published JSON schemas.
+var kinds = map[string][2]string{
+	"job-command": {"type command code environment", "$schema name display_name experiment_name description tags environment_variables " +
+		"distribution compute resources limits inputs outputs queue_settings services identity"},
+	"node":              {"type component", "environment_variables compute resources limits inputs outputs identity"},
+	"job-pipeline":      {"type jobs", "$schema name display_name experiment_name description tags settings inputs outputs identity"},
+	"pipeline settings": {"", "default_datastore default_compute continue_on_step_failure force_rerun"},
+	"component-command": {"name command environment", "$schema type version display_name description tags is_deterministic code distribution resources inputs outputs"},
+	"schedule":          {"name trigger create_job", "$schema description tags"},
+	"cron trigger":      {"type expression", "start_time end_time time_zone"},
+	"scheduled job":     {"type job", "experiment_name inputs outputs settings"},
+	"endpoint-online":   {"name", "$schema description tags auth_mode identity traffic public_network_access mirror_traffic"},
+	"endpoint identity": {"type user_assigned_identities", ""},
+	"deployment-managed-online": {"name endpoint_name environment instance_type instance_count", "$schema description tags model model_mount_path code_configuration " +
+		"environment_variables app_insights_enabled scale_settings data_collector request_settings liveness_probe readiness_probe egress_public_network_access"},
+	"environment": {"image", "description tags conda_file os_type inference_config"},
+}
+
+func requireKind(t *testing.T, kind string, document any) map[string]any {
+	t.Helper()
+	fields, rule := asMap(document), kinds[kind]
+	for _, key := range strings.Fields(rule[0]) {
+		require.Contains(t, fields, key, kind)
+	}
+	for key := range fields {
+		require.Contains(t, strings.Fields(rule[0]+" "+rule[1]), key, kind)
+	}
+	return fields
+}
+
+func asMap(v any) map[string]any { m, _ := v.(map[string]any); return m }
+func word(v any) string          { s, _ := v.(string); return s }
+
+var variables = map[string]any{
+	"AZURE_CLIENT_ID": "22222222-2222-2222-2222-222222222222", "VAULT_ADDR": "https://vault.example.com:8200", "VAULT_AUDIENCE": "api://x",
+	"VAULT_LOGIN_PATH": "auth/jwt-mlvault-dev/login", "VAULT_ROLE": "mlvault-dev",
+	"VAULT_CREDENTIALS": `{"ml_api_key":"secret/data/mlvault/dev/ml_api_key","o'brien":"database/creds/x"}`,
+}
+
+// The sandbox runs what a command job, a pipeline, a component and a schedule name: TestTheHandOverRunsAsAzureMLRunsIt.
+func TestEachDefinitionHasTheKeysOfItsKindAndAnEndpointRunsAsTheJobIdentity(t *testing.T) {
+	dir := render(t, outputs())
+	file := func(name, kind string) map[string]any {
+		return requireKind(t, kind, parse(t, filepath.Join(dir, name)))
+	}
+	runs := func(fields map[string]any) {
+		require.FileExists(t, filepath.Join(dir, word(fields["code"]), "vault_credentials.py"))
+		requireKind(t, "environment", fields["environment"])
+	}
+	job := file("job.yml", "job-command")
+	runs(job)
+	require.Equal(t, variables, job["environment_variables"])
+	pipeline := file("pipeline.yml", "job-pipeline")
+	requireKind(t, "pipeline settings", pipeline["settings"])
+	for _, step := range asMap(pipeline["jobs"]) {
+		runs(requireKind(t, "job-command", step))
+	}
+	component := file("component.yml", "component-command")
+	runs(component)
+	require.Regexp(t, `^[a-z][a-z0-9_]*$`, component["name"])
+	requireKind(t, "node", asMap(file("component-pipeline.yml", "job-pipeline")["jobs"])["prepare"])
+	schedule := file("schedule.yml", "schedule")
+	requireKind(t, "cron trigger", schedule["trigger"])
+	requireKind(t, "scheduled job", schedule["create_job"])
+
+	endpoint := file("endpoint.yml", "endpoint-online")
+	require.Regexp(t, `^[a-z][a-z0-9-]{2,31}$`, endpoint["name"])
+	identity := requireKind(t, "endpoint identity", endpoint["identity"])
+	require.Equal(t, []any{map[string]any{"resource_id": outputs()["jobIdentityId"]}}, identity["user_assigned_identities"])
+	deployment := file("deployment.yml", "deployment-managed-online")
+	require.Equal(t, endpoint["name"], deployment["endpoint_name"])
+	require.Equal(t, variables, deployment["environment_variables"])
+	require.FileExists(t, filepath.Join(dir, word(asMap(deployment["code_configuration"])["scoring_script"])))
+	require.FileExists(t, filepath.Join(dir, word(asMap(deployment["model"])["path"])))
+	for _, each := range []map[string]any{job, pipeline, schedule, endpoint} {
+		require.Regexp(t, `^https://azuremlschemas\.azureedge\.net/latest/\w+\.schema\.json$`, each["$schema"])
+	}
+}
+
+func TestAnotherRunKeepsScriptsThatSomebodyChanged(t *testing.T) {
+	dir := render(t, outputs())
+	for _, name := range []string{"steps.py", "job.yml"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o600))
+	}
+	require.NoError(t, Render(outputs(), "../../job", dir))
+	text, err := os.ReadFile(filepath.Join(dir, "steps.py"))
+	require.NoError(t, err)
+	require.Equal(t, "mine", string(text))
+	parse(t, filepath.Join(dir, "job.yml"))
+}
+
+func TestAStackWithoutAClusterOrWithANamespaceIsHandedOverToo(t *testing.T) {
+	given := outputs()
+	delete(given, "computeCluster")
+	given["vaultNamespace"] = "team"
+	dir := render(t, given)
+	job := parse(t, filepath.Join(dir, "job.yml"))
+	require.Equal(t, "azureml:"+noCluster, job["compute"])
+	require.Equal(t, "team", asMap(job["environment_variables"])["VAULT_NAMESPACE"])
+	page, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	require.NoError(t, err)
+	require.Contains(t, string(page), "COMPUTE=<name>")
+}
+
+func TestOutputsThatAreNotEnoughAreRefused(t *testing.T) {
+	for name, want := range map[string]string{"vaultAddress": "workload.publishAddress", "vaultRole": "no output vaultRole. Run `pulumi up`"} {
+		given := outputs()
+		given[name] = map[string]any{"vaultAddress": Hidden}[name]
+		dir := t.TempDir()
+		require.ErrorContains(t, Render(given, "../../job", dir), want)
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Empty(t, entries)
+	}
+}
+
+// A shell reads job.env as it is meant, quotes included, and Python the samples.
+func TestTheEnvironmentFileAndTheSamplesAreReadAsTheyAreMeant(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `set -a; . ./job.env; printf %s "$VAULT_CREDENTIALS"; python3 -m py_compile steps.py score.py`)
+	cmd.Dir = render(t, outputs())
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Equal(t, variables["VAULT_CREDENTIALS"], string(out))
+}

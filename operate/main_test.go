@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Whoever runs a preflight has no Vault server to compile, and nothing of Pulumi.
+func TestThePreflightCompilesNoServer(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	require.NoError(t, err)
+	packages := strings.Fields(string(out))
+	require.Contains(t, packages, "github.com/hashicorp/vault/api")
+	for _, heavy := range []string{"github.com/hashicorp/vault/vault", "github.com/hashicorp/vault/sdk", "github.com/pulumi/pulumi", "github.com/Azure/azure-sdk-for-go"} {
+		for _, name := range packages {
+			require.False(t, name == heavy || strings.HasPrefix(name, heavy+"/"), "the preflight compiles %s", name)
+		}
+	}
+	t.Logf("%d packages", len(packages))
+}
+
+// The sandbox is a toy that a team may delete: everything that deploys still builds, and names it nowhere.
+func TestWithoutTheSandboxEverythingThatDeploysStillWorks(t *testing.T) {
+	copied := t.TempDir()
+	run := func(line string) string {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+		cmd.Dir, cmd.Env = copied, append(os.Environ(), "GOFLAGS=-trimpath")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s\n%s", line, out)
+		return string(out)
+	}
+	from, err := filepath.Abs("..")
+	require.NoError(t, err)
+	run("tar -C '" + from + "' --exclude ./sandbox --exclude ./.sandbox --exclude ./tools --exclude ./.git -cf - . | tar -xf -")
+	run("go build ./... && go -C operate build ./...")
+	recipes := run("make -n preflight policy job repair build") + run("cat .github/workflows/deploy*.yml .github/workflows/drift.yml")
+	require.Contains(t, recipes, "./.preflight check")
+	require.NotContains(t, recipes, "sandbox")
+	require.Contains(t, run("make policy STACK=x 2>&1 || true"), "pulumi", "the command runs, and asks for the CLI or the stack")
+}

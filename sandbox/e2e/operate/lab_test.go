@@ -1,0 +1,289 @@
+// Package preflight_test holds the preflight to a real Vault, a real issuer and the real CLI.
+package preflight_test
+
+import (
+	"cmp"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/require"
+
+	"mlvault/internal/rights"
+	"mlvault/internal/settings"
+	"mlvault/operate/check"
+	"mlvault/sandbox/e2e/lab"
+	"mlvault/sandbox/internal/issuer"
+)
+
+func TestMain(m *testing.M) {
+	for _, variable := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		_ = os.Unsetenv(variable)
+	}
+	lab.Main(m)
+}
+
+// sections are a stack's configuration, section by section.
+type sections map[string]map[string]any
+
+// attempt is a stack before its first up, with what one row breaks: settings, the address, the token, or things in Vault.
+type attempt struct {
+	*lab.Lab
+
+	settings sections
+	address  string
+	token    string
+	stack    check.Stack
+}
+
+const noToken = "no-token-at-all"
+
+// name is the stack's policy and role.
+var name = rights.Name("mlvault", "dev")
+
+// newAttempt is right in everything. The token has the deployer's policy and the default one, as Vault gives it.
+func newAttempt(l *lab.Lab) *attempt {
+	l.T.Helper()
+	return &attempt{Lab: l, address: l.Vault.Addr(), settings: sections{
+		"vault":    {"caCertFile": l.Vault.CAFile()},
+		"workload": {"audience": "api://x", "issuer": l.Issuer.URL(issuer.V1), "issuerCaPem": lab.ReadFile(l.T, l.IssuerCA)},
+		"credentials": {
+			"ml_api_key": map[string]string{"k": lab.Canary}, "team/feature_store": map[string]string{"k": lab.Canary},
+		},
+	}}
+}
+
+// config is the settings as the program reads them.
+func (a *attempt) config() *settings.Settings {
+	a.T.Helper()
+	src := settings.Source{
+		Project: "mlvault", Stack: "dev", Encrypted: settings.IsSecretKey, Trusted: true,
+		Values: map[string]string{"azure-native:location": "westeurope", "mlvault:vaultAddress": a.address},
+	}
+	for section, fields := range a.settings {
+		text, err := json.Marshal(fields)
+		require.NoError(a.T, err)
+		src.Values["mlvault:"+section] = string(text)
+	}
+	cfg, err := settings.From(src)
+	require.NoError(a.T, err)
+	return cfg
+}
+
+// check runs the preflight and looks for what must never be in its report.
+func (a *attempt) check() check.Report {
+	a.T.Helper()
+	a.stack.Config = a.config()
+	if a.token == "" {
+		a.token = a.deployer(a.stack.Config.Access().DeployerPolicy(), token{})
+	}
+	if a.token != noToken {
+		a.stack.Token = settings.NewSecret(a.token)
+	}
+	a.stack.TokenFrom = "vaultToken"
+	report := check.Check(a.T.Context(), a.stack)
+	address, err := url.Parse(a.address)
+	require.NoError(a.T, err)
+	for _, texts := range [][]string{report.Problems, report.Warnings, report.Unseen, report.Passed} {
+		for _, secret := range []string{a.token, address.Host, lab.Canary, a.Vault.Root().Token()} {
+			require.NotContains(a.T, strings.Join(texts, "\n"), secret, "the report quotes a secret")
+		}
+	}
+	return report
+}
+
+// token is what a row asks of its token.
+type token = api.TokenCreateRequest
+
+// deployer is a token with a policy, and with the default one.
+func (a *attempt) deployer(policy string, asked token) string {
+	a.T.Helper()
+	a.Write("sys/policies/acl/deployer", map[string]any{"policy": policy})
+	asked.TTL, asked.Policies = cmp.Or(asked.TTL, "1h"), append(asked.Policies, "deployer")
+	created, err := a.Vault.Root().Auth().Token().CreateOrphanWithContext(a.T.Context(), &asked)
+	require.NoError(a.T, err)
+	return created.Auth.ClientToken
+}
+
+// step is a part of what a row does.
+type step = func(*attempt)
+
+func do(steps ...step) step {
+	return func(a *attempt) {
+		for _, each := range steps {
+			each(a)
+		}
+	}
+}
+
+// set changes a setting: section.field.
+func set(key string, value any) step {
+	section, field, _ := strings.Cut(key, ".")
+	return func(a *attempt) { a.settings[section][field] = value }
+}
+
+// stateHas puts something into the stack's state.
+func stateHas(resource check.Resource) step {
+	return func(a *attempt) { a.stack.Resources = append(a.stack.Resources, resource) }
+}
+
+// ours gives a token with the deployer's policy, bare one without a right, and also one with more rights than an up needs.
+func ours(asked token) step {
+	return func(a *attempt) { a.token = a.deployer(a.config().Access().DeployerPolicy(), asked) }
+}
+
+func bare(asked token) step {
+	return func(a *attempt) { a.token = a.deployer("# no right", asked) }
+}
+
+func also(capability, path string) step {
+	return func(a *attempt) {
+		more := `path "` + path + `" { capabilities = ["` + capability + `"] }`
+		a.token = a.deployer(a.config().Access().DeployerPolicy()+more, token{})
+	}
+}
+
+// makes writes what is gone again after the row.
+func makes(path string, fields map[string]any) step {
+	return func(a *attempt) {
+		a.Write(path, fields)
+		a.T.Cleanup(func() {
+			_, err := a.Vault.Root().Logical().DeleteWithContext(context.WithoutCancel(a.T.Context()), path)
+			require.NoError(a.T, err)
+		})
+	}
+}
+
+func mount(path, version string) step {
+	return makes("sys/mounts/"+path, map[string]any{"type": "kv", "options": map[string]string{"version": version}})
+}
+
+func backend(path, kind string) step { return makes("sys/auth/"+path, map[string]any{"type": kind}) }
+
+func policy(name string) step {
+	return makes("sys/policies/acl/"+name, map[string]any{"policy": `path "secret/data/x" { capabilities = ["read"] }`})
+}
+
+// secret makes one, with the label of a stack of this project, and any other fields of its metadata.
+func secret(path, stack string) step {
+	return func(a *attempt) {
+		labels := map[string]string{}
+		if stack != "" {
+			labels = map[string]string{"project": "mlvault", "stack": stack}
+		}
+		makes("secret/metadata/"+path, map[string]any{"custom_metadata": labels})(a)
+		a.Write("secret/data/"+path, map[string]any{"data": map[string]string{"k": lab.Canary}})
+	}
+}
+
+func deleted(path string) step {
+	return func(a *attempt) {
+		_, err := a.Vault.Root().Logical().DeleteWithContext(a.T.Context(), "secret/data/"+path)
+		require.NoError(a.T, err)
+	}
+}
+
+// halfMade is the stack's auth backend as a program makes it that goes no further.
+func halfMade(a *attempt) {
+	makes("sys/auth/jwt-"+name, map[string]any{"type": "jwt", "description": a.config().Access().Description()})(a)
+}
+
+// admits gives a backend a configuration and this stack's role.
+func admits(path string) step {
+	return func(a *attempt) {
+		a.Write("auth/"+path+"/config", map[string]any{
+			"oidc_discovery_url": a.Issuer.URL(issuer.V1), "oidc_discovery_ca_pem": lab.ReadFile(a.T, a.IssuerCA), "bound_issuer": a.Issuer.URL(issuer.V1),
+		})
+		a.Write("auth/"+path+"/role/"+name, map[string]any{"role_type": "jwt", "user_claim": "oid", "bound_audiences": []string{"api://x"}})
+	}
+}
+
+// certificate is for 127.0.0.1 and ends at a time. It is its own CA, whose file it returns.
+func certificate(t *testing.T, ends time.Time) (tls.Certificate, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test"}, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: ends,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
+}
+
+// serves starts a server on a loopback address, with TLS when there is a certificate.
+func (a *attempt) serves(host string, handler http.HandlerFunc, certificates ...tls.Certificate) *httptest.Server {
+	a.T.Helper()
+	listener, err := net.Listen("tcp", host+":0")
+	require.NoError(a.T, err)
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}}
+	if len(certificates) == 0 {
+		server.Start()
+	} else {
+		server.TLS = &tls.Config{Certificates: certificates, MinVersion: tls.VersionTLS12}
+		server.StartTLS()
+	}
+	a.T.Cleanup(server.Close)
+	return server
+}
+
+// plain puts a server of http in Vault's place, which the address names with a scheme.
+func plain(scheme string, handler http.HandlerFunc) step {
+	return func(a *attempt) { a.address = scheme + strings.TrimPrefix(a.serves("127.0.0.1", handler).URL, "http") }
+}
+
+// certified puts a server between, with a certificate that ends in a time.
+func certified(host string, ends time.Duration, handler func(vault http.Handler) http.HandlerFunc) step {
+	return func(a *attempt) {
+		target, err := url.Parse(a.Vault.Addr())
+		require.NoError(a.T, err)
+		vault := httputil.NewSingleHostReverseProxy(target)
+		vault.Transport = a.Vault.Root().CloneConfig().HttpClient.Transport
+		own, file := certificate(a.T, time.Now().Add(ends))
+		a.settings["vault"]["caCertFile"], a.address = file, a.serves(host, handler(vault), own).URL
+	}
+}
+
+func forwarded(vault http.Handler) http.HandlerFunc { return vault.ServeHTTP }
+
+// health makes up the answer of sys/health, and nothing else.
+func health(state map[string]any) step {
+	return certified("127.0.0.1", longAhead, func(vault http.Handler) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v1/sys/health" {
+				vault.ServeHTTP(w, r)
+				return
+			}
+			_ = json.NewEncoder(w).Encode(state)
+		}
+	})
+}
+
+const longAhead = 90 * 24 * time.Hour
+
+// reads adds a path to vault.reads.
+func reads(path string) step { return set("vault.reads", map[string]string{"theirs": path}) }

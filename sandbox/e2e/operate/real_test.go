@@ -1,0 +1,194 @@
+package preflight_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/stretchr/testify/require"
+
+	"mlvault/operate/check"
+	"mlvault/sandbox/e2e/lab"
+)
+
+// real is a shell in the project of a stack that the real CLI knows, with the command that looks after it.
+type real struct{ *lab.Shell }
+
+func newReal(l *lab.Lab, folder string) real {
+	l.T.Helper()
+	// The program is in this test's process.
+	r := real{l.Shell(folder, "ARM_USE_MSI=true", "PULUMI_RUN_PROGRAM=false", "HOME="+l.T.TempDir())}
+	binary := filepath.Join(lab.Repository(), ".preflight") // where make builds it
+	r.Must("go build -C '"+lab.Repository()+"/preflight' -o '"+binary+"' .", "HOME="+os.Getenv("HOME"))
+	r.Env = append(r.Env, "PREFLIGHT="+binary)
+	return r
+}
+
+// says runs a line that has to fail, or to succeed, and returns what it prints.
+func (r real) says(succeeds bool, line string, variables ...string) string {
+	r.T.Helper()
+	out, err := r.Run(line, variables...)
+	require.Equal(r.T, succeeds, err == nil, "%s\n%s", line, out)
+	for _, secret := range []string{lab.Canary, r.Vault.Root().Token(), strings.TrimPrefix(r.Vault.Addr(), "https://")} {
+		require.NotContains(r.T, out, secret)
+	}
+	return out
+}
+
+func (r real) preflight(succeeds bool, command string, variables ...string) string {
+	r.T.Helper()
+	return r.says(succeeds, `"$PREFLIGHT" `+command+" -root . -stack dev", variables...)
+}
+
+// asks gives the deployer's token the right to ask for its rights. No up needs it.
+func (r real) asks() {
+	r.T.Helper()
+	policy := "deployer-" + name
+	text, err := r.Vault.Root().Sys().GetPolicyWithContext(r.T.Context(), policy)
+	require.NoError(r.T, err)
+	r.Write("sys/policies/acl/"+policy, map[string]any{"policy": text + `path "sys/capabilities-self" { capabilities = ["update"] }`})
+}
+
+func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
+	r := newReal(lab.New(t), lab.Project(t, "mlvault"))
+	require.Contains(t, r.preflight(false, "check"), "no stack named 'dev' found")
+	r.Must(`pulumi stack init dev
+		pulumi config set-all --path --secret vaultAddress="$ADDRESS" --secret credentials.ml_api_key.api_key=`+lab.Canary+` \
+			--plaintext vault.caCertFile="$CA" --plaintext workload.audience=api://x --plaintext azure-native:location=westeurope \
+			--plaintext 'workload.authPath=jwt*'`, "ADDRESS="+r.Vault.Addr(), "CA="+r.Vault.CAFile())
+	require.Contains(t, r.preflight(false, "check"), "workload.authPath: ")
+	r.Must(`pulumi config set --path workload.authPath jwt-ours
+		pulumi config set vaultToken "$TOKEN" --plaintext`, "TOKEN="+r.Vault.Root().Token())
+	require.Contains(t, r.preflight(false, "check"), "vaultToken: is in plain text")
+	r.Must("pulumi config rm vaultToken")
+
+	policy := r.preflight(true, "policy")
+	require.Contains(t, policy, `path "secret/data/mlvault/dev/ml_api_key" {`)
+	token, err := r.Vault.Token(t.Context(), "deployer", policy+`path "sys/capabilities-self" { capabilities = ["update"] }`, time.Hour)
+	require.NoError(t, err)
+	r.Env = append(r.Env, "VAULT_TOKEN="+token, "VAULT_NAMESPACE=elsewhere")
+	out := r.preflight(true, "check")
+	require.Contains(t, out, "warning   VAULT_NAMESPACE is set in this shell")
+	require.Contains(t, out, "ok        rights: all that the deployer's policy names")
+	require.Contains(t, out, "No problem found. `pulumi up` should succeed.")
+	t.Log(out)
+
+	r.Must("echo dead >~/.vault-token")
+	out = r.preflight(false, "check")
+	require.Contains(t, out, "~/.vault-token", "the genuine plugin prefers the file to the variable")
+	r.Must("rm ~/.vault-token")
+
+	require.NoError(t, r.Vault.Seal())
+	out = r.preflight(false, "check")
+	require.Contains(t, out, "error: `pulumi up` would fail. Problems: 1. Nothing was changed")
+	require.Contains(t, out, "problem   Vault is sealed")
+	t.Log(out)
+}
+
+func TestWhatAStateHasLostIsAdoptedByTheCommandThatTheFindingGives(t *testing.T) {
+	l := lab.New(t)
+	dev, _ := l.Up("dev", lab.Sample())
+	r := newReal(l, l.Path("work"))
+	r.asks()
+	require.Contains(t, r.preflight(true, "check"), "No problem found.")
+
+	for _, lost := range []string{"vault:jwt/authBackendRole:AuthBackendRole::credentials-role", "vault:kv/secretV2:SecretV2::credentials-ml_api_key"} {
+		r.says(true, "pulumi state delete --yes 'urn:pulumi:dev::mlvault::mlvault:credentials:Store$"+lost+"'")
+		out := r.preflight(false, "check")
+		require.Contains(t, out, "exists, and this stack's state does not have it, so it is somebody else's")
+		adopt := regexp.MustCompile("adopt it: `(pulumi import [^`]+)`").FindStringSubmatch(out)
+		require.NotNil(t, adopt, out)
+		r.says(true, adopt[1])
+		r.preflight(true, "check")
+	}
+	// The import has no trigger of a replacement in it, so that the role is written once more.
+	require.Subset(t, []string{"same", "update", "replace"}, slices.Collect(maps.Keys(r.Planned(dev))), "the next up makes nothing a second time")
+
+	r.says(true, "pulumi config rm --path credentials.feature_store --stack dev")
+	_, leaving, _ := strings.Cut(r.preflight(true, "policy"), "# These left the configuration.")
+	require.Contains(t, leaving, "path \"secret/data/mlvault/dev/feature_store\" {\n  capabilities = [\"delete\"]\n}")
+	require.NotContains(t, leaving, "ml_api_key")
+}
+
+// Before the first up neither component nor provider is in the state, so that the finding's first command makes these.
+func TestASecretOfOthersIsAdoptedBeforeTheFirstUp(t *testing.T) {
+	l := lab.New(t)
+	dev := l.Prepare("dev", lab.Sample())
+	r := newReal(l, l.Path("work"))
+	r.Write(lab.APIKeyPath, map[string]any{"data": map[string]any{"theirs": "x"}})
+	r.asks()
+	out := r.preflight(false, "check")
+	adopt := regexp.MustCompile("adopt it: `pulumi up --target '([^']+)' --target '([^']+)' --stack dev`, and then `(pulumi import [^`]+)`").FindStringSubmatch(out)
+	require.NotNil(t, adopt, out)
+	_, err := dev.Up(t.Context(), optup.Target(adopt[1:3]), optup.SuppressProgress())
+	require.NoError(t, err)
+	r.says(true, adopt[3])
+	r.preflight(true, "check")
+	l.Up("dev", lab.Sample())
+	_, version := r.Read(lab.APIKeyPath)
+	require.Equal(t, 2, version, "their version stays below ours")
+}
+
+func TestTheHandOverNeedsTheKeyOnlyForASecretAddress(t *testing.T) {
+	l := lab.New(t)
+	l.Up("dev", lab.Sample())
+	r := newReal(l, l.Path("work"))
+	require.NoError(t, os.CopyFS(filepath.Join(r.Dir, "job"), os.DirFS(filepath.Join(lab.Repository(), "job"))))
+	const withoutKey = `unset PULUMI_CONFIG_PASSPHRASE; "$PREFLIGHT" job -root . -stack dev`
+	handOver := func() string {
+		t.Helper()
+		text := lab.ReadFile(t, filepath.Join(r.Dir, "job", "dev", "job.yml"))
+		require.NoError(t, os.RemoveAll(filepath.Join(r.Dir, "job", "dev")))
+		return text
+	}
+	require.Contains(t, r.says(false, withoutKey), "set workload.publishAddress to true")
+	r.preflight(true, "job")
+	require.Contains(t, handOver(), r.Vault.Addr())
+	l.Up("dev", lab.Sample(), lab.With(t, "workload.publishAddress", "true"))
+	r.says(true, withoutKey)
+	require.Contains(t, handOver(), r.Vault.Addr())
+}
+
+func TestAStackWhoseRunWasKilledIsRepaired(t *testing.T) {
+	l := lab.New(t)
+	dev, _ := l.Up("dev", lab.Sample())
+	r := newReal(l, l.Path("work"))
+	folder := filepath.Join(r.Path("state"), ".pulumi")
+	file := filepath.Join(folder, "stacks", "mlvault", "dev.json") // `pulumi stack import` drops what is pending
+	var state struct {
+		Version    int                  `json:"version"`
+		Checkpoint apitype.CheckpointV3 `json:"checkpoint"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(lab.ReadFile(t, file)), &state))
+	latest := state.Checkpoint.Latest
+	latest.Resources = slices.DeleteFunc(latest.Resources, func(r apitype.ResourceV3) bool {
+		lost := r.Type == check.TypeSecret || r.Type == "azure-native:machinelearningservices/v20241001:Compute"
+		if lost { // as if it had been made, and the answer lost
+			r.ID, r.Outputs = "", nil
+			latest.PendingOperations = append(latest.PendingOperations, apitype.OperationV2{Resource: r, Type: apitype.OperationTypeCreating})
+		}
+		return lost
+	})
+	require.Len(t, latest.PendingOperations, 3)
+	edited, err := json.Marshal(state)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, edited, 0o600))
+	require.NoError(t, os.WriteFile(file+".attrs", nil, 0o600))
+	r.Must(`mkdir -p "$LOCKS"; printf '{"pid":4194304,"hostname":"%s"}' "$(hostname)" >"$LOCKS/dead.json"`,
+		"LOCKS="+filepath.Join(folder, "locks", "organization", "mlvault", "dev"))
+
+	out := r.preflight(true, "repair")
+	require.Contains(t, out, "removed the damaged ")
+	require.Contains(t, out, "removed the lock of a run that is gone")
+	require.Equal(t, 3, strings.Count(out, "was being created, is looked for: "), out)
+	require.Subset(t, []string{"same", "update"}, slices.Collect(maps.Keys(r.Planned(dev))), "the next up makes nothing a second time")
+	t.Log(out)
+}
