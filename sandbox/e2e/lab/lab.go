@@ -61,6 +61,14 @@ func builder() cli.Builder {
 	return cli.Builder{Module: filepath.Join(root, "sandbox"), Bin: filepath.Join(root, ".sandbox", "bin"), Log: os.Stderr}
 }
 
+// languageHost is what a released CLI brings along and the one that is built here lacks.
+var languageHost = cli.Command{
+	What:    "the language host",
+	Name:    "pulumi-language-go",
+	Package: "./languagehost",
+	LDFlags: "-s -w",
+}
+
 // Repository is found from the package's own folder, in which go test runs.
 func Repository() string {
 	dir, err := os.Getwd()
@@ -313,7 +321,7 @@ func (l *Lab) Shell(dir string, variables ...string) *Shell {
 	}
 	s.Env = append(append(s.Env, "PATH="+strings.Join(folders, string(os.PathListSeparator))), variables...)
 	if b := builder(); folders[0] == b.Bin { // a released CLI brings its own language host
-		require.NoError(l.T, b.Build(l.T.Context(), "the language host", b.Executable("pulumi-language-go"), "-s -w", b.Module, "./languagehost"))
+		require.NoError(l.T, b.Build(l.T.Context(), languageHost))
 	}
 	return s
 }
