@@ -28,7 +28,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -355,7 +354,7 @@ func (s *Server) unseal(ctx context.Context) error {
 	return nil
 }
 
-// serve is the proxy before Vault. Where Vault does not answer, neither does the proxy: it breaks the connection.
+// serve is the proxy before Vault.
 func (s *Server) serve(listener net.Listener, wrap func(http.Handler) http.Handler) error {
 	certificate, err := s.Certificate()
 	if err != nil {
@@ -365,12 +364,7 @@ func (s *Server) serve(listener net.Listener, wrap func(http.Handler) http.Handl
 	if err != nil {
 		return fmt.Errorf("vault server: %w", err)
 	}
-	var handler http.Handler = &httputil.ReverseProxy{
-		Transport:    s.direct.CloneConfig().HttpClient.Transport,
-		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-		ErrorLog:     log.New(io.Discard, "", 0),
-	}
+	handler := forward(target, s.direct.CloneConfig().HttpClient.Transport)
 	if wrap != nil {
 		handler = wrap(handler)
 	}
