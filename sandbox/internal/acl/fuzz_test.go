@@ -133,8 +133,10 @@ func grantsExactly(text string, grants []rights.Grant, probe string) error {
 		granted[grant.Path] = slices.Sorted(slices.Values(grant.Capabilities))
 	}
 	probes := []string{"sys/policies/acl/other", "auth/token/root", "secret/data/other"}
+	// Vault trims the spaces of a path that it is asked about, and refuses one that is then empty.
+	probe = strings.TrimSpace(strings.ToValidUTF8(probe, "-"))
 	if strings.Trim(probe, "/") != "" {
-		probes = append(probes, strings.ToValidUTF8(probe, "-"))
+		probes = append(probes, probe)
 	}
 	for path := range granted {
 		last := strings.LastIndex(path, "/")
