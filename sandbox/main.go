@@ -24,7 +24,7 @@ import (
 	"golang.org/x/term"
 
 	"mlvault/internal/settings"
-	"mlvault/internal/stack"
+	"mlvault/internal/outputs"
 	"mlvault/sandbox/internal/sandbox"
 )
 
@@ -96,7 +96,7 @@ func up(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error
 	}
 	fmt.Fprintf(out, "\nRead back from Vault as a job does, with the job identity's token, by job/vault_credentials.py\n"+
 		"(names and keys; the values are never printed):\n%s\n", indented(read))
-	fmt.Fprintf(out, "\nOutputs of the stack:\n%s", outputs(result.Outputs))
+	fmt.Fprintf(out, "\nOutputs of the stack:\n%s", outputLines(result.Outputs))
 	next(out, o, "vault", "look around in this Vault, and read as a job does", "down", "destroy it all again")
 	return nil
 }
@@ -270,11 +270,11 @@ func summary(done string, changes map[string]int) string {
 	return done + ": " + strings.Join(parts, ", ") + "."
 }
 
-func outputs(values auto.OutputMap) string {
+func outputLines(values auto.OutputMap) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value := values[name]
-		if name == stack.OutputReadme {
+		if name == outputs.Readme {
 			continue
 		}
 		text, isText := value.Value.(string)
@@ -285,7 +285,7 @@ func outputs(values auto.OutputMap) string {
 		}
 		fmt.Fprintf(&b, "  %-20s %s\n", name, text)
 	}
-	fmt.Fprintf(&b, "\n%s\n", indented(fmt.Sprint(values[stack.OutputReadme].Value)))
+	fmt.Fprintf(&b, "\n%s\n", indented(fmt.Sprint(values[outputs.Readme].Value)))
 	return b.String()
 }
 

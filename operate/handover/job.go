@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+
+	"mlvault/internal/outputs"
 )
 
 // Both are from Microsoft's registry, which a closed network reaches without a rule, and are run as they are.
@@ -36,8 +37,8 @@ var ErrHidden = errors.New("vaultAddress is a secret output. Run this with the k
 
 // Render writes the files into dir, from a stack's outputs and the folder that holds the client. It overwrites
 // definitions and the client, and keeps sample scripts that exist: their bodies may be somebody's work by now.
-func Render(outputs map[string]any, clientFolder, dir string) error {
-	values, err := read(outputs)
+func Render(given map[string]any, clientFolder, dir string) error {
+	values, err := read(given)
 	if err != nil {
 		return err
 	}
@@ -78,61 +79,47 @@ func Render(outputs map[string]any, clientFolder, dir string) error {
 // values are what the templates use, by the outputs' names.
 type values map[string]any
 
-func read(outputs map[string]any) (values, error) {
-	v := maps.Clone(values(outputs))
+func read(given map[string]any) (values, error) {
+	v := maps.Clone(values(given))
 	var missing []string
-	for _, name := range []string{"resourceGroup", "workspaceName", "jobIdentityId", "jobIdentityClientId", "vaultAddress", "vaultLoginPath", "vaultRole", "vaultAudience"} {
+	for _, name := range []string{
+		outputs.ResourceGroup, outputs.WorkspaceName,
+		outputs.JobIdentityID, outputs.JobIdentityClientID,
+		outputs.VaultAddress, outputs.VaultLoginPath, outputs.VaultRole, outputs.VaultAudience,
+	} {
 		if text, isText := v[name].(string); !isText || text == "" {
 			missing = append(missing, name)
 		}
 	}
-	paths, _ := v["credentialPaths"].(map[string]any)
+	paths, _ := v[outputs.CredentialPaths].(map[string]any)
 	if len(paths) == 0 {
-		missing = append(missing, "credentialPaths")
+		missing = append(missing, outputs.CredentialPaths)
 	}
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("the stack has no output %s. Run `pulumi up` first", strings.Join(missing, ", "))
 	}
-	if v["vaultAddress"] == Hidden {
+	if v[outputs.VaultAddress] == Hidden {
 		return nil, ErrHidden
 	}
-	v["ownCluster"] = v["computeCluster"] != nil
-	if v["computeCluster"] == nil {
-		v["computeCluster"] = noCluster
+	v["ownCluster"] = v[outputs.ComputeCluster] != nil
+	if v[outputs.ComputeCluster] == nil {
+		v[outputs.ComputeCluster] = noCluster
 	}
 	v["firstCredential"] = slices.Min(slices.Collect(maps.Keys(paths)))
 	// An endpoint's name is unique in its region, and has at most 32 letters, digits and hyphens.
-	sum := sha256.Sum256(fmt.Append(nil, v["jobIdentityId"]))
+	sum := sha256.Sum256(fmt.Append(nil, v[outputs.JobIdentityID]))
 	v["endpointName"] = "mlvault-" + hex.EncodeToString(sum[:4])
 	return v, nil
-}
-
-// environment is what a job's definition sets for the client, in its order.
-func (v values) environment() ([][2]string, error) {
-	paths, err := json.Marshal(v["credentialPaths"])
-	if err != nil {
-		return nil, err
-	}
-	all := [][2]string{{"VAULT_CREDENTIALS", string(paths)}}
-	for name, output := range map[string]string{
-		"AZURE_CLIENT_ID": "jobIdentityClientId", "VAULT_ADDR": "vaultAddress", "VAULT_AUDIENCE": "vaultAudience",
-		"VAULT_LOGIN_PATH": "vaultLoginPath", "VAULT_NAMESPACE": "vaultNamespace", "VAULT_ROLE": "vaultRole",
-	} {
-		if text, _ := v[output].(string); text != "" {
-			all = append(all, [2]string{name, text})
-		}
-	}
-	slices.SortFunc(all, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
-	return all, nil
 }
 
 // functions print the environment in single quotes, as YAML below an indentation and for a shell.
 func (v values) functions() template.FuncMap {
 	lines := func(format, quote string) (string, error) {
-		all, err := v.environment()
+		environment, err := outputs.JobEnvironment(v)
 		var out []string
-		for _, pair := range all {
-			out = append(out, fmt.Sprintf(format, pair[0], strings.ReplaceAll(pair[1], "'", quote)))
+		for _, name := range slices.Sorted(maps.Keys(environment)) {
+			text := strings.ReplaceAll(environment[name], "'", quote)
+			out = append(out, fmt.Sprintf(format, name, text))
 		}
 		return strings.Join(out, "\n"), err
 	}

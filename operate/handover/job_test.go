@@ -11,7 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-func outputs() map[string]any {
+func exampleOutputs() map[string]any {
 	return map[string]any{
 		"resourceGroup": "rg-ml", "workspaceName": "ml-ws", "computeCluster": "ml-cluster",
 		"jobIdentityId":       "/subscriptions/5a9db0c5-0000-4000-8000-000000000009/resourceGroups/rg-ml/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ml",
@@ -21,10 +21,10 @@ func outputs() map[string]any {
 	}
 }
 
-func render(t *testing.T, outputs map[string]any) string {
+func render(t *testing.T, given map[string]any) string {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, Render(outputs, "../../job", dir))
+	require.NoError(t, Render(given, "../../job", dir))
 	return dir
 }
 
@@ -79,7 +79,7 @@ var variables = map[string]any{
 
 // The sandbox runs what a command job, a pipeline, a component and a schedule name: TestTheHandOverRunsAsAzureMLRunsIt.
 func TestEachDefinitionHasTheKeysOfItsKindAndAnEndpointRunsAsTheJobIdentity(t *testing.T) {
-	dir := render(t, outputs())
+	dir := render(t, exampleOutputs())
 	file := func(name, kind string) map[string]any {
 		return requireKind(t, kind, parse(t, filepath.Join(dir, name)))
 	}
@@ -106,7 +106,7 @@ func TestEachDefinitionHasTheKeysOfItsKindAndAnEndpointRunsAsTheJobIdentity(t *t
 	endpoint := file("endpoint.yml", "endpoint-online")
 	require.Regexp(t, `^[a-z][a-z0-9-]{2,31}$`, endpoint["name"])
 	identity := requireKind(t, "endpoint identity", endpoint["identity"])
-	require.Equal(t, []any{map[string]any{"resource_id": outputs()["jobIdentityId"]}}, identity["user_assigned_identities"])
+	require.Equal(t, []any{map[string]any{"resource_id": exampleOutputs()["jobIdentityId"]}}, identity["user_assigned_identities"])
 	deployment := file("deployment.yml", "deployment-managed-online")
 	require.Equal(t, endpoint["name"], deployment["endpoint_name"])
 	require.Equal(t, variables, deployment["environment_variables"])
@@ -118,11 +118,11 @@ func TestEachDefinitionHasTheKeysOfItsKindAndAnEndpointRunsAsTheJobIdentity(t *t
 }
 
 func TestAnotherRunKeepsScriptsThatSomebodyChanged(t *testing.T) {
-	dir := render(t, outputs())
+	dir := render(t, exampleOutputs())
 	for _, name := range []string{"steps.py", "job.yml"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o600))
 	}
-	require.NoError(t, Render(outputs(), "../../job", dir))
+	require.NoError(t, Render(exampleOutputs(), "../../job", dir))
 	text, err := os.ReadFile(filepath.Join(dir, "steps.py"))
 	require.NoError(t, err)
 	require.Equal(t, "mine", string(text))
@@ -130,7 +130,7 @@ func TestAnotherRunKeepsScriptsThatSomebodyChanged(t *testing.T) {
 }
 
 func TestAStackWithoutAClusterOrWithANamespaceIsHandedOverToo(t *testing.T) {
-	given := outputs()
+	given := exampleOutputs()
 	delete(given, "computeCluster")
 	given["vaultNamespace"] = "team"
 	dir := render(t, given)
@@ -144,7 +144,7 @@ func TestAStackWithoutAClusterOrWithANamespaceIsHandedOverToo(t *testing.T) {
 
 func TestOutputsThatAreNotEnoughAreRefused(t *testing.T) {
 	for name, want := range map[string]string{"vaultAddress": "workload.publishAddress", "vaultRole": "no output vaultRole. Run `pulumi up`"} {
-		given := outputs()
+		given := exampleOutputs()
 		given[name] = map[string]any{"vaultAddress": Hidden}[name]
 		dir := t.TempDir()
 		require.ErrorContains(t, Render(given, "../../job", dir), want)
@@ -157,7 +157,7 @@ func TestOutputsThatAreNotEnoughAreRefused(t *testing.T) {
 // A shell reads job.env as it is meant, quotes included, and Python the samples.
 func TestTheEnvironmentFileAndTheSamplesAreReadAsTheyAreMeant(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", `set -a; . ./job.env; printf %s "$VAULT_CREDENTIALS"; python3 -m py_compile steps.py score.py`)
-	cmd.Dir = render(t, outputs())
+	cmd.Dir = render(t, exampleOutputs())
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Equal(t, variables["VAULT_CREDENTIALS"], string(out))

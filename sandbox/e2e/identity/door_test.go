@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/rights"
-	"mlvault/internal/stack"
+	"mlvault/internal/outputs"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/issuer"
@@ -60,11 +60,11 @@ func (l *rig) door(name string, version issuer.Version, edits ...lab.Edit) *door
 	_, err := configured.Up(l.T.Context(), optup.SuppressProgress())
 	require.NoError(l.T, err)
 
-	outputs, err := configured.Outputs(l.T.Context())
+	values, err := configured.Outputs(l.T.Context())
 	require.NoError(l.T, err)
 	d := &door{rig: l, anonymous: l.client(""), Store: configured.Config.Access(), credentials: credentials, identity: issuer.Claims{
-		Audience: sandbox.Text(outputs, stack.OutputVaultAudience), ClientID: sandbox.Text(outputs, stack.OutputJobIdentityClientID),
-		PrincipalID: arm.PrincipalID(sandbox.Text(outputs, stack.OutputJobIdentityID)), Version: version,
+		Audience: sandbox.Text(values, outputs.VaultAudience), ClientID: sandbox.Text(values, outputs.JobIdentityClientID),
+		PrincipalID: arm.PrincipalID(sandbox.Text(values, outputs.JobIdentityID)), Version: version,
 	}}
 	hidden := map[string]any{"data": map[string]any{"k": "not for jobs"}}
 	for _, name := range []string{"", "/sibling", "/ml_api_key2", "/ML_API_KEY", "/ml_api_key/below"} {

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
-	"mlvault/internal/stack"
+	"mlvault/internal/outputs"
 	"mlvault/sandbox/internal/arm"
 )
 
@@ -23,11 +22,11 @@ import (
 // endpoint for a token, logs in to Vault with it, and reads every credential. It returns credential names with their key
 // names, and never a value.
 func (s *Stack) Job(ctx context.Context) (string, error) {
-	outputs, environment, err := s.JobEnvironment(ctx)
+	values, environment, err := s.JobEnvironment(ctx)
 	if err != nil {
 		return "", err
 	}
-	if err := s.sandbox.ARM.BuildImage(Text(outputs, stack.OutputWorkspaceID)); err != nil {
+	if err := s.sandbox.ARM.BuildImage(Text(values, outputs.WorkspaceID)); err != nil {
 		return "", err
 	}
 	return onNode(ctx, "", environment, filepath.Join(s.sandbox.Options.Root, "job", "vault_credentials.py"))
@@ -80,39 +79,42 @@ func (s *Stack) WriteJobEnvironment(ctx context.Context) (string, error) {
 	return file, nil
 }
 
-// JobEnvironment is the environment of a job on a node of Azure ML: what job.yml takes from the stack's outputs, which come
-// with it, and the endpoint that the node offers.
+// JobEnvironment is the environment of a job on a node of Azure ML: what its definition takes from the
+// stack's outputs, which come with it, and the endpoint that the node offers.
 func (s *Stack) JobEnvironment(ctx context.Context) (auto.OutputMap, map[string]string, error) {
-	outputs, err := s.Outputs(ctx)
+	values, err := s.Outputs(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("stack outputs: %w", err)
 	}
-	clientID, identity := Text(outputs, stack.OutputJobIdentityClientID), Text(outputs, stack.OutputJobIdentityID)
-	environment, err := s.sandbox.Issuer.ManagedIdentityEndpoint(ctx, clientID, arm.PrincipalID(identity))
+	environment, err := outputs.JobEnvironment(plain(values))
 	if err != nil {
 		return nil, nil, err
 	}
-	paths, err := json.Marshal(outputs[stack.OutputCredentialPaths].Value)
+	clientID := Text(values, outputs.JobIdentityClientID)
+	principalID := arm.PrincipalID(Text(values, outputs.JobIdentityID))
+	endpoint, err := s.sandbox.Issuer.ManagedIdentityEndpoint(ctx, clientID, principalID)
 	if err != nil {
-		return nil, nil, fmt.Errorf("output %s: %w", stack.OutputCredentialPaths, err)
+		return nil, nil, err
 	}
-	maps.Copy(environment, map[string]string{
-		"VAULT_ADDR":        Text(outputs, stack.OutputVaultAddress),
-		"VAULT_CACERT":      s.sandbox.Vault.CAFile(),
-		"VAULT_LOGIN_PATH":  Text(outputs, stack.OutputVaultLoginPath),
-		"VAULT_ROLE":        Text(outputs, stack.OutputVaultRole),
-		"VAULT_AUDIENCE":    Text(outputs, stack.OutputVaultAudience),
-		"VAULT_CREDENTIALS": string(paths),
-		"AZURE_CLIENT_ID":   clientID,
-	})
+	maps.Copy(environment, endpoint)
+	environment["VAULT_CACERT"] = s.sandbox.Vault.CAFile()
 	if environment["VAULT_ADDR"] == NamedAddress {
 		environment["HTTPS_PROXY"] = s.sandbox.proxy.url.String()
 	}
-	return outputs, environment, nil
+	return values, environment, nil
+}
+
+// plain are the values of outputs, without what the engine says about them.
+func plain(values auto.OutputMap) map[string]any {
+	all := make(map[string]any, len(values))
+	for name, value := range values {
+		all[name] = value.Value
+	}
+	return all
 }
 
 // Text is an output that is a text, or nothing.
-func Text(outputs auto.OutputMap, name string) string {
-	value, _ := outputs[name].Value.(string)
+func Text(values auto.OutputMap, name string) string {
+	value, _ := values[name].Value.(string)
 	return value
 }

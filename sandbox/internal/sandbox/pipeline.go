@@ -17,7 +17,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"gopkg.in/yaml.v3"
 
-	"mlvault/internal/stack"
+	"mlvault/internal/outputs"
 	"mlvault/operate/handover"
 )
 
@@ -58,24 +58,20 @@ func (s *Stack) Pipeline(ctx context.Context, out io.Writer) error {
 
 // HandOver writes into a folder what `make job` writes for a real stack.
 func (s *Stack) HandOver(ctx context.Context, folder string) error {
-	outputs, err := s.Outputs(ctx)
+	values, err := s.Outputs(ctx)
 	if err != nil {
 		return fmt.Errorf("stack outputs: %w", err)
 	}
-	given := map[string]any{}
-	for name, output := range outputs {
-		given[name] = output.Value
-	}
-	return handover.Render(given, filepath.Join(s.sandbox.Options.Root, "job"), folder)
+	return handover.Render(plain(values), filepath.Join(s.sandbox.Options.Root, "job"), folder)
 }
 
 // RunDefinitions runs files of a folder, and prints a line for each step.
 func (s *Stack) RunDefinitions(ctx context.Context, folder string, out io.Writer, files ...string) error {
-	outputs, offered, err := s.JobEnvironment(ctx)
+	values, offered, err := s.JobEnvironment(ctx)
 	if err != nil {
 		return err
 	}
-	n := node{stack: s, outputs: outputs, offered: offered, folder: folder, out: out}
+	n := node{stack: s, outputs: values, offered: offered, folder: folder, out: out}
 	for _, file := range files {
 		if err := n.run(ctx, file); err != nil {
 			return err
@@ -153,10 +149,10 @@ func (n *node) step(ctx context.Context, file, name string, d definition) error 
 		}
 		d.Command, d.Environment = component.Command, component.Environment
 	}
-	if cluster := Text(n.outputs, stack.OutputComputeCluster); d.Compute != "azureml:"+cluster || cluster == "" {
+	if cluster := Text(n.outputs, outputs.ComputeCluster); d.Compute != "azureml:"+cluster || cluster == "" {
 		return refuse("%s is not the stack's cluster %q; set `compute` in the stack's settings, or name the cluster that carries the job identity", d.Compute, cluster)
 	}
-	workspace := Text(n.outputs, stack.OutputWorkspaceID)
+	workspace := Text(n.outputs, outputs.WorkspaceID)
 	for _, host := range d.hosts() {
 		if !n.stack.sandbox.ARM.Reach(workspace, host) {
 			return refuse("no rule of the managed network lets a job reach %s; add an FQDN rule to azure.managedNetwork.outboundRules, or use an image from mcr.microsoft.com that has what it needs", host)

@@ -1,0 +1,73 @@
+// Package outputs knows the stack's outputs by name, and what a job takes from them. It is plain Go
+// without Pulumi: the program exports the outputs, and whoever deploys or hands over reads them.
+package outputs
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// The names. Scripts and other stacks read outputs by them, so a name is never changed, only added.
+// None holds a value of a credential, and none is secret but the address. docs/configuration.md
+// describes each.
+const (
+	ResourceGroup       = "resourceGroup"
+	WorkspaceName       = "workspaceName"
+	WorkspaceID         = "workspaceId"
+	JobIdentityID       = "jobIdentityId"
+	JobIdentityClientID = "jobIdentityClientId"
+	ComputeCluster      = "computeCluster"
+	VaultAddress        = "vaultAddress"
+	VaultNamespace      = "vaultNamespace"
+	VaultLoginPath      = "vaultLoginPath"
+	VaultRole           = "vaultRole"
+	VaultAudience       = "vaultAudience"
+	VaultPolicy         = "vaultPolicy"
+	CredentialPaths     = "credentialPaths" //nolint:gosec // G101: names and paths, no credential.
+	Readme              = "readme"
+)
+
+// Variable is an environment variable of a job, and the output that it is taken from.
+type Variable struct {
+	Name   string
+	Output string
+}
+
+// JobVariables are all that job/vault_credentials.py needs of a stack, sorted by name.
+var JobVariables = []Variable{
+	{Name: "AZURE_CLIENT_ID", Output: JobIdentityClientID},
+	{Name: "VAULT_ADDR", Output: VaultAddress},
+	{Name: "VAULT_AUDIENCE", Output: VaultAudience},
+	{Name: "VAULT_CREDENTIALS", Output: CredentialPaths},
+	{Name: "VAULT_LOGIN_PATH", Output: VaultLoginPath},
+	{Name: "VAULT_NAMESPACE", Output: VaultNamespace},
+	{Name: "VAULT_ROLE", Output: VaultRole},
+}
+
+// JobEnvironment is the environment of a job of the stack that has these outputs. An output that is
+// missing or empty sets no variable: a stack without a namespace has none to set.
+func JobEnvironment(values map[string]any) (map[string]string, error) {
+	environment := make(map[string]string, len(JobVariables))
+	for _, variable := range JobVariables {
+		text, err := Text(values[variable.Output])
+		if err != nil {
+			return nil, fmt.Errorf("output %s: %w", variable.Output, err)
+		}
+		if text != "" {
+			environment[variable.Name] = text
+		}
+	}
+	return environment, nil
+}
+
+// Text is an output's value as a variable holds it: a text as it is, and an object as JSON.
+func Text(value any) (string, error) {
+	if value == nil {
+		return "", nil
+	}
+	if text, isText := value.(string); isText {
+		return text, nil
+	}
+	encoded, err := json.Marshal(value)
+	return string(encoded), err
+}
