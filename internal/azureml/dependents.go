@@ -1,11 +1,13 @@
 package azureml
 
 import (
+	"fmt"
+
 	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
 	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20200202"
 	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20230201"
 	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
-	operationalinsights "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20221001"
+	logs "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20221001"
 	resources "github.com/pulumi/pulumi-azure-native-sdk/resources/v2/v20220901"
 	storage "github.com/pulumi/pulumi-azure-native-sdk/storage/v2/v20220901"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -13,69 +15,101 @@ import (
 	"mlvault/internal/component"
 )
 
-// Existing is what is brought along: the name of a resource group, and ARM ids. What is empty is made, but for the
-// registry. What is named stays as its owner has it: no tag, no protection, no diagnostic setting, and no deletion.
-type Existing struct {
-	ResourceGroup         string
-	StorageAccountID      string
-	KeyVaultID            string
-	ApplicationInsightsID string
-	LogAnalyticsID        string
-	ContainerRegistryID   string
-}
-
 // dependents are the ARM ids of what the workspace is wired to.
 type dependents struct {
-	storageAccount, keyVault, insights pulumi.StringInput
-	registry                           pulumi.StringInput // nil: Azure ML makes one of its own at the first image build
-	logs                               pulumi.StringInput // nil: nothing writes there
+	storageAccount pulumi.StringInput
+	keyVault       pulumi.StringInput
+	insights       pulumi.StringInput
+	// registry is nil where Azure ML makes one of its own at the first image build.
+	registry pulumi.StringInput
+	// logs is nil where nothing writes there.
+	logs pulumi.StringInput
 }
 
-// part is something beside the workspace that is made here: roles, logs, endpoints and locks of the stack are for no other.
-type part struct {
+// ownedPart is something beside the workspace that the stack makes. Roles, diagnostic settings,
+// endpoints and locks are for these alone: what exists already is its owner's.
+type ownedPart struct {
 	name string
 	id   pulumi.StringInput
-	// data is the role on what it holds; empty: Contributor is enough.
-	data string
-	// endpoints are the parts of it that private endpoints lead to. What has any holds data.
+	// dataRole is the role on what it holds, and empty where Contributor is enough.
+	dataRole string
+	// endpoints are the groups that private endpoints lead to. What has any holds data.
 	endpoints []string
 }
 
-func (b *builder) made() []part {
-	var made []part
-	add := func(isMade bool, p part) {
-		if isMade {
-			made = append(made, p)
-		}
+func (b *builder) ownedParts() []ownedPart {
+	var owned []ownedPart
+	if b.azure.StorageAccountID == "" {
+		owned = append(owned, ownedPart{
+			name:      "storage",
+			id:        b.dependents.storageAccount,
+			dataRole:  blobContributor,
+			endpoints: []string{"blob", "file", "queue", "table"},
+		})
 	}
-	existing := b.args.Existing
-	add(existing.StorageAccountID == "", part{"storage", b.parts.storageAccount, blobContributor, []string{"blob", "file", "queue", "table"}})
-	add(existing.KeyVaultID == "", part{"kv", b.parts.keyVault, keyVaultAdmin, []string{"vault"}})
-	add(existing.ApplicationInsightsID == "", part{"insights", b.parts.insights, "", nil})
-	add(b.args.ContainerRegistrySKU != "", part{"registry", b.parts.registry, "", []string{"registry"}})
-	return made
+	if b.azure.KeyVaultID == "" {
+		owned = append(owned, ownedPart{
+			name:      "kv",
+			id:        b.dependents.keyVault,
+			dataRole:  keyVaultAdmin,
+			endpoints: []string{"vault"},
+		})
+	}
+	if b.azure.ApplicationInsightsID == "" {
+		owned = append(owned, ownedPart{name: "insights", id: b.dependents.insights})
+	}
+	if b.azure.CreateContainerRegistry {
+		owned = append(owned, ownedPart{
+			name:      "registry",
+			id:        b.dependents.registry,
+			endpoints: []string{"registry"},
+		})
+	}
+	return owned
+}
+
+// makeDependents takes each dependent that the settings name, and makes the others.
+func (b *builder) makeDependents() error {
+	var err error
+	if b.dependents.storageAccount, err = b.storageAccount(); err != nil {
+		return fmt.Errorf("storage account: %w", err)
+	}
+	if b.dependents.keyVault, err = b.keyVault(); err != nil {
+		return fmt.Errorf("key vault: %w", err)
+	}
+	if b.dependents.logs, err = b.logAnalytics(); err != nil {
+		return fmt.Errorf("log analytics workspace: %w", err)
+	}
+	if b.dependents.insights, err = b.applicationInsights(); err != nil {
+		return fmt.Errorf("application insights: %w", err)
+	}
+	if b.dependents.registry, err = b.containerRegistry(); err != nil {
+		return fmt.Errorf("container registry: %w", err)
+	}
+	return nil
 }
 
 func (b *builder) resourceGroup() error {
-	if name := b.args.Existing.ResourceGroup; name != "" {
+	if name := b.azure.ExistingResourceGroup; name != "" {
+		b.group = pulumi.String(name)
 		b.parent.ResourceGroup = pulumi.String(name).ToStringOutput()
-		b.group = b.parent.ResourceGroup
 		return nil
 	}
 	group, err := resources.NewResourceGroup(b.ctx, b.name+"-group", &resources.ResourceGroupArgs{
-		ResourceGroupName: component.Optional(b.args.Names.ResourceGroup),
-		Location:          pulumi.String(b.args.Location),
+		ResourceGroupName: component.Optional(b.azure.Names.ResourceGroup),
+		Location:          pulumi.String(b.settings.Location),
 		Tags:              b.tags(),
-	}, b.keeping()...)
+	}, b.dataOptions()...)
 	if err != nil {
 		return err
 	}
-	b.parent.ResourceGroup, b.group = group.Name, group.Name
+	b.group = group.Name
+	b.parent.ResourceGroup = group.Name
 	return nil
 }
 
 func (b *builder) jobIdentity() error {
-	identity, err := b.identity("-identity", b.args.Names.JobIdentity)
+	identity, err := b.newIdentity("-identity", b.azure.Names.JobIdentity)
 	if err != nil {
 		return err
 	}
@@ -90,48 +124,42 @@ func (b *builder) jobIdentity() error {
 
 // ownIdentity takes the place of the workspace's system-assigned identity.
 func (b *builder) ownIdentity() error {
-	if !b.args.WorkspaceIdentity {
+	if !b.azure.WorkspaceIdentity {
 		return nil
 	}
-	own, err := b.identity("-workspace-identity", b.args.Names.WorkspaceIdentity)
+	identity, err := b.newIdentity("-workspace-identity", b.azure.Names.WorkspaceIdentity)
 	if err != nil {
 		return err
 	}
-	b.workspaceIdentity, b.workspacePrincipal = own.ID().ToStringOutput(), own.PrincipalId
-	return b.workspaceRoles()
+	b.workspaceIdentity = identity.ID().ToStringOutput()
+	b.workspacePrincipal = identity.PrincipalId
+	return b.rolesOfOwnIdentity()
 }
 
-func (b *builder) identity(suffix, physical string) (*managedidentity.UserAssignedIdentity, error) {
-	return managedidentity.NewUserAssignedIdentity(b.ctx, b.name+suffix, &managedidentity.UserAssignedIdentityArgs{
+func (b *builder) newIdentity(
+	suffix, physicalName string,
+) (*managedidentity.UserAssignedIdentity, error) {
+	args := &managedidentity.UserAssignedIdentityArgs{
 		ResourceGroupName: b.group,
-		ResourceName:      component.Optional(physical),
-		Location:          pulumi.String(b.args.Location),
+		ResourceName:      component.Optional(physicalName),
+		Location:          pulumi.String(b.settings.Location),
 		Tags:              b.tags(),
-	}, b.tagged()...)
-}
-
-// brought takes the id of what exists, or else that of what register makes, if it makes anything.
-func brought(existing string, id *pulumi.StringInput, register func() (pulumi.CustomResource, error)) func() error {
-	return func() error {
-		if existing != "" {
-			*id = pulumi.String(existing)
-			return nil
-		}
-		made, err := register()
-		if err == nil && made != nil {
-			*id = made.ID().ToStringOutput()
-		}
-		return err
 	}
+	options := b.taggedOptions()
+	return managedidentity.NewUserAssignedIdentity(b.ctx, b.name+suffix, args, options...)
 }
 
-// storageAccount is the workspace's default store. Its logical name has no hyphen because Azure takes none in
-// the physical name that is made from it. A hierarchical namespace stays off: the workspace supports none here.
-func (b *builder) storageAccount() (pulumi.CustomResource, error) {
+// storageAccount is the workspace's default store. Its logical name has no hyphen because Azure takes
+// none in the physical name that is made from it. A hierarchical namespace stays off: the workspace
+// supports none here.
+func (b *builder) storageAccount() (pulumi.StringInput, error) {
+	if id := b.azure.StorageAccountID; id != "" {
+		return pulumi.String(id), nil
+	}
 	args := &storage.StorageAccountArgs{
 		ResourceGroupName:      b.group,
-		AccountName:            component.Optional(b.args.Names.StorageAccount),
-		Location:               pulumi.String(b.args.Location),
+		AccountName:            component.Optional(b.azure.Names.StorageAccount),
+		Location:               pulumi.String(b.settings.Location),
 		Kind:                   pulumi.String(storage.KindStorageV2),
 		Sku:                    storage.SkuArgs{Name: pulumi.String(storage.SkuName_Standard_LRS)},
 		EnableHttpsTrafficOnly: pulumi.Bool(true),
@@ -139,93 +167,131 @@ func (b *builder) storageAccount() (pulumi.CustomResource, error) {
 		AllowBlobPublicAccess:  pulumi.Bool(false),
 		Tags:                   b.tags(),
 	}
-	if b.args.PrivateEndpoints != nil {
+	if b.azure.PrivateEndpoints != nil {
 		args.PublicNetworkAccess = pulumi.String(storage.PublicNetworkAccessDisabled)
 		// Azure ML itself comes in as a trusted service, to make the containers of its datastores.
 		args.NetworkRuleSet = storage.NetworkRuleSetArgs{
-			Bypass: pulumi.String(storage.BypassAzureServices), DefaultAction: storage.DefaultActionDeny,
+			Bypass:        pulumi.String(storage.BypassAzureServices),
+			DefaultAction: storage.DefaultActionDeny,
 		}
 	}
-	return storage.NewStorageAccount(b.ctx, b.name+"storage", args, b.keeping()...)
+	account, err := storage.NewStorageAccount(b.ctx, b.name+"storage", args, b.dataOptions()...)
+	if err != nil {
+		return nil, err
+	}
+	return account.ID().ToStringOutput(), nil
 }
 
-// keyVault is where Azure ML keeps the keys of its own datastores; the credentials of jobs never go there.
-func (b *builder) keyVault() (pulumi.CustomResource, error) {
+// keyVault is where Azure ML keeps the keys of its own datastores; the credentials of jobs never go
+// there.
+func (b *builder) keyVault() (pulumi.StringInput, error) {
+	if id := b.azure.KeyVaultID; id != "" {
+		return pulumi.String(id), nil
+	}
 	properties := keyvault.VaultPropertiesArgs{
-		TenantId:                  b.parent.JobIdentity.TenantID,
-		Sku:                       keyvault.SkuArgs{Family: pulumi.String(keyvault.SkuFamilyA), Name: keyvault.SkuNameStandard},
+		TenantId: b.parent.JobIdentity.TenantID,
+		Sku: keyvault.SkuArgs{
+			Family: pulumi.String(keyvault.SkuFamilyA),
+			Name:   keyvault.SkuNameStandard,
+		},
 		EnableRbacAuthorization:   pulumi.Bool(true),
 		EnableSoftDelete:          pulumi.Bool(true),
 		SoftDeleteRetentionInDays: pulumi.Int(90),
 	}
-	if b.args.KeyVaultPurgeProtection {
+	if b.azure.KeyVaultPurgeProtection {
 		// Never false: Azure takes it for an attempt to switch it off.
 		properties.EnablePurgeProtection = pulumi.Bool(true)
 	}
-	if b.args.PrivateEndpoints != nil {
+	if b.azure.PrivateEndpoints != nil {
 		properties.PublicNetworkAccess = pulumi.String("Disabled")
 		properties.NetworkAcls = keyvault.NetworkRuleSetArgs{
-			Bypass: pulumi.String(keyvault.NetworkRuleBypassOptionsAzureServices), DefaultAction: pulumi.String(keyvault.NetworkRuleActionDeny),
+			Bypass:        pulumi.String(keyvault.NetworkRuleBypassOptionsAzureServices),
+			DefaultAction: pulumi.String(keyvault.NetworkRuleActionDeny),
 		}
 	}
-	return keyvault.NewVault(b.ctx, b.name+"-kv", &keyvault.VaultArgs{
+	vault, err := keyvault.NewVault(b.ctx, b.name+"-kv", &keyvault.VaultArgs{
 		ResourceGroupName: b.group,
-		VaultName:         component.Optional(b.args.Names.KeyVault),
-		Location:          pulumi.String(b.args.Location),
+		VaultName:         component.Optional(b.azure.Names.KeyVault),
+		Location:          pulumi.String(b.settings.Location),
 		Properties:        properties,
 		Tags:              b.tags(),
-	}, b.keeping()...)
+	}, b.dataOptions()...)
+	if err != nil {
+		return nil, err
+	}
+	return vault.ID().ToStringOutput(), nil
 }
 
-// logAnalytics is made for what writes to it: an Application Insights that is made too, and diagnostic settings.
-func (b *builder) logAnalytics() (pulumi.CustomResource, error) {
-	if b.args.Existing.ApplicationInsightsID != "" && !b.args.Diagnostics {
+// logAnalytics is nil where nothing writes there.
+func (b *builder) logAnalytics() (pulumi.StringInput, error) {
+	if id := b.azure.LogAnalyticsWorkspaceID; id != "" {
+		return pulumi.String(id), nil
+	}
+	if !b.azure.NeedsLogAnalytics() {
 		return nil, nil
 	}
-	return operationalinsights.NewWorkspace(b.ctx, b.name+"-logs", &operationalinsights.WorkspaceArgs{
+	workspace, err := logs.NewWorkspace(b.ctx, b.name+"-logs", &logs.WorkspaceArgs{
 		ResourceGroupName: b.group,
-		WorkspaceName:     component.Optional(b.args.Names.LogAnalytics),
-		Location:          pulumi.String(b.args.Location),
-		Sku:               operationalinsights.WorkspaceSkuArgs{Name: pulumi.String(operationalinsights.WorkspaceSkuNameEnumPerGB2018)},
+		WorkspaceName:     component.Optional(b.azure.Names.LogAnalytics),
+		Location:          pulumi.String(b.settings.Location),
+		Sku:               logs.WorkspaceSkuArgs{Name: pulumi.String(logs.WorkspaceSkuNameEnumPerGB2018)},
 		RetentionInDays:   pulumi.Int(30),
 		Tags:              b.tags(),
-	}, b.tagged()...)
+	}, b.taggedOptions()...)
+	if err != nil {
+		return nil, err
+	}
+	return workspace.ID().ToStringOutput(), nil
 }
 
-// applicationInsights is workspace-based: Azure has retired the classic kind, and refuses it at this API version.
-func (b *builder) applicationInsights() (pulumi.CustomResource, error) {
-	return insights.NewComponent(b.ctx, b.name+"-insights", &insights.ComponentArgs{
+// applicationInsights is workspace-based: Azure has retired the classic kind, and refuses it at this
+// API version.
+func (b *builder) applicationInsights() (pulumi.StringInput, error) {
+	if id := b.azure.ApplicationInsightsID; id != "" {
+		return pulumi.String(id), nil
+	}
+	made, err := insights.NewComponent(b.ctx, b.name+"-insights", &insights.ComponentArgs{
 		ResourceGroupName:   b.group,
-		ResourceName:        component.Optional(b.args.Names.ApplicationInsights),
-		Location:            pulumi.String(b.args.Location),
+		ResourceName:        component.Optional(b.azure.Names.ApplicationInsights),
+		Location:            pulumi.String(b.settings.Location),
 		Kind:                pulumi.String("web"),
 		ApplicationType:     pulumi.String(insights.ApplicationTypeWeb),
-		WorkspaceResourceId: b.parts.logs.ToStringOutput(),
+		WorkspaceResourceId: b.dependents.logs.ToStringOutput(),
 		Tags:                b.tags(),
-	}, b.tagged()...)
+	}, b.taggedOptions()...)
+	if err != nil {
+		return nil, err
+	}
+	return made.ID().ToStringOutput(), nil
 }
 
-// containerRegistry holds the images of jobs. It has no admin user, whose password would be a key that everybody shares:
-// Azure gives the workspace's identity its role there, and the job identity, as which a cluster pulls, gets its own.
-// The logical name has no hyphen, because Azure takes none in the physical name that is made from it.
-func (b *builder) containerRegistry() (pulumi.CustomResource, error) {
-	if b.args.ContainerRegistrySKU == "" {
+// containerRegistry holds the images of jobs, and is nil where the settings want none. It has no
+// admin user, whose password would be a key that everybody shares: Azure gives the workspace's
+// identity its role there, and the job identity, as which a cluster pulls, gets its own. The logical
+// name has no hyphen, because Azure takes none in the physical name that is made from it.
+func (b *builder) containerRegistry() (pulumi.StringInput, error) {
+	if id := b.azure.ContainerRegistryID; id != "" {
+		return pulumi.String(id), nil
+	}
+	if !b.azure.CreateContainerRegistry {
 		return nil, nil
 	}
 	args := &containerregistry.RegistryArgs{
 		ResourceGroupName: b.group,
-		RegistryName:      component.Optional(b.args.Names.ContainerRegistry),
-		Location:          pulumi.String(b.args.Location),
-		Sku:               containerregistry.SkuArgs{Name: pulumi.String(b.args.ContainerRegistrySKU)},
+		RegistryName:      component.Optional(b.azure.Names.ContainerRegistry),
+		Location:          pulumi.String(b.settings.Location),
+		Sku:               containerregistry.SkuArgs{Name: pulumi.String(b.azure.ContainerRegistrySKU)},
 		AdminUserEnabled:  pulumi.Bool(false),
 		Tags:              b.tags(),
 	}
-	if b.args.PrivateEndpoints != nil {
+	if b.azure.PrivateEndpoints != nil {
 		args.PublicNetworkAccess = pulumi.String(containerregistry.PublicNetworkAccessDisabled)
 	}
-	registry, err := containerregistry.NewRegistry(b.ctx, b.name+"registry", args, b.keeping()...)
+	name := b.name + "registry"
+	registry, err := containerregistry.NewRegistry(b.ctx, name, args, b.dataOptions()...)
 	if err != nil {
 		return nil, err
 	}
-	return registry, b.grant("-registry-pull", registry.ID().ToStringOutput(), acrPull, b.parent.JobIdentity.PrincipalID)
+	id := registry.ID().ToStringOutput()
+	return id, b.grant("-registry-pull", id, acrPull, b.parent.JobIdentity.PrincipalID)
 }

@@ -7,36 +7,47 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// diagnostics sends the logs and metrics of the workspace, and of the key vault and registry that are made here, to
-// Log Analytics. What is brought along has an owner, who decides about its logs. A storage account has no logs of its
-// own, only its blob, file, queue and table services have, and theirs are as large as the traffic of every job.
+// diagnostics sends logs and metrics to Log Analytics: those of the workspace, and of the key vault
+// and the registry that are made here. What exists already has an owner, who decides about its logs.
+// A storage account has no logs of its own, only its blob, file, queue and table services have, and
+// theirs are as large as the traffic of every job.
 func (b *builder) diagnostics() error {
-	if !b.args.Diagnostics {
+	if !b.azure.Diagnostics {
 		return nil
 	}
-	for _, of := range append([]part{{name: "workspace", id: b.parent.ID}}, b.made()...) {
-		if of.name == "storage" || of.name == "insights" {
+	if err := b.diagnosticSetting("-workspace-diagnostics", b.parent.ID); err != nil {
+		return err
+	}
+	for _, part := range b.ownedParts() {
+		if part.name == "storage" || part.name == "insights" {
 			continue
 		}
-		if err := b.diagnosticSetting("-"+of.name+"-diagnostics", of.id); err != nil {
+		if err := b.diagnosticSetting("-"+part.name+"-diagnostics", part.id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// diagnosticSetting takes every category, also those that Azure adds later. Retention is the Log Analytics workspace's:
-// Azure has retired a setting's own.
+// diagnosticSetting takes every category, also those that Azure adds later. Retention is the Log
+// Analytics workspace's: Azure has retired a setting's own.
 func (b *builder) diagnosticSetting(suffix string, of pulumi.StringInput) error {
-	setting, err := insights.NewDiagnosticSetting(b.ctx, b.name+suffix, &insights.DiagnosticSettingArgs{
+	args := &insights.DiagnosticSettingArgs{
 		ResourceUri: of,
-		WorkspaceId: b.parts.logs.ToStringOutput(),
-		Logs:        insights.LogSettingsArray{insights.LogSettingsArgs{CategoryGroup: pulumi.String("allLogs"), Enabled: pulumi.Bool(true)}},
-		Metrics:     insights.MetricSettingsArray{insights.MetricSettingsArgs{Category: pulumi.String("AllMetrics"), Enabled: pulumi.Bool(true)}},
-	}, b.child()...)
+		WorkspaceId: b.dependents.logs.ToStringOutput(),
+		Logs: insights.LogSettingsArray{insights.LogSettingsArgs{
+			CategoryGroup: pulumi.String("allLogs"),
+			Enabled:       pulumi.Bool(true),
+		}},
+		Metrics: insights.MetricSettingsArray{insights.MetricSettingsArgs{
+			Category: pulumi.String("AllMetrics"),
+			Enabled:  pulumi.Bool(true),
+		}},
+	}
+	setting, err := insights.NewDiagnosticSetting(b.ctx, b.name+suffix, args, b.childOptions()...)
 	if err != nil {
 		return fmt.Errorf("%s%s: %w", b.name, suffix, err)
 	}
-	b.attached = append(b.attached, setting)
+	b.attachments = append(b.attachments, setting)
 	return nil
 }

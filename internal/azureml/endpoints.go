@@ -9,85 +9,98 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// PrivateEndpoints lead from a subnet to the workspace and to what is made for it, which then refuse public access.
-type PrivateEndpoints struct {
-	SubnetID string
-	// Zones are the private DNS zones of this cloud, by the part of a resource that an endpoint leads to.
-	Zones map[string][]string
-	// Where both are empty, a policy of the network's owner enters the endpoints in a DNS.
-	ZoneIDs          []string // zones that exist
-	VirtualNetworkID string   // zones are made, and linked to this network
-}
-
-// privateEndpoints are registered in a fixed order, so that each zone is made once and by the first that needs it.
+// privateEndpoints lead from the user's subnet to the workspace and to what is made for it. No two of
+// them need the same zone, so each zone is made once.
 func (b *builder) privateEndpoints() error {
-	if b.args.PrivateEndpoints == nil {
+	if b.azure.PrivateEndpoints == nil {
 		return nil
 	}
-	workspace := part{id: b.parent.ID, endpoints: []string{"amlworkspace"}}
-	for _, target := range append([]part{workspace}, b.made()...) {
-		for _, name := range target.endpoints {
-			if err := b.privateEndpoint(name, target.id); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+	if err := b.privateEndpoint("amlworkspace", b.parent.ID); err != nil {
+		return fmt.Errorf("amlworkspace: %w", err)
+	}
+	for _, part := range b.ownedParts() {
+		for _, group := range part.endpoints {
+			if err := b.privateEndpoint(group, part.id); err != nil {
+				return fmt.Errorf("%s: %w", group, err)
 			}
 		}
 	}
 	return nil
 }
 
-func (b *builder) privateEndpoint(part string, target pulumi.StringInput) error {
-	settings := b.args.PrivateEndpoints
-	endpoint, err := network.NewPrivateEndpoint(b.ctx, b.name+"-"+part+"-endpoint", &network.PrivateEndpointArgs{
-		ResourceGroupName: b.group,
-		Location:          pulumi.String(b.args.Location),
-		Subnet:            network.SubnetTypeArgs{Id: pulumi.String(settings.SubnetID)},
-		PrivateLinkServiceConnections: network.PrivateLinkServiceConnectionArray{network.PrivateLinkServiceConnectionArgs{
-			Name:                 pulumi.String(part),
-			PrivateLinkServiceId: target.ToStringOutput(),
-			GroupIds:             pulumi.ToStringArray([]string{part}),
-		}},
-		Tags: b.tags(),
-	}, b.tagged(b.replacedBy(pulumi.Sprintf("%s %s", settings.SubnetID, target), false, "subnet", "privateLinkServiceConnections")...)...)
+// privateEndpoint leads to a group of a resource, such as the blobs of a storage account.
+func (b *builder) privateEndpoint(group string, target pulumi.StringInput) error {
+	subnet := b.azure.PrivateEndpoints.SubnetID
+	connection := network.PrivateLinkServiceConnectionArgs{
+		Name:                 pulumi.String(group),
+		PrivateLinkServiceId: target.ToStringOutput(),
+		GroupIds:             pulumi.ToStringArray([]string{group}),
+	}
+	args := &network.PrivateEndpointArgs{
+		ResourceGroupName:             b.group,
+		Location:                      pulumi.String(b.settings.Location),
+		Subnet:                        network.SubnetTypeArgs{Id: pulumi.String(subnet)},
+		PrivateLinkServiceConnections: network.PrivateLinkServiceConnectionArray{connection},
+		Tags:                          b.tags(),
+	}
+	fixed := pulumi.Sprintf("%s %s", subnet, target)
+	options := b.taggedOptions(replaceFor(fixed, "subnet", "privateLinkServiceConnections")...)
+	endpoint, err := network.NewPrivateEndpoint(b.ctx, b.name+"-"+group+"-endpoint", args, options...)
 	if err != nil {
 		return err
 	}
-	b.attached = append(b.attached, endpoint)
-	if part == "blob" || part == "file" {
-		// The studio shows data of an account without public access through these alone, as the workspace's identity.
-		if err := b.grant("-"+part+"-endpoint-reader", endpoint.ID().ToStringOutput(), reader, b.workspacePrincipal); err != nil {
+	b.attachments = append(b.attachments, endpoint)
+	if group == "blob" || group == "file" {
+		// The studio shows data of an account without public access through these alone, as the
+		// workspace's identity.
+		id := endpoint.ID().ToStringOutput()
+		err := b.grant("-"+group+"-endpoint-reader", id, reader, b.workspacePrincipal)
+		if err != nil {
 			return err
 		}
 	}
+	return b.zoneGroup(group, endpoint.Name)
+}
+
+// zoneGroup enters an endpoint in the private DNS zones of its group.
+func (b *builder) zoneGroup(group string, endpointName pulumi.StringInput) error {
 	var configs network.PrivateDnsZoneConfigArray
-	for _, zone := range settings.Zones[part] {
+	for _, zone := range b.settings.PrivateZones()[group] {
 		id, err := b.zone(zone)
 		if err != nil {
 			return fmt.Errorf("zone %s: %w", zone, err)
 		}
-		if id != nil {
-			configs = append(configs, network.PrivateDnsZoneConfigArgs{Name: pulumi.String(zone), PrivateDnsZoneId: id.ToStringOutput()})
+		if id == nil {
+			continue
 		}
+		configs = append(configs, network.PrivateDnsZoneConfigArgs{
+			Name:             pulumi.String(zone),
+			PrivateDnsZoneId: id.ToStringOutput(),
+		})
 	}
 	if len(configs) == 0 {
 		return nil
 	}
-	_, err = network.NewPrivateDnsZoneGroup(b.ctx, b.name+"-"+part+"-dns", &network.PrivateDnsZoneGroupArgs{
+	args := &network.PrivateDnsZoneGroupArgs{
 		ResourceGroupName:       b.group,
-		PrivateEndpointName:     endpoint.Name,
+		PrivateEndpointName:     endpointName,
 		PrivateDnsZoneGroupName: pulumi.String("default"),
 		PrivateDnsZoneConfigs:   configs,
-	}, b.child()...)
+	}
+	name := b.name + "-" + group + "-dns"
+	_, err := network.NewPrivateDnsZoneGroup(b.ctx, name, args, b.childOptions()...)
 	return err
 }
 
-// zone is the id of a private DNS zone that is brought along or made, or nil for one that is left to a policy.
+// zone is the id of a private DNS zone: one that exists, or one that is made and linked to the user's
+// network. It is nil where a policy of the network's owner enters the endpoints in a DNS.
 func (b *builder) zone(name string) (pulumi.StringInput, error) {
-	for _, id := range b.args.PrivateEndpoints.ZoneIDs {
+	for _, id := range b.azure.PrivateEndpoints.DNSZoneIDs {
 		if path.Base(id) == name {
 			return pulumi.String(id), nil
 		}
 	}
-	if b.args.PrivateEndpoints.VirtualNetworkID == "" {
+	if b.azure.PrivateEndpoints.VirtualNetworkID == "" {
 		return nil, nil
 	}
 	zone, err := dns.NewPrivateZone(b.ctx, b.name+"-"+name, &dns.PrivateZoneArgs{
@@ -95,18 +108,27 @@ func (b *builder) zone(name string) (pulumi.StringInput, error) {
 		PrivateZoneName:   pulumi.String(name),
 		Location:          pulumi.String("global"),
 		Tags:              b.tags(),
-	}, b.tagged()...)
+	}, b.taggedOptions()...)
 	if err != nil {
 		return nil, err
 	}
-	_, err = dns.NewVirtualNetworkLink(b.ctx, b.name+"-"+name+"-link", &dns.VirtualNetworkLinkArgs{
+	return zone.ID().ToStringOutput(), b.zoneLink(name, zone.Name)
+}
+
+// zoneLink makes a zone known in the user's network.
+func (b *builder) zoneLink(zone string, zoneName pulumi.StringInput) error {
+	virtualNetwork := pulumi.String(b.azure.PrivateEndpoints.VirtualNetworkID)
+	options := replaceFor(virtualNetwork, "virtualNetwork")
+	// The new link has the old one's name.
+	options = append(options, pulumi.DeleteBeforeReplace(true))
+	_, err := dns.NewVirtualNetworkLink(b.ctx, b.name+"-"+zone+"-link", &dns.VirtualNetworkLinkArgs{
 		ResourceGroupName:      b.group,
-		PrivateZoneName:        zone.Name,
+		PrivateZoneName:        zoneName,
 		VirtualNetworkLinkName: pulumi.String(b.name),
 		Location:               pulumi.String("global"),
 		RegistrationEnabled:    pulumi.Bool(false),
-		VirtualNetwork:         dns.SubResourceArgs{Id: pulumi.String(b.args.PrivateEndpoints.VirtualNetworkID)},
+		VirtualNetwork:         dns.SubResourceArgs{Id: virtualNetwork},
 		Tags:                   b.tags(),
-	}, b.tagged(b.replacedBy(pulumi.String(b.args.PrivateEndpoints.VirtualNetworkID), true, "virtualNetwork")...)...)
-	return zone.ID().ToStringOutput(), err
+	}, b.taggedOptions(options...)...)
+	return err
 }

@@ -3,101 +3,90 @@ package azureml
 import (
 	"cmp"
 
-	machinelearningservices "github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2/v20241001"
+	ml "github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2/v20241001"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/component"
+	"mlvault/internal/settings"
 )
 
-// ManagedNetwork is the network that Azure ML keeps for the workspace's compute.
-type ManagedNetwork struct {
-	IsolationMode string // Disabled, AllowInternetOutbound or AllowOnlyApprovedOutbound
-	FirewallSKU   string // empty: Azure's default
-	OutboundRules []OutboundRule
-	VaultHost     pulumi.StringInput // a secret; nil: no rule leads to Vault
-}
-
-func (n *ManagedNetwork) on() bool { return n != nil && n.IsolationMode != "Disabled" }
-
-// OutboundRule is one destination: a host, a service tag, or a resource behind a private endpoint.
-type OutboundRule struct {
-	Name string
-
-	FQDN string
-
-	ServiceTag string
-	Protocol   string // empty: TCP
-	PortRanges string
-
-	ServiceResourceID string
-	Subresource       string
-	SparkEnabled      bool
-}
-
-const approvedOnly = "AllowOnlyApprovedOutbound"
-
-// storageParts are reached by batch endpoints and parallel jobs; Azure makes the endpoints to blob and file by itself.
-var storageParts = []string{"queue", "table"}
-
-// vaultRule is the name of the rule that leads to Vault. Azure ML knows rules by name, so it is chosen once.
-const vaultRule = "vault"
-
-func (n *ManagedNetwork) settings(account pulumi.StringInput) machinelearningservices.ManagedNetworkSettingsArgs {
-	settings := machinelearningservices.ManagedNetworkSettingsArgs{IsolationMode: pulumi.String(n.IsolationMode)}
-	if n.FirewallSKU != "" {
-		settings.FirewallSku = pulumi.String(n.FirewallSKU)
+// managedNetwork is the network that Azure ML keeps for the workspace's compute.
+func (b *builder) managedNetwork() ml.ManagedNetworkSettingsArgs {
+	network := b.azure.ManagedNetwork
+	args := ml.ManagedNetworkSettingsArgs{IsolationMode: pulumi.String(network.Mode)}
+	if network.FirewallSKU != "" {
+		args.FirewallSku = pulumi.String(network.FirewallSKU)
 	}
 	rules := pulumi.Map{}
-	for _, rule := range n.OutboundRules {
-		rules[rule.Name] = rule.input()
+	for _, rule := range network.OutboundRules {
+		rules[rule.Name] = outboundRule(rule)
 	}
-	if account != nil {
-		for _, part := range storageParts {
-			rules["storage-"+part] = endpointRule(account, part, false)
+	if b.storageNeedsRules() {
+		// Batch endpoints and parallel jobs use these. Azure makes those to blob and file by itself.
+		for _, service := range []string{"queue", "table"} {
+			rules["storage-"+service] = endpointRule(b.dependents.storageAccount, service, false)
 		}
 	}
-	if n.VaultHost != nil {
-		rules[vaultRule] = fqdnRule(n.VaultHost)
+	if host := b.settings.VaultHost(); !host.Empty() {
+		rules[settings.VaultRule] = hostRule(component.Secret(host))
 	}
 	if len(rules) > 0 {
-		settings.OutboundRules = rules
+		args.OutboundRules = rules
 	}
-	return settings
+	return args
 }
 
-func (r OutboundRule) input() pulumi.Input {
+// storageNeedsRules tells whether the network reaches the storage account that is made here through
+// private endpoints alone.
+func (b *builder) storageNeedsRules() bool {
+	if b.azure.StorageAccountID != "" {
+		return false
+	}
+	network := b.azure.ManagedNetwork
+	accountIsClosed := b.azure.PrivateEndpoints != nil
+	return network.IsApprovedOnly() || network.IsOn() && accountIsClosed
+}
+
+func outboundRule(rule settings.OutboundRule) pulumi.Input {
 	switch {
-	case r.FQDN != "":
-		return fqdnRule(pulumi.String(r.FQDN))
-	case r.ServiceTag != "":
-		return machinelearningservices.ServiceTagOutboundRuleArgs{
-			Type:     pulumi.String("ServiceTag"),
-			Category: pulumi.String(machinelearningservices.RuleCategoryUserDefined),
-			Destination: machinelearningservices.ServiceTagDestinationArgs{
-				ServiceTag: pulumi.String(r.ServiceTag),
-				Protocol:   pulumi.String(cmp.Or(r.Protocol, "TCP")),
-				PortRanges: pulumi.String(r.PortRanges),
-			},
-		}
+	case rule.FQDN != "":
+		return hostRule(pulumi.String(rule.FQDN))
+	case rule.ServiceTag != "":
+		return serviceTagRule(rule)
 	default:
-		return endpointRule(pulumi.String(r.ServiceResourceID), r.Subresource, r.SparkEnabled)
+		target := pulumi.String(rule.ServiceResourceID)
+		return endpointRule(target, rule.Subresource, rule.SparkEnabled)
 	}
 }
 
-func endpointRule(resource pulumi.StringInput, part string, spark bool) pulumi.Input {
-	return machinelearningservices.PrivateEndpointOutboundRuleArgs{
-		Type:     pulumi.String("PrivateEndpoint"),
-		Category: pulumi.String(machinelearningservices.RuleCategoryUserDefined),
-		Destination: machinelearningservices.PrivateEndpointDestinationArgs{
-			ServiceResourceId: resource.ToStringOutput(),
-			SubresourceTarget: pulumi.String(part),
-			SparkEnabled:      pulumi.Bool(spark),
+func hostRule(host pulumi.StringInput) pulumi.Input {
+	return ml.FqdnOutboundRuleArgs{
+		Type:        pulumi.String("FQDN"),
+		Category:    pulumi.String(ml.RuleCategoryUserDefined),
+		Destination: host.ToStringOutput(),
+	}
+}
+
+func serviceTagRule(rule settings.OutboundRule) pulumi.Input {
+	return ml.ServiceTagOutboundRuleArgs{
+		Type:     pulumi.String("ServiceTag"),
+		Category: pulumi.String(ml.RuleCategoryUserDefined),
+		Destination: ml.ServiceTagDestinationArgs{
+			ServiceTag: pulumi.String(rule.ServiceTag),
+			Protocol:   pulumi.String(cmp.Or(rule.Protocol, "TCP")),
+			PortRanges: pulumi.String(rule.PortRanges),
 		},
 	}
 }
 
-func fqdnRule(host pulumi.StringInput) pulumi.Input {
-	return machinelearningservices.FqdnOutboundRuleArgs{
-		Type:        pulumi.String("FQDN"),
-		Category:    pulumi.String(machinelearningservices.RuleCategoryUserDefined),
-		Destination: host.ToStringOutput(),
+func endpointRule(target pulumi.StringInput, subresource string, spark bool) pulumi.Input {
+	return ml.PrivateEndpointOutboundRuleArgs{
+		Type:     pulumi.String("PrivateEndpoint"),
+		Category: pulumi.String(ml.RuleCategoryUserDefined),
+		Destination: ml.PrivateEndpointDestinationArgs{
+			ServiceResourceId: target.ToStringOutput(),
+			SubresourceTarget: pulumi.String(subresource),
+			SparkEnabled:      pulumi.Bool(spark),
+		},
 	}
 }

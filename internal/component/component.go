@@ -5,9 +5,11 @@ import (
 	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/settings"
 )
 
-// Child builds a child's options, a fresh slice each time: two children never share a backing array.
+// Child builds a child's options, a fresh slice each time: two children never share an array.
 func Child(parent pulumi.Resource, extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
 	return slices.Concat([]pulumi.ResourceOption{pulumi.Parent(parent)}, extra)
 }
@@ -18,4 +20,11 @@ func Optional(text string) pulumi.StringPtrInput {
 		return nil
 	}
 	return pulumi.String(text)
+}
+
+// Secret hands a secret setting to Pulumi. From here on the engine encrypts it in the state and
+// masks it in what it prints. It is the only way from settings to an input.
+func Secret(text settings.Secret) pulumi.StringOutput {
+	marked := pulumi.ToSecret(pulumi.String(text.Reveal()))
+	return marked.(pulumi.StringOutput) //nolint:forcetypeassert // ToSecret keeps the type.
 }

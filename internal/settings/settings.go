@@ -134,9 +134,10 @@ func (cfg *Settings) Access() rights.Store {
 		SkipChildToken:  cfg.Vault.SkipChildToken,
 	}
 	for _, credential := range cfg.Credentials {
-		// The plugin logs what it reads. Safe comes first: what the CLI cannot mask there is not read.
-		disableRead := cfg.Vault.DisableRead || !credential.Masked
-		store.Credentials = append(store.Credentials, rights.Credential{Name: credential.Name, DisableRead: disableRead})
+		store.Credentials = append(store.Credentials, rights.Credential{
+			Name:        credential.Name,
+			DisableRead: cfg.WritesOnly(credential),
+		})
 	}
 	return store
 }

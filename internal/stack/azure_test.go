@@ -9,18 +9,20 @@ import (
 )
 
 const (
-	inGroup       = "/subscriptions/5a9db0c5-0000-4000-8000-000000000009/resourceGroups/data/providers/"
-	storageID     = inGroup + "Microsoft.Storage/storageAccounts/mlstore"
-	keyVaultID    = inGroup + "Microsoft.KeyVault/vaults/mlkv"
-	insightsID    = inGroup + "Microsoft.Insights/components/mlinsights"
-	logsID        = inGroup + "Microsoft.OperationalInsights/workspaces/mllogs"
-	registryID    = inGroup + "Microsoft.ContainerRegistry/registries/mlimages"
+	inGroup = "/subscriptions/5a9db0c5-0000-4000-8000-000000000009/resourceGroups/data/providers/"
+
+	storageID  = inGroup + "Microsoft.Storage/storageAccounts/mlstore"
+	keyVaultID = inGroup + "Microsoft.KeyVault/vaults/mlkv"
+	insightsID = inGroup + "Microsoft.Insights/components/mlinsights"
+	logsID     = inGroup + "Microsoft.OperationalInsights/workspaces/mllogs"
+	registryID = inGroup + "Microsoft.ContainerRegistry/registries/mlimages"
+
 	workspaceType = "azure-native:machinelearningservices/v20241001:Workspace"
 )
 
 func withAzure(t *testing.T, settings string) *pulumitest.Recorder {
 	t.Helper()
-	return mustRun(t, "dev", func(values map[string]string) { values["mlvault:azure"] = settings })
+	return mustRun(t, "dev", set("mlvault:azure", settings))
 }
 
 // azureChildren are the names of the Azure half's resources.
@@ -36,9 +38,9 @@ func azureChildren(t *testing.T, settings string) []string {
 }
 
 // The golden file of byo has all of it, and how the workspace is wired.
-func TestEachThingThatIsBroughtAlongTakesThePlaceOfWhatWouldBeMade(t *testing.T) {
+func TestEachThingThatExistsTakesThePlaceOfWhatWouldBeMade(t *testing.T) {
 	all := azureChildren(t, `{}`)
-	for settings, gone := range map[string][]string{
+	for settings, replaced := range map[string][]string{
 		`{"existingResourceGroup":"data"}`:               {"ml-group"},
 		`{"storageAccountId":"` + storageID + `"}`:       {"mlstorage"},
 		`{"keyVaultId":"` + keyVaultID + `"}`:            {"ml-kv"},
@@ -46,7 +48,8 @@ func TestEachThingThatIsBroughtAlongTakesThePlaceOfWhatWouldBeMade(t *testing.T)
 		`{"logAnalyticsWorkspaceId":"` + logsID + `"}`:   {"ml-logs"},
 		`{"containerRegistryId":"` + registryID + `"}`:   nil,
 	} {
-		want := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(gone, name) })
+		isReplaced := func(name string) bool { return slices.Contains(replaced, name) }
+		want := slices.DeleteFunc(slices.Clone(all), isReplaced)
 		if got := azureChildren(t, settings); !slices.Equal(got, want) {
 			t.Errorf("%s: made are %v, want %v", settings, got, want)
 		}
@@ -55,22 +58,32 @@ func TestEachThingThatIsBroughtAlongTakesThePlaceOfWhatWouldBeMade(t *testing.T)
 
 // The golden files of prod and closed have the other kinds, and the rules that are made by themselves.
 func TestAServiceTagAndAnEndpointForSparkAreSentAsARMNamesThem(t *testing.T) {
-	r := withAzure(t, `{"managedNetwork":{"mode":"AllowOnlyApprovedOutbound","firewallSku":"Basic","outboundRules":[
-		{"name":"logs","serviceTag":"AzureMonitor","portRanges":"443"},
-		{"name":"store","serviceResourceId":"`+storageID+`","subresource":"blob","sparkEnabled":true}]}}`)
+	r := withAzure(t, `{"managedNetwork": {
+		"mode": "AllowOnlyApprovedOutbound",
+		"firewallSku": "Basic",
+		"outboundRules": [
+			{"name": "logs", "serviceTag": "AzureMonitor", "portRanges": "443"},
+			{"name": "store", "serviceResourceId": "`+storageID+`", "subresource": "blob", "sparkEnabled": true}
+		]
+	}}`)
 	workspace, _ := r.Find(workspaceType, "ml-workspace")
 	network, _ := workspace.Inputs["managedNetwork"].(map[string]any)
 	rules, _ := network["outboundRules"].(map[string]any)
-	for name, want := range map[string]map[string]any{
-		"logs":  {"serviceTag": "AzureMonitor", "protocol": "TCP", "portRanges": "443"},
-		"store": {"serviceResourceId": storageID, "subresourceTarget": "blob", "sparkEnabled": true},
-	} {
-		kind := map[string]string{"logs": "ServiceTag", "store": "PrivateEndpoint"}[name]
-		if want := map[string]any{"type": kind, "category": "UserDefined", "destination": want}; !reflect.DeepEqual(rules[name], want) {
-			t.Errorf("%s is %v, want %v", name, rules[name], want)
-		}
-	}
+	requireRule(t, rules["logs"], "ServiceTag", map[string]any{
+		"serviceTag": "AzureMonitor", "protocol": "TCP", "portRanges": "443",
+	})
+	requireRule(t, rules["store"], "PrivateEndpoint", map[string]any{
+		"serviceResourceId": storageID, "subresourceTarget": "blob", "sparkEnabled": true,
+	})
 	if network["firewallSku"] != "Basic" {
 		t.Errorf("the network is %v", network)
+	}
+}
+
+func requireRule(t *testing.T, got any, kind string, destination map[string]any) {
+	t.Helper()
+	want := map[string]any{"type": kind, "category": "UserDefined", "destination": destination}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the rule is %v, want %v", got, want)
 	}
 }

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,76 +9,86 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"mlvault/internal/azureml"
+	"mlvault/internal/outputs"
 	"mlvault/internal/settings"
 )
 
-// readme is the page that tells an ML engineer how a job of this stack reads its credentials. It has the address only
-// where the output has it in the clear: one secret inside would make the whole page [secret].
-func readme(cfg *settings.Settings, workspace *azureml.Workspace) (pulumi.StringOutput, error) {
-	// With names, because two paths may end in the same part.
-	paths, err := json.Marshal(cfg.Access().Paths())
-	if err != nil {
-		return pulumi.StringOutput{}, fmt.Errorf("readme: %w", err)
+// readme is the page that tells an ML engineer how a job of this stack reads its credentials. It has
+// the address only where the output has it in the clear: one secret inside would make the whole page
+// [secret].
+func readme(s *settings.Settings, workspace *azureml.Workspace, values pulumi.Map) pulumi.StringOutput {
+	page := pulumi.Sprintf("# %s, stack %s", s.Project, s.Stack)
+	for _, section := range []pulumi.StringInput{
+		readmeSummary(workspace),
+		pulumi.Sprintf(readmeFolder, s.Stack),
+		readmeIdentity(s, workspace),
+		readmeVariables(s, values),
+		pulumi.String(readmeScript(slices.Sorted(maps.Keys(s.Access().Paths())))),
+	} {
+		page = pulumi.Sprintf("%s\n\n%s", page, section)
 	}
-	address := "ask whoever deploys this stack: `pulumi stack output vaultAddress --show-secrets`"
-	if cfg.Workload.PublishAddress {
-		address = cfg.Address.Reveal()
-	}
-	namespace := ""
-	if cfg.Vault.Namespace != "" {
-		namespace = "| VAULT_NAMESPACE | " + cfg.Vault.Namespace + " |\n"
-	}
-	return pulumi.Sprintf(`# %[1]s, stack %[2]s
-
-Azure ML workspace **%[3]s** in resource group **%[4]s**. Jobs read their credentials from Vault with the job identity; no token, no key.
-
-## The short way
-
-Ask whoever deploys this stack for the folder that `+"`make job STACK=%[2]s`"+` writes. It holds definitions ready to submit, the Python client
-and a README. It holds no credential, so it may be given to anyone who may read the workspace.
-
-## By hand
-
-%[5]s
-
-Give the job these environment variables:
-
-| variable | value |
-|---|---|
-| VAULT_ADDR | %[6]s |
-| VAULT_LOGIN_PATH | %[7]s |
-| VAULT_ROLE | %[8]s |
-| VAULT_AUDIENCE | %[9]s |
-%[10]s| VAULT_CREDENTIALS | %[11]s |
-| AZURE_CLIENT_ID | %[12]s |
-
-In the script, with the client of that folder:
-
-`+"```python\nfrom vault_credentials import read_credentials\n\ncredentials = read_credentials()\n```"+`
-
-%[13]s`,
-		cfg.Project, cfg.Stack, workspace.Name, workspace.ResourceGroup, identityStep(cfg, workspace), address,
-		cfg.Access().LoginPath(), cfg.Access().Name(), cfg.Workload.Audience, namespace, string(paths),
-		workspace.JobIdentity.ClientID, nameList(cfg.Access().Paths())), nil
+	return page
 }
 
-func identityStep(cfg *settings.Settings, workspace *azureml.Workspace) pulumi.StringOutput {
-	if cfg.Compute != nil {
-		return pulumi.Sprintf("The cluster **%s** carries it. Submit with `compute: azureml:%s` and `identity: {type: managed}`.",
+func readmeSummary(workspace *azureml.Workspace) pulumi.StringOutput {
+	return pulumi.Sprintf("Jobs in the Azure ML workspace **%s** (resource group **%s**) read their "+
+		"credentials from Vault.\nThey log in as the job identity and need no token and no key.",
+		workspace.Name, workspace.ResourceGroup)
+}
+
+const readmeFolder = `## With the job folder
+
+Ask whoever deploys this stack to run ` + "`make job STACK=%s`" + ` and to give you the folder. It has
+jobs ready to submit, the Python client and a README. There is no credential in it.
+
+## By hand`
+
+func readmeIdentity(s *settings.Settings, workspace *azureml.Workspace) pulumi.StringOutput {
+	if s.Compute != nil {
+		return pulumi.Sprintf("Submit the job to the cluster **%s**, which has the job identity:\n\n"+
+			"```yaml\ncompute: azureml:%s\nidentity:\n  type: managed\n```",
 			workspace.Cluster, workspace.Cluster)
 	}
-	return pulumi.Sprintf(`This stack has no cluster of its own. Attach the identity to an existing one:
-
-`+"```sh\naz ml compute update --name <cluster> --resource-group %s --workspace-name %s --identity-type user_assigned --user-assigned-identities %s\n```"+`
-
-and submit with `+"`identity: {type: managed}`"+`.`,
+	return pulumi.Sprintf("This stack makes no cluster. Give the job identity to one of yours:\n\n"+
+		"```sh\naz ml compute update --name <cluster> --resource-group %s --workspace-name %s "+
+		"--identity-type user_assigned --user-assigned-identities %s\n```\n\n"+
+		"Submit the job with `identity: {type: managed}`.",
 		workspace.ResourceGroup, workspace.Name, workspace.JobIdentity.ID)
 }
 
-func nameList(paths map[string]string) string {
-	var list strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		fmt.Fprintf(&list, "- `credentials[%q]` is `%s`\n", name, paths[name])
+// readmeVariables are the environment of a job, as a table.
+func readmeVariables(s *settings.Settings, values pulumi.Map) pulumi.StringOutput {
+	table := pulumi.String("Set these environment variables in the job:\n\n" +
+		"| variable | value |\n|---|---|").ToStringOutput()
+	for _, variable := range outputs.JobVariables {
+		if variable.Output == outputs.VaultNamespace && s.Vault.Namespace == "" {
+			continue
+		}
+		table = pulumi.Sprintf("%s\n| %s | %s |", table, variable.Name, readmeValue(s, variable.Output, values))
 	}
-	return list.String()
+	return table
+}
+
+func readmeValue(s *settings.Settings, output string, values pulumi.Map) pulumi.Input {
+	switch {
+	case output == outputs.VaultAddress && !s.Workload.PublishAddress:
+		return pulumi.String("ask whoever deploys this stack: " +
+			"`pulumi stack output vaultAddress --show-secrets`")
+	case output == outputs.CredentialPaths:
+		return pulumi.JSONMarshal(values[output])
+	default:
+		return values[output]
+	}
+}
+
+// readmeScript asks for the credentials by name: a job that asks for all of them fails when another
+// one goes.
+func readmeScript(names []string) string {
+	var page strings.Builder
+	page.WriteString("Copy `vault_credentials.py` from the job folder next to your script, and ask for " +
+		"the credentials that it needs:\n\n```python\nfrom vault_credentials import read_credentials\n\n")
+	fmt.Fprintf(&page, "credentials = read_credentials(%q)\n", names[0])
+	fmt.Fprintf(&page, "value = credentials[%q][\"<key>\"]\n```\n\n", names[0])
+	fmt.Fprintf(&page, "This stack has: `%s`.\n", strings.Join(names, "`, `"))
+	return page.String()
 }

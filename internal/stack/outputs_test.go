@@ -1,0 +1,164 @@
+package stack
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
+
+	"mlvault/internal/outputs"
+	"mlvault/internal/settings"
+)
+
+// stackOutputsOf runs the program and returns the stack's outputs, and the names of the secret ones.
+func stackOutputsOf(
+	t *testing.T, edits ...func(map[string]string),
+) (values map[string]any, secretOnes []string) {
+	t.Helper()
+	config := stackConfig(t, "dev")
+	for _, edit := range edits {
+		edit(config)
+	}
+	program := func(ctx *pulumi.Context) error {
+		s, err := settings.Load(ctx, ".")
+		if err != nil {
+			return err
+		}
+		out, err := deploy(ctx, s)
+		if err != nil {
+			return err
+		}
+		values = make(map[string]any, len(out))
+		for name, value := range out {
+			// ApplyT does not tell whether a value is secret.
+			result, err := internals.UnsafeAwaitOutput(ctx.Context(), pulumi.ToOutput(value))
+			if err != nil {
+				return err
+			}
+			values[name] = result.Value
+			if result.Secret {
+				secretOnes = append(secretOnes, name)
+			}
+		}
+		return nil
+	}
+	if err := recorder().Run(program, "mlvault", "dev", config, secretKeys...); err != nil {
+		t.Fatal(err)
+	}
+	return values, secretOnes
+}
+
+func readmeOf(t *testing.T, edits ...func(map[string]string)) string {
+	t.Helper()
+	values, _ := stackOutputsOf(t, edits...)
+	return fmt.Sprint(values[outputs.Readme])
+}
+
+func requireLines(t *testing.T, page string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(page+"\n", line+"\n") {
+			t.Errorf("the page lacks %q:\n%s", line, page)
+		}
+	}
+}
+
+func TestOutputsAreCompleteAndPlain(t *testing.T) {
+	got, secretOnes := stackOutputsOf(t)
+	want := map[string]any{
+		outputs.ResourceGroup:       "ml-group",
+		outputs.WorkspaceName:       "ml-workspace",
+		outputs.WorkspaceID:         "Workspace/ml-workspace",
+		outputs.JobIdentityID:       "UserAssignedIdentity/ml-identity",
+		outputs.JobIdentityClientID: "11111111-1111-1111-1111-111111111111",
+		outputs.ComputeCluster:      "ml-cluster",
+		outputs.VaultAddress:        addressCanary,
+		outputs.VaultNamespace:      "",
+		outputs.VaultLoginPath:      "auth/jwt-mlvault-dev-ae5143b9/login",
+		outputs.VaultRole:           "mlvault-dev-ae5143b9",
+		outputs.VaultAudience:       "api://mlvault-dev",
+		outputs.VaultPolicy:         "mlvault-dev-ae5143b9",
+		outputs.CredentialPaths: map[string]string{
+			"feature_store": "secret/data/mlvault/dev/feature_store",
+			"ml_api_key":    "secret/data/mlvault/dev/ml_api_key",
+		},
+	}
+	requireOutputsInTheReference(t, want)
+	delete(got, outputs.Readme)
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("outputs are\n%v\nwant\n%v", got, want)
+	}
+	if !slices.Equal(secretOnes, []string{outputs.VaultAddress}) {
+		t.Errorf("secret outputs are %v, want the address alone", secretOnes)
+	}
+}
+
+// requireOutputsInTheReference wants a row for each output and for the readme, with its secrecy.
+func requireOutputsInTheReference(t *testing.T, want map[string]any) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(page), "## Outputs")
+	for name := range want {
+		secrecy := "no"
+		if name == outputs.VaultAddress {
+			secrecy = "yes"
+		}
+		row := fmt.Sprintf("| `%s` | %s |", name, secrecy)
+		if strings.Count(list, row) != 1 {
+			t.Errorf("docs/configuration.md does not have %q once", row)
+		}
+	}
+	if rows := strings.Count(list, "\n| `"); rows != len(want)+1 {
+		t.Errorf("docs/configuration.md has %d outputs, want %d and the readme", rows, len(want))
+	}
+}
+
+func TestTheReadmeSaysHowAJobReads(t *testing.T) {
+	page := readmeOf(t)
+	requireLines(t, page,
+		"compute: azureml:ml-cluster",
+		"| AZURE_CLIENT_ID | 11111111-1111-1111-1111-111111111111 |",
+		"| VAULT_LOGIN_PATH | auth/jwt-mlvault-dev-ae5143b9/login |",
+		`| VAULT_CREDENTIALS | {"feature_store":"secret/data/mlvault/dev/feature_store",`+
+			`"ml_api_key":"secret/data/mlvault/dev/ml_api_key"} |`,
+		`credentials = read_credentials("feature_store")`)
+	for _, canary := range []string{addressCanary, tokenCanary, payloadCanary} {
+		if strings.Contains(page, canary) {
+			t.Errorf("the readme holds %s", canary)
+		}
+	}
+	if strings.Contains(page, "VAULT_NAMESPACE") {
+		t.Error("the readme names a namespace, and there is none")
+	}
+	if lines := strings.Count(page, "\n"); lines > 50 {
+		t.Errorf("the readme has %d lines", lines)
+	}
+}
+
+func TestTheReadmeHasAnAddressThatIsPublishedAndANamespace(t *testing.T) {
+	page := readmeOf(t,
+		set("mlvault:workload", `{"audience":"api://mlvault-dev","publishAddress":true}`),
+		set("mlvault:vault", `{"namespace":"team/ml"}`))
+	requireLines(t, page,
+		"| VAULT_ADDR | "+addressCanary+" |",
+		"| VAULT_NAMESPACE | team/ml |")
+}
+
+func TestWithoutAClusterTheReadmeAttachesTheIdentityToAnExistingOne(t *testing.T) {
+	noCluster := func(values map[string]string) { delete(values, "mlvault:compute") }
+	values, _ := stackOutputsOf(t, noCluster)
+	if _, has := values[outputs.ComputeCluster]; has {
+		t.Error("there is an output for a cluster that nobody asked for")
+	}
+	requireLines(t, fmt.Sprint(values[outputs.Readme]),
+		"az ml compute update --name <cluster> --resource-group ml-group --workspace-name ml-workspace "+
+			"--identity-type user_assigned --user-assigned-identities UserAssignedIdentity/ml-identity")
+}
