@@ -34,18 +34,18 @@ func (b *builder) roleAssignments() error {
 	jobs := b.parent.JobIdentity.PrincipalID
 	if b.azure.JobHas(settings.RoleDataScientist) {
 		role := settings.WorkspaceRoles[settings.RoleDataScientist].ID
-		if err := b.grant("-job-data-scientist", b.parent.ID, role, jobs); err != nil {
+		if err := b.grant("-job-data-scientist", role, b.parent.ID, jobs); err != nil {
 			return err
 		}
 	}
 	if b.azure.JobHas(settings.RoleBlobContributor) {
 		account := b.dependents.storageAccount
-		if err := b.grant("-job-blobs", account, blobContributor, jobs); err != nil {
+		if err := b.grant("-job-blobs", blobContributor, account, jobs); err != nil {
 			return err
 		}
 	}
 	if b.azure.WorkspaceIdentity {
-		return b.grant("-workspace-contributor", b.parent.ID, contributor, b.workspacePrincipal)
+		return b.grant("-workspace-contributor", contributor, b.parent.ID, b.workspacePrincipal)
 	}
 	return nil
 }
@@ -63,26 +63,26 @@ func (b *builder) assignOnWorkspace(assignment settings.RoleAssignment) error {
 }
 
 // rolesOfOwnIdentity are the roles on what is made here that Azure gives to a system-assigned
-// identity of a workspace, and to no other ("Set up authentication between Azure Machine Learning and
-// other services"). On what exists already its owner gives them.
+// identity of a workspace, and to no other ("Set up authentication between Azure Machine Learning
+// and other services"). On what exists already its owner gives them.
 func (b *builder) rolesOfOwnIdentity() error {
 	for _, part := range b.ownedParts() {
 		prefix := "-workspace-" + part.name
 		principal := b.workspacePrincipal
 		if part.endpoints != nil && b.azure.ManagedNetwork.IsOn() {
 			// Of the endpoint through which the managed network reaches it.
-			err := b.grant(prefix+"-connections", part.id, connectionApprover, principal)
+			err := b.grant(prefix+"-connections", connectionApprover, part.id, principal)
 			if err != nil {
 				return err
 			}
 		}
-		if err := b.grant(prefix+"-contributor", part.id, contributor, principal); err != nil {
+		if err := b.grant(prefix+"-contributor", contributor, part.id, principal); err != nil {
 			return err
 		}
 		if part.dataRole == "" {
 			continue
 		}
-		if err := b.grant(prefix+"-data", part.id, part.dataRole, principal); err != nil {
+		if err := b.grant(prefix+"-data", part.dataRole, part.id, principal); err != nil {
 			return err
 		}
 	}
@@ -123,17 +123,17 @@ type roleGrant struct {
 }
 
 // grant gives a role to an identity.
-func (b *builder) grant(suffix string, scope pulumi.StringInput, role string, to pulumi.StringInput) error {
+func (b *builder) grant(suffix, role string, scope, identity pulumi.StringInput) error {
 	return b.assign(suffix, roleGrant{
 		scope:         scope,
 		role:          role,
-		principal:     to,
+		principal:     identity,
 		principalType: servicePrincipal,
 	})
 }
 
-// assign gives a role. The principal's type is always sent: the provider's default is User, and with
-// a type ARM does not look up a principal that is only just made and not yet known everywhere.
+// assign gives a role. The principal's type is always sent: the provider's default is User, and
+// with a type ARM does not look up a principal that is only just made and not yet known everywhere.
 func (b *builder) assign(suffix string, grant roleGrant) error {
 	definition := "/providers/Microsoft.Authorization/roleDefinitions/" + grant.role
 	args := &authorization.RoleAssignmentArgs{

@@ -149,9 +149,9 @@ func (b *builder) newIdentity(
 	return managedidentity.NewUserAssignedIdentity(b.ctx, b.name+suffix, args, options...)
 }
 
-// storageAccount is the workspace's default store. Its logical name has no hyphen because Azure takes
-// none in the physical name that is made from it. A hierarchical namespace stays off: the workspace
-// supports none here.
+// storageAccount is the workspace's default store. Its logical name has no hyphen because Azure
+// takes none in the physical name that is made from it. A hierarchical namespace stays off: the
+// workspace supports none here.
 func (b *builder) storageAccount() (pulumi.StringInput, error) {
 	if id := b.azure.StorageAccountID; id != "" {
 		return pulumi.String(id), nil
@@ -244,8 +244,8 @@ func (b *builder) logAnalytics() (pulumi.StringInput, error) {
 	return workspace.ID().ToStringOutput(), nil
 }
 
-// applicationInsights is workspace-based: Azure has retired the classic kind, and refuses it at this
-// API version.
+// applicationInsights is workspace-based: Azure has retired the classic kind, and refuses it at
+// this API version.
 func (b *builder) applicationInsights() (pulumi.StringInput, error) {
 	if id := b.azure.ApplicationInsightsID; id != "" {
 		return pulumi.String(id), nil
@@ -267,8 +267,8 @@ func (b *builder) applicationInsights() (pulumi.StringInput, error) {
 
 // containerRegistry holds the images of jobs, and is nil where the settings want none. It has no
 // admin user, whose password would be a key that everybody shares: Azure gives the workspace's
-// identity its role there, and the job identity, as which a cluster pulls, gets its own. The logical
-// name has no hyphen, because Azure takes none in the physical name that is made from it.
+// identity its role there, and the job identity, as which a cluster pulls, gets its own. The
+// logical name has no hyphen, because Azure takes none in the physical name that is made from it.
 func (b *builder) containerRegistry() (pulumi.StringInput, error) {
 	if id := b.azure.ContainerRegistryID; id != "" {
 		return pulumi.String(id), nil
@@ -293,5 +293,5 @@ func (b *builder) containerRegistry() (pulumi.StringInput, error) {
 		return nil, err
 	}
 	id := registry.ID().ToStringOutput()
-	return id, b.grant("-registry-pull", id, acrPull, b.parent.JobIdentity.PrincipalID)
+	return id, b.grant("-registry-pull", acrPull, id, b.parent.JobIdentity.PrincipalID)
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // diagnostics sends logs and metrics to Log Analytics: those of the workspace, and of the key vault
-// and the registry that are made here. What exists already has an owner, who decides about its logs.
-// A storage account has no logs of its own, only its blob, file, queue and table services have, and
-// theirs are as large as the traffic of every job.
+// and the registry that are made here. What exists already has an owner, who decides about its
+// logs. A storage account has no logs of its own, only its blob, file, queue and table services
+// have, and theirs are as large as the traffic of every job.
 func (b *builder) diagnostics() error {
 	if !b.azure.Diagnostics {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// privateEndpoints lead from the user's subnet to the workspace and to what is made for it. No two of
-// them need the same zone, so each zone is made once.
+// privateEndpoints lead from the user's subnet to the workspace and to what is made for it. No two
+// of them need the same zone, so each zone is made once.
 func (b *builder) privateEndpoints() error {
 	if b.azure.PrivateEndpoints == nil {
 		return nil
@@ -54,7 +54,7 @@ func (b *builder) privateEndpoint(group string, target pulumi.StringInput) error
 		// The studio shows data of an account without public access through these alone, as the
 		// workspace's identity.
 		id := endpoint.ID().ToStringOutput()
-		err := b.grant("-"+group+"-endpoint-reader", id, reader, b.workspacePrincipal)
+		err := b.grant("-"+group+"-endpoint-reader", reader, id, b.workspacePrincipal)
 		if err != nil {
 			return err
 		}
@@ -92,8 +92,8 @@ func (b *builder) zoneGroup(group string, endpointName pulumi.StringInput) error
 	return err
 }
 
-// zone is the id of a private DNS zone: one that exists, or one that is made and linked to the user's
-// network. It is nil where a policy of the network's owner enters the endpoints in a DNS.
+// zone is the id of a private DNS zone: one that exists, or one that is made and linked to the
+// user's network. It is nil where a policy of the network's owner enters the endpoints in a DNS.
 func (b *builder) zone(name string) (pulumi.StringInput, error) {
 	for _, id := range b.azure.PrivateEndpoints.DNSZoneIDs {
 		if path.Base(id) == name {

@@ -31,9 +31,9 @@ func (b *builder) dataOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceO
 }
 
 // replaceFor replaces a resource when a value changes that Azure never changes; azure-native would
-// send the change, and Azure refuse it. fixed has the ids that the program knows, and the properties
-// with those that Azure answers are ignored: Azure varies their case, and a refresh would make a
-// change of that.
+// send the change, and Azure refuse it. fixed has the ids that the program knows, and the
+// properties with those that Azure answers are ignored: Azure varies their case, and a refresh
+// would make a change of that.
 func replaceFor(fixed pulumi.StringInput, ignored ...string) []pulumi.ResourceOption {
 	return []pulumi.ResourceOption{
 		pulumi.ReplacementTrigger(fixed),

@@ -2,9 +2,9 @@
 //
 // It registers a resource group, the job identity, a storage account, a key vault, a Log Analytics
 // workspace with its Application Insights, optionally a container registry, the Azure Machine
-// Learning workspace that is wired to all of them, and optionally a compute cluster that runs jobs as
-// the job identity, diagnostic settings and role assignments. What the settings name as existing is
-// used and not made: it gets no tag, no protection, no diagnostic setting, and is never deleted.
+// Learning workspace that is wired to all of them, and optionally a compute cluster that runs jobs
+// as the job identity, diagnostic settings and role assignments. What the settings name as existing
+// is used and not made: it gets no tag, no protection, no diagnostic setting, and is never deleted.
 //
 // ARM refuses a workspace without storage account, key vault and Application Insights ("Missing
 // dependent resources in workspace json"), although neither its schema nor the SDK marks them as
@@ -26,7 +26,8 @@ import (
 	"mlvault/internal/settings"
 )
 
-// Type is the component's type token. It is part of every child's URN: changing it replaces them all.
+// Type is the component's type token. It is part of every child's URN: changing it replaces them
+// all.
 const Type = "mlvault:azureml:Workspace"
 
 // Workspace is the component.
@@ -42,8 +43,8 @@ type Workspace struct {
 }
 
 // JobIdentity is the user-assigned identity that jobs run as. The workspace's own identity will not
-// do: a job cannot obtain its token (Microsoft, "Enterprise security and governance for Azure Machine
-// Learning").
+// do: a job cannot obtain its token (Microsoft, "Enterprise security and governance for Azure
+// Machine Learning").
 type JobIdentity struct {
 	ID       pulumi.StringOutput // ARM id
 	ClientID pulumi.StringOutput
@@ -72,7 +73,8 @@ type builder struct {
 }
 
 // New registers the component and its children, which are named after it: <name>-group and so on.
-// opts are the component's own and reach no child, so that an alias for one cannot rename the others.
+// opts are the component's own and reach no child, so that an alias for one cannot rename the
+// others.
 func New(
 	ctx *pulumi.Context, name string, s *settings.Settings, opts ...pulumi.ResourceOption,
 ) (*Workspace, error) {

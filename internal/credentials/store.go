@@ -20,9 +20,9 @@ import (
 	"mlvault/internal/settings"
 )
 
-// Type is the component's type token. It is part of every child's URN: changing it replaces them all,
-// and replacing a secret writes the new one before it deletes the old, at the same path, which leaves
-// none.
+// Type is the component's type token. It is part of every child's URN: changing it replaces them
+// all, and replacing a secret writes the new one before it deletes the old, at the same path, which
+// leaves none.
 const Type = "mlvault:credentials:Store"
 
 // Identity is the one that jobs run as.
@@ -53,8 +53,9 @@ type builder struct {
 	fence pulumi.Resource
 }
 
-// New registers the component and its children, which are named after it: <name>-<credential> and so
-// on. The Vault provider comes with opts, as [pulumi.Providers]; nothing else of opts reaches a child.
+// New registers the component and its children, which are named after it: <name>-<credential> and
+// so on. The Vault provider comes with opts, as [pulumi.Providers]; nothing else of opts reaches a
+// child.
 func New(
 	ctx *pulumi.Context, name string, s *settings.Settings, identity Identity,
 	opts ...pulumi.ResourceOption,
@@ -107,10 +108,10 @@ func (b *builder) build() error {
 // behindTheFence are the options of every child but the backend.
 //
 // A child waits for `POST sys/auth/<path>`, which makes the backend: that call alone fails where
-// another stack has these names already. Vault takes the writes of a secret, a policy and a role from
-// whoever comes last, so without the order a stack that collides has overwritten the other one's
-// policy before it fails. It is an order only and no property: a changed backend changes no child but
-// the role.
+// another stack has these names already. Vault takes the writes of a secret, a policy and a role
+// from whoever comes last, so without the order a stack that collides has overwritten the other
+// one's policy before it fails. It is an order only and no property: a changed backend changes no
+// child but the role.
 func (b *builder) behindTheFence(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
 	options := slices.Clone(extra)
 	if b.fence != nil {
@@ -119,7 +120,8 @@ func (b *builder) behindTheFence(extra ...pulumi.ResourceOption) []pulumi.Resour
 	return component.Child(b.parent, options...)
 }
 
-// mount is the mount's path, from its own output where it is made here, so that secrets wait for it.
+// mount is the mount's path, from its own output where it is made here, so that secrets wait for
+// it.
 func (b *builder) mount() (pulumi.StringInput, error) {
 	if !b.settings.Vault.CreateMount {
 		return pulumi.String(b.settings.Vault.Mount), nil
@@ -167,9 +169,9 @@ func (b *builder) policy() (*vault.Policy, error) {
 	}, b.behindTheFence()...)
 }
 
-// issuer is the iss claim of the tokens to trust. Without one in the settings it is the issuer of the
-// job identity's own tenant for version 1 tokens, which Entra signs for every API that does not ask
-// for version 2.
+// issuer is the iss claim of the tokens to trust. Without one in the settings it is the issuer of
+// the job identity's own tenant for version 1 tokens, which Entra signs for every API that does not
+// ask for version 2.
 func (b *builder) issuer() pulumi.StringInput {
 	if issuer := b.settings.Workload.Issuer; issuer != "" {
 		return pulumi.String(issuer)

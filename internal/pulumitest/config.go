@@ -13,7 +13,10 @@ func Named(mount, prefix, authPath, project, stack string, credentials ...string
 	for _, name := range credentials {
 		named[name] = map[string]string{"k": "secret"}
 	}
-	values := map[string]string{"azure-native:location": "westeurope", project + ":vaultAddress": "https://vault.example.com"}
+	values := map[string]string{
+		"azure-native:location":   "westeurope",
+		project + ":vaultAddress": "https://vault.example.com",
+	}
 	for section, fields := range map[string]any{
 		"vault":       map[string]any{"mount": mount, "prefix": prefix},
 		"workload":    map[string]any{"audience": "a", "authPath": authPath},
@@ -25,5 +28,11 @@ func Named(mount, prefix, authPath, project, stack string, credentials ...string
 		}
 		values[project+":"+section] = string(text)
 	}
-	return settings.Source{Project: project, Stack: stack, Values: values, Encrypted: settings.IsSecretKey, Trusted: true}
+	return settings.Source{
+		Project:   project,
+		Stack:     stack,
+		Values:    values,
+		Encrypted: settings.IsSecretKey,
+		Trusted:   true,
+	}
 }

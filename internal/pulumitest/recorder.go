@@ -1,5 +1,6 @@
-// Package pulumitest runs the program against mocks and records every registration, so that a test asserts on what
-// the program asked for after the run has ended, and never inside an Apply that may not run.
+// Package pulumitest runs the program against mocks and records every registration, so that a test
+// asserts on what the program asked for after the run has ended, and never inside an Apply that may
+// not run.
 package pulumitest
 
 import (
@@ -21,7 +22,8 @@ import (
 type Registration struct {
 	Type string `json:"type"`
 	Name string `json:"name"`
-	// Parent is the parent's name, and Provider that of an explicit provider. Without a parent it is the stack's.
+	// Parent is the parent's name, and Provider that of an explicit provider. Without a parent it is
+	// the stack's.
 	Parent           string   `json:"parent,omitempty"`
 	Provider         string   `json:"provider,omitempty"`
 	Protect          bool     `json:"protect,omitempty"`
@@ -38,8 +40,9 @@ type Registration struct {
 	Inputs map[string]any `json:"inputs,omitempty"`
 }
 
-// Recorder implements [pulumi.MockResourceMonitor]. It gives each resource outputs made from its inputs: an id that
-// reads <type>/<name>, and for names that the provider would make, the logical name.
+// Recorder implements [pulumi.MockResourceMonitor]. It gives each resource outputs made from its
+// inputs: an id that reads <type>/<name>, and for names that the provider would make, the logical
+// name.
 type Recorder struct {
 	// Outputs adds computed outputs to a resource of a type.
 	Outputs map[string]resource.PropertyMap
@@ -82,7 +85,8 @@ func (r *Recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) 
 	return nil, fmt.Errorf("the program called %s, which no test expects", args.Token)
 }
 
-// Registrations returns what was registered, sorted by type and name; the engine's own order varies from run to run.
+// Registrations returns what was registered, sorted by type and name; the engine's own order varies
+// from run to run.
 func (r *Recorder) Registrations() []Registration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -116,10 +120,14 @@ func (r *Recorder) Golden() ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// Run runs the program under mocks with a stack's configuration. The keys named in secrets are config secrets.
-func (r *Recorder) Run(program pulumi.RunFunc, project, stack string, config map[string]string, secrets ...string) error {
+// Run runs the program under mocks with a stack's configuration. The keys named in secrets are
+// config secrets.
+func (r *Recorder) Run(
+	program pulumi.RunFunc, project, stack string, config map[string]string, secrets ...string,
+) error {
 	return pulumi.RunErr(program, pulumi.WithMocks(project, stack, r), func(info *pulumi.RunInfo) {
-		info.Config, info.ConfigSecretKeys = config, secrets
+		info.Config = config
+		info.ConfigSecretKeys = secrets
 	})
 }
 
@@ -133,7 +141,10 @@ func nameOf(reference string) string {
 	return parts[3]
 }
 
-func namesOf(urns []string, properties map[string]*pulumirpc.RegisterResourceRequest_PropertyDependencies) []string {
+// propertyDependencies are the URNs that each property of a resource comes from.
+type propertyDependencies = map[string]*pulumirpc.RegisterResourceRequest_PropertyDependencies
+
+func namesOf(urns []string, properties propertyDependencies) []string {
 	names := map[string]bool{}
 	for _, urn := range urns {
 		names[nameOf(urn)] = true

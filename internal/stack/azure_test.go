@@ -56,14 +56,16 @@ func TestEachThingThatExistsTakesThePlaceOfWhatWouldBeMade(t *testing.T) {
 	}
 }
 
-// The golden files of prod and closed have the other kinds, and the rules that are made by themselves.
+// The golden files of prod and closed have the other kinds, and the rules that are made by
+// themselves.
 func TestAServiceTagAndAnEndpointForSparkAreSentAsARMNamesThem(t *testing.T) {
 	r := withAzure(t, `{"managedNetwork": {
 		"mode": "AllowOnlyApprovedOutbound",
 		"firewallSku": "Basic",
 		"outboundRules": [
 			{"name": "logs", "serviceTag": "AzureMonitor", "portRanges": "443"},
-			{"name": "store", "serviceResourceId": "`+storageID+`", "subresource": "blob", "sparkEnabled": true}
+			{"name": "store", "subresource": "blob", "sparkEnabled": true,
+				"serviceResourceId": "`+storageID+`"}
 		]
 	}}`)
 	workspace, _ := r.Find(workspaceType, "ml-workspace")

@@ -30,8 +30,8 @@ const credentialsCanary = `{
 
 var secretKeys = []string{"mlvault:vaultAddress", "mlvault:vaultToken", "mlvault:credentials"}
 
-// settingsFiles are the fixtures and examples by their stack. A user's own settings are nothing that a
-// test may expect.
+// settingsFiles are the fixtures and examples by their stack. A user's own settings are nothing
+// that a test may expect.
 func settingsFiles(t *testing.T) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -87,8 +87,11 @@ func stackConfig(t *testing.T, stack string) map[string]string {
 	return values
 }
 
-// set changes one key of a configuration.
-func set(key, value string) func(map[string]string) {
+// edit changes a configuration.
+type edit = func(map[string]string)
+
+// set is the change of one key.
+func set(key, value string) edit {
 	return func(values map[string]string) { values[key] = value }
 }
 
@@ -107,8 +110,9 @@ func recorder() *pulumitest.Recorder {
 	}}
 }
 
-// run runs the program with a stack's configuration, changed by edits, and returns what it registered.
-func run(t *testing.T, stack string, edits ...func(map[string]string)) (*pulumitest.Recorder, error) {
+// run runs the program with a stack's configuration, changed by edits, and returns what it
+// registered.
+func run(t *testing.T, stack string, edits ...edit) (*pulumitest.Recorder, error) {
 	t.Helper()
 	values := stackConfig(t, stack)
 	for _, edit := range edits {
@@ -119,7 +123,7 @@ func run(t *testing.T, stack string, edits ...func(map[string]string)) (*pulumit
 	return r, r.Run(program, "mlvault", stack, values, secretKeys...)
 }
 
-func mustRun(t *testing.T, stack string, edits ...func(map[string]string)) *pulumitest.Recorder {
+func mustRun(t *testing.T, stack string, edits ...edit) *pulumitest.Recorder {
 	t.Helper()
 	r, err := run(t, stack, edits...)
 	if err != nil {
@@ -131,8 +135,8 @@ func mustRun(t *testing.T, stack string, edits ...func(map[string]string)) *pulu
 // scalar is a value of a JSON object.
 var scalar = regexp.MustCompile(`:\s*("(?:[^"\\]|\\.)*"|\d+)`)
 
-// settingsFolder has the stack's settings file as `pulumi config set --path --secret` leaves it: each
-// value by itself.
+// settingsFolder has the stack's settings file as `pulumi config set --path --secret` leaves it:
+// each value by itself.
 func settingsFolder(t *testing.T, stack string, values map[string]string) string {
 	t.Helper()
 	encrypted := scalar.ReplaceAllString(values["mlvault:credentials"], `:{"secure":"v1:x"}`)

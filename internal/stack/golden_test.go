@@ -45,7 +45,8 @@ func TestEveryRegistrationIsAsReviewed(t *testing.T) {
 	}
 }
 
-// The page shows what `make policy` prints for the dev stack with the names of the sample credentials.
+// The page shows what `make policy` prints for the dev stack with the names of the sample
+// credentials.
 func TestTheDeployersPolicyOfTheDocsIsTheProgramsOwn(t *testing.T) {
 	s, err := settings.From(settings.Source{
 		Project:   "mlvault",

@@ -15,10 +15,9 @@ import (
 	"mlvault/internal/settings"
 )
 
-// stackOutputsOf runs the program and returns the stack's outputs, and the names of the secret ones.
-func stackOutputsOf(
-	t *testing.T, edits ...func(map[string]string),
-) (values map[string]any, secretOnes []string) {
+// stackOutputsOf runs the program and returns the stack's outputs, and the names of the secret
+// ones.
+func stackOutputsOf(t *testing.T, edits ...edit) (values map[string]any, secretOnes []string) {
 	t.Helper()
 	config := stackConfig(t, "dev")
 	for _, edit := range edits {
@@ -53,7 +52,7 @@ func stackOutputsOf(
 	return values, secretOnes
 }
 
-func readmeOf(t *testing.T, edits ...func(map[string]string)) string {
+func readmeOf(t *testing.T, edits ...edit) string {
 	t.Helper()
 	values, _ := stackOutputsOf(t, edits...)
 	return fmt.Sprint(values[outputs.Readme])

@@ -13,10 +13,12 @@ import (
 	"mlvault/internal/settings"
 )
 
-// readme is the page that tells an ML engineer how a job of this stack reads its credentials. It has
-// the address only where the output has it in the clear: one secret inside would make the whole page
-// [secret].
-func readme(s *settings.Settings, workspace *azureml.Workspace, values pulumi.Map) pulumi.StringOutput {
+// readme is the page that tells an ML engineer how a job of this stack reads its credentials. It
+// has the address only where the output has it in the clear: one secret inside would make the whole
+// page [secret].
+func readme(
+	s *settings.Settings, workspace *azureml.Workspace, values pulumi.Map,
+) pulumi.StringOutput {
 	page := pulumi.Sprintf("# %s, stack %s", s.Project, s.Stack)
 	for _, section := range []pulumi.StringInput{
 		readmeSummary(workspace),
@@ -36,12 +38,10 @@ func readmeSummary(workspace *azureml.Workspace) pulumi.StringOutput {
 		workspace.Name, workspace.ResourceGroup)
 }
 
-const readmeFolder = `## With the job folder
-
-Ask whoever deploys this stack to run ` + "`make job STACK=%s`" + ` and to give you the folder. It has
-jobs ready to submit, the Python client and a README. There is no credential in it.
-
-## By hand`
+const readmeFolder = "## With the job folder\n\n" +
+	"Ask whoever deploys this stack to run `make job STACK=%s` and to give you the folder. It has\n" +
+	"jobs ready to submit, the Python client and a README. There is no credential in it.\n\n" +
+	"## By hand"
 
 func readmeIdentity(s *settings.Settings, workspace *azureml.Workspace) pulumi.StringOutput {
 	if s.Compute != nil {
@@ -64,7 +64,8 @@ func readmeVariables(s *settings.Settings, values pulumi.Map) pulumi.StringOutpu
 		if variable.Output == outputs.VaultNamespace && s.Vault.Namespace == "" {
 			continue
 		}
-		table = pulumi.Sprintf("%s\n| %s | %s |", table, variable.Name, readmeValue(s, variable.Output, values))
+		value := readmeValue(s, variable.Output, values)
+		table = pulumi.Sprintf("%s\n| %s | %s |", table, variable.Name, value)
 	}
 	return table
 }
@@ -85,8 +86,9 @@ func readmeValue(s *settings.Settings, output string, values pulumi.Map) pulumi.
 // one goes.
 func readmeScript(names []string) string {
 	var page strings.Builder
-	page.WriteString("Copy `vault_credentials.py` from the job folder next to your script, and ask for " +
-		"the credentials that it needs:\n\n```python\nfrom vault_credentials import read_credentials\n\n")
+	page.WriteString("Copy `vault_credentials.py` from the job folder next to your script.\n" +
+		"Ask for the credentials that the script needs, by name:\n\n" +
+		"```python\nfrom vault_credentials import read_credentials\n\n")
 	fmt.Fprintf(&page, "credentials = read_credentials(%q)\n", names[0])
 	fmt.Fprintf(&page, "value = credentials[%q][\"<key>\"]\n```\n\n", names[0])
 	fmt.Fprintf(&page, "This stack has: `%s`.\n", strings.Join(names, "`, `"))

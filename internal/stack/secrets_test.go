@@ -16,8 +16,8 @@ import (
 // inSecret is a secret text of a golden file.
 var inSecret = regexp.MustCompile(`\{"secret":"(?:[^"\\]|\\.)*"\}`)
 
-// placesOf are the inputs that hold a text, as <resource>.<input>. It fails where one holds it outside
-// a secret.
+// placesOf are the inputs that hold a text, as <resource>.<input>. It fails where one holds it
+// outside a secret.
 func placesOf(t *testing.T, r *pulumitest.Recorder, canary string) []string {
 	t.Helper()
 	var places []string
@@ -71,8 +71,9 @@ func TestAnEmptyTokenIsLeftToTheEnvironment(t *testing.T) {
 	r := mustRun(t, "dev", func(values map[string]string) { delete(values, "mlvault:vaultToken") })
 	provider, found := r.Find("pulumi:providers:vault", "vault")
 	token := provider.Inputs["token"]
+	// With an empty text the plugin reads VAULT_TOKEN.
 	if !found || fmt.Sprint(token) != "map[secret:]" {
-		t.Errorf("the provider's token is %v; a secret empty text lets the plugin read VAULT_TOKEN", token)
+		t.Errorf("the provider's token is %v, want a secret empty text", token)
 	}
 }
 
