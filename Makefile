@@ -1,6 +1,6 @@
 # Thin recipes: each is one go command. CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help up preview down pipeline vault preflight policy job repair build clean test prove fuzz check cross audit generate bench
+.PHONY: help up preview down pipeline vault preflight policy job repair explain build clean test prove fuzz check cross audit generate bench
 
 # One build cache for every clone. What make compiles runs briefly, so all but the standard library is not optimised, and
 # nothing is described to a debugger: a third fewer CPU seconds. Not so where make measures, searches long, or fills the
@@ -56,6 +56,9 @@ job: ## from the real stack's outputs, files ready to submit: job/<stack>/ (COMP
 
 repair: ## after a run of the real stack that was killed: make its state true again
 	@$(OPERATE) repair -stack "$(STACK)"
+
+explain: ## what an error of Pulumi means and what to do: make explain < log
+	@$(OPERATE) explain
 
 # These flags are part of the cache's key; pulumi-language-go (seen in 3.259) compiles with them.
 build: ## compile the program as Pulumi's language host does, so that the next preview compiles nothing

@@ -6,6 +6,7 @@ replace mlvault => ../
 
 require (
 	github.com/hashicorp/vault/api v1.22.0
+	github.com/klauspost/compress v1.20.4
 	github.com/stretchr/testify v1.12.1
 	gopkg.in/yaml.v3 v3.0.1
 	mlvault v0.0.0-00010101000000-000000000000

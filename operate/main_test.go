@@ -38,8 +38,8 @@ func TestWithoutTheSandboxEverythingThatDeploysStillWorks(t *testing.T) {
 	require.NoError(t, err)
 	run("tar -C '" + from + "' --exclude ./sandbox --exclude ./.sandbox --exclude ./tools --exclude ./.git -cf - . | tar -xf -")
 	run("go build ./... && go -C operate build ./...")
-	recipes := run("make -n preflight policy job repair build") + run("cat .github/workflows/deploy*.yml .github/workflows/drift.yml")
-	require.Contains(t, recipes, "./.preflight check")
+	recipes := run("make -n preflight policy job repair explain build") + run("cat .github/workflows/deploy*.yml .github/workflows/drift.yml")
+	require.Contains(t, recipes, "./.operate check")
 	require.NotContains(t, recipes, "sandbox")
 	require.Contains(t, run("make policy STACK=x 2>&1 || true"), "pulumi", "the command runs, and asks for the CLI or the stack")
 }

@@ -1,22 +1,18 @@
 package check
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"mlvault/internal/rights"
 	"mlvault/internal/settings"
+	"mlvault/operate/cli"
 )
 
 // Stack is a real stack as its CLI gives it.
@@ -94,25 +90,9 @@ func (s Stack) Policy() string {
 	return policy
 }
 
-// CLI is the Pulumi CLI on PATH, in a project's folder.
-type CLI struct{ Root string }
-
-// Project is the name in Pulumi.yaml, which is the namespace of the configuration.
-func (c CLI) Project() (string, error) {
-	var project struct{ Name string }
-	text, err := os.ReadFile(filepath.Join(c.Root, "Pulumi.yaml"))
-	if err == nil {
-		err = yaml.Unmarshal(text, &project)
-	}
-	if err != nil {
-		return "", fmt.Errorf("no Pulumi.yaml: %w. Name the project's folder with -root", err)
-	}
-	return project.Name, nil
-}
-
 // Load reads a stack's configuration through the program's own loader. A configuration that it refuses is
 // a [settings.Problems]; no error quotes a value.
-func (c CLI) Load(ctx context.Context, name string) (Stack, error) {
+func Load(ctx context.Context, c cli.CLI, name string) (Stack, error) {
 	project, err := c.Project()
 	if err != nil {
 		return Stack{}, err
@@ -135,7 +115,7 @@ func (c CLI) Load(ctx context.Context, name string) (Stack, error) {
 		return Stack{}, err
 	}
 	s := Stack{Config: cfg, Root: c.Root}
-	if s.Resources, err = c.resources(ctx, name); err != nil {
+	if s.Resources, err = resources(ctx, c, name); err != nil {
 		return Stack{}, fmt.Errorf("state of stack %s: %w", name, err)
 	}
 	encoded, err := json.Marshal(texts)
@@ -178,7 +158,7 @@ func token(cfg *settings.Settings) (settings.Secret, string) {
 	return settings.Secret{}, "vaultToken"
 }
 
-func (c CLI) resources(ctx context.Context, name string) ([]Resource, error) {
+func resources(ctx context.Context, c cli.CLI, name string) ([]Resource, error) {
 	var export struct {
 		Deployment struct {
 			Resources []struct {
@@ -198,47 +178,4 @@ func (c CLI) resources(ctx context.Context, name string) ([]Resource, error) {
 		}
 	}
 	return resources, nil
-}
-
-func (c CLI) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "pulumi", append(args, "--non-interactive")...) //nolint:gosec // G204: our own arguments.
-	cmd.Dir = c.Root
-	// A refresh then takes the token of the configuration, and not an older one of the state.
-	cmd.Env = append([]string{"PULUMI_RUN_PROGRAM=true", "PULUMI_SKIP_UPDATE_CHECK=true"}, os.Environ()...)
-	return cmd
-}
-
-// Run runs the CLI and returns its standard output, which may hold secrets, so that no error quotes it.
-func (c CLI) Run(ctx context.Context, input io.Reader, args ...string) ([]byte, error) {
-	var said bytes.Buffer
-	cmd := c.command(ctx, args...)
-	cmd.Stdin, cmd.Stderr = input, &said
-	out, err := cmd.Output()
-	return out, c.failed(err, args[0], strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(said.String()), "error:")))
-}
-
-// Show runs the CLI for a person to watch.
-func (c CLI) Show(ctx context.Context, out io.Writer, args ...string) error {
-	cmd := c.command(ctx, args...)
-	cmd.Stdout, cmd.Stderr = out, out
-	return c.failed(cmd.Run(), args[0], "see what it printed")
-}
-
-func (c CLI) failed(err error, command, said string) error {
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return errors.New("there is no Pulumi CLI on PATH. Install it: https://www.pulumi.com/docs/install/")
-	case err != nil:
-		return fmt.Errorf("`pulumi %s` failed: %s", command, said)
-	}
-	return nil
-}
-
-// JSON runs the CLI and reads its answer.
-func (c CLI) JSON(ctx context.Context, into any, args ...string) error {
-	out, err := c.Run(ctx, nil, args...)
-	if err == nil && json.Unmarshal(out, into) != nil {
-		err = fmt.Errorf("`pulumi %s` did not print JSON. Check that `pulumi version` is 3.208.0 or newer", args[0])
-	}
-	return err
 }

@@ -1,140 +1,143 @@
-// Package repair mends a stack's state after a run that was killed, which `pulumi up` by itself does not: locks of
-// processes that are gone, a file backend's files that were cut off, and creations that no state knows of.
+// Package repair makes a stack's state true again after a run that was killed. `pulumi up` by itself does not: it
+// stops at the lock of a process that is gone and at a file that was cut off, and it forgets what was being created
+// when the run died, which then exists and is in no state.
 package repair
 
 import (
-	"encoding/json"
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 )
 
-// Adopt takes what was being created when a run died into the state, under the id that it has if it was made. The refresh
-// that must follow reads it, and drops it if it is not there. Dropping it here would orphan a resource with a random name,
-// and make what exists "already in use" for ever. Every other operation in flight was on something that the state knows,
-// and the refresh reads that too. A provider is nowhere but in the state. A creation without a known id stays pending, and its
-// URN is among the unknown.
-//
-// state is what `pulumi stack export` prints. Nothing of it is decoded but what is needed, so that nothing is lost.
-func Adopt(state []byte, subscription string) (repaired []byte, adopted, unknown []string, err error) {
-	var document, deployment map[string]json.RawMessage
-	if err := json.Unmarshal(state, &document); err != nil {
-		return nil, nil, nil, fmt.Errorf("state: %w", err)
-	}
-	if err := json.Unmarshal(document["deployment"], &deployment); err != nil {
-		return nil, nil, nil, fmt.Errorf("state: %w", err)
-	}
-	var resources, pending []map[string]json.RawMessage
-	for key, list := range map[string]*[]map[string]json.RawMessage{"resources": &resources, "pending_operations": &pending} {
-		if text := deployment[key]; text != nil {
-			if err := json.Unmarshal(text, list); err != nil {
-				return nil, nil, nil, fmt.Errorf("state: %s: %w", key, err)
-			}
-		}
-	}
-	known := map[string]bool{}
-	for _, r := range resources {
-		known[text(r["urn"])] = true
-	}
-	var left []map[string]json.RawMessage
-	for _, operation := range pending {
-		var r map[string]json.RawMessage
-		if err := json.Unmarshal(operation["resource"], &r); err != nil {
-			return nil, nil, nil, fmt.Errorf("state: pending_operations: %w", err)
-		}
-		urn, kind := text(r["urn"]), text(r["type"])
-		if text(operation["type"]) == "creating" && !known[urn] && !strings.HasPrefix(kind, "pulumi:providers:") {
-			var inputs map[string]any
-			_ = json.Unmarshal(r["inputs"], &inputs)
-			id := ID(kind, inputs, subscription)
-			if id == "" {
-				unknown, left = append(unknown, urn), append(left, operation)
-				continue
-			}
-			r["id"], _ = json.Marshal(id)
-			r["outputs"] = r["inputs"]
-			resources, adopted = append(resources, r), append(adopted, urn)
-		}
-	}
-	if len(left) == len(pending) {
-		return state, nil, unknown, nil
-	}
-	delete(deployment, "pending_operations")
-	if len(left) > 0 {
-		if deployment["pending_operations"], err = json.Marshal(left); err != nil {
-			return nil, nil, nil, fmt.Errorf("state: %w", err)
-		}
-	}
-	if deployment["resources"], err = json.Marshal(resources); err == nil {
-		document["deployment"], err = json.Marshal(deployment)
-	}
-	if err == nil {
-		repaired, err = json.Marshal(document)
-	}
-	return repaired, adopted, unknown, err
+// Stack is what a repair asks of the Pulumi CLI.
+type Stack interface {
+	// Export is what `pulumi stack export` prints, secrets encrypted.
+	Export(ctx context.Context) ([]byte, error)
+	// Import is `pulumi stack import`. It drops all pending operations.
+	Import(ctx context.Context, state []byte) error
+	// Refresh compares the state with what is there and writes what it finds into the state. It takes the logins of
+	// the configuration, since those of the state may be dead.
+	Refresh(ctx context.Context) error
 }
 
-func text(raw json.RawMessage) (s string) {
-	_ = json.Unmarshal(raw, &s)
-	return s
+// Repair is the repair of one stack.
+type Repair struct {
+	Stack Stack
+	// Files are the stack's in a backend of the kind file://. Without them only the CLI can look at locks and state.
+	Files *Files
+	// Subscription is the one that Azure's resources are in, for a state that does not tell.
+	Subscription func(context.Context) string
+	// Say tells a person what was done. Texts have no secret in them.
+	Say func(text string)
 }
 
-// Subscription is the one that the state's resources are in, or empty.
-func Subscription(state []byte) string {
-	if found := subscription.FindSubmatch(state); found != nil {
-		return string(found[1])
+// Run does all of a repair. After it `pulumi up` makes nothing twice and forgets nothing.
+func (r Repair) Run(ctx context.Context) error {
+	if err := r.MendFiles(); err != nil {
+		return err
 	}
-	return ""
-}
-
-const group = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
-
-// ids are the templates of the ids that the program's resources get, by type without its version. Names that Azure does
-// not take from the configuration are in the inputs too, since the provider's check puts them there.
-var ids = map[string]string{
-	"azure-native:authorization:ManagementLockByScope":  "/{scope}/providers/Microsoft.Authorization/locks/{lockName}",
-	"azure-native:authorization:RoleAssignment":         "/{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
-	"azure-native:containerregistry:Registry":           group + "/providers/Microsoft.ContainerRegistry/registries/{registryName}",
-	"azure-native:insights:Component":                   group + "/providers/microsoft.insights/components/{resourceName}",
-	"azure-native:insights:DiagnosticSetting":           "/{resourceUri}/providers/microsoft.insights/diagnosticSettings/{name}",
-	"azure-native:keyvault:Vault":                       group + "/providers/Microsoft.KeyVault/vaults/{vaultName}",
-	"azure-native:machinelearningservices:Compute":      group + "/providers/Microsoft.MachineLearningServices/workspaces/{workspaceName}/computes/{computeName}",
-	"azure-native:machinelearningservices:Workspace":    group + "/providers/Microsoft.MachineLearningServices/workspaces/{workspaceName}",
-	"azure-native:managedidentity:UserAssignedIdentity": group + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}",
-	"azure-native:network:PrivateDnsZoneGroup":          group + "/providers/Microsoft.Network/privateEndpoints/{privateEndpointName}/privateDnsZoneGroups/{privateDnsZoneGroupName}",
-	"azure-native:network:PrivateEndpoint":              group + "/providers/Microsoft.Network/privateEndpoints/{privateEndpointName}",
-	"azure-native:network:PrivateZone":                  group + "/providers/Microsoft.Network/privateDnsZones/{privateZoneName}",
-	"azure-native:network:VirtualNetworkLink":           group + "/providers/Microsoft.Network/privateDnsZones/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}",
-	"azure-native:operationalinsights:Workspace":        group + "/providers/Microsoft.OperationalInsights/workspaces/{workspaceName}",
-	"azure-native:resources:ResourceGroup":              group,
-	"azure-native:storage:StorageAccount":               group + "/providers/Microsoft.Storage/storageAccounts/{accountName}",
-	"vault:index/mount:Mount":                           "{path}",
-	"vault:index/policy:Policy":                         "{name}",
-	"vault:jwt/authBackend:AuthBackend":                 "{path}",
-	"vault:jwt/authBackendRole:AuthBackendRole":         "auth/{backend}/role/{roleName}",
-	"vault:kv/secretV2:SecretV2":                        "{mount}/data/{name}",
-}
-
-var (
-	subscription = regexp.MustCompile(`(?i)"id": ?"/subscriptions/([0-9a-f-]{36})/`)
-	version      = regexp.MustCompile(`/v\d+(preview)?:`)
-	parameter    = regexp.MustCompile(`\{\w+\}`)
-)
-
-// ID is the id that a resource gets, from its type and its checked inputs, or empty where that is not known.
-func ID(kind string, inputs map[string]any, subscription string) string {
-	id := ids[version.ReplaceAllString(kind, ":")]
-	missing := false
-	id = parameter.ReplaceAllStringFunc(id, func(match string) string {
-		value, _ := inputs[strings.Trim(match, "{}")].(string)
-		if match == "{subscriptionId}" {
-			value = subscription
-		}
-		missing = missing || value == ""
-		return strings.Trim(value, "/") // a scope comes with its own slash
-	})
-	if missing {
-		return ""
+	if err := r.Unlock(ctx); err != nil {
+		return err
 	}
-	return id
+	refreshed, err := r.TakeIn(ctx)
+	if err != nil || refreshed {
+		return err
+	}
+	return r.Stack.Refresh(ctx)
+}
+
+// MendFiles makes a file backend's state readable again. The CLI cannot select a stack before that.
+func (r Repair) MendFiles() error {
+	if r.Files == nil {
+		return nil
+	}
+	done, err := r.Files.Mend()
+	for _, text := range done {
+		r.Say(text)
+	}
+	return err
+}
+
+// Unlock removes the locks of processes that are gone. Any other lock is a [LockedError].
+func (r Repair) Unlock(ctx context.Context) error {
+	if r.Files == nil {
+		return nil
+	}
+	removed, err := r.Files.Unlock(ctx)
+	if removed > 0 {
+		r.Say("removed the lock of a run that is gone")
+	}
+	return err
+}
+
+// TakeIn takes what was being created when a run died into the state, under the id that it has if it was made. Then
+// a refresh has to follow, which reads it, and drops it where it is not there. Only where something was to be
+// replaced TakeIn refreshes by itself, since what then becomes of the old one depends on what is found.
+func (r Repair) TakeIn(ctx context.Context) (refreshed bool, err error) {
+	state, err := r.Stack.Export(ctx)
+	if err != nil {
+		return false, err
+	}
+	taken, err := TakeIn(state, r.subscription(ctx, state))
+	if err != nil {
+		return false, err
+	}
+	for _, pending := range taken.Unknown {
+		r.Say("was being created, and its id is not known: " + pending.URN + ". Look for it by its tags and its type, " +
+			"and delete it or import it (`pulumi import`)")
+	}
+	for _, pending := range taken.Created {
+		r.Say("was being created, is looked for: " + pending.ID)
+	}
+	if err := r.replaceState(ctx, state, taken.State); err != nil {
+		return false, err
+	}
+	if !taken.Replacements {
+		return false, nil
+	}
+	if err := r.Stack.Refresh(ctx); err != nil {
+		return false, fmt.Errorf("%w. The repair is not done: run `make repair` again before `pulumi up`", err)
+	}
+	return true, r.settle(ctx)
+}
+
+// settle puts each replacement that the refresh has found in the place of what it replaces.
+func (r Repair) settle(ctx context.Context) error {
+	state, err := r.Stack.Export(ctx)
+	if err != nil {
+		return err
+	}
+	settled, replaced, err := Settle(state)
+	if err != nil {
+		return err
+	}
+	for _, one := range replaced {
+		r.Say(fmt.Sprintf("was being created in place of %s, and is there: %s. The next `pulumi up` deletes the old one",
+			one.Replaces, one.ID))
+	}
+	return r.replaceState(ctx, state, settled)
+}
+
+// replaceState imports a state, unless another run has written one since it was exported. A run that is under way holds
+// the stack's lock, which makes the import fail.
+func (r Repair) replaceState(ctx context.Context, exported, repaired []byte) error {
+	if bytes.Equal(exported, repaired) {
+		return nil
+	}
+	now, err := r.Stack.Export(ctx)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(exported, now) {
+		return errors.New("another run has changed the state meanwhile. Nothing was written. Run `make repair` again")
+	}
+	return r.Stack.Import(ctx, repaired)
+}
+
+func (r Repair) subscription(ctx context.Context, state []byte) string {
+	if id := SubscriptionOf(state); id != "" || r.Subscription == nil {
+		return id
+	}
+	return r.Subscription(ctx)
 }

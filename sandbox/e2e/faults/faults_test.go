@@ -325,7 +325,7 @@ func (l *rig) requireExplained(err error, cause string) {
 	searcher, searchErr := search.New(map[string]string{"payload": lab.Canary, "token": string(token)})
 	require.NoError(l.T, searchErr)
 	require.Empty(l.T, searcher.Search([]byte(err.Error())), "the output of the failed run")
-	require.Regexp(l.T, cause, sandbox.Explain(err), "the run's output was:\n%v", err)
+	require.Regexp(l.T, "(?i)"+cause, sandbox.Explain(err), "the run's output was:\n%v", err)
 }
 
 // TestProveEveryFaultIsRepairedByTheNextUpAlone has the other rows.

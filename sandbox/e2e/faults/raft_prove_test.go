@@ -48,7 +48,7 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 		c.gate.fail(nil, nil)
 		r := record{fault: fault{name: x.name, how: x.how, act: "wait for an active Vault"}, phase: x.phase, err: err}
 		if err != nil {
-			c.requireExplained(err, "run up again")
+			c.requireExplained(err, "run `make up` again")
 			r.sentence = sandbox.Explain(err)
 		}
 		c.awaitActive()

@@ -1,5 +1,5 @@
-// Package preflight_test holds the preflight to a real Vault, a real issuer and the real CLI.
-package preflight_test
+// Package operate_test holds the preflight to a real Vault, a real issuer and the real CLI.
+package operate_test
 
 import (
 	"cmp"

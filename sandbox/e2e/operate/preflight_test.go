@@ -1,4 +1,4 @@
-package preflight_test
+package operate_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package preflight_test
+package operate_test
 
 import (
 	"encoding/json"
@@ -26,9 +26,9 @@ func newReal(l *lab.Lab, folder string) real {
 	l.T.Helper()
 	// The program is in this test's process.
 	r := real{l.Shell(folder, "ARM_USE_MSI=true", "PULUMI_RUN_PROGRAM=false", "HOME="+l.T.TempDir())}
-	binary := filepath.Join(lab.Repository(), ".preflight") // where make builds it
-	r.Must("go build -C '"+lab.Repository()+"/preflight' -o '"+binary+"' .", "HOME="+os.Getenv("HOME"))
-	r.Env = append(r.Env, "PREFLIGHT="+binary)
+	binary := filepath.Join(lab.Repository(), ".operate") // where make builds it
+	r.Must("go build -C '"+lab.Repository()+"/operate' -o '"+binary+"' .", "HOME="+os.Getenv("HOME"))
+	r.Env = append(r.Env, "OPERATE="+binary)
 	return r
 }
 
@@ -45,7 +45,7 @@ func (r real) says(succeeds bool, line string, variables ...string) string {
 
 func (r real) preflight(succeeds bool, command string, variables ...string) string {
 	r.T.Helper()
-	return r.says(succeeds, `"$PREFLIGHT" `+command+" -root . -stack dev", variables...)
+	return r.says(succeeds, `"$OPERATE" `+command+" -root . -stack dev", variables...)
 }
 
 // asks gives the deployer's token the right to ask for its rights. No up needs it.
@@ -142,7 +142,7 @@ func TestTheHandOverNeedsTheKeyOnlyForASecretAddress(t *testing.T) {
 	l.Up("dev", lab.Sample())
 	r := newReal(l, l.Path("work"))
 	require.NoError(t, os.CopyFS(filepath.Join(r.Dir, "job"), os.DirFS(filepath.Join(lab.Repository(), "job"))))
-	const withoutKey = `unset PULUMI_CONFIG_PASSPHRASE; "$PREFLIGHT" job -root . -stack dev`
+	const withoutKey = `unset PULUMI_CONFIG_PASSPHRASE; "$OPERATE" job -root . -stack dev`
 	handOver := func() string {
 		t.Helper()
 		text := lab.ReadFile(t, filepath.Join(r.Dir, "job", "dev", "job.yml"))

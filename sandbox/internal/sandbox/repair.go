@@ -1,10 +1,11 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,18 +71,58 @@ func (s *Sandbox) mend(name string) error {
 
 // begin notes that a run has started, and repairs the state when the note of the run before is still there.
 func (s *Stack) begin(ctx context.Context) (unfinished bool, err error) {
-	// Nobody can take a lock between the look and the cancel: this process holds the sandbox (see vaultserver), and in it
-	// one run of a stack at a time.
-	if _, err := s.sandbox.Files(s.Name()).Unlock(ctx, s.Cancel); err != nil {
+	mend := s.repair()
+	var locked *repair.LockedError
+	if err := mend.Unlock(ctx); err != nil && !errors.As(err, &locked) { // the CLI says who holds it
 		return false, fmt.Errorf("lock of stack %s: %w", s.Name(), err)
 	}
-	if _, err = os.Stat(s.note()); err == nil {
-		if err := s.adopt(ctx); err != nil {
-			return false, fmt.Errorf("what the run before left unfinished in stack %s: %w", s.Name(), err)
-		}
-		return true, nil
+	_, err = os.Stat(s.note())
+	if errors.Is(err, fs.ErrNotExist) {
+		const note = "A run of this stack has started and not ended well, so the next one looks before it compares.\n"
+		return false, files.Replace(s.note(), []byte(note))
 	}
-	return false, files.Replace(s.note(), []byte("A run of this stack has started and not ended well, so the next one looks before it compares.\n"))
+	if err != nil {
+		return false, fmt.Errorf("sandbox: %w", err)
+	}
+	if _, err := mend.TakeIn(ctx); err != nil {
+		return false, fmt.Errorf("what the run before left unfinished in stack %s: %w", s.Name(), err)
+	}
+	return true, nil
+}
+
+// repair is the product's, with the sandbox's own CLI and folder.
+func (s *Stack) repair() repair.Repair {
+	stackFiles := s.sandbox.Files(s.Name())
+	return repair.Repair{
+		Stack:        engine{stack: s},
+		Files:        &stackFiles,
+		Subscription: func(context.Context) string { return arm.SubscriptionID },
+		Say:          func(string) {},
+	}
+}
+
+// engine is a stack as a repair asks for it.
+type engine struct{ stack *Stack }
+
+func (e engine) Export(ctx context.Context) ([]byte, error) {
+	exported, err := e.stack.Export(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(exported)
+}
+
+func (e engine) Import(ctx context.Context, state []byte) error {
+	var document apitype.UntypedDeployment
+	if err := json.Unmarshal(state, &document); err != nil {
+		return err
+	}
+	return e.stack.Import(ctx, document)
+}
+
+func (e engine) Refresh(ctx context.Context) error {
+	_, err := e.stack.Refresh(ctx)
+	return err
 }
 
 // end takes the note away after a run that ended well.
@@ -97,26 +138,6 @@ func (s *Stack) note() string { return s.sandbox.Path("unfinished-" + s.Name()) 
 // Files are the stack's in the sandbox's backend.
 func (s *Sandbox) Files(stack string) repair.Files {
 	return repair.Files{Root: s.Path("state"), Project: s.Project, Stack: stack}
-}
-
-// adopt takes what was being created when the run before died into the state.
-func (s *Stack) adopt(ctx context.Context) error {
-	exported, err := s.Export(ctx)
-	if err != nil {
-		return err
-	}
-	state, err := json.Marshal(exported)
-	if err != nil {
-		return err
-	}
-	repaired, _, _, err := repair.Adopt(state, arm.SubscriptionID)
-	if err != nil || bytes.Equal(repaired, state) {
-		return err
-	}
-	if err := json.Unmarshal(repaired, &exported); err != nil {
-		return err
-	}
-	return s.Import(ctx, exported)
 }
 
 // removeHalfMadeBackend disables the stack's auth backend if a run enabled it and did not get to know: the state has

@@ -1,0 +1,29 @@
+package cli_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"mlvault/operate/cli"
+)
+
+// The CLI's standard output has the values in the clear.
+func TestAnAnswerOfTheCLIIsNeverQuoted(t *testing.T) {
+	for _, row := range []struct{ script, said string }{
+		{script: "echo canary", said: "did not print JSON"},
+		{
+			script: "echo canary; echo error: something >&2; exit 1",
+			said:   "`pulumi config` failed: something",
+		},
+	} {
+		folder := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "pulumi"), []byte("#!/bin/sh\n"+row.script), 0o700))
+		t.Setenv("PATH", folder)
+		err := cli.CLI{Root: folder}.JSON(t.Context(), new(any), "config")
+		require.ErrorContains(t, err, row.said)
+		require.NotContains(t, err.Error(), "canary")
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"mlvault/operate/check"
+	"mlvault/operate/cli"
+	"mlvault/operate/explain"
+	"mlvault/operate/handover"
+	"mlvault/operate/repair"
+)
+
+func runPolicy(ctx context.Context, o options) error {
+	stack, err := check.Load(ctx, o.cli(), o.stack)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(o.out, stack.Policy())
+	return err
+}
+
+func runCheck(ctx context.Context, o options) error {
+	stack, err := check.Load(ctx, o.cli(), o.stack)
+	if err != nil {
+		return err
+	}
+	forgetVault()
+	fmt.Fprintf(o.out, "Preflight of stack %s\n", o.stack)
+	report := check.Check(ctx, stack)
+	report.Print(o.out)
+	if !report.Ready() {
+		return fmt.Errorf("`pulumi up` would fail. Problems: %d. Nothing was changed", len(report.Problems))
+	}
+	fmt.Fprintln(o.out, "No problem found. `pulumi up` should succeed. Nothing was changed.")
+	return nil
+}
+
+// forgetVault keeps VAULT_* of the shell out of the checks: the report names those that reach the plugin, and the
+// configuration has the rest. The CLI has run before, since a secrets provider may need them.
+func forgetVault() {
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "VAULT_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+}
+
+func runRepair(ctx context.Context, o options) error {
+	say := func(text string) { fmt.Fprintf(o.out, "  %s\n", text) }
+	project, err := o.cli().Project()
+	if err != nil {
+		return err
+	}
+	backend, err := o.cli().Backend(ctx)
+	if err != nil {
+		return err
+	}
+	files, err := repair.FilesAt(backend, o.root, project, path.Base(o.stack))
+	if err != nil {
+		return err
+	}
+	if files == nil {
+		say("the lock of this backend is not looked at. If the run is gone, `pulumi cancel --stack " + o.stack + "`")
+	}
+	run := repair.Repair{
+		Stack:        cli.Stack{CLI: o.cli(), Name: o.stack, Out: o.out},
+		Files:        files,
+		Subscription: subscription,
+		Say:          say,
+	}
+	if err := run.Run(ctx); err != nil {
+		return err
+	}
+	say(fmt.Sprintf("done. Run `make preflight STACK=%s`, then `pulumi up --stack %s`", o.stack, o.stack))
+	return nil
+}
+
+// subscription is where the stack's resources would be.
+func subscription(ctx context.Context) string {
+	id := os.Getenv("ARM_SUBSCRIPTION_ID")
+	if id != "" {
+		return id
+	}
+	return check.Subscription(ctx)
+}
+
+// runJob decrypts Vault's address where it is a secret output, and nothing else.
+func runJob(ctx context.Context, o options) error {
+	var outputs map[string]any
+	err := o.cli().JSON(ctx, &outputs, "stack", "output", "--json", "--stack", o.stack)
+	if err != nil {
+		return err
+	}
+	if outputs["vaultAddress"] == handover.Hidden {
+		address, err := revealedAddress(ctx, o)
+		if err != nil {
+			return fmt.Errorf("%w: %w", handover.ErrHidden, err)
+		}
+		outputs["vaultAddress"] = address
+	}
+	if o.compute != "" {
+		outputs["computeCluster"] = o.compute
+	}
+	jobs := filepath.Join(o.root, "job")
+	name := path.Base(o.stack)
+	if err := handover.Render(outputs, jobs, filepath.Join(jobs, name)); err != nil {
+		return err
+	}
+	folder := filepath.Join("job", name)
+	start := filepath.Join(folder, "README.md")
+	fmt.Fprintf(o.out, "Wrote %s. It holds no credential. Start with %s.\n", folder, start)
+	return nil
+}
+
+func revealedAddress(ctx context.Context, o options) (string, error) {
+	var address string
+	err := o.cli().JSON(ctx, &address,
+		"stack", "output", "vaultAddress", "--show-secrets", "--json", "--stack", o.stack)
+	return address, err
+}
+
+func runExplain(_ context.Context, o options) error {
+	log, err := io.ReadAll(o.in)
+	if err != nil {
+		return fmt.Errorf("the log cannot be read: %w", err)
+	}
+	found, known := explain.Find(string(log))
+	if known {
+		fmt.Fprintln(o.out, found.Sentence()+".")
+		return nil
+	}
+	return errors.New("nothing in this log is known. Read its last line that begins with `error:`. " +
+		"`make preflight` looks at configuration, Vault and Azure")
+}

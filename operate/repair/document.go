@@ -1,0 +1,107 @@
+package repair
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// object is a JSON object. Nothing of it is decoded but what is asked for, so that nothing is lost.
+type object = map[string]json.RawMessage
+
+// document is what `pulumi stack export` prints.
+type document struct {
+	whole      object
+	deployment object
+	resources  []object
+	pending    []operation
+}
+
+// operation is one that had begun and not ended when the state was written.
+type operation struct {
+	Resource object `json:"resource"`
+	Type     string `json:"type"`
+}
+
+const (
+	keyDeployment = "deployment"
+	keyResources  = "resources"
+	keyPending    = "pending_operations"
+)
+
+func parse(state []byte) (document, error) {
+	var d document
+	if err := json.Unmarshal(state, &d.whole); err != nil {
+		return document{}, fmt.Errorf("state: %w", err)
+	}
+	for _, part := range []struct {
+		key  string
+		from *object
+		into any
+	}{
+		{key: keyDeployment, from: &d.whole, into: &d.deployment},
+		{key: keyResources, from: &d.deployment, into: &d.resources},
+		{key: keyPending, from: &d.deployment, into: &d.pending},
+	} {
+		raw := (*part.from)[part.key]
+		if raw == nil {
+			continue
+		}
+		if err := json.Unmarshal(raw, part.into); err != nil {
+			return document{}, fmt.Errorf("state: %s: %w", part.key, err)
+		}
+	}
+	return d, nil
+}
+
+func (d document) marshal() ([]byte, error) {
+	delete(d.deployment, keyPending)
+	if len(d.pending) > 0 {
+		raw, err := json.Marshal(d.pending)
+		if err != nil {
+			return nil, fmt.Errorf("state: %w", err)
+		}
+		d.deployment[keyPending] = raw
+	}
+	raw, err := json.Marshal(d.resources)
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	d.deployment[keyResources] = raw
+	if raw, err = json.Marshal(d.deployment); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	d.whole[keyDeployment] = raw
+	if raw, err = json.Marshal(d.whole); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return raw, nil
+}
+
+// live is the place of the resource that the state holds under a URN, or -1. What waits for its deletion is not it.
+func (d document) live(urn string) int {
+	for i, resource := range d.resources {
+		if text(resource, "urn") == urn && !is(resource, "delete") {
+			return i
+		}
+	}
+	return -1
+}
+
+// text is a field of an object that is a string, or empty.
+func text(of object, field string) string {
+	var value string
+	_ = json.Unmarshal(of[field], &value)
+	return value
+}
+
+// is tells whether a field of an object is true.
+func is(of object, field string) bool {
+	var value bool
+	_ = json.Unmarshal(of[field], &value)
+	return value
+}
+
+// set gives a field of an object a value that is a string or a boolean.
+func set[T string | bool](of object, field string, value T) {
+	of[field], _ = json.Marshal(value)
+}

@@ -1,0 +1,266 @@
+package repair
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/require"
+)
+
+// kept is one file of a file backend, as the engine keeps it.
+type kept struct {
+	name    string
+	content []byte
+}
+
+// backend is a file backend's folder with one stack. Each file is a second newer than the one before it.
+func backend(t *testing.T, files ...kept) Files {
+	t.Helper()
+	f := Files{Root: t.TempDir(), Project: "mlvault", Stack: "dev"}
+	for i, each := range files {
+		file := f.path(filepath.FromSlash(each.name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		require.NoError(t, os.WriteFile(file, each.content, 0o600))
+		at := time.Now().Add(time.Duration(i-100) * time.Second)
+		require.NoError(t, os.Chtimes(file, at, at))
+	}
+	return f
+}
+
+// checkpoint is one that the engine wrote in a second of a minute.
+func checkpoint(second int) []byte {
+	return fmt.Appendf(nil,
+		`{"version":3,"checkpoint":{"latest":{"manifest":{"time":"2026-01-01T00:00:%02dZ"}}}}`, second)
+}
+
+func zipped(t *testing.T, content []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	writer := gzip.NewWriter(&out)
+	_, err := writer.Write(content)
+	require.NoError(t, err)
+	require.NoError(t, writer.Close())
+	return out.Bytes()
+}
+
+func zstandard(t *testing.T, content []byte) []byte {
+	t.Helper()
+	writer, err := zstd.NewWriter(nil)
+	require.NoError(t, err)
+	return writer.EncodeAll(content, nil)
+}
+
+func cut(content []byte) []byte { return content[:len(content)/2] }
+
+func TestADamagedStateIsReplacedByTheNewestWholeOne(t *testing.T) {
+	const (
+		state   = "stacks/mlvault/dev.json"
+		history = "history/mlvault/dev/dev-"
+	)
+	one := checkpoint(1)
+	two := checkpoint(2)
+	zip := func(content []byte) []byte { return zipped(t, content) }
+	zst := func(content []byte) []byte { return zstandard(t, content) }
+	for _, row := range []struct {
+		name  string
+		files []kept
+		// want is what the CLI reads afterwards, and in is the file.
+		want []byte
+		in   string
+		said string
+	}{
+		{name: "a whole one", files: []kept{{state + ".bak", one}, {state, two}}, in: state, want: two},
+		{name: "cut off", files: []kept{{state + ".bak", one}, {state, cut(two)}}, in: state, want: one, said: "dev.json.bak"},
+		{name: "empty, and so its copy", files: []kept{{history + "1.checkpoint.json", one}, {history + "2.checkpoint.json", two}, {state + ".bak", nil}, {state, nil}},
+			in: state, want: two, said: "dev-2."},
+		{name: "a history that is newer than the copy beside it",
+			files: []kept{{state + ".bak", one}, {history + "2.checkpoint.json", two}, {state, cut(two)}}, in: state, want: two, said: "dev-2."},
+		{name: "a copy beside it that is newer than the history",
+			files: []kept{{history + "1.checkpoint.json", one}, {state + ".bak", two}, {state, cut(two)}}, in: state, want: two, said: "dev.json.bak"},
+		{name: "missing with a history", files: []kept{{history + "1.checkpoint.json", one}}, in: state, want: one, said: "dev-1."},
+		{name: "removed", files: []kept{{state + ".bak", one}}, in: state},
+		{name: "empty attributes", files: []kept{{state, one}, {"stacks/mlvault/prod.json.attrs", nil}}, in: state, want: one, said: "prod.json.attrs"},
+
+		{name: "zstandard beside an older plain one", files: []kept{{state, cut(one)}, {state + ".zst", zst(two)}}, in: state + ".zst", want: zst(two)},
+		{name: "gzip beside an older plain one", files: []kept{{state, one}, {state + ".gz", zip(two)}}, in: state + ".gz", want: zip(two)},
+		{name: "zstandard, cut off", files: []kept{{state, one}, {state + ".zst.bak", zst(one)}, {history + "2.checkpoint.json.zst", zst(two)}, {state + ".zst", cut(zst(two))}},
+			in: state + ".zst", want: zst(two), said: "dev-2.checkpoint.json.zst"},
+		{name: "gzip, cut off", files: []kept{{state + ".gz.bak", zip(two)}, {history + "1.checkpoint.json.gz", zip(one)}, {state + ".gz", cut(zip(two))}},
+			in: state + ".gz", want: zip(two), said: "dev.json.gz.bak"},
+		{name: "zstandard, cut off, with a plain copy", files: []kept{{state + ".bak", one}, {state + ".zst", cut(zst(two))}}, in: state, want: one, said: "dev.json.bak"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := backend(t, row.files...)
+			done, err := f.Mend()
+			require.NoError(t, err)
+			require.Contains(t, strings.Join(done, "\n"), row.said)
+			require.Equal(t, row.said == "", len(done) == 0, "%q", done)
+			content, err := os.ReadFile(f.path(filepath.FromSlash(row.in)))
+			if row.want == nil {
+				require.ErrorIs(t, err, os.ErrNotExist)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, row.want, content)
+			read, err := f.state()
+			require.NoError(t, err)
+			require.Equal(t, f.path(filepath.FromSlash(row.in)), read, "the CLI reads another file")
+		})
+	}
+	_, err := backend(t, kept{state + ".bak", []byte("{")}, kept{state, []byte("{")}).Mend()
+	require.ErrorContains(t, err, "is damaged, and no whole copy is left")
+}
+
+// pulumi is a living process of that name.
+func pulumi(t *testing.T, before ...string) *exec.Cmd {
+	t.Helper()
+	sleep, err := exec.LookPath("sleep")
+	require.NoError(t, err)
+	name := filepath.Join(t.TempDir(), "pulumi")
+	require.NoError(t, os.Symlink(sleep, name))
+	command := append(before, name, "60")
+	cli := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	require.NoError(t, cli.Start())
+	t.Cleanup(func() {
+		_ = cli.Process.Kill()
+		_ = cli.Wait()
+	})
+	return cli
+}
+
+// ended is the id of a process that has just ended.
+func ended(t *testing.T) int {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "true")
+	require.NoError(t, cmd.Run())
+	return cmd.Process.Pid
+}
+
+const lockFile = "locks/organization/mlvault/dev/a.json"
+
+func lockOf(pid int, host string) []byte {
+	return fmt.Appendf(nil, `{"pid":%d,"username":"me","hostname":%q,"timestamp":%q}`,
+		pid, host, time.Now().Format(time.RFC3339Nano))
+}
+
+func TestOnlyLocksOfProcessesThatAreGoneAreRemoved(t *testing.T) {
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	for _, row := range []struct {
+		name   string
+		locks  []kept
+		dead   int
+		living int
+	}{
+		{name: "none"},
+		{name: "gone", locks: []kept{{lockFile, lockOf(ended(t), host)}}, dead: 1},
+		{name: "gone, with attributes", locks: []kept{{lockFile, lockOf(ended(t), host)}, {lockFile + ".attrs", []byte(`{"user.content_type":"x"}`)}}, dead: 1},
+		{name: "cut off", locks: []kept{{lockFile, []byte(`{"pi`)}}, dead: 1},
+		{name: "living", locks: []kept{{lockFile, lockOf(pulumi(t).Process.Pid, host)}}, living: 1},
+		{name: "another machine", locks: []kept{{lockFile, lockOf(1, "another")}}, living: 1},
+		{name: "one of each", locks: []kept{{lockFile, lockOf(ended(t), host)}, {"locks/organization/mlvault/dev/b.json", lockOf(1, "another")}}, dead: 1, living: 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := backend(t, row.locks...)
+			dead, others, err := f.Locks()
+			require.NoError(t, err)
+			require.Len(t, dead, row.dead)
+			require.Len(t, others, row.living)
+			if row.name == "living" {
+				return // Unlock would wait half a minute for it
+			}
+			removed, err := f.Unlock(t.Context())
+			require.Equal(t, row.dead, removed)
+			left, _ := filepath.Glob(f.path("locks/organization/mlvault/dev/*"))
+			require.Len(t, left, row.living, "a lock without its process, or its attributes, is left")
+			if row.living == 0 {
+				require.NoError(t, err)
+				return
+			}
+			var locked *LockedError
+			require.True(t, errors.As(err, &locked))
+			require.ErrorContains(t, err, "process 1 of me on another since ")
+			require.ErrorContains(t, err, "pulumi cancel")
+		})
+	}
+}
+
+// A container that shares its host's name has process ids of its own, and its locks hold these.
+func TestALockOfALivingProcessInAnotherNamespaceStays(t *testing.T) {
+	inNamespace := []string{"unshare", "--user", "--pid", "--fork", "--mount-proc"}
+	allowed := append(slices.Clone(inNamespace), "true")
+	if err := exec.CommandContext(t.Context(), allowed[0], allowed[1:]...).Run(); err != nil {
+		t.Skip("this system lets nobody make a process namespace; TestAProcessIsKnownByItsIDInAContainerToo remains")
+	}
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	pulumi(t, inNamespace...)
+	// In its namespace it is process 1, which here is another program.
+	f := backend(t, kept{lockFile, lockOf(1, host)})
+	require.Eventually(t, func() bool {
+		dead, others, err := f.Locks()
+		return err == nil && len(dead) == 0 && len(others) == 1 && others[0].Why == processLives
+	}, 10*time.Second, 50*time.Millisecond)
+}
+
+func TestAProcessIsKnownByItsIDInAContainerToo(t *testing.T) {
+	const status = "Name:\t%s\nUmask:\t0022\nState:\t%s\nTgid:\t4711\nPid:\t4711\nPPid:\t1\nNSpid:\t4711\t7\n"
+	for _, row := range []struct {
+		name, program, state string
+		pid                  int
+		want                 bool
+	}{
+		{name: "its id here", program: "pulumi", state: "S (sleeping)", pid: 4711, want: true},
+		{name: "its id in the container", program: "pulumi", state: "R (running)", pid: 7, want: true},
+		{name: "another id", program: "pulumi", state: "S (sleeping)", pid: 1},
+		{name: "another program", program: "sleep", state: "S (sleeping)", pid: 4711},
+		{name: "ended", program: "pulumi", state: "Z (zombie)", pid: 4711},
+	} {
+		require.Equal(t, row.want, isCLI(fmt.Appendf(nil, status, row.program, row.state), row.pid), row.name)
+	}
+}
+
+func TestInAContainerOnlyItsOwnLocksCount(t *testing.T) {
+	begun := time.Now()
+	for _, row := range []struct {
+		name string
+		lock Lock
+		own  bool
+	}{
+		{name: "its own", lock: Lock{PID: 40, Time: begun.Add(time.Minute)}, own: true},
+		{name: "older than the container", lock: Lock{PID: 40, Time: begun.Add(-time.Minute)}},
+		{name: "an id that it has not given out", lock: Lock{PID: 4000, Time: begun.Add(time.Minute)}},
+		{name: "no time", lock: Lock{PID: 40}},
+	} {
+		require.Equal(t, row.own, ownOf(row.lock, begun, 100), row.name)
+	}
+}
+
+func TestTheFolderOfABackendIsFoundAsTheCLIFindsIt(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	for _, row := range []struct{ url, root string }{
+		{url: "file:///var/state?metadata=skip", root: "/var/state"},
+		{url: "file:///var/a%20folder", root: "/var/a folder"},
+		{url: "file://~", root: home},
+		{url: "file://~/state", root: filepath.Join(home, "state")},
+		{url: "file://state", root: "/project/state"},
+	} {
+		files, err := FilesAt(row.url, "/project", "mlvault", "dev")
+		require.NoError(t, err)
+		require.Equal(t, &Files{Root: row.root, Project: "mlvault", Stack: "dev"}, files)
+	}
+	files, err := FilesAt("azblob://state?storage_account=x", "/project", "mlvault", "dev")
+	require.NoError(t, err)
+	require.Nil(t, files)
+}

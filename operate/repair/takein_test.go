@@ -1,0 +1,237 @@
+package repair_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"mlvault/operate/repair"
+)
+
+const of = "5a9db0c5-0000-4000-8000-000000000009"
+
+// creating is an operation in flight.
+func creating(urn, kind, inputs string) string { return inFlight("creating", urn, kind, inputs) }
+
+func inFlight(operation, urn, kind, inputs string) string {
+	return fmt.Sprintf(`{"type":%q,"resource":{"urn":%q,"custom":true,"type":%q,"inputs":%s,"provider":"p"}}`,
+		operation, urn, kind, inputs)
+}
+
+// export is a state. The first resource has a number that no float64 holds.
+func export(resources, pending []string) []byte {
+	known := fmt.Sprintf(`{"urn":"known","id":"/subscriptions/%s/x","big":12345678901234567890}`, of)
+	resources = append([]string{known}, resources...)
+	return fmt.Appendf(nil, `{"version":3,"deployment":{"manifest":{"time":"2026-01-01T00:00:00Z"},`+
+		`"resources":[%s],"pending_operations":[%s],"metadata":{}}}`,
+		strings.Join(resources, ","), strings.Join(pending, ","))
+}
+
+type resource struct {
+	URN, ID, Provider  string
+	Big                json.Number
+	Delete, Protect    bool
+	PendingReplacement bool
+	Inputs, Outputs    json.RawMessage
+}
+
+type deployment struct {
+	Manifest  json.RawMessage
+	Resources []resource
+	Pending   []struct{ Resource struct{ URN string } } `json:"pending_operations"`
+}
+
+func read(t *testing.T, state []byte) deployment {
+	t.Helper()
+	var document struct {
+		Version    int
+		Deployment deployment
+	}
+	require.NoError(t, json.Unmarshal(state, &document))
+	require.Equal(t, 3, document.Version)
+	return document.Deployment
+}
+
+func TestWhatWasBeingCreatedIsTakenInUnderItsIDAndEverythingElseStays(t *testing.T) {
+	state := export(nil, []string{
+		creating("secret", "vault:kv/secretV2:SecretV2",
+			`{"mount":"secret","name":"mlvault/dev/k","dataJson":{"ciphertext":"c"}}`),
+		creating("account", "azure-native:storage/v20220901:StorageAccount",
+			`{"resourceGroupName":"rg","accountName":"ml1"}`),
+		creating("lock", "azure-native:authorization/v20200501:ManagementLockByScope",
+			`{"scope":"/subscriptions/s/resourceGroups/rg","lockName":"l"}`),
+		creating("nameless", "azure-native:storage/v20220901:StorageAccount", `{"resourceGroupName":"rg"}`),
+		creating("stranger", "random:index/randomId:RandomId", `{}`),
+		creating("provider", "pulumi:providers:azure-native", `{"location":"westeurope"}`),
+		inFlight("updating", "other", "vault:index/policy:Policy", `{"name":"p"}`),
+	})
+	require.Equal(t, of, repair.SubscriptionOf(state))
+	taken, err := repair.TakeIn(state, of)
+	require.NoError(t, err)
+	require.False(t, taken.Replacements)
+	require.Equal(t, []repair.Pending{{URN: "nameless"}, {URN: "stranger"}}, taken.Unknown)
+	account := "/subscriptions/" + of + "/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/ml1"
+	require.Equal(t, []repair.Pending{
+		{URN: "secret", ID: "secret/data/mlvault/dev/k"},
+		{URN: "account", ID: account},
+		{URN: "lock", ID: "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Authorization/locks/l"},
+	}, taken.Created)
+
+	got := read(t, taken.State)
+	require.JSONEq(t, `{"time":"2026-01-01T00:00:00Z"}`, string(got.Manifest))
+	require.Equal(t, json.Number("12345678901234567890"), got.Resources[0].Big)
+	for i, created := range taken.Created {
+		one := got.Resources[i+1]
+		require.Equal(t, created, repair.Pending{URN: one.URN, ID: one.ID})
+		require.JSONEq(t, string(one.Inputs), string(one.Outputs))
+		require.Equal(t, "p", one.Provider)
+	}
+	require.Len(t, got.Pending, 2)
+
+	again, err := repair.TakeIn(taken.State, of)
+	require.NoError(t, err)
+	require.Empty(t, again.Created)
+	require.Equal(t, string(taken.State), string(again.State))
+}
+
+const (
+	policyKind = "vault:index/policy:Policy"
+	oldPolicy  = `{"urn":"policy","id":"old","type":"vault:index/policy:Policy","protect":true}`
+)
+
+// The engine keeps the old resource under the URN until its replacement is made (create before delete).
+func TestAReplacementThatWasBeingCreatedTakesThePlaceOfTheOldOne(t *testing.T) {
+	dependent := `{"urn":"dependent","id":"d","dependencies":["policy"]}`
+	state := export([]string{oldPolicy, dependent}, []string{creating("policy", policyKind, `{"name":"new"}`)})
+	taken, err := repair.TakeIn(state, of)
+	require.NoError(t, err)
+	require.True(t, taken.Replacements)
+	require.Equal(t, []repair.Pending{{URN: "policy", ID: "new", Replaces: "old"}}, taken.Created)
+
+	// Until it is found, the old one is the stack's.
+	between := read(t, taken.State).Resources
+	require.Equal(t, "old", between[1].ID)
+	require.False(t, between[1].Delete)
+	require.Equal(t, "policy-run-make-repair", between[3].URN)
+	require.True(t, between[3].Protect, "an up before the repair is done must fail")
+
+	settled, replaced, err := repair.Settle(taken.State)
+	require.NoError(t, err)
+	require.Equal(t, taken.Created, replaced)
+	after := read(t, settled).Resources
+	require.Equal(t, "policy new false true", fmt.Sprint(after[1].URN, " ", after[1].ID, " ", after[1].Delete, " ", after[1].Protect))
+	require.Equal(t, "policy old true", fmt.Sprint(after[2].URN, " ", after[2].ID, " ", after[2].Delete))
+	require.Equal(t, "dependent", after[3].URN)
+
+	again, replaced, err := repair.Settle(settled)
+	require.NoError(t, err)
+	require.Empty(t, replaced)
+	require.Equal(t, string(settled), string(again))
+}
+
+func TestAReplacementThatWasNeverMadeLeavesTheOldOne(t *testing.T) {
+	state := export([]string{oldPolicy}, nil) // the refresh has dropped the new one
+	settled, replaced, err := repair.Settle(state)
+	require.NoError(t, err)
+	require.Empty(t, replaced)
+	require.Equal(t, string(state), string(settled))
+}
+
+func TestAReplacementWhoseOldOneIsDeletedIsTakenInAsANewOne(t *testing.T) {
+	deleted := `{"urn":"policy","id":"old","type":"vault:index/policy:Policy","pendingReplacement":true}`
+	state := export([]string{deleted}, []string{creating("policy", policyKind, `{"name":"new"}`)})
+	taken, err := repair.TakeIn(state, of)
+	require.NoError(t, err)
+	require.False(t, taken.Replacements)
+	got := read(t, taken.State).Resources
+	require.Len(t, got, 2)
+	require.Equal(t, "new", got[1].ID)
+}
+
+func TestAReplacementUnderTheSameIDIsLeftToTheRefresh(t *testing.T) {
+	state := export([]string{oldPolicy}, []string{creating("policy", policyKind, `{"name":"old"}`)})
+	taken, err := repair.TakeIn(state, of)
+	require.NoError(t, err)
+	require.Empty(t, taken.Created)
+	require.Len(t, read(t, taken.State).Resources, 2)
+}
+
+// stack is a CLI that holds a state. Its refresh drops what is not there.
+type stack struct {
+	state   []byte
+	gone    string // id
+	changes bool   // another run writes a state whenever one was exported
+	done    []string
+}
+
+func (s *stack) Export(context.Context) ([]byte, error) {
+	state := s.state
+	if s.changes {
+		s.state = append(s.state, ' ')
+	}
+	return state, nil
+}
+
+func (s *stack) Import(_ context.Context, state []byte) error {
+	s.done = append(s.done, "import")
+	s.state = state
+	return nil
+}
+
+func (s *stack) Refresh(context.Context) error {
+	s.done = append(s.done, "refresh")
+	if s.gone == "dead token" {
+		return errors.New("`pulumi refresh` failed")
+	}
+	before, after, found := strings.Cut(string(s.state), `,{"custom":true,"id":"`+s.gone+`"`)
+	if s.gone != "" && found {
+		_, rest, _ := strings.Cut(after, "}]")
+		s.state = []byte(before + "]" + rest)
+	}
+	return nil
+}
+
+func TestARepairRefreshesOnceAndSaysWhatItFound(t *testing.T) {
+	created := export(nil, []string{creating("policy", policyKind, `{"name":"new"}`)})
+	replaced := export([]string{oldPolicy}, []string{creating("policy", policyKind, `{"name":"new"}`)})
+	for _, row := range []struct {
+		name  string
+		stack stack
+		done  string
+		said  string
+		fails string
+		live  string
+	}{
+		{name: "nothing is pending", stack: stack{state: export(nil, nil)}, done: "refresh"},
+		{name: "a creation", stack: stack{state: created}, done: "import refresh", said: "is looked for: new", live: "new"},
+		{name: "a replacement", stack: stack{state: replaced}, done: "import refresh import", said: "in place of old, and is there: new", live: "new"},
+		{name: "no replacement", stack: stack{state: replaced, gone: "new"}, done: "import refresh", live: "old"},
+		{name: "a refresh that fails", stack: stack{state: replaced, gone: "dead token"}, done: "import refresh", live: "old", fails: "run `make repair` again"},
+		{name: "another run meanwhile", stack: stack{state: created, changes: true}, fails: "another run has changed the state"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var said []string
+			run := repair.Repair{Stack: &row.stack, Say: func(text string) { said = append(said, text) }}
+			err := run.Run(t.Context())
+			if row.fails == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, row.fails)
+			}
+			require.Equal(t, row.done, strings.Join(row.stack.done, " "))
+			require.Contains(t, strings.Join(said, "\n"), row.said)
+			live := ""
+			for _, one := range read(t, row.stack.state).Resources {
+				if one.URN == "policy" && !one.Delete {
+					live = one.ID
+				}
+			}
+			require.Equal(t, row.live, live)
+		})
+	}
+}
