@@ -83,7 +83,7 @@ FUZZTIME ?= 1000000x
 FUZZ = -run '^$$' -fuzztime $(FUZZTIME) -fuzz
 fuzz: ## bad input: FUZZTIME inputs (1000000x) or that long (30s) for each fuzz target
 	go test $(FUZZ) '^FuzzSections$$' ./internal/settings
-	go test $(FUZZ) '^FuzzName$$' ./internal/rights
+	go test $(FUZZ) '^FuzzName$$' ./internal/settings
 	go test $(FUZZ) '^FuzzSecrets$$' ./internal/settings
 	go test $(FUZZ) '^FuzzPayload$$' ./internal/settings
 	go -C sandbox test -c -o ../.sandbox/bin/acl.test ./internal/acl

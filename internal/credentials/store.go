@@ -46,7 +46,6 @@ type builder struct {
 	ctx      *pulumi.Context
 	name     string
 	settings *settings.Settings
-	rights   rights.Store
 	identity Identity
 	parent   *Store
 	// fence is the auth backend where it is made here, else nil.
@@ -68,7 +67,6 @@ func New(
 		ctx:      ctx,
 		name:     name,
 		settings: s,
-		rights:   s.Access(),
 		identity: identity,
 		parent:   store,
 	}
@@ -94,12 +92,12 @@ func (b *builder) build() error {
 	}
 	policy, err := b.policy()
 	if err != nil {
-		return fmt.Errorf("policy %s: %w", b.rights.Name(), err)
+		return fmt.Errorf("policy %s: %w", b.settings.VaultName(), err)
 	}
 	b.parent.Policy = policy.Name
 	role, err := b.role(backend, policy.Name)
 	if err != nil {
-		return fmt.Errorf("role %s: %w", b.rights.Name(), err)
+		return fmt.Errorf("role %s: %w", b.settings.VaultName(), err)
 	}
 	b.parent.Role = role.RoleName
 	return nil
@@ -148,13 +146,13 @@ func (b *builder) mount() (pulumi.StringInput, error) {
 func (b *builder) secret(mount pulumi.StringInput, credential settings.Credential) error {
 	_, err := kv.NewSecretV2(b.ctx, b.name+"-"+credential.Name, &kv.SecretV2Args{
 		Mount:    mount,
-		Name:     pulumi.String(b.settings.Vault.Prefix + "/" + credential.Name),
+		Name:     pulumi.String(b.settings.SecretName(credential.Name)),
 		DataJson: component.Secret(credential.Payload),
 		// With another address the fingerprint in it differs, and so the engine writes the secret
 		// there. A changed provider alone changes none of its resources: the run would be green and
 		// the new Vault empty.
 		CustomMetadata: kv.SecretV2CustomMetadataArgs{
-			Data: pulumi.ToStringMap(b.rights.Owner()),
+			Data: pulumi.ToStringMap(b.settings.OwnerLabels()),
 		},
 		DisableRead:       pulumi.Bool(b.settings.WritesOnly(credential)),
 		DeleteAllVersions: pulumi.Bool(b.settings.Vault.DeleteOnDestroy),
@@ -164,8 +162,8 @@ func (b *builder) secret(mount pulumi.StringInput, credential settings.Credentia
 
 func (b *builder) policy() (*vault.Policy, error) {
 	return vault.NewPolicy(b.ctx, b.name+"-read", &vault.PolicyArgs{
-		Name:   pulumi.String(b.rights.Name()),
-		Policy: pulumi.String(b.rights.ReadPolicy()),
+		Name:   pulumi.String(b.settings.VaultName()),
+		Policy: pulumi.String(rights.ReadPolicy(b.settings)),
 	}, b.behindTheFence()...)
 }
 
@@ -187,7 +185,7 @@ func (b *builder) backend() (pulumi.StringInput, error) {
 	backend, err := jwt.NewAuthBackend(b.ctx, b.name+"-jwt", &jwt.AuthBackendArgs{
 		Path:        pulumi.String(b.settings.Workload.AuthPath),
 		Type:        pulumi.String("jwt"),
-		Description: pulumi.String(b.rights.Description()),
+		Description: pulumi.String(b.settings.BackendDescription()),
 		// Without a bound issuer Vault does not look at iss at all, and Entra's keys sign for many
 		// tenants.
 		BoundIssuer:        b.issuer(),
@@ -211,13 +209,13 @@ func (b *builder) role(backend, policy pulumi.StringInput) (*jwt.AuthBackendRole
 	workload := b.settings.Workload
 	options := b.behindTheFence(
 		// No input of a role can say which Vault it is meant for, so another address replaces it.
-		pulumi.ReplacementTrigger(pulumi.String(b.rights.Fingerprint)),
+		pulumi.ReplacementTrigger(pulumi.String(b.settings.Fingerprint())),
 		// Both have the same path. Where the backend is missing, creating fails and the run is red.
 		pulumi.DeleteBeforeReplace(true),
 	)
 	return jwt.NewAuthBackendRole(b.ctx, b.name+"-role", &jwt.AuthBackendRoleArgs{
 		Backend:         backend.ToStringOutput().ToStringPtrOutput(),
-		RoleName:        pulumi.String(b.rights.Name()),
+		RoleName:        pulumi.String(b.settings.VaultName()),
 		RoleType:        pulumi.String("jwt"),
 		BoundAudiences:  pulumi.StringArray{pulumi.String(workload.Audience)},
 		BoundClaimsType: pulumi.String("string"),

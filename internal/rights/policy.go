@@ -1,3 +1,6 @@
+// Package rights knows what may be done in Vault for one stack: what its jobs need, and what the
+// token needs that deploys it. It is plain Go without Pulumi, so that the program, `make policy`,
+// the preflight, the sandbox and the tests all use the same grants.
 package rights
 
 import (
@@ -5,23 +8,23 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"mlvault/internal/settings"
 )
 
-// Grant is one rule of a Vault policy: one path, exactly, and what may be done at it. The policies' text, the preflight
-// and the tests of least privilege all read the same grants.
+// Grant is one rule of a Vault policy: one path, exactly, and what may be done at it.
 type Grant struct {
 	// Path is an API path without /v1/.
 	Path string
 	// Capabilities are Vault's words: create, read, update, delete, sudo.
 	Capabilities []string
-
-	// why stands above the path in the policy's text, unless it is empty.
-	why string
+	// Reason stands above the path in the policy's text, unless it is empty.
+	Reason string
 }
 
-// ReadGrants are what a job needs: read on each credential, nothing else.
-func (s Store) ReadGrants() []Grant {
-	paths := s.Paths()
+// ReadGrants are what a job needs: read on each credential, and nothing else.
+func ReadGrants(s *settings.Settings) []Grant {
+	paths := s.CredentialPaths()
 	var grants []Grant
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
 		grants = append(grants, Grant{Path: paths[name], Capabilities: []string{"read"}})
@@ -29,94 +32,164 @@ func (s Store) ReadGrants() []Grant {
 	return grants
 }
 
-// DeployerGrants are the least that the token needs which deploys the stack, as its settings are. Without any one
-// capability of them one of create, update, refresh and destroy fails. [Store.Reads] need none. Where a secret is not read
-// back, the plugin still writes the custom metadata that says whose it is.
-func (s Store) DeployerGrants() []Grant {
+// ReadPolicy is the text of the jobs' policy: [ReadGrants], no wildcard. A diff of the policy
+// compares this text, so the same paths always give the same one.
+func ReadPolicy(s *settings.Settings) string {
+	title := "Reads the credentials of mlvault stack " + s.Project + "/" + s.Stack +
+		", and nothing else.\n" +
+		"Fingerprint of the Vault address: " + s.Fingerprint() +
+		". A new address changes it, so the policy is written again."
+	return PolicyText(title, ReadGrants(s))
+}
+
+// DeployerGrants are the least that the token needs which deploys the stack next: [SettingsGrants]
+// for what the settings ask for, and below them what the state has elsewhere and a run has to look
+// at and to delete.
+func DeployerGrants(s *settings.Settings, state State) []Grant {
+	return Merge(SettingsGrants(s), state.heldGrants())
+}
+
+// DeployerPolicy is the text of the least policy for the token that deploys the stack next:
+// [DeployerGrants].
+//
+// Whoever may write a policy and a role can give themselves everything in this Vault: the token
+// equals root in effect.
+func DeployerPolicy(s *settings.Settings, state State) string {
+	title := "Deploys mlvault stack " + s.Project + "/" + s.Stack +
+		". Whoever holds it can write policies and roles, which equals root in effect."
+	grants := DeployerGrants(s, state)
+	asked := len(SettingsGrants(s)) // Merge keeps the order, and these have each path once
+	text := PolicyText(title, grants[:asked])
+	if left := grants[asked:]; len(left) > 0 {
+		title = "The settings no longer name these, and the state still has them. The next run\n" +
+			"reads and deletes them; after it they need no rule."
+		text += PolicyText(title, left)
+	}
+	return text
+}
+
+// SettingsGrants are what it takes to make, to change, to look at and to delete what the settings
+// ask for. Without any one capability of them one of create, update, refresh and destroy fails, or
+// the preflight cannot see whose secret stands at a path. The paths of vault.reads need none.
+func SettingsGrants(s *settings.Settings) []Grant {
 	var grants []Grant
-	allow := func(why, path string, capabilities ...string) {
-		grants = append(grants, Grant{Path: path, Capabilities: capabilities, why: why})
-	}
 	for _, credential := range s.Credentials {
-		data, metadata := []string{"create", "update", "read", "delete"}, []string{"read", "update"}
-		if s.DeleteOnDestroy {
-			data, metadata = []string{"create", "update", "read"}, []string{"read", "update", "delete"}
-		}
-		if credential.DisableRead {
-			data, metadata = without(data, "read"), without(metadata, "read")
-		}
-		allow("", s.path("data", credential.Name), data...)
-		allow("", s.path("metadata", credential.Name), metadata...)
+		grants = append(grants, credentialGrants(s, credential)...)
 	}
-	if s.CreateMount {
-		allow("", "sys/mounts/"+s.Mount, "read", "update")
+	if s.Vault.CreateMount {
+		grants = append(grants, Grant{
+			Path:         "sys/mounts/" + s.Vault.Mount,
+			Capabilities: []string{"read", "update"},
+		})
 	}
-	allow("", s.PolicyPath(), "read", "update", "delete")
-	if s.CreateBackend {
-		allow("Vault asks for sudo wherever an auth method is enabled or disabled.", "sys/auth/"+s.AuthPath, "update", "delete", "sudo")
-		allow("", "sys/mounts/auth/"+s.AuthPath, "read")
-		allow("", "sys/mounts/auth/"+s.AuthPath+"/tune", "read")
-		allow("", "auth/"+s.AuthPath+"/config", "read", "update")
+	grants = append(grants, Grant{
+		Path:         s.PolicyPath(),
+		Capabilities: []string{"read", "update", "delete"},
+	})
+	if *s.Workload.CreateAuthBackend {
+		grants = append(grants, backendGrants(s.Workload.AuthPath, "update", "delete")...)
 	}
-	allow("", s.RolePath(), "create", "read", "update", "delete")
-	allow("The plugin looks at its token, and works with a child of it unless vault.skipChildToken is set.", "auth/token/lookup-self", "read")
-	if !s.SkipChildToken {
-		allow("", "auth/token/create", "update")
+	grants = append(grants,
+		Grant{
+			Path:         s.RolePath(),
+			Capabilities: []string{"create", "read", "update", "delete"},
+		},
+		Grant{
+			Path:         "auth/token/lookup-self",
+			Capabilities: []string{"read"},
+			Reason: "The plugin looks at its token, and works with a child of it unless " +
+				"vault.skipChildToken is set.",
+		},
+	)
+	if !s.Vault.SkipChildToken {
+		grants = append(grants, Grant{
+			Path:         "auth/token/create",
+			Capabilities: []string{"update"},
+		})
 	}
 	return grants
 }
 
-// Merge is the union of grants: each path once, in the order of its first mention. A run whose state holds other paths
-// than its configuration asks for needs what both need.
+// credentialGrants are the rights at one credential. Where its value is not read back, its metadata
+// is all the same: they say whose secret stands there, and no value.
+func credentialGrants(s *settings.Settings, credential settings.Credential) []Grant {
+	data := []string{"create", "update"}
+	metadata := []string{"read", "update"}
+	if !s.WritesOnly(credential) {
+		data = append(data, "read")
+	}
+	if s.Vault.DeleteOnDestroy {
+		metadata = append(metadata, "delete")
+	} else {
+		data = append(data, "delete")
+	}
+	return []Grant{
+		{Path: s.DataPath(credential.Name), Capabilities: data},
+		{Path: s.MetadataPath(credential.Name), Capabilities: metadata},
+	}
+}
+
+// backendGrants are the rights at an auth backend: to look at it, and what may be done to it. Who
+// may update it may configure it.
+func backendGrants(path string, acts ...string) []Grant {
+	if path == "" {
+		return nil
+	}
+	config := []string{"read"}
+	if slices.Contains(acts, "update") {
+		config = append(config, "update")
+	}
+	return []Grant{
+		{
+			Path:         "sys/auth/" + path,
+			Capabilities: append(slices.Clone(acts), "sudo"),
+			Reason:       "Vault asks for sudo wherever an auth method is enabled or disabled.",
+		},
+		{Path: "sys/mounts/auth/" + path, Capabilities: []string{"read"}},
+		{Path: "sys/mounts/auth/" + path + "/tune", Capabilities: []string{"read"}},
+		{Path: "auth/" + path + "/config", Capabilities: config},
+	}
+}
+
+// Merge is the union of grants: each path once, in the order of its first mention.
 func Merge(lists ...[]Grant) []Grant {
 	var union []Grant
-	at := map[string]int{}
+	position := map[string]int{}
 	for _, grant := range slices.Concat(lists...) {
-		i, known := at[grant.Path]
+		at, known := position[grant.Path]
 		if !known {
-			at[grant.Path] = len(union)
+			position[grant.Path] = len(union)
 			grant.Capabilities = slices.Clone(grant.Capabilities)
 			union = append(union, grant)
 			continue
 		}
 		for _, capability := range grant.Capabilities {
-			if !slices.Contains(union[i].Capabilities, capability) {
-				union[i].Capabilities = append(union[i].Capabilities, capability)
+			if !slices.Contains(union[at].Capabilities, capability) {
+				union[at].Capabilities = append(union[at].Capabilities, capability)
 			}
 		}
 	}
 	return union
 }
 
-// ReadPolicy is the text of the jobs' policy: [Store.ReadGrants], no wildcard.
-// Its text is what a diff of the policy compares, so the same paths always give the same text.
-func (s Store) ReadPolicy() string {
-	return PolicyText("Reads the credentials of mlvault stack "+s.Project+"/"+s.Stack+", and nothing else.\n"+
-		"Fingerprint of the Vault address: "+s.Fingerprint+". A new address changes it, so the policy is written again.", s.ReadGrants())
-}
-
-// DeployerPolicy is the text of the least policy for the token that deploys the stack: [Store.DeployerGrants].
-//
-// Whoever may write a policy and a role can give themselves everything in this Vault: the token equals root in effect.
-func (s Store) DeployerPolicy() string {
-	return PolicyText("Deploys mlvault stack "+s.Project+"/"+s.Stack+". Whoever holds it can write policies and roles, which equals root in effect.",
-		s.DeployerGrants())
-}
-
-// PolicyText is grants in Vault's HCL, below a title of one or more lines. Paths need no escaping: package config refuses
-// everything that HCL or a wildcard would read otherwise than it is written.
+// PolicyText is grants in Vault's HCL, below a title of one or more lines. Paths need no escaping:
+// package settings refuses everything that HCL or a wildcard would read otherwise than it is
+// written.
 func PolicyText(title string, grants []Grant) string {
-	var p strings.Builder
-	fmt.Fprintf(&p, "# %s\n", strings.ReplaceAll(title, "\n", "\n# "))
+	var text strings.Builder
+	writeComment(&text, title)
 	for _, grant := range grants {
-		if grant.why != "" {
-			fmt.Fprintf(&p, "# %s\n", grant.why)
+		if grant.Reason != "" {
+			writeComment(&text, grant.Reason)
 		}
-		fmt.Fprintf(&p, "path %q {\n  capabilities = [\"%s\"]\n}\n", grant.Path, strings.Join(grant.Capabilities, `", "`))
+		capabilities := strings.Join(grant.Capabilities, `", "`)
+		fmt.Fprintf(&text, "path %q {\n  capabilities = [\"%s\"]\n}\n", grant.Path, capabilities)
 	}
-	return p.String()
+	return text.String()
 }
 
-func without(capabilities []string, gone string) []string {
-	return slices.DeleteFunc(slices.Clone(capabilities), func(capability string) bool { return capability == gone })
+func writeComment(text *strings.Builder, comment string) {
+	for line := range strings.SplitSeq(comment, "\n") {
+		text.WriteString("# " + line + "\n")
+	}
 }

@@ -74,5 +74,5 @@ func standard(value reflect.Value) string {
 		return "–"
 	}
 	text := strings.ReplaceAll(fmt.Sprint(value), "mlvault/dev", "<project>/<stack>")
-	return strings.ReplaceAll(text, "mlvault-dev-ae5143b9", "<project>-<stack>-<8 digits>")
+	return strings.ReplaceAll(text, "mlvault-dev-ae5143b98a56bf8e", "<project>-<stack>-<16 digits>")
 }

@@ -70,7 +70,7 @@ func FuzzSections(f *testing.F) {
 		if cfg.Credentials[0].Name != name && utf8.ValidString(name) {
 			t.Errorf("%q became %q", name, cfg.Credentials[0].Name)
 		}
-		for _, p := range []string{cfg.Vault.Mount, cfg.Vault.Prefix, cfg.Workload.AuthPath, cfg.Access().Name(), cfg.Credentials[0].Name} {
+		for _, p := range []string{cfg.Vault.Mount, cfg.Vault.Prefix, cfg.Workload.AuthPath, cfg.VaultName(), cfg.Credentials[0].Name} {
 			requireItsOwnPath(t, p)
 		}
 		if cfg.Vault.Namespace != "" {

@@ -11,8 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"mlvault/internal/rights"
 )
 
 // Settings is a valid configuration.
@@ -98,8 +96,7 @@ func (cfg *Settings) eachField(visit func(key string, field reflect.Value, tag r
 // several spellings in one. It is the only step that writes.
 func (cfg *Settings) normalise() {
 	cfg.Vault.Prefix = cmp.Or(cfg.Vault.Prefix, cfg.Project+"/"+cfg.Stack)
-	// One backend for each stack: two stacks never share a role or an issuer, and neither needs the other to exist.
-	cfg.Workload.AuthPath = cmp.Or(cfg.Workload.AuthPath, rights.AuthPath(cfg.Project, cfg.Stack))
+	cfg.Workload.AuthPath = cmp.Or(cfg.Workload.AuthPath, DefaultAuthPath(cfg.Project, cfg.Stack))
 	cfg.Azure.normalise()
 	cfg.eachField(setDefault)
 	cfg.eachField(normaliseID)
@@ -116,28 +113,4 @@ func (cfg *Settings) validate(c *collector) {
 	if size := cfg.Compute; size != nil && !regexp.MustCompile(`^[A-Za-z0-9_]+$`).MatchString(size.VMSize) {
 		c.addf("compute.vmSize", "%s is not a VM size such as Standard_D4ds_v5", c.show("compute.vmSize", size.VMSize))
 	}
-}
-
-// Access is what the stack has in Vault.
-func (cfg *Settings) Access() rights.Store {
-	store := rights.Store{
-		Project:         cfg.Project,
-		Stack:           cfg.Stack,
-		Fingerprint:     rights.Fingerprint(cfg.Project, cfg.Stack, cfg.Address.Reveal()),
-		Mount:           cfg.Vault.Mount,
-		Prefix:          cfg.Vault.Prefix,
-		CreateMount:     cfg.Vault.CreateMount,
-		Reads:           cfg.Vault.Reads,
-		AuthPath:        cfg.Workload.AuthPath,
-		CreateBackend:   *cfg.Workload.CreateAuthBackend,
-		DeleteOnDestroy: cfg.Vault.DeleteOnDestroy,
-		SkipChildToken:  cfg.Vault.SkipChildToken,
-	}
-	for _, credential := range cfg.Credentials {
-		store.Credentials = append(store.Credentials, rights.Credential{
-			Name:        credential.Name,
-			DisableRead: cfg.WritesOnly(credential),
-		})
-	}
-	return store
 }

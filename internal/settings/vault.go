@@ -104,13 +104,11 @@ func pathProblem(path string) string {
 // vaultsOwn are mounts that every Vault has.
 var vaultsOwn = []string{"sys", "auth", "audit", "identity", "cubbyhole"}
 
-var stackName = regexp.MustCompile(`^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$`)
-
 func (cfg *Settings) validateVault(c *collector) {
 	v := cfg.Vault
-	// Both names stand in the policies' comments, where a line break would start a rule.
-	if name := cfg.Project + "/" + cfg.Stack; !stackName.MatchString(name) {
-		c.addf("stack", "%q is not a project and a stack as Pulumi names them. Rename the stack: letters, digits, _, - and .", name)
+	if !hasNamesInVault(cfg.Project, cfg.Stack) {
+		c.addf("stack", "%q gives no names in Vault. Rename the project or the stack: letters, digits, _, - and ., "+
+			"beginning with none of the last two and without two dots in a row", cfg.Project+"/"+cfg.Stack)
 	}
 	first, _, _ := strings.Cut(v.Mount, "/")
 	switch {
@@ -125,11 +123,9 @@ func (cfg *Settings) validateVault(c *collector) {
 
 // validateReads checks the paths of others that the jobs may read. The policy names each exactly.
 func (cfg *Settings) validateReads(c *collector) {
-	own := cfg.Access()
-	own.Reads = nil
 	taken := map[string]string{}
-	for name, path := range own.Paths() {
-		taken[path] = "the path of credential " + name
+	for _, credential := range cfg.Credentials {
+		taken[cfg.DataPath(credential.Name)] = "the path of credential " + credential.Name
 	}
 	if len(cfg.Credentials)+len(cfg.Vault.Reads) == 0 && !c.refused("credentials") {
 		c.addf("credentials", "is empty, and so is vault.reads: the jobs would have nothing to read. "+

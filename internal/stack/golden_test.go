@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 )
 
@@ -59,7 +60,7 @@ func TestTheDeployersPolicyOfTheDocsIsTheProgramsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := filepath.Join("..", "..", "docs", "vault-deployer.hcl")
-	requireGolden(t, page, []byte(s.Access().DeployerPolicy()))
+	requireGolden(t, page, []byte(rights.DeployerPolicy(s, rights.State{})))
 }
 
 func TestTheProviderTakesNothingFromTheDeployersEnvironment(t *testing.T) {

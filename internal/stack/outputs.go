@@ -21,11 +21,11 @@ func stackOutputs(
 		outputs.JobIdentityClientID: workspace.JobIdentity.ClientID,
 		outputs.VaultAddress:        component.Secret(s.Address),
 		outputs.VaultNamespace:      pulumi.String(s.Vault.Namespace),
-		outputs.VaultLoginPath:      pulumi.String(s.Access().LoginPath()),
+		outputs.VaultLoginPath:      pulumi.String(s.LoginPath()),
 		outputs.VaultRole:           store.Role,
 		outputs.VaultAudience:       pulumi.String(s.Workload.Audience),
 		outputs.VaultPolicy:         store.Policy,
-		outputs.CredentialPaths:     pulumi.ToStringMap(s.Access().Paths()),
+		outputs.CredentialPaths:     pulumi.ToStringMap(s.CredentialPaths()),
 	}
 	if s.Workload.PublishAddress {
 		values[outputs.VaultAddress] = pulumi.String(s.Address.Reveal())

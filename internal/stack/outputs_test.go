@@ -78,10 +78,10 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 		outputs.ComputeCluster:      "ml-cluster",
 		outputs.VaultAddress:        addressCanary,
 		outputs.VaultNamespace:      "",
-		outputs.VaultLoginPath:      "auth/jwt-mlvault-dev-ae5143b9/login",
-		outputs.VaultRole:           "mlvault-dev-ae5143b9",
+		outputs.VaultLoginPath:      "auth/jwt-mlvault-dev-ae5143b98a56bf8e/login",
+		outputs.VaultRole:           "mlvault-dev-ae5143b98a56bf8e",
 		outputs.VaultAudience:       "api://mlvault-dev",
-		outputs.VaultPolicy:         "mlvault-dev-ae5143b9",
+		outputs.VaultPolicy:         "mlvault-dev-ae5143b98a56bf8e",
 		outputs.CredentialPaths: map[string]string{
 			"feature_store": "secret/data/mlvault/dev/feature_store",
 			"ml_api_key":    "secret/data/mlvault/dev/ml_api_key",
@@ -125,7 +125,7 @@ func TestTheReadmeSaysHowAJobReads(t *testing.T) {
 	requireLines(t, page,
 		"compute: azureml:ml-cluster",
 		"| AZURE_CLIENT_ID | 11111111-1111-1111-1111-111111111111 |",
-		"| VAULT_LOGIN_PATH | auth/jwt-mlvault-dev-ae5143b9/login |",
+		"| VAULT_LOGIN_PATH | auth/jwt-mlvault-dev-ae5143b98a56bf8e/login |",
 		`| VAULT_CREDENTIALS | {"feature_store":"secret/data/mlvault/dev/feature_store",`+
 			`"ml_api_key":"secret/data/mlvault/dev/ml_api_key"} |`,
 		`credentials = read_credentials("feature_store")`)

@@ -25,7 +25,7 @@ func readme(
 		pulumi.Sprintf(readmeFolder, s.Stack),
 		readmeIdentity(s, workspace),
 		readmeVariables(s, values),
-		pulumi.String(readmeScript(slices.Sorted(maps.Keys(s.Access().Paths())))),
+		pulumi.String(readmeScript(slices.Sorted(maps.Keys(s.CredentialPaths())))),
 	} {
 		page = pulumi.Sprintf("%s\n\n%s", page, section)
 	}

@@ -100,7 +100,7 @@ func newVaultProvider(ctx *pulumi.Context, s *settings.Settings) (*vault.Provide
 	return vault.NewProvider(ctx, "vault", &vault.ProviderArgs{
 		Address:            component.Secret(s.Address),
 		Token:              component.Secret(s.Token),
-		TokenName:          pulumi.String(s.Access().Name()),
+		TokenName:          pulumi.String(s.VaultName()),
 		SkipChildToken:     pulumi.Bool(s.Vault.SkipChildToken),
 		MaxLeaseTtlSeconds: pulumi.Int(s.Vault.MaxLeaseTTLSeconds),
 		MaxRetries:         pulumi.Int(2),

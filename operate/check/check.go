@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 )
 
@@ -74,7 +73,7 @@ func Check(ctx context.Context, stack Stack) Report {
 type checker struct {
 	stack  Stack
 	cfg    *settings.Settings
-	access rights.Store
+	access settings.Store
 	vault  *client
 	blind  bool                // the token may not look at itself
 	may    map[string][]string // path -> capabilities; nil: Vault did not tell

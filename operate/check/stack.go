@@ -28,67 +28,33 @@ type Stack struct {
 }
 
 // Resource is one of the stack's state.
-type Resource struct {
-	Type, URN, ID string
-	Purges        bool // deleteAllVersions of a secret
-}
+type Resource = rights.Resource
 
 // Pulumi's types of what a stack has in Vault.
 const (
-	TypeMount   = "vault:index/mount:Mount"
-	TypeBackend = "vault:jwt/authBackend:AuthBackend"
-	TypePolicy  = "vault:index/policy:Policy"
-	TypeRole    = "vault:jwt/authBackendRole:AuthBackendRole"
-	TypeSecret  = "vault:kv/secretV2:SecretV2" //nolint:gosec // G101: a type, no credential.
+	TypeMount   = rights.TypeMount
+	TypeBackend = rights.TypeBackend
+	TypePolicy  = rights.TypePolicy
+	TypeRole    = rights.TypeRole
+	TypeSecret  = rights.TypeSecret
 )
+
+// state is what rights are made of.
+func (s Stack) state() rights.State { return rights.State{Resources: s.Resources} }
 
 // Has tells whether the state knows a resource.
 func (s Stack) Has(kind, id string) bool {
-	return slices.ContainsFunc(s.Resources, func(r Resource) bool { return r.Type == kind && r.ID == id })
+	return s.state().Has(kind, id)
 }
 
 func (s Stack) knows(urn string) bool {
-	return slices.ContainsFunc(s.Resources, func(r Resource) bool { return r.URN == urn })
+	return s.state().Knows(urn)
 }
 
-func (s Stack) ids(kind string) (ids []string) {
-	for _, r := range s.Resources {
-		if r.Type == kind {
-			ids = append(ids, r.ID)
-		}
-	}
-	return ids
-}
-
-// Leaving are the rights to delete the secrets that the state has and the configuration no longer names: the next up
-// deletes them, and a policy of the configuration alone would not let it.
-func (s Stack) Leaving() []rights.Grant {
-	stays := map[string]bool{}
-	for _, grant := range s.Config.Access().DeployerGrants() {
-		stays[grant.Path] = true
-	}
-	var grants []rights.Grant
-	for _, resource := range s.Resources {
-		if resource.Type != TypeSecret || stays[resource.ID] {
-			continue
-		}
-		path := resource.ID
-		if resource.Purges {
-			path = strings.Replace(path, "/data/", "/metadata/", 1) // a mount has no part that is called data
-		}
-		grants = append(grants, rights.Grant{Path: path, Capabilities: []string{"delete"}})
-	}
-	return grants
-}
+func (s Stack) ids(kind string) []string { return s.state().IDs(kind) }
 
 // Policy is the deployer's policy for the next up.
-func (s Stack) Policy() string {
-	policy := s.Config.Access().DeployerPolicy()
-	if leaving := s.Leaving(); len(leaving) > 0 {
-		policy += rights.PolicyText("These left the configuration. The next up deletes them, and needs no such rule after it.", leaving)
-	}
-	return policy
-}
+func (s Stack) Policy() string { return rights.DeployerPolicy(s.Config, s.state()) }
 
 // Load reads a stack's configuration through the program's own loader. A configuration that it refuses is
 // a [settings.Problems]; no error quotes a value.
@@ -159,23 +125,10 @@ func token(cfg *settings.Settings) (settings.Secret, string) {
 }
 
 func resources(ctx context.Context, c cli.CLI, name string) ([]Resource, error) {
-	var export struct {
-		Deployment struct {
-			Resources []struct {
-				Type, URN, ID string
-				Delete        bool // already replaced
-				Outputs       struct{ DeleteAllVersions any }
-			}
-		}
-	}
-	if err := c.JSON(ctx, &export, "stack", "export", "--stack", name); err != nil { // without --show-secrets: ciphertext
+	export, err := c.Run(ctx, nil, "stack", "export", "--stack", name) // without --show-secrets: ciphertext
+	if err != nil {
 		return nil, err
 	}
-	var resources []Resource
-	for _, r := range export.Deployment.Resources {
-		if !r.Delete {
-			resources = append(resources, Resource{Type: r.Type, URN: r.URN, ID: strings.Trim(r.ID, "/"), Purges: r.Outputs.DeleteAllVersions == true})
-		}
-	}
-	return resources, nil
+	state, err := rights.ParseState(export)
+	return state.Resources, err
 }

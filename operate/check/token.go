@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mlvault/internal/rights"
 )
 
 // token looks at the deployer's token. It tells whether more can be asked with it.
@@ -84,7 +86,7 @@ func number(v any) int {
 // rights compares what the token may do with what the deployer's policy says, path by path, from the same grants. It also
 // learns which of the further looks are allowed.
 func (c *checker) rights(ctx context.Context) {
-	grants := append(c.access.DeployerGrants(), c.stack.Leaving()...)
+	grants := rights.DeployerGrants(c.cfg, c.stack.state())
 	paths := append(c.parents(), c.access.Mount+"/config")
 	for _, folder := range c.parents() {
 		paths = append(paths, strings.TrimSuffix(folder, "/"))
@@ -149,7 +151,7 @@ func (c *checker) allowed(path, capability string) bool {
 
 // seesBelow tells whether the token may do anything that it needs below a path.
 func (c *checker) seesBelow(path string) bool {
-	for _, grant := range c.access.DeployerGrants() {
+	for _, grant := range rights.SettingsGrants(c.cfg) {
 		if strings.HasPrefix(grant.Path, path) && c.sees(grant.Path) {
 			return true
 		}

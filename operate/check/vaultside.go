@@ -10,7 +10,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
-	"mlvault/internal/rights"
+	"mlvault/internal/settings"
 )
 
 // mount is a secrets engine, or below auth/ an auth method. All its fields are empty where there is none.
@@ -285,7 +285,7 @@ func (c *checker) foreignBackend(ctx context.Context, path string) {
 		return
 	}
 	avoid := "set workload.createAuthBackend to false if its owner lets this stack use it, or " + rename
-	if path != rights.AuthPath(c.access.Project, c.access.Stack) {
+	if path != settings.DefaultAuthPath(c.access.Project, c.access.Stack) {
 		avoid = "set workload.createAuthBackend to false if its owner lets this stack use it, or use this stack's own path: `pulumi config rm --path workload.authPath`"
 	}
 	c.foreign("workload.authPath", "an auth backend at auth/"+path, "vault read sys/mounts/auth/"+path, avoid+
@@ -295,7 +295,7 @@ func (c *checker) foreignBackend(ctx context.Context, path string) {
 // HalfMade tells whether a stack's auth backend is what a failed up leaves: enabled under the stack's description, and
 // without a role. Nobody can log in by it, so it may be removed. Who may not list roles, as the deployer, looks at the
 // stack's own, and at the configuration, without which another role lets nobody in.
-func HalfMade(ctx context.Context, vault *api.Client, store rights.Store) (bool, error) {
+func HalfMade(ctx context.Context, vault *api.Client, store settings.Store) (bool, error) {
 	m, err := mountOf(ctx, vault, "auth/"+store.AuthPath)
 	if status(err) == http.StatusForbidden {
 		return false, nil // there is none

@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
@@ -88,7 +89,7 @@ func (term *terminal) adapt(edits ...lab.Edit) {
 func (term *terminal) deployer(stack, credentials string) string {
 	term.T.Helper()
 	_, cfg := term.settle(stack, credentials)
-	token, err := term.DeployerToken(term.T.Context(), cfg, nil)
+	token, err := term.DeployerToken(term.T.Context(), cfg, rights.State{})
 	require.NoError(term.T, err)
 	return token
 }

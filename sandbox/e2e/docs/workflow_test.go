@@ -70,7 +70,7 @@ func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	term.Write("auth/jwt-github/role/mlvault-deployer-dev", map[string]any{
 		"role_type": "jwt", "user_claim": "repository", "bound_audiences": []string{term.Vault.Addr()},
 		"bound_claims":   map[string]any{"repository": "my-org/my-repo", "environment": "dev"},
-		"token_policies": []string{"deployer-mlvault-dev-ae5143b9"}, "token_ttl": "4h", "token_max_ttl": "4h",
+		"token_policies": []string{"deployer-mlvault-dev-ae5143b98a56bf8e"}, "token_ttl": "4h", "token_max_ttl": "4h",
 	})
 
 	for name, change := range map[string]func(map[string]any){

@@ -18,6 +18,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/rights"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
 	"mlvault/sandbox/internal/vaultserver"
@@ -126,7 +127,7 @@ func (c *cluster) useCluster(settings *sandbox.Settings) {
 	own := *settings
 	configured, err := c.Configure(c.T.Context(), own)
 	require.NoError(c.T, err)
-	require.NoError(c.T, c.root().Sys().PutPolicyWithContext(c.T.Context(), "deployer", configured.Config.Access().DeployerPolicy()))
+	require.NoError(c.T, c.root().Sys().PutPolicyWithContext(c.T.Context(), "deployer", rights.DeployerPolicy(configured.Config, rights.State{})))
 	token, err := c.root().Auth().Token().CreateOrphanWithContext(c.T.Context(), &api.TokenCreateRequest{Policies: []string{"deployer"}, NoDefaultPolicy: true, TTL: "1h"})
 	require.NoError(c.T, err)
 	settings.Address, settings.Token = c.balancer, token.Auth.ClientToken

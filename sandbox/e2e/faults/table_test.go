@@ -94,7 +94,7 @@ func on(match func(r *http.Request) bool, then fate) act {
 func all(*http.Request) bool { return true }
 
 func enablesBackend(r *http.Request) bool {
-	return r.Method == http.MethodPost && r.URL.Path == "/v1/sys/auth/jwt-mlvault-dev-ae5143b9"
+	return r.Method == http.MethodPost && r.URL.Path == "/v1/sys/auth/jwt-mlvault-dev-ae5143b98a56bf8e"
 }
 
 // record is what one run of a fault showed.

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/rights"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
 )
@@ -21,7 +22,7 @@ func readable() lab.Payloads {
 // deployer is a new token with the deployer's policy, beside the one that the sandbox keeps.
 func (l *rig) deployer(dev *sandbox.Stack, ttl time.Duration) string {
 	l.T.Helper()
-	token, err := l.Vault.Token(l.T.Context(), "deployer-test", dev.Config.Access().DeployerPolicy(), ttl)
+	token, err := l.Vault.Token(l.T.Context(), "deployer-test", rights.DeployerPolicy(dev.Config, rights.State{}), ttl)
 	require.NoError(l.T, err)
 	return token
 }
@@ -100,7 +101,7 @@ func TestANewEmptyVaultIsNeverLeftEmptyBehindAGreenUp(t *testing.T) {
 	require.Error(t, err, "the new Vault has no auth method, and an up that cannot make the role there is red")
 	require.Contains(t, sandbox.Explain(err), "up --refresh --run-program")
 	require.Equal(t, before, history(t, l.Vault.Root()), "both secrets are written to the new Vault all the same")
-	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev-ae5143b9")
+	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev-ae5143b98a56bf8e")
 	require.NoError(t, err)
 	require.Contains(t, policy, lab.APIKeyPath)
 

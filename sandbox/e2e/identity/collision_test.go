@@ -88,7 +88,7 @@ func TestTheSameStackFromAnotherStateWritesNothing(t *testing.T) {
 	ours, _ := first.Up("dev", lab.Sample())
 	before := held(first)
 	require.Subset(t, slices.Collect(maps.Keys(before)), []string{
-		"sys/policies/acl/mlvault-dev-ae5143b9", "auth/jwt-mlvault-dev-ae5143b9/role/mlvault-dev-ae5143b9", lab.APIKeyPath, lab.StorePath,
+		"sys/policies/acl/mlvault-dev-ae5143b98a56bf8e", "auth/jwt-mlvault-dev-ae5143b98a56bf8e/role/mlvault-dev-ae5143b98a56bf8e", lab.APIKeyPath, lab.StorePath,
 	}, "what could be written is there")
 
 	second := lab.New(t).In(first)

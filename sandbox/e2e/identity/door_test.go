@@ -13,8 +13,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
-	"mlvault/internal/rights"
 	"mlvault/internal/outputs"
+	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/issuer"
@@ -37,7 +37,7 @@ func newLabWith(t *testing.T, stacks ...string) *rig {
 // door is a deployed stack as its jobs meet it.
 type door struct {
 	*rig
-	rights.Store
+	settings.Store
 
 	identity    issuer.Claims // that Entra gives to the stack's job identity
 	credentials lab.Payloads

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/rights"
 	"mlvault/sandbox/e2e/lab"
 )
 
@@ -21,7 +22,7 @@ func TestProveNoRightIsSpareInAnyCombination(t *testing.T) {
 // ends red. With the whole policy back, the stack can always be destroyed.
 func TestProveNoRightIsSpare(t *testing.T) {
 	p := newPrivileges(t, nil)
-	for _, reduced := range lab.Reduced(p.cfg.Access().DeployerGrants()) {
+	for _, reduced := range lab.Reduced(rights.SettingsGrants(p.cfg)) {
 		p.clear()
 		p.restrict(reduced.Policy)
 		red := slices.IndexFunc(p.phases, func(x phase) bool {
@@ -33,7 +34,7 @@ func TestProveNoRightIsSpare(t *testing.T) {
 		})
 		require.GreaterOrEqual(t, red, 0, "%s at %s is spare", reduced.Capability, reduced.Path)
 		t.Logf("without %s at %s: %s ends red", reduced.Capability, reduced.Path, p.phases[red].name)
-		p.restrict(p.cfg.Access().DeployerPolicy())
+		p.restrict(rights.DeployerPolicy(p.cfg, rights.State{}))
 		require.NoError(t, p.live(p.phases[len(p.phases)-1]), "with the whole policy the stack can be destroyed")
 	}
 }

@@ -53,10 +53,10 @@ var combinations = map[string]map[string]string{
 func requireNoneSpare(t *testing.T, settings map[string]string) {
 	t.Helper()
 	p := newPrivileges(t, settings)
-	recorded := p.record()
-	require.Nil(t, p.replay(recorded, p.cfg.Access().DeployerPolicy()), "with the whole policy nothing is refused")
+	recorded := append(p.preflight(), p.record()...)
+	require.Nil(t, p.replay(recorded, rights.DeployerPolicy(p.cfg, rights.State{})), "with the whole policy nothing is refused")
 
-	wanted := p.cfg.Access().DeployerGrants()
+	wanted := rights.SettingsGrants(p.cfg)
 	missing := lab.Reduced(append(wanted, rights.Grant{Path: "sys/health", Capabilities: []string{"read"}}))
 	spare := len(missing) - 1
 	require.Nil(t, p.replay(recorded, missing[spare].Policy), "a right that is planted to be spare is seen to be")
@@ -198,7 +198,7 @@ func (p *privileges) clear() {
 func (p *privileges) record() []request {
 	p.T.Helper()
 	p.clear()
-	p.deployer(p.cfg.Access().DeployerPolicy())
+	p.deployer(rights.DeployerPolicy(p.cfg, rights.State{}))
 	p.requests = nil
 	for _, x := range p.phases {
 		require.NoError(p.T, p.live(x), x.name)
@@ -206,6 +206,20 @@ func (p *privileges) record() []request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.requests)
+}
+
+// preflight is what the preflight asks before the first up: whose secret stands at each path. Metadata are
+// read for it where the plugin itself reads nothing back.
+func (p *privileges) preflight() []request {
+	var looks []request
+	for _, credential := range p.cfg.Credentials {
+		looks = append(looks, request{
+			method: http.MethodGet,
+			path:   "/v1/" + p.cfg.MetadataPath(credential.Name),
+			status: http.StatusNotFound,
+		})
+	}
+	return looks
 }
 
 // replay sends the requests again with a token of another policy, in an empty Vault, and returns the first one that is

@@ -59,7 +59,7 @@ type attempt struct {
 const noToken = "no-token-at-all"
 
 // name is the stack's policy and role.
-var name = rights.Name("mlvault", "dev")
+var name = settings.NameInVault("mlvault", "dev")
 
 // newAttempt is right in everything. The token has the deployer's policy and the default one, as Vault gives it.
 func newAttempt(l *lab.Lab) *attempt {
@@ -95,7 +95,7 @@ func (a *attempt) check() check.Report {
 	a.T.Helper()
 	a.stack.Config = a.config()
 	if a.token == "" {
-		a.token = a.deployer(a.stack.Config.Access().DeployerPolicy(), token{})
+		a.token = a.deployer(rights.DeployerPolicy(a.stack.Config, rights.State{}), token{})
 	}
 	if a.token != noToken {
 		a.stack.Token = settings.NewSecret(a.token)
@@ -149,7 +149,7 @@ func stateHas(resource check.Resource) step {
 
 // ours gives a token with the deployer's policy, bare one without a right, and also one with more rights than an up needs.
 func ours(asked token) step {
-	return func(a *attempt) { a.token = a.deployer(a.config().Access().DeployerPolicy(), asked) }
+	return func(a *attempt) { a.token = a.deployer(rights.DeployerPolicy(a.config(), rights.State{}), asked) }
 }
 
 func bare(asked token) step {
@@ -159,7 +159,7 @@ func bare(asked token) step {
 func also(capability, path string) step {
 	return func(a *attempt) {
 		more := `path "` + path + `" { capabilities = ["` + capability + `"] }`
-		a.token = a.deployer(a.config().Access().DeployerPolicy()+more, token{})
+		a.token = a.deployer(rights.DeployerPolicy(a.config(), rights.State{})+more, token{})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/rights"
 	"mlvault/operate/check"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/issuer"
@@ -39,7 +40,7 @@ const (
 
 var (
 	oldSecret   = check.Resource{Type: check.TypeSecret, ID: "secret/data/mlvault/dev/old"}
-	purgedOne   = check.Resource{Type: check.TypeSecret, ID: "secret/data/mlvault/dev/old", Purges: true}
+	purgedOne   = check.Resource{Type: check.TypeSecret, ID: "secret/data/mlvault/dev/old", Inputs: map[string]any{"deleteAllVersions": true}}
 	noChild     = set("vault.skipChildToken", true)
 	ofOthers    = do(set("workload.createAuthBackend", false), func(a *attempt) { delete(a.settings["workload"], "issuerCaPem") })
 	createMount = set("vault.createMount", true)
@@ -256,19 +257,19 @@ func requireOnly(t *testing.T, report check.Report, problem, warning string) {
 func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 	l := lab.New(t)
 	t.Setenv("ARM_USE_MSI", "true")
-	rights := 0
+	missing := 0
 	for _, configure := range []step{do(), do(createMount, set("vault.mount", "new"))} {
 		a := newAttempt(l)
 		configure(a)
-		for _, less := range lab.Reduced(a.config().Access().DeployerGrants()) {
+		for _, less := range lab.Reduced(rights.SettingsGrants(a.config())) {
 			// In place of the default policy, whose look at itself would stand in for the deployer's own.
 			a.token = a.deployer(less.Policy+`path "sys/capabilities-self" { capabilities = ["update"] }`, token{NoDefaultPolicy: true})
 			requireOnly(t, a.check(), fmt.Sprintf("vaultToken: may not %s at %s. Write the policy", less.Capability, less.Path), "")
-			rights++
+			missing++
 		}
 	}
-	t.Logf("%d rights, each missing once", rights)
-	require.Greater(t, rights, 40)
+	t.Logf("%d rights, each missing once", missing)
+	require.Greater(t, missing, 40)
 
 	a := newAttempt(l)
 	for i := range 48 { // with the two that are there, 50

@@ -21,6 +21,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/rights"
 	"mlvault/sandbox/e2e/lab"
 	searching "mlvault/sandbox/internal/canary"
 	"mlvault/sandbox/internal/sandbox"
@@ -114,7 +115,7 @@ func newProof(t *testing.T, secrets ...secretsOf) *proof {
 	}
 	p.settings = sandbox.Settings{Stack: "dev", Credentials: secrets[0].credentials.JSON(t)}
 	// With Vault's own random token the first characters would be the same in every token of the world.
-	p.settings.Token = p.token(token, "deployer", p.Configured(p.settings).Config.Access().DeployerPolicy())
+	p.settings.Token = p.token(token, "deployer", rights.DeployerPolicy(p.Configured(p.settings).Config, rights.State{}))
 	p.weak = p.token(weak, "weak", `path "auth/token/*" { capabilities = ["read", "update"] }`)
 	require.NoError(t, os.Remove(p.DeployerTokenFile("dev"))) // the sandbox's own token, which is not used here
 	p.dev = p.Configured(p.settings)

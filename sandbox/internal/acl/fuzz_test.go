@@ -92,10 +92,10 @@ func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 		for _, credential := range cfg.Credentials {
 			reads = append(reads, rights.Grant{Path: cfg.Vault.Mount + "/data/" + cfg.Vault.Prefix + "/" + credential.Name, Capabilities: []string{"read"}})
 		}
-		if err := grantsExactly(cfg.Access().ReadPolicy(), reads, probe); err != nil {
+		if err := grantsExactly(rights.ReadPolicy(cfg), reads, probe); err != nil {
 			t.Errorf("read policy: %v", err)
 		}
-		if err := grantsExactly(cfg.Access().DeployerPolicy(), cfg.Access().DeployerGrants(), probe); err != nil {
+		if err := grantsExactly(rights.DeployerPolicy(cfg, rights.State{}), rights.SettingsGrants(cfg), probe); err != nil {
 			t.Errorf("deployer's policy: %v", err)
 		}
 	})

@@ -19,7 +19,7 @@ func TestARunThatChangesNothingAsksExactlyThis(t *testing.T) {
 	_, changes := l.Up("dev", lab.Sample())
 	require.NotContains(t, changes, "update")
 	require.Equal(t, map[string]int{
-		"PUT sys/policies/acl/deployer-mlvault-dev-ae5143b9": 1, "POST auth/token/lookup": 1, // the sandbox's own, for the deployer
+		"PUT sys/policies/acl/deployer-mlvault-dev-ae5143b98a56bf8e": 1, "POST auth/token/lookup": 1, // the sandbox's own, for the deployer
 	}, l.Vault.Requests(), "an up with nothing to do asks Vault nothing")
 	require.Equal(t, before, l.ARM.Requests(), "nor ARM")
 
@@ -37,6 +37,6 @@ func TestARunThatChangesNothingAsksExactlyThis(t *testing.T) {
 	_, err = dev.Job(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{
-		"POST auth/jwt-mlvault-dev-ae5143b9/login": 1, "GET " + lab.APIKeyPath: 1, "GET " + lab.StorePath: 1,
+		"POST auth/jwt-mlvault-dev-ae5143b98a56bf8e/login": 1, "GET " + lab.APIKeyPath: 1, "GET " + lab.StorePath: 1,
 	}, l.Vault.Requests(), "a job logs in once for all credentials")
 }

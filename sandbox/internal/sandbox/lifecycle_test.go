@@ -75,7 +75,7 @@ func TestACredentialThatLeavesTheConfigurationLeavesVaultAndThePolicyAndCanBeBro
 	require.Equal(t, 1, version)
 	data, _ = l.Read(lab.StorePath)
 	require.Nil(t, data, "the old name has none")
-	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev-ae5143b9")
+	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev-ae5143b98a56bf8e")
 	require.NoError(t, err)
 	require.NotContains(t, policy, "feature_store")
 	require.Contains(t, policy, "features")

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -20,7 +20,6 @@ import (
 	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 	"mlvault/internal/stack"
-	"mlvault/operate/check"
 	"mlvault/sandbox/internal/files"
 	"mlvault/sandbox/internal/issuer"
 )
@@ -41,11 +40,11 @@ func (s *Sandbox) Configure(ctx context.Context, given Settings) (*Stack, error)
 	if err != nil || given.Token != "" {
 		return configured, err
 	}
-	held, err := configured.heldGrants(ctx)
+	state, err := configured.state(ctx)
 	if err != nil {
 		return nil, err
 	}
-	token, err := s.DeployerToken(ctx, configured.Config, held)
+	token, err := s.DeployerToken(ctx, configured.Config, state)
 	if err != nil {
 		return nil, fmt.Errorf("deployer's token: %w", err)
 	}
@@ -96,36 +95,17 @@ func (s *Sandbox) prepare(ctx context.Context, given Settings, folder string) (*
 	return file, &Stack{Stack: created, Config: cfg, sandbox: s}, err
 }
 
-// heldGrants are what the deployer needs for what is in the state, whatever the configuration says now: the next run
-// deletes what is no longer configured.
-func (s *Stack) heldGrants(ctx context.Context) (grants []rights.Grant, err error) {
-	deployment, err := s.deployment(ctx)
+// state is what the stack has made, as the rights of its deployer are made from it.
+func (s *Stack) state(ctx context.Context) (rights.State, error) {
+	exported, err := s.Export(ctx)
 	if err != nil {
-		return nil, err
+		return rights.State{}, fmt.Errorf("state of stack %s: %w", s.Name(), err)
 	}
-	for _, operation := range deployment.PendingOperations {
-		deployment.Resources = append(deployment.Resources, operation.Resource)
+	text, err := json.Marshal(exported)
+	if err != nil {
+		return rights.State{}, fmt.Errorf("state of stack %s: %w", s.Name(), err)
 	}
-	for _, r := range deployment.Resources {
-		text := func(name string) string { text, _ := r.Inputs[name].(string); return text }
-		is := func(name string) bool { is, _ := r.Inputs[name].(bool); return is }
-		held := rights.Store{Project: s.Config.Project, Stack: s.Config.Stack, AuthPath: s.Config.Workload.AuthPath, SkipChildToken: s.Config.Vault.SkipChildToken}
-		switch r.Type {
-		case check.TypeBackend:
-			held.AuthPath, held.CreateBackend = text("path"), true
-		case check.TypeRole:
-			held.AuthPath = text("backend")
-		case check.TypeMount:
-			held.Mount, held.CreateMount = text("path"), true
-		case check.TypeSecret:
-			held.Mount, held.Prefix, held.DeleteOnDestroy = text("mount"), path.Dir(text("name")), is("deleteAllVersions")
-			held.Credentials = []rights.Credential{{Name: path.Base(text("name")), DisableRead: is("disableRead")}}
-		default: // of Azure, or no right in Vault of its own
-			continue
-		}
-		grants = rights.Merge(grants, held.DeployerGrants())
-	}
-	return grants, nil
+	return rights.ParseState(text)
 }
 
 // Settle adds the sandbox's own settings to the stack's and lets the program's loader judge the whole.
@@ -276,11 +256,10 @@ func (s *Sandbox) passphrase() (string, error) {
 // would be a change of the provider at every up.
 const tokenLife = 30 * 24 * time.Hour
 
-// DeployerToken is a token with what the configuration asks for and what the state holds, and nothing else. It is the
-// same from run to run while it lives.
-func (s *Sandbox) DeployerToken(ctx context.Context, cfg *settings.Settings, held []rights.Grant) (string, error) {
+// DeployerToken is a token of exactly the policy that `make policy` prints. It is the same from run to run while it lives.
+func (s *Sandbox) DeployerToken(ctx context.Context, cfg *settings.Settings, state rights.State) (string, error) {
 	name := "deployer-" + cfg.Access().Name()
-	policy := rights.PolicyText("Deploys stack "+cfg.Project+"/"+cfg.Stack+" of this sandbox.", rights.Merge(cfg.Access().DeployerGrants(), held))
+	policy := rights.DeployerPolicy(cfg, state)
 	token, _ := os.ReadFile(s.DeployerTokenFile(cfg.Stack)) // there is none before the first up
 	// It is dead in a folder that outlived it, or whose Vault was started anew.
 	found, err := s.Vault.Root().Auth().Token().LookupWithContext(ctx, string(token))
@@ -298,5 +277,5 @@ func (s *Sandbox) DeployerToken(ctx context.Context, cfg *settings.Settings, hel
 
 // DeployerTokenFile is where the token of a stack's deployer is kept (0600). It is there after the first Configure.
 func (s *Sandbox) DeployerTokenFile(name string) string {
-	return s.Path("deployer-" + rights.Name(s.Project, name) + ".token")
+	return s.Path("deployer-" + settings.NameInVault(s.Project, name) + ".token")
 }

@@ -23,14 +23,14 @@ func TestARunAsksVaultWhatTheGenuinePluginAsks(t *testing.T) {
 	const (
 		key    = "secret/data/mlvault/dev/ml_api_key"
 		store  = "secret/data/mlvault/dev/feature_store" // with a number, so that it is not read back
-		policy = "sys/policies/acl/mlvault-dev-ae5143b9"
-		config = "auth/jwt-mlvault-dev-ae5143b9/config"
-		role   = "auth/jwt-mlvault-dev-ae5143b9/role/mlvault-dev-ae5143b9"
+		policy = "sys/policies/acl/mlvault-dev-ae5143b98a56bf8e"
+		config = "auth/jwt-mlvault-dev-ae5143b98a56bf8e/config"
+		role   = "auth/jwt-mlvault-dev-ae5143b98a56bf8e/role/mlvault-dev-ae5143b98a56bf8e"
 	)
 	login := []string{"GET auth/token/lookup-self", "POST auth/token/create"}
 	reads := []string{
 		"GET " + key, "GET secret/metadata/mlvault/dev/ml_api_key", "GET " + policy, "GET " + config, "GET " + role,
-		"GET sys/mounts/auth/jwt-mlvault-dev-ae5143b9", "GET sys/mounts/auth/jwt-mlvault-dev-ae5143b9/tune",
+		"GET sys/mounts/auth/jwt-mlvault-dev-ae5143b98a56bf8e", "GET sys/mounts/auth/jwt-mlvault-dev-ae5143b98a56bf8e/tune",
 	}
 	writes := []string{
 		"PUT " + key, "PUT secret/metadata/mlvault/dev/ml_api_key", "PUT " + policy, "PUT " + config, "PUT " + role,
@@ -56,7 +56,7 @@ func TestARunAsksVaultWhatTheGenuinePluginAsks(t *testing.T) {
 
 	l.Vault.ResetRequests()
 	requireAsked("create", up(), login, reads, writes,
-		[]string{"POST sys/auth/jwt-mlvault-dev-ae5143b9", "PUT " + store, "PUT secret/metadata/mlvault/dev/feature_store"})
+		[]string{"POST sys/auth/jwt-mlvault-dev-ae5143b98a56bf8e", "PUT " + store, "PUT secret/metadata/mlvault/dev/feature_store"})
 	_, err := dev.Refresh(t.Context(), optrefresh.SuppressProgress())
 	requireAsked("refresh", err, login, reads)
 	require.Equal(t, map[string]int{"same": 17}, l.Planned(dev), "a refresh without drift leaves nothing to do")
@@ -81,7 +81,7 @@ func TestARunAsksVaultWhatTheGenuinePluginAsks(t *testing.T) {
 	l.Vault.ResetRequests()
 	_, err = dev.Destroy(t.Context(), optdestroy.SuppressProgress())
 	requireAsked("destroy", err, login, []string{
-		"DELETE " + key, "DELETE " + store, "DELETE " + policy, "DELETE " + role, "DELETE sys/auth/jwt-mlvault-dev-ae5143b9",
+		"DELETE " + key, "DELETE " + store, "DELETE " + policy, "DELETE " + role, "DELETE sys/auth/jwt-mlvault-dev-ae5143b98a56bf8e",
 	})
 }
 

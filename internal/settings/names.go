@@ -1,0 +1,118 @@
+package settings
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"strings"
+)
+
+// NameInVault is the name of a stack's policy and of its role. Sixteen hex digits of a digest over
+// `<project>/<stack>`, exactly as written, end it: two stacks never share a name, whatever their
+// projects, stacks and cases are, and nobody finds a stack whose name is another's. The readable
+// part in front drops nothing, so that who wants a collision cannot choose it freely.
+//
+// Vault writes both names in lower case. A role's name may have letters, digits, `_`, `-` and `.`,
+// and neither begins nor ends with the last two; hasNamesInVault says for which projects and stacks
+// that holds. The organization is left out: a state that moves to another backend renames nothing.
+func NameInVault(project, stack string) string {
+	digest := sha256.Sum256([]byte(project + "/" + stack))
+	return strings.ToLower(project+"-"+stack) + "-" + hex.EncodeToString(digest[:8])
+}
+
+// nameOfPulumi is a project or a stack that gives names which Vault takes as they are. Both stand
+// in the policies' comments too, where a line break would start a rule.
+var nameOfPulumi = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+
+// hasNamesInVault tells whether [NameInVault] gives a name that Vault stores as it is. Vault
+// refuses two dots in a row in any path.
+func hasNamesInVault(project, stack string) bool {
+	for _, name := range []string{project, stack} {
+		if !nameOfPulumi.MatchString(name) || strings.Contains(name, "..") {
+			return false
+		}
+	}
+	return true
+}
+
+// DefaultAuthPath is where a stack mounts its own auth backend unless workload.authPath says
+// otherwise. Each stack has one: two never share a role or an issuer, and neither needs the other
+// to exist.
+func DefaultAuthPath(project, stack string) string {
+	return "jwt-" + NameInVault(project, stack)
+}
+
+// AddressFingerprint tells one address of Vault from another and shows neither. It is short on
+// purpose: whoever sees it can check a guess of the address, but with many false hits.
+func AddressFingerprint(project, stack, address string) string {
+	digest := sha256.Sum256([]byte(project + "/" + stack + "/" + address))
+	return hex.EncodeToString(digest[:4])
+}
+
+// VaultName is the name of the jobs' policy and of their role.
+func (s *Settings) VaultName() string {
+	return NameInVault(s.Project, s.Stack)
+}
+
+// Fingerprint is the [AddressFingerprint] of the stack's Vault.
+func (s *Settings) Fingerprint() string {
+	return AddressFingerprint(s.Project, s.Stack, s.Address.Reveal())
+}
+
+// OwnerLabels are the custom metadata of each secret. They say whose it is to whoever finds it.
+func (s *Settings) OwnerLabels() map[string]string {
+	return map[string]string{
+		"project":    s.Project,
+		"stack":      s.Stack,
+		"managed-by": "pulumi",
+		"vault":      s.Fingerprint(),
+	}
+}
+
+// BackendDescription is the owner's mark on the auth backend.
+func (s *Settings) BackendDescription() string {
+	return "Azure ML jobs of mlvault stack " + s.Project + "/" + s.Stack
+}
+
+// PolicyPath is the API path of the jobs' policy.
+func (s *Settings) PolicyPath() string {
+	return "sys/policies/acl/" + s.VaultName()
+}
+
+// RolePath is the API path of the jobs' role.
+func (s *Settings) RolePath() string {
+	return "auth/" + s.Workload.AuthPath + "/role/" + s.VaultName()
+}
+
+// LoginPath is the API path that takes a job's token.
+func (s *Settings) LoginPath() string {
+	return "auth/" + s.Workload.AuthPath + "/login"
+}
+
+// SecretName is the name of a credential's secret below the mount.
+func (s *Settings) SecretName(credential string) string {
+	return s.Vault.Prefix + "/" + credential
+}
+
+// DataPath is the API path of a credential's value. KV v2 puts data/ between mount and name.
+func (s *Settings) DataPath(credential string) string {
+	return s.Vault.Mount + "/data/" + s.SecretName(credential)
+}
+
+// MetadataPath is the API path of what Vault knows about a credential: its versions and labels.
+func (s *Settings) MetadataPath(credential string) string {
+	return s.Vault.Mount + "/metadata/" + s.SecretName(credential)
+}
+
+// CredentialPaths are the API paths that a job reads, by the name under which it asks: the stack's
+// own credentials and vault.reads.
+func (s *Settings) CredentialPaths() map[string]string {
+	paths := make(map[string]string, len(s.Credentials)+len(s.Vault.Reads))
+	for name, path := range s.Vault.Reads {
+		paths[name] = path
+	}
+	for _, credential := range s.Credentials {
+		paths[credential.Name] = s.DataPath(credential.Name)
+	}
+	return paths
+}
