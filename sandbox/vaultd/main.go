@@ -1,6 +1,6 @@
-// Command vaultd is HashiCorp Vault's core as a small server, for machines with no vault or bao on PATH. It has what the
-// sandbox needs: the kv and database engines, the jwt and approle methods, and storage in files or raft. It takes what
-// `vault server` takes: vaultd server -config FILE.
+// Command vaultd is HashiCorp Vault's core as a small server, for machines with no vault or bao on
+// PATH. It has what the sandbox needs: the kv and database engines, the jwt and approle methods,
+// and storage in files or raft. It takes what `vault server` takes: vaultd server -config FILE.
 package main
 
 import (
@@ -147,7 +147,8 @@ func newCore(c config, logger hclog.Logger) (*vault.Core, error) {
 	return vault.NewCore(core)
 }
 
-// registry tells Vault's plugin catalog what is built in. Vault's own list would link every cloud's SDK.
+// registry tells Vault's plugin catalog what is built in. Vault's own list would link every cloud's
+// SDK.
 type registry struct{}
 
 var builtin = map[consts.PluginType][]string{

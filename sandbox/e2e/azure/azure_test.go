@@ -1,5 +1,5 @@
-// Package azure runs the settings of dev, prod and each example from up to down, and goes through what Azure never takes
-// back, what it does by itself, and what it refuses.
+// Package azure runs the settings of dev, prod and each example from up to down, and goes through
+// what Azure never takes back, what it does by itself, and what it refuses.
 package azure
 
 import (
@@ -60,7 +60,8 @@ const (
 	theirInsights = theirGroup + "/providers/Microsoft.Insights/components/theirinsights"
 )
 
-// seed makes every resource that a text names by its id, and the resource groups that settings name, as their owners did.
+// seed makes every resource that a text names by its id, and the resource groups that settings
+// name, as their owners did.
 func (l *rig) seed(text string) {
 	l.T.Helper()
 	ids := regexp.MustCompile(`/subscriptions/[^\s"]+`).FindAllString(text, -1)
@@ -77,8 +78,8 @@ func (l *rig) seed(text string) {
 	}
 }
 
-// lives takes a stack from up to a refresh that finds nothing. A closed network is settled by one more up, since Azure
-// makes it, and its own rules, with the first cluster.
+// lives takes a stack from up to a refresh that finds nothing. A closed network is settled by one
+// more up, since Azure makes it, and its own rules, with the first cluster.
 func (l *rig) lives(name string, edits ...lab.Edit) *sandbox.Stack {
 	l.T.Helper()
 	_, changes := l.Up(name, lab.Sample(), edits...)
@@ -146,7 +147,8 @@ func (l *rig) protected(stack *sandbox.Stack) []string {
 	return names
 }
 
-// requireNoFileSays looks for a text in every file of the sandbox but in the documents of its Azure, where it belongs.
+// requireNoFileSays looks for a text in every file of the sandbox but in the documents of its
+// Azure, where it belongs.
 func requireNoFileSays(t *testing.T, l *rig, text string) {
 	t.Helper()
 	files := 0
@@ -163,7 +165,8 @@ func requireNoFileSays(t *testing.T, l *rig, text string) {
 	require.Greater(t, files, 5)
 }
 
-// Every settings file that the repository offers lives through what Azure does by itself, and leaves nothing behind.
+// Every settings file that the repository offers lives through what Azure does by itself, and
+// leaves nothing behind.
 func TestEveryExampleLivesFromUpToDown(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(lab.Repository(), "examples", "*", "Pulumi.*.yaml"))
 	require.NoError(t, err)
@@ -192,7 +195,8 @@ func TestEveryExampleLivesFromUpToDown(t *testing.T) {
 	}
 }
 
-// vaultOf makes what the settings expect of a Vault that others run: the mount and the login, or what the jobs read.
+// vaultOf makes what the settings expect of a Vault that others run: the mount and the login, or
+// what the jobs read.
 func (l *rig) vaultOf(settings string) {
 	l.T.Helper()
 	root := l.Vault.Root()
@@ -207,8 +211,8 @@ func (l *rig) vaultOf(settings string) {
 	}
 }
 
-// azureLives: images are built, a policy adds tags, ids are spelled otherwise. A refresh takes that into the state. No
-// answer of it may plan a replacement, and one up settles it.
+// azureLives: images are built, a policy adds tags, ids are spelled otherwise. A refresh takes that
+// into the state. No answer of it may plan a replacement, and one up settles it.
 func (l *rig) azureLives(deployed *sandbox.Stack) {
 	l.T.Helper()
 	tags := map[string]any{"CostCenter": "4711"}
@@ -267,7 +271,8 @@ func TestOptionsThatNoExampleHas(t *testing.T) {
 	}
 }
 
-// A cluster has a name of its own and Azure changes no size: the old one goes first, and jobs find the new one by its name.
+// A cluster has a name of its own and Azure changes no size: the old one goes first, and jobs find
+// the new one by its name.
 func TestAnotherSizeReplacesTheClusterUnderItsName(t *testing.T) {
 	l := newRig(t, fixtures())
 	l.Up("dev", lab.Sample())
@@ -286,8 +291,8 @@ func without(t *testing.T, key string) lab.Edit {
 	}
 }
 
-// What Azure never takes back: where the provider can tell, the preview says replace; where it cannot, Azure refuses and
-// nothing is lost; and with protect the engine refuses to replace.
+// What Azure never takes back: where the provider can tell, the preview says replace; where it
+// cannot, Azure refuses and nothing is lost; and with protect the engine refuses to replace.
 func TestOneWayDoors(t *testing.T) {
 	l := newRig(t, fixtures())
 	l.seed(theirGroup + " " + theirStorage + " " + theirVault)

@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// block is a shell block of a page of documentation. A comment on the line before its fence says whether a test runs it:
+// block is a shell block of a page of documentation. A comment on the line before its fence says
+// whether a test runs it:
 //
 //	<!-- run -->                        as it stands
 //	<!-- run, input: NAME -->           with what the test knows as NAME on its standard input
@@ -32,7 +33,8 @@ var (
 	marker = regexp.MustCompile(`^<!-- (run|not run)(?:, input: (\w+)|: (.+))? -->$`)
 )
 
-// blocks reads a page. A block without a marker is an error: what nobody runs, and nobody says why, rots.
+// blocks reads a page. A block without a marker is an error: what nobody runs, and nobody says why,
+// rots.
 func blocks(page string) ([]block, error) {
 	var found []block
 	lines, under := strings.Split(page, "\n"), ""
@@ -95,10 +97,12 @@ func TestABlockWithoutAMarkerIsRefused(t *testing.T) {
 	require.Equal(t, []block{{line: 3, under: "Keys", script: "a\nb\n", run: true, input: "KEY"}}, found)
 }
 
-// documented are the pages that have something to run, in the order in which a reader comes to them.
+// documented are the pages that have something to run, in the order in which a reader comes to
+// them.
 var documented = []string{"docs/deploy.md", "docs/operate.md"}
 
-// importing is the section that TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced runs, in a world of its own.
+// importing is the section that TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced runs,
+// in a world of its own.
 const importing = "Import what exists"
 
 func TestTheCommandsOfTheDocumentationRun(t *testing.T) {
@@ -118,8 +122,8 @@ func TestTheCommandsOfTheDocumentationRun(t *testing.T) {
 	require.NotContains(t, lab.ReadFile(t, filepath.Join(term.Dir, "job", "dev", "job.yml")), lab.Canary)
 }
 
-// runPage types a page's blocks into one shell, with the sandbox's things in the place of the page's examples. The name
-// may end in # and a section, which is then the only one.
+// runPage types a page's blocks into one shell, with the sandbox's things in the place of the
+// page's examples. The name may end in # and a section, which is then the only one.
 func (term *terminal) runPage(name string) (string, error) {
 	term.T.Helper()
 	name, section, only := strings.Cut(name, "#")

@@ -18,7 +18,8 @@ import (
 	"mlvault/sandbox/e2e/lab"
 )
 
-// endpoint serves with the sample score.py until its folder has a file named stop, then says how its reads went.
+// endpoint serves with the sample score.py until its folder has a file named stop, then says how
+// its reads went.
 const endpoint = `
 import hashlib, json, os, score
 from vault_credentials import VaultCredentials

@@ -16,8 +16,9 @@ import (
 	"mlvault/sandbox/internal/arm"
 )
 
-// sketch is a program as people have it before this one: the workspace and what ARM demands beside it, flat, with names
-// of a person's choice, without tags, an identity for jobs or a thought for TLS. It exports the ids by our logical names.
+// sketch is a program as people have it before this one: the workspace and what ARM demands beside
+// it, flat, with names of a person's choice, without tags, an identity for jobs or a thought for
+// TLS. It exports the ids by our logical names.
 func sketch(ctx *pulumi.Context) error {
 	type object = map[string]any
 	id := func(name string) string {

@@ -1,5 +1,6 @@
-// Package docs proves that the documents tell the truth: it types the commands of each page into a shell, makes a
-// project with `pulumi new`, adopts an existing workspace, and runs the steps of the workflows and the job definition.
+// Package docs proves that the documents tell the truth: it types the commands of each page into a
+// shell, makes a project with `pulumi new`, adopts an existing workspace, and runs the steps of the
+// workflows and the job definition.
 package docs
 
 import (
@@ -19,8 +20,8 @@ import (
 
 func TestMain(m *testing.M) { lab.Main(m) }
 
-// terminal is a shell in a checkout of the repository, in which a test types what a person types. The CLI compiles main.go
-// and runs it.
+// terminal is a shell in a checkout of the repository, in which a test types what a person types.
+// The CLI compiles main.go and runs it.
 type terminal struct{ *lab.Shell }
 
 // newTerminal starts a lab whose project is a fresh copy of the repository.
@@ -35,10 +36,11 @@ func newTerminal(t *testing.T) *terminal {
 func openTerminal(t *testing.T, dir, state string) *terminal {
 	t.Helper()
 	l := lab.Open(t, sandbox.Options{Root: dir, Dir: state})
-	// Nobody answers the question after a preview, and nobody tries the login to Azure: the sandbox has none.
+	// Nobody answers the question after a preview, and nobody tries the login to Azure: the sandbox
+	// has none.
 	term := &terminal{l.Shell(dir, "PULUMI_SKIP_CONFIRMATIONS=true", "ARM_USE_OIDC=true", "VAULT_CACERT="+l.Vault.CAFile())}
-	// The language host keeps the compiled program, so that not every command links it anew: the option that
-	// docs/decisions/0010-prebuilt-program.md is about.
+	// The language host keeps the compiled program, so that not every command links it anew: the
+	// option that docs/decisions/0010-prebuilt-program.md is about.
 	file := filepath.Join(dir, "Pulumi.yaml")
 	project, err := workspace.LoadProject(file)
 	require.NoError(t, err)
@@ -65,7 +67,8 @@ func copyRepository(t *testing.T, to string) {
 	}
 }
 
-// settle is dev's settings with what only the sandbox needs, the CA of its Vault and its issuer, as those of a stack.
+// settle is dev's settings with what only the sandbox needs, the CA of its Vault and its issuer, as
+// those of a stack.
 func (term *terminal) settle(stack, credentials string, edits ...lab.Edit) (*sandbox.StackFile, *settings.Settings) {
 	term.T.Helper()
 	file, err := term.OpenStackFile("dev")
@@ -84,8 +87,9 @@ func (term *terminal) adapt(edits ...lab.Edit) {
 	require.NoError(term.T, file.Stack.Save(filepath.Join(term.Dir, "Pulumi.dev.yaml")))
 }
 
-// deployer is a Vault token as the documentation says to make one: with the printed policy of the stack's credentials.
-// The stack's own settings are dev's, so that there is a token for one that is yet to be made from a copy of them.
+// deployer is a Vault token as the documentation says to make one: with the printed policy of the
+// stack's credentials. The stack's own settings are dev's, so that there is a token for one that is
+// yet to be made from a copy of them.
 func (term *terminal) deployer(stack, credentials string) string {
 	term.T.Helper()
 	_, cfg := term.settle(stack, credentials)
@@ -94,7 +98,8 @@ func (term *terminal) deployer(stack, credentials string) string {
 	return token
 }
 
-// A person makes a project of their own from this repository, under another name, and previews and deploys it.
+// A person makes a project of their own from this repository, under another name, and previews and
+// deploys it.
 func TestPulumiNewMakesAProjectThatPreviewsAndDeploys(t *testing.T) {
 	template, made := filepath.Join(t.TempDir(), "template"), filepath.Join(t.TempDir(), "ml-platform")
 	copyRepository(t, template)

@@ -16,8 +16,9 @@ import (
 	"mlvault/sandbox/internal/issuer"
 )
 
-// githubRunner is the shell of a job with `permissions: id-token: write` on a GitHub Actions runner. It has an endpoint that
-// signs who the job is, for the audience that it asks for. The key and the discovery document are the sandbox's issuer's.
+// githubRunner is the shell of a job with `permissions: id-token: write` on a GitHub Actions
+// runner. It has an endpoint that signs who the job is, for the audience that it asks for. The key
+// and the discovery document are the sandbox's issuer's.
 type githubRunner struct {
 	lab.Shell
 	exports string // file of what a step exports to the steps after it
@@ -60,8 +61,8 @@ func (r *githubRunner) login() (logged, exported string, err error) {
 	return logged, string(text), err
 }
 
-// The steps of deploy-stack.yml and drift.yml, but for those that need Azure and for pulumi/actions, whose command is
-// given to the CLI itself.
+// The steps of deploy-stack.yml and drift.yml, but for those that need Azure and for
+// pulumi/actions, whose command is given to the CLI itself.
 func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	term := newTerminal(t)
 	term.adapt()
@@ -119,7 +120,8 @@ func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	require.Error(t, err, "the token is dead, and with it the plugin's children")
 }
 
-// The workflows run `make build` so that the language host's own build finds all of it in the cache.
+// The workflows run `make build` so that the language host's own build finds all of it in the
+// cache.
 func TestAPreviewAfterMakeBuildCompilesNothing(t *testing.T) {
 	term := newTerminal(t)
 	term.adapt()

@@ -18,7 +18,8 @@ import (
 	"mlvault/sandbox/e2e/lab"
 )
 
-// TestProveAFullDiskIsRepairedByTheNextUp has the whole of .sandbox on a file system of its own with so many KiB of room.
+// TestProveAFullDiskIsRepairedByTheNextUp has the whole of .sandbox on a file system of its own
+// with so many KiB of room.
 func TestProveAFullDiskIsRepairedByTheNextUp(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)

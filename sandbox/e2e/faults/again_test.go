@@ -20,7 +20,8 @@ import (
 	"mlvault/sandbox/internal/sandbox"
 )
 
-// shell is a checkout in which a test types what a person types: the sandbox's own command, as make runs it.
+// shell is a checkout in which a test types what a person types: the sandbox's own command, as make
+// runs it.
 type shell struct {
 	root, command string
 	past          []lab.Payloads // what was ever configured since the sandbox is new
@@ -110,7 +111,8 @@ func (s *shell) said(t *testing.T, c command) string {
 	return sentence
 }
 
-// again is the next make up, which must succeed, or name in one sentence the one command that mends what is damaged.
+// again is the next make up, which must succeed, or name in one sentence the one command that mends
+// what is damaged.
 func (s *shell) again(t *testing.T, wanted lab.Payloads) (how string) {
 	t.Helper()
 	how = "succeeds"
@@ -124,7 +126,8 @@ func (s *shell) again(t *testing.T, wanted lab.Payloads) (how string) {
 	defer l.Close()
 	require.Empty(t, flaws(history(t, l.Vault.Root()), wanted, s.past...))
 	dev, changes := l.Up("dev", wanted)
-	// Where another process took Vault's port meanwhile, the address is an update, and the role is replaced.
+	// Where another process took Vault's port meanwhile, the address is an update, and the role is
+	// replaced.
 	require.Zero(t, changes["create"]+changes["delete"], "a further up has nothing to make: %v", changes)
 	require.Empty(t, l.deployment(dev).PendingOperations)
 	s.means = l.Means()

@@ -11,8 +11,9 @@ import (
 	"mlvault/sandbox/internal/sandbox"
 )
 
-// What a full disk or a kill leaves of the engine's files is mended by the next run, from what the engine keeps beside it.
-// What cannot be mended is named in one sentence, with the command that does.
+// What a full disk or a kill leaves of the engine's files is mended by the next run, from what the
+// engine keeps beside it. What cannot be mended is named in one sentence, with the command that
+// does.
 func TestADamagedStateIsMendedOrNamed(t *testing.T) {
 	l := lab.New(t)
 	l.Up("dev", lab.Sample())

@@ -31,7 +31,8 @@ import (
 // fate is what becomes of one request to Vault.
 type fate = func(w http.ResponseWriter, r *http.Request, vault http.Handler)
 
-// gate stands before Vault and does to requests what a fault does. The root token, which is the test's own, passes.
+// gate stands before Vault and does to requests what a fault does. The root token, which is the
+// test's own, passes.
 type gate struct {
 	mu     sync.Mutex
 	root   string
@@ -40,8 +41,8 @@ type gate struct {
 	fate   fate
 }
 
-// strikes tells whether a fault strikes a request. writes counts those of credentials that have arrived, this one
-// included if it is one.
+// strikes tells whether a fault strikes a request. writes counts those of credentials that have
+// arrived, this one included if it is one.
 type strikes = func(r *http.Request, writes int) bool
 
 // fail lets a fault act from now on; nil ends it.
@@ -178,7 +179,8 @@ func (l *rig) killCLI() {
 	}
 }
 
-// history is what Vault holds: for each credential below the stack's prefix, the data of each version, nil where deleted.
+// history is what Vault holds: for each credential below the stack's prefix, the data of each
+// version, nil where deleted.
 func history(t *testing.T, vault *api.Client) map[string][]map[string]any {
 	t.Helper()
 	found := map[string][]map[string]any{}
@@ -210,8 +212,8 @@ type verdict struct {
 	leftover int            // documents in Azure that the state does not know
 }
 
-// judge runs up, and nothing else, and holds what it left against the configuration. before is what the fault met, nil
-// for a new stack; other are payloads that a version may have besides.
+// judge runs up, and nothing else, and holds what it left against the configuration. before is what
+// the fault met, nil for a new stack; other are payloads that a version may have besides.
 func (l *rig) judge(vault *api.Client, before, wanted lab.Payloads, edits []lab.Edit, other ...lab.Payloads) verdict {
 	t := l.T
 	t.Helper()
@@ -254,8 +256,9 @@ func (l *rig) deployment(stack *sandbox.Stack) apitype.DeploymentV3 {
 	return deployment
 }
 
-// flaws holds what Vault has against the configuration: each credential's newest version is what is wanted, to the byte;
-// every version that ever was is whole, which is to say what one of the generations says; and nothing else lives.
+// flaws holds what Vault has against the configuration: each credential's newest version is what is
+// wanted, to the byte; every version that ever was is whole, which is to say what one of the
+// generations says; and nothing else lives.
 func flaws(held map[string][]map[string]any, wanted lab.Payloads, generations ...lab.Payloads) (found []string) {
 	for name := range wanted {
 		if len(held[name]) == 0 {

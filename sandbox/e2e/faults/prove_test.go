@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestProveEveryFaultIsRepairedByTheNextUpAlone meets a stack of 12 credentials with every fault of the table, while every
-// credential changes, or while the stack is made, or both.
+// TestProveEveryFaultIsRepairedByTheNextUpAlone meets a stack of 12 credentials with every fault of
+// the table, while every credential changes, or while the stack is made, or both.
 func TestProveEveryFaultIsRepairedByTheNextUpAlone(t *testing.T) {
 	t.Parallel()
 	const credentials = 12
@@ -49,8 +49,9 @@ func TestProveEveryFaultIsRepairedByTheNextUpAlone(t *testing.T) {
 	}
 }
 
-// TestProveAPlainUpCanBeGreenOverAWrongVault is why the next run looks first. It is also the planted fault that shows that
-// these proofs can fail: without what Stack.Up does, the judge finds flaws.
+// TestProveAPlainUpCanBeGreenOverAWrongVault is why the next run looks first. It is also the
+// planted fault that shows that these proofs can fail: without what Stack.Up does, the judge finds
+// flaws.
 func TestProveAPlainUpCanBeGreenOverAWrongVault(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"CLI killed, then the configuration goes back", "answers to deletions lost, then the credentials come back"} {

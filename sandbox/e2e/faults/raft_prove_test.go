@@ -24,8 +24,9 @@ import (
 	"mlvault/sandbox/internal/vaultserver"
 )
 
-// TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone runs the program on three Vault processes with raft storage, and
-// kills the one that leads. A stack that goes to a follower is not here: to it, the follower's errors are those of one Vault.
+// TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone runs the program on three Vault processes
+// with raft storage, and kills the one that leads. A stack that goes to a follower is not here: to
+// it, the follower's errors are those of one Vault.
 func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 	t.Parallel()
 	const credentials = 24
@@ -122,7 +123,8 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// useCluster gives a configuration the cluster's address, and a deployer's token of the cluster with its policy only.
+// useCluster gives a configuration the cluster's address, and a deployer's token of the cluster
+// with its policy only.
 func (c *cluster) useCluster(settings *sandbox.Settings) {
 	own := *settings
 	configured, err := c.Configure(c.T.Context(), own)

@@ -63,7 +63,8 @@ type fault struct {
 	env     []string // of the CLI
 }
 
-// inFlight is how many resources the CLI works on at once in these runs. Its own default grows with the machine.
+// inFlight is how many resources the CLI works on at once in these runs. Its own default grows with
+// the machine.
 const inFlight = 4
 
 // act is done to a lab, before, during or after the run under the fault.
@@ -373,7 +374,8 @@ func faults() []fault {
 	}
 }
 
-// twoUps starts a second up of the same stack by the CLI, and a second make up, while the first is at work.
+// twoUps starts a second up of the same stack by the CLI, and a second make up, while the first is
+// at work.
 func twoUps(f *faulty) {
 	_, err := sandbox.Open(context.WithoutCancel(f.T.Context()), f.Options)
 	var inUse *vaultserver.InUseError

@@ -17,8 +17,8 @@ import (
 	"mlvault/sandbox/internal/sandbox"
 )
 
-// held is what Vault has of everybody: each secret's versions, each policy, auth backend and role, by its API path.
-// Deployers' policies are the sandbox's own.
+// held is what Vault has of everybody: each secret's versions, each policy, auth backend and role,
+// by its API path. Deployers' policies are the sandbox's own.
 func held(l *lab.Lab) map[string]string {
 	l.T.Helper()
 	all, logical := map[string]string{}, l.Vault.Root().Logical()
@@ -105,7 +105,8 @@ func TestTheSameStackFromAnotherStateWritesNothing(t *testing.T) {
 	require.Contains(t, read, "feature_store")
 }
 
-// Names that were one and the same in Vault before they ended in a digest of project and stack as they are written.
+// Names that were one and the same in Vault before they ended in a digest of project and stack as
+// they are written.
 func TestProjectsAndStacksThatReadAlikeShareNothing(t *testing.T) {
 	for name, pair := range map[string][2][2]string{
 		"a hyphen": {{"ml", "a-b"}, {"ml-a", "b"}},
@@ -170,7 +171,8 @@ func TestADestroyLeavesEveryOtherStackAsItIs(t *testing.T) {
 	}
 }
 
-// Secrets wait for the backend, and the engine takes what waits along when a backend is replaced. They must not go with it.
+// Secrets wait for the backend, and the engine takes what waits along when a backend is replaced.
+// They must not go with it.
 func TestAChangedBackendTouchesNoSecret(t *testing.T) {
 	l := lab.New(t)
 	l.Up("dev", lab.Sample())

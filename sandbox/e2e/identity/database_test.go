@@ -61,8 +61,8 @@ func read(t *testing.T, stack *sandbox.Stack, more ...string) (got map[string]ma
 	return got, err
 }
 
-// Vault's own database engine and a real PostgreSQL server: the value of such a credential is made for one job, and neither
-// the configuration nor the state ever has it.
+// Vault's own database engine and a real PostgreSQL server: the value of such a credential is made
+// for one job, and neither the configuration nor the state ever has it.
 func TestEachJobHasADatabaseUserOfItsOwnThatNobodyElseEverSaw(t *testing.T) {
 	db := startPostgres(t)
 	_, err := db.query(db.admin, db.password, "create table features (value text); insert into features values ('a feature')")

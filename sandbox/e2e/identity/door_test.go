@@ -1,5 +1,6 @@
-// Package identity proves who reads what. Each stack's job gets in and reads its own credentials; every other token,
-// role, path and request is refused, each for its own reason. No right of the deployer or of the jobs is spare.
+// Package identity proves who reads what. Each stack's job gets in and reads its own credentials;
+// every other token, role, path and request is refused, each for its own reason. No right of the
+// deployer or of the jobs is spare.
 package identity
 
 import (
@@ -26,7 +27,8 @@ func TestMain(m *testing.M) { lab.Main(m) }
 // rig is a lab with the hands of these tests.
 type rig struct{ *lab.Lab }
 
-// newLabWith is a sandbox whose repository has these stacks, each with dev's settings, and a second KV mount.
+// newLabWith is a sandbox whose repository has these stacks, each with dev's settings, and a second
+// KV mount.
 func newLabWith(t *testing.T, stacks ...string) *rig {
 	t.Helper()
 	l := &rig{lab.Open(t, sandbox.Options{Root: lab.Project(t, "mlvault", stacks...)})}
@@ -46,7 +48,8 @@ type door struct {
 
 func (d *door) configPath() string { return "auth/" + d.AuthPath + "/config" }
 
-// door deploys a stack that takes tokens of a version, and puts what a job must not see beside its credentials.
+// door deploys a stack that takes tokens of a version, and puts what a job must not see beside its
+// credentials.
 func (l *rig) door(name string, version issuer.Version, edits ...lab.Edit) *door {
 	l.T.Helper()
 	credentials := lab.Payloads{
@@ -54,7 +57,8 @@ func (l *rig) door(name string, version issuer.Version, edits ...lab.Edit) *door
 		"feature_store": {"user": name, "password": name + "-password"},
 	}
 	configured := l.Prepare(name, credentials, append(edits, lab.With(l.T, "workload.principalIds[0]", extraReader))...)
-	// Configure sets the issuer of version 1. What is set afterwards, as a person does, is what the program reads.
+	// Configure sets the issuer of version 1. What is set afterwards, as a person does, is what the
+	// program reads.
 	require.NoError(l.T, configured.SetConfigWithOptions(l.T.Context(), "mlvault:workload.issuer",
 		auto.ConfigValue{Value: l.Issuer.URL(version)}, &auto.ConfigOptions{Path: true}))
 	_, err := configured.Up(l.T.Context(), optup.SuppressProgress())
@@ -106,8 +110,8 @@ func (d *door) enter(role, token string) (*api.SecretAuth, error) {
 	return login.Auth, nil
 }
 
-// login enters, and is content only with a token that is no more than the stack means to give: its own policy, for 15
-// minutes, and of the kind that has no children and cannot be renewed.
+// login enters, and is content only with a token that is no more than the stack means to give: its
+// own policy, for 15 minutes, and of the kind that has no children and cannot be renewed.
 func (d *door) login(role, token string) func() error {
 	return func() error {
 		auth, err := d.enter(role, token)
@@ -143,8 +147,8 @@ func (d *door) job() session {
 	})
 }
 
-// operator is the session of one who may do everything, with a new token each time, since one of the requests revokes it,
-// and with something in the cubbyhole, which each token has of its own.
+// operator is the session of one who may do everything, with a new token each time, since one of
+// the requests revokes it, and with something in the cubbyhole, which each token has of its own.
 func (l *rig) operator() *api.Client {
 	created, err := l.Vault.Root().Auth().Token().CreateOrphanWithContext(l.T.Context(), &api.TokenCreateRequest{Policies: []string{"root"}})
 	require.NoError(l.T, err)

@@ -16,12 +16,14 @@ import (
 	"mlvault/sandbox/internal/issuer"
 )
 
-// vaultGUID is the audience of the stack with version 2 tokens, which name theirs by a GUID, always.
+// vaultGUID is the audience of the stack with version 2 tokens, which name theirs by a GUID,
+// always.
 const vaultGUID = "7c1e9a44-52b8-4f0d-b6c3-2a8f4e5d6071"
 
-// TestIdentityMatrix holds what this program promises about identities: who gets in at a stack's door in Vault, what one
-// who got in may do, and that Vault refuses all else, each for its own reason. Three stacks share one Vault: dev and prod
-// with the same audience, so that only the object id tells their jobs apart, and one that takes version 2 tokens.
+// TestIdentityMatrix holds what this program promises about identities: who gets in at a stack's
+// door in Vault, what one who got in may do, and that Vault refuses all else, each for its own
+// reason. Three stacks share one Vault: dev and prod with the same audience, so that only the
+// object id tells their jobs apart, and one that takes version 2 tokens.
 func TestIdentityMatrix(t *testing.T) {
 	l := newLabWith(t, "dev", "prod", "v2")
 	dev, prod := l.door("dev", issuer.V1), l.door("prod", issuer.V1)
@@ -82,7 +84,8 @@ func TestIdentityMatrix(t *testing.T) {
 	})
 
 	t.Run("an operator may do all that a job is refused", func(t *testing.T) {
-		// Otherwise a row may be refused because what it asks for is not there. This deletes the stack's credentials.
+		// Otherwise a row may be refused because what it asks for is not there. This deletes the stack's
+		// credentials.
 		for _, row := range v2.requests(dev, l.operator) {
 			require.Equal(t, granted, answer(row.try()), row.name)
 		}
@@ -98,7 +101,8 @@ func TestIdentityMatrix(t *testing.T) {
 	})
 }
 
-// mutation is a change of what a stack has deployed, and the rows that let somebody through because of it.
+// mutation is a change of what a stack has deployed, and the rows that let somebody through because
+// of it.
 type mutation struct {
 	name    string
 	changes changes
@@ -108,8 +112,8 @@ type mutation struct {
 // changes are edits of what stands in Vault, by path.
 type changes map[string]func(fields map[string]any)
 
-// opened are the rows of a matrix that, while the changes are in place, give more than they should. Rows that are
-// refused for another reason than before are not among them.
+// opened are the rows of a matrix that, while the changes are in place, give more than they should.
+// Rows that are refused for another reason than before are not among them.
 func (l *rig) opened(matrix []row, by changes) (rows []string) {
 	for path, change := range by {
 		defer l.mutate(path, change)()
@@ -122,7 +126,8 @@ func (l *rig) opened(matrix []row, by changes) (rows []string) {
 	return rows
 }
 
-// mutations are the mistakes that a change of the program, or somebody with a token of Vault, could make at a door.
+// mutations are the mistakes that a change of the program, or somebody with a token of Vault, could
+// make at a door.
 func mutations(d, neighbour *door) []mutation {
 	role := func(change func(map[string]any)) changes { return changes{d.RolePath(): change} }
 	set := func(field string, value any) changes {

@@ -18,8 +18,8 @@ func TestProveNoRightIsSpareInAnyCombination(t *testing.T) {
 	}
 }
 
-// Each capability of the default policy is taken away in turn, and the stack's life is lived by the real CLI until a phase
-// ends red. With the whole policy back, the stack can always be destroyed.
+// Each capability of the default policy is taken away in turn, and the stack's life is lived by the
+// real CLI until a phase ends red. With the whole policy back, the stack can always be destroyed.
 func TestProveNoRightIsSpare(t *testing.T) {
 	p := newPrivileges(t, nil)
 	for _, reduced := range lab.Reduced(rights.SettingsGrants(p.cfg)) {

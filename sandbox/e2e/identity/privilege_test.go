@@ -22,21 +22,23 @@ import (
 	"mlvault/sandbox/internal/sandbox"
 )
 
-// A stack lives its whole life once, by the real CLI, with the deployer's policy and nothing else: so the policy is enough.
-// Then everything that it asked of Vault is asked again, once for each capability of the policy with a token that lacks
-// exactly this one: so none is spare.
+// A stack lives its whole life once, by the real CLI, with the deployer's policy and nothing else:
+// so the policy is enough. Then everything that it asked of Vault is asked again, once for each
+// capability of the policy with a token that lacks exactly this one: so none is spare.
 //
-// Vault itself is the judge of the second part. It gets the very request of the plugin, in the state in which the plugin
-// met it, by a token of the same kind; the answer depends on nothing else, so what is refused in the replay would be
-// refused in the run. That a run ends red when it is refused is another question, which TestProveNoRightIsSpare answers by
-// running the CLI with each of the policies.
+// Vault itself is the judge of the second part. It gets the very request of the plugin, in the
+// state in which the plugin met it, by a token of the same kind; the answer depends on nothing
+// else, so what is refused in the replay would be refused in the run. That a run ends red when it
+// is refused is another question, which TestProveNoRightIsSpare answers by running the CLI with
+// each of the policies.
 func TestNoRightOfTheDeployerIsSpare(t *testing.T) {
 	for _, name := range []string{"default", "all"} { // the others take a minute: TestProveNoRightIsSpareInAnyCombination
 		t.Run(name, func(t *testing.T) { requireNoneSpare(t, combinations[name]) })
 	}
 }
 
-// combinations are the settings that the deployer's policy depends on: none, each alone, and all of them together.
+// combinations are the settings that the deployer's policy depends on: none, each alone, and all of
+// them together.
 var combinations = map[string]map[string]string{
 	"default":                 nil,
 	"createMount":             {"vault.createMount": "true", "vault.mount": "made"},
@@ -97,8 +99,8 @@ type phase struct {
 	run           func(*sandbox.Stack) error
 }
 
-// newPrivileges has a stack's life in phases: created, left as it is, with another payload and another role, refreshed,
-// destroyed.
+// newPrivileges has a stack's life in phases: created, left as it is, with another payload and
+// another role, refreshed, destroyed.
 func newPrivileges(t *testing.T, settings map[string]string) *privileges {
 	t.Helper()
 	p := &privileges{}
@@ -159,7 +161,8 @@ func (p *privileges) remember(vault http.Handler) http.Handler {
 	})
 }
 
-// deployer makes a token the deployer's. It has the one policy, which restrict changes while it lives, and not even default.
+// deployer makes a token the deployer's. It has the one policy, which restrict changes while it
+// lives, and not even default.
 func (p *privileges) deployer(policy string) {
 	p.T.Helper()
 	p.restrict(policy)
@@ -193,8 +196,8 @@ func (p *privileges) clear() {
 	}
 }
 
-// record lives a stack's life once, by the real CLI and with the deployer's policy and no other, and returns what it asked
-// of Vault.
+// record lives a stack's life once, by the real CLI and with the deployer's policy and no other,
+// and returns what it asked of Vault.
 func (p *privileges) record() []request {
 	p.T.Helper()
 	p.clear()
@@ -208,8 +211,8 @@ func (p *privileges) record() []request {
 	return slices.Clone(p.requests)
 }
 
-// preflight is what the preflight asks before the first up: whose secret stands at each path. Metadata are
-// read for it where the plugin itself reads nothing back.
+// preflight is what the preflight asks before the first up: whose secret stands at each path.
+// Metadata are read for it where the plugin itself reads nothing back.
 func (p *privileges) preflight() []request {
 	var looks []request
 	for _, credential := range p.cfg.Credentials {
@@ -222,8 +225,9 @@ func (p *privileges) preflight() []request {
 	return looks
 }
 
-// replay sends the requests again with a token of another policy, in an empty Vault, and returns the first one that is
-// refused. Any other answer has to be the one of the recording, or the replay would show nothing about it.
+// replay sends the requests again with a token of another policy, in an empty Vault, and returns
+// the first one that is refused. Any other answer has to be the one of the recording, or the replay
+// would show nothing about it.
 func (p *privileges) replay(recorded []request, policy string) (refused *request) {
 	p.T.Helper()
 	p.clear()

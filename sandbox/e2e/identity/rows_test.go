@@ -19,8 +19,8 @@ const (
 	elsewhere   = "https://management.azure.com/" // what most tokens of a managed identity are for
 )
 
-// The answers that rows expect: granted, or a part of Vault's own reason. A refusal for another reason is a failure too,
-// since it hides whether the check that the row is about is there at all.
+// The answers that rows expect: granted, or a part of Vault's own reason. A refusal for another
+// reason is a failure too, since it hides whether the check that the row is about is there at all.
 const (
 	granted       = "granted"
 	denied        = "403 1 error occurred: * permission denied"
@@ -44,7 +44,8 @@ type failure struct{ row, got string }
 
 func (f failure) String() string { return f.row + ": " + f.got }
 
-// run makes every attempt. It returns what went wrong instead of failing, so that a test can look on as it goes wrong.
+// run makes every attempt. It returns what went wrong instead of failing, so that a test can look
+// on as it goes wrong.
 func run(matrix []row) (failures []failure) {
 	for _, row := range matrix {
 		if got := answer(row.try()); got != row.answer && (row.answer == granted || !strings.Contains(got, row.answer)) {
@@ -54,7 +55,8 @@ func run(matrix []row) (failures []failure) {
 	return failures
 }
 
-// answer is Vault's, with status and reason. An error that is not Vault's is no refusal, and no row expects one.
+// answer is Vault's, with status and reason. An error that is not Vault's is no refusal, and no row
+// expects one.
 func answer(err error) string {
 	var refusal *api.ResponseError
 	switch {
@@ -67,13 +69,14 @@ func answer(err error) string {
 	}
 }
 
-// matrix is everything that is tried at one stack's door: who gets in, and what the one who got in may do. The neighbour
-// is another stack in the same Vault.
+// matrix is everything that is tried at one stack's door: who gets in, and what the one who got in
+// may do. The neighbour is another stack in the same Vault.
 func (d *door) matrix(neighbour *door) []row {
 	return slices.Concat(d.logins(neighbour), d.requests(neighbour, d.job()))
 }
 
-// logins are the attempts to get a token. Each refused one breaks one thing of an attempt that is otherwise right.
+// logins are the attempts to get a token. Each refused one breaks one thing of an attempt that is
+// otherwise right.
 func (d *door) logins(neighbour *door) []row {
 	url := d.Issuer.URL(d.identity.Version)
 	otherVersion, otherEnding := issuer.V2, strings.TrimSuffix(url, "/")
@@ -137,7 +140,8 @@ func (d *door) logins(neighbour *door) []row {
 	}
 }
 
-// requests are the attempts of one who got in. The first few are all that a job may do in this Vault.
+// requests are the attempts of one who got in. The first few are all that a job may do in this
+// Vault.
 func (d *door) requests(neighbour *door, as session) []row {
 	const name = "ml_api_key"
 	at := func(kind string) string { return "secret/" + kind + "/" + d.Prefix + "/" + name }

@@ -1,4 +1,5 @@
-// Package lab runs the program in a sandbox of a test's own. The long tests below sandbox/e2e share it.
+// Package lab runs the program in a sandbox of a test's own. The long tests below sandbox/e2e share
+// it.
 package lab
 
 import (
@@ -40,7 +41,8 @@ const (
 	StorePath  = "secret/data/mlvault/dev/feature_store"
 )
 
-// Pulumi is the CLI that the tests drive: the one on PATH or the one that is built once, never none.
+// Pulumi is the CLI that the tests drive: the one on PATH or the one that is built once, never
+// none.
 var Pulumi string
 
 // Main is a package's TestMain.
@@ -244,7 +246,8 @@ func (l *Lab) Destroy(stack *sandbox.Stack) {
 	require.NoError(l.T, err)
 }
 
-// Read is a credential's data in Vault and its current version, or no data when the newest version is deleted.
+// Read is a credential's data in Vault and its current version, or no data when the newest version
+// is deleted.
 func (l *Lab) Read(path string) (data map[string]any, version int) {
 	l.T.Helper()
 	mount, name, _ := strings.Cut(path, "/data/")
@@ -256,7 +259,8 @@ func (l *Lab) Read(path string) (data map[string]any, version int) {
 	return secret.Data, secret.VersionMetadata.Version
 }
 
-// SharedBackend is an auth backend of somebody else's in the lab's Vault, which trusts the lab's issuer.
+// SharedBackend is an auth backend of somebody else's in the lab's Vault, which trusts the lab's
+// issuer.
 func (l *Lab) SharedBackend(path string) {
 	l.T.Helper()
 	l.Write("sys/auth/"+path, map[string]any{"type": "jwt"})
@@ -290,7 +294,8 @@ func Reduced(grants []rights.Grant) (all []OneLess) {
 	return all
 }
 
-// Python runs a script as a job of the stack, in the folder of the client, with a job's environment and nothing else.
+// Python runs a script as a job of the stack, in the folder of the client, with a job's environment
+// and nothing else.
 func Python(t *testing.T, stack *sandbox.Stack, folder, script string) *exec.Cmd {
 	t.Helper()
 	_, environment, err := stack.JobEnvironment(t.Context())
@@ -300,7 +305,8 @@ func Python(t *testing.T, stack *sandbox.Stack, folder, script string) *exec.Cmd
 	return cmd
 }
 
-// Shell is where a person types: its commands are the real CLI's, and the engine finds the sandbox's ARM and Vault.
+// Shell is where a person types: its commands are the real CLI's, and the engine finds the
+// sandbox's ARM and Vault.
 type Shell struct {
 	*Lab
 
@@ -308,7 +314,8 @@ type Shell struct {
 	Env []string // of every command
 }
 
-// Shell opens one in a folder. It forgets this process's environment, but for what the variables say.
+// Shell opens one in a folder. It forgets this process's environment, but for what the variables
+// say.
 func (l *Lab) Shell(dir string, variables ...string) *Shell {
 	l.T.Helper()
 	settings, err := l.Environment()
@@ -378,7 +385,8 @@ func (l *Lab) Means() string {
 
 var publishing sync.Mutex
 
-// Publish prints a table and, where UPDATE_GOLDEN is set, puts it between its marks in a page of docs.
+// Publish prints a table and, where UPDATE_GOLDEN is set, puts it between its marks in a page of
+// docs.
 func Publish(t *testing.T, page, name, text string) {
 	t.Helper()
 	t.Logf("\n%s", text)

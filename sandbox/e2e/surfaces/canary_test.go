@@ -63,7 +63,8 @@ func newSecrets(generation string) secretsOf {
 	return s
 }
 
-// loopback is an address that nothing else on the machine has, so that its text is a canary. On Linux all of 127/8 is there.
+// loopback is an address that nothing else on the machine has, so that its text is a canary. On
+// Linux all of 127/8 is there.
 func loopback() string {
 	return fmt.Sprintf("127.%d.%d.%d:0", 100+mathrand.IntN(100), 100+mathrand.IntN(100), 100+mathrand.IntN(100))
 }
@@ -114,7 +115,8 @@ func newProof(t *testing.T, secrets ...secretsOf) *proof {
 		p.allowed[filepath.Join(dir, "vault", own)] = "address"
 	}
 	p.settings = sandbox.Settings{Stack: "dev", Credentials: secrets[0].credentials.JSON(t)}
-	// With Vault's own random token the first characters would be the same in every token of the world.
+	// With Vault's own random token the first characters would be the same in every token of the
+	// world.
 	p.settings.Token = p.token(token, "deployer", rights.DeployerPolicy(p.Configured(p.settings).Config, rights.State{}))
 	p.weak = p.token(weak, "weak", `path "auth/token/*" { capabilities = ["read", "update"] }`)
 	require.NoError(t, os.Remove(p.DeployerTokenFile("dev"))) // the sandbox's own token, which is not used here
@@ -137,8 +139,8 @@ func (p *proof) token(text, name, policy string) string {
 	return text
 }
 
-// Modes of a command: what a person reads, JSON, and JSON with an event log, which is searched with the other temporary
-// files. The Automation API keeps the event log of a preview for itself.
+// Modes of a command: what a person reads, JSON, and JSON with an event log, which is searched with
+// the other temporary files. The Automation API keeps the event log of a preview for itself.
 func (p *proof) text() { p.ear.args, p.ear.env = nil, nil }
 func (p *proof) json() { p.ear.args, p.ear.env = []string{"--json"}, nil }
 func (p *proof) logged() {
@@ -250,8 +252,9 @@ func (p *proof) failures(changed secretsOf) {
 		p.refused(step, p.up())
 	}
 
-	// The genuine plugin's error holds Vault's whole address, in --json, in the event log and, since a failed resource keeps
-	// its error, in the state, its history and its backups (6.7.4). docs/proofs.md has it among the known hits.
+	// The genuine plugin's error holds Vault's whole address, in --json, in the event log and, since a
+	// failed resource keeps its error, in the state, its history and its backups (6.7.4).
+	// docs/proofs.md has it among the known hits.
 	known := ""
 	if p.genuine() {
 		known = "address"
@@ -272,8 +275,9 @@ func (p *proof) failures(changed secretsOf) {
 	up("a sealed Vault")
 	require.NoError(t, p.Vault.Unseal(t.Context()))
 	require.NoError(t, p.Vault.Stop(t.Context()))
-	// The system's own error names host and port, and the CLI masks the address only as it was configured, with https://.
-	// The genuine plugin's error is the same: "dial tcp <host:port>: connect: connection refused".
+	// The system's own error names host and port, and the CLI masks the address only as it was
+	// configured, with https://. The genuine plugin's error is the same: "dial tcp <host:port>:
+	// connect: connection refused".
 	p.excused = "address"
 	up("no Vault")
 	p.excused, p.allowed[p.log] = known, "address"
@@ -287,9 +291,9 @@ func TestAPlantedLeakIsFoundOnEverySurface(t *testing.T) {
 	leak := foreign.canaries["foreign plain"]
 	p.expect("up", p.up())
 
-	// What Vault holds and the configuration does not, the CLI cannot mask: somebody's edit, or the value before a
-	// rotation that is refreshed before it is deployed. This is also the limit of the default, and docs/decisions/0007
-	// says so.
+	// What Vault holds and the configuration does not, the CLI cannot mask: somebody's edit, or the
+	// value before a rotation that is refreshed before it is deployed. This is also the limit of the
+	// default, and docs/decisions/0007 says so.
 	p.Write("secret/data/mlvault/dev/plain", map[string]any{"data": map[string]any{"key": leak}})
 	p.logged()
 	require.NoError(t, p.refresh())

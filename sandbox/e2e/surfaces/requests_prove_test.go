@@ -14,8 +14,9 @@ import (
 	"mlvault/sandbox/e2e/lab"
 )
 
-// What the CLI shows when it is asked to, in any way, is no leak of this program and not ours to mask. It is recorded
-// here, so that the documents name what there is: a surface that stops showing secrets fails this test too.
+// What the CLI shows when it is asked to, in any way, is no leak of this program and not ours to
+// mask. It is recorded here, so that the documents name what there is: a surface that stops showing
+// secrets fails this test too.
 func TestProveWhatTheCLIShowsOnRequest(t *testing.T) {
 	secrets := newSecrets("shown")
 	p := newProof(t, secrets)

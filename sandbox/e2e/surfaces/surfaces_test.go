@@ -1,5 +1,6 @@
-// Package surfaces proves that no secret is seen: it searches the output, event logs, state, files and process
-// arguments of whole runs, the failed ones too, for every secret in every encoding. docs/proofs.md has the table.
+// Package surfaces proves that no secret is seen: it searches the output, event logs, state, files
+// and process arguments of whole runs, the failed ones too, for every secret in every encoding.
+// docs/proofs.md has the table.
 package surfaces
 
 import (
@@ -26,7 +27,8 @@ func TestMain(m *testing.M) { lab.Main(m) }
 // tally is what was searched of one kind of surface.
 type tally struct{ pieces, bytes, hits, excused int }
 
-// look searches one piece of a kind of surface and returns the hits; where names it for the failure.
+// look searches one piece of a kind of surface and returns the hits; where names it for the
+// failure.
 func (p *proof) look(kind, where string, content []byte) []string {
 	var hits []string
 	excused := 0
@@ -59,8 +61,8 @@ func (p *proof) files(kind, folder string) (hits []string) {
 	return hits
 }
 
-// processes searches the arguments of every process of the machine until stop is called, which returns the hits.
-// Arguments of any process are open to every user of a machine.
+// processes searches the arguments of every process of the machine until stop is called, which
+// returns the hits. Arguments of any process are open to every user of a machine.
 func (p *proof) processes() (stop func() []string) {
 	var hits []string
 	ctx, cancel := context.WithCancel(context.Background())
@@ -102,8 +104,8 @@ func (p *proof) report() string {
 	return b.String()
 }
 
-// ear listens in on the CLI: it sees the arguments and the output of every command that the Automation API runs, and can
-// add arguments and environment that the API has no option for.
+// ear listens in on the CLI: it sees the arguments and the output of every command that the
+// Automation API runs, and can add arguments and environment that the API has no option for.
 type ear struct {
 	auto.PulumiCommand
 
@@ -148,12 +150,13 @@ func (e *ear) take() []sound {
 	return e.heard
 }
 
-// hear searches all that was heard since the last time, and returns the hits. It counts how often the plugin's debug line,
-// which holds the whole payload, was in it.
+// hear searches all that was heard since the last time, and returns the hits. It counts how often
+// the plugin's debug line, which holds the whole payload, was in it.
 func (p *proof) hear() (hits []string) {
 	for _, sound := range p.ear.take() {
 		hits = append(hits, p.look("arguments of the CLI", "arguments of "+sound.name(), []byte(strings.Join(sound.args, "\x00")))...)
-		// The Automation API asks `stack output` for secrets when a program reads outputs; a person has to.
+		// The Automation API asks `stack output` for secrets when a program reads outputs; a person has
+		// to.
 		if slices.Contains(sound.args, "--show-secrets") {
 			continue
 		}

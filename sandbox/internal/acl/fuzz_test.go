@@ -1,4 +1,5 @@
-// Package acl asks Vault whether the policies that the program writes grant what they name and nothing beside it.
+// Package acl asks Vault whether the policies that the program writes grant what they name and
+// nothing beside it.
 package acl
 
 import (
@@ -68,8 +69,9 @@ func tame(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// Whatever names config accepts: by Vault's own judgement the jobs' policy reads exactly the credentials' paths, the
-// deployer's does exactly what its grants say, and neither does anything anywhere else.
+// Whatever names config accepts: by Vault's own judgement the jobs' policy reads exactly the
+// credentials' paths, the deployer's does exactly what its grants say, and neither does anything
+// anywhere else.
 func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 	f.Add("secret", "mlvault/dev", "jwt", "mlvault", "dev", "ml_api_key", "feature_store", "secret/data/mlvault/dev/ml_api_key2", uint(16))
 	f.Add("kv/team", "a", "jwt/x", "P", "S.1", "a", "a/b", "kv/team/data/a/a/", uint(31))
@@ -123,7 +125,8 @@ func TestTheJudgeSeesAPolicyThatIsWiderThanItSays(t *testing.T) {
 	}
 }
 
-// grantsExactly asks Vault about every granted path, about the probe, and about what stands near each granted path.
+// grantsExactly asks Vault about every granted path, about the probe, and about what stands near
+// each granted path.
 func grantsExactly(text string, grants []rights.Grant, probe string) error {
 	if err := vault.Sys().PutPolicy("judged", text); err != nil {
 		return fmt.Errorf("vault does not take it: %w\n%s", err, text)

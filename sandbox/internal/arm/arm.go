@@ -1,14 +1,17 @@
-// Package arm is a local stand-in for Azure Resource Manager: a Pulumi resource provider for the package azure-native
-// that keeps documents by resource id and refuses what ARM refuses. It is no emulator. It exists so that the real
-// program, through the real Pulumi engine, meets ARM's rules before it meets ARM's bill. A rule that no settings of the
-// program can break, because package config or the SDK refuses them first, is not here.
+// Package arm is a local stand-in for Azure Resource Manager: a Pulumi resource provider for the
+// package azure-native that keeps documents by resource id and refuses what ARM refuses. It is no
+// emulator. It exists so that the real program, through the real Pulumi engine, meets ARM's rules
+// before it meets ARM's bill. A rule that no settings of the program can break, because package
+// config or the SDK refuses them first, is not here.
 //
-// The rules are one table, one row per resource type, in table.go and network.go. An error text is ARM's where it is
-// public; a text that is ours is marked "own words" there. Of pulumi-azure-native 2.92.3 it imitates automatic names, what
-// replaces and what updates, previews, refresh, and the requests (GET, PUT, GET for one create), with its retries. It does
-// not authorize, meter, check quotas and regions, or reach any network.
+// The rules are one table, one row per resource type, in table.go and network.go. An error text is
+// ARM's where it is public; a text that is ours is marked "own words" there. Of pulumi-azure-native
+// 2.92.3 it imitates automatic names, what replaces and what updates, previews, refresh, and the
+// requests (GET, PUT, GET for one create), with its retries. It does not authorize, meter, check
+// quotas and regions, or reach any network.
 //
-// Start it with [Open] and [Server.Register], then point the engine at it with PULUMI_DEBUG_PROVIDERS=azure-native:PORT.
+// Start it with [Open] and [Server.Register], then point the engine at it with
+// PULUMI_DEBUG_PROVIDERS=azure-native:PORT.
 package arm
 
 import (
@@ -24,8 +27,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// The sandbox's own subscription and tenant. They are fixed, and plainly not real, so that an id from the sandbox is
-// recognised wherever it turns up.
+// The sandbox's own subscription and tenant. They are fixed, and plainly not real, so that an id
+// from the sandbox is recognised wherever it turns up.
 const (
 	SubscriptionID = "5a9db0c5-0000-4000-8000-000000000001"
 	TenantID       = "5a9db0c5-0000-4000-8000-000000000002"
@@ -33,8 +36,9 @@ const (
 
 // Server is the stand-in. Its methods are safe for concurrent use.
 type Server struct {
-	// Spec, where set, tells what is wrong with the body of a PUT by Microsoft's own types. Tests set it to armspec.Check: the
-	// types take a minute of CPU time to compile, so the sandbox itself goes without.
+	// Spec, where set, tells what is wrong with the body of a PUT by Microsoft's own types. Tests set
+	// it to armspec.Check: the types take a minute of CPU time to compile, so the sandbox itself goes
+	// without.
 	Spec func(armType string, body map[string]any) error
 
 	store *store
@@ -44,8 +48,9 @@ type Server struct {
 	faults   []Fault // those still to be met have Times left
 }
 
-// Open returns a server whose documents live in the JSON file at path, which is created on the first write. Its folder
-// must exist. A file that is not such a store is an error: nothing is overwritten. Two servers must not share a path.
+// Open returns a server whose documents live in the JSON file at path, which is created on the
+// first write. Its folder must exist. A file that is not such a store is an error: nothing is
+// overwritten. Two servers must not share a path.
 func Open(path string) (*Server, error) {
 	documents, err := openStore(path)
 	if err != nil {
@@ -79,7 +84,8 @@ func (s *Server) Resource(id string) (Document, bool) {
 	return response(doc, now.Respelled), doc != nil
 }
 
-// List returns the documents of an ARM type, such as "Microsoft.KeyVault/vaults", or every document for "", by id.
+// List returns the documents of an ARM type, such as "Microsoft.KeyVault/vaults", or every document
+// for "", by id.
 func (s *Server) List(armType string) []Document {
 	now := s.store.read()
 	var list []Document
@@ -91,8 +97,9 @@ func (s *Server) List(armType string) []Document {
 	return list
 }
 
-// Seed stores a document as if somebody else had made it, replacing the one with the same id: a storage account to
-// bring along, or drift. It checks nothing, and fills id, name and type from the id.
+// Seed stores a document as if somebody else had made it, replacing the one with the same id: a
+// storage account to bring along, or drift. It checks nothing, and fills id, name and type from the
+// id.
 func (s *Server) Seed(id string, doc Document) error {
 	seeded := Document{}
 	maps.Copy(seeded, doc.clone())
@@ -103,7 +110,8 @@ func (s *Server) Seed(id string, doc Document) error {
 	})
 }
 
-// BuildImage does what Azure ML does at the first image build of a workspace without a registry: it makes one.
+// BuildImage does what Azure ML does at the first image build of a workspace without a registry: it
+// makes one.
 func (s *Server) BuildImage(workspaceID string) error {
 	workspace, _ := s.Resource(workspaceID)
 	if workspace == nil || workspace.text("properties.containerRegistry") != "" {
@@ -121,8 +129,8 @@ func (s *Server) BuildImage(workspaceID string) error {
 	})
 }
 
-// Live does what happens in a subscription between two deployments: images are built, a policy adds tags to all that can
-// have them, and from then on ARM spells ids otherwise.
+// Live does what happens in a subscription between two deployments: images are built, a policy adds
+// tags to all that can have them, and from then on ARM spells ids otherwise.
 func (s *Server) Live(tags map[string]any) error {
 	for _, workspace := range s.List(typeML) {
 		if err := s.BuildImage(workspace.text("id")); err != nil {
@@ -144,9 +152,10 @@ func (s *Server) Live(tags map[string]any) error {
 	})
 }
 
-// PrincipalID is the object id of an identity: of a user-assigned identity by its resource id, or of the
-// system-assigned identity of any other resource. It is a GUID and a function of the id alone, whatever its casing, so a
-// token issuer knows it without asking. Unlike Azure, an identity that is deleted and made again keeps it.
+// PrincipalID is the object id of an identity: of a user-assigned identity by its resource id, or
+// of the system-assigned identity of any other resource. It is a GUID and a function of the id
+// alone, whatever its casing, so a token issuer knows it without asking. Unlike Azure, an identity
+// that is deleted and made again keeps it.
 func PrincipalID(resourceID string) string { return guid("principal", resourceID) }
 
 // ClientID is the application id of an identity, made like [PrincipalID].

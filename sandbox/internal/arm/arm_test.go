@@ -24,8 +24,9 @@ import (
 	"mlvault/sandbox/internal/arm/armspec"
 )
 
-// The tests see the package as the engine does: through Pulumi's own client for providers, over a real connection. They
-// hold what the program never does. What it does, from up to down and with every type, is in e2e/azure.
+// The tests see the package as the engine does: through Pulumi's own client for providers, over a
+// real connection. They hold what the program never does. What it does, from up to down and with
+// every type, is in e2e/azure.
 type cloud struct {
 	*testing.T
 	*arm.Server

@@ -13,7 +13,8 @@ import (
 
 const userAssigned = "identity.userAssignedIdentities"
 
-// body makes the body of a PUT from azure-native's inputs: the opposite of azure-native's flattening.
+// body makes the body of a PUT from azure-native's inputs: the opposite of azure-native's
+// flattening.
 func (r *resourceType) body(inputs map[string]any) Document {
 	body, properties, path := Document{}, map[string]any{}, r.parameters()
 	envelope := append(words("location tags"), r.Envelope...)
@@ -105,7 +106,8 @@ func eachOf(value any, change func(map[string]any) map[string]any) any {
 // settable keeps of azure-native's outputs what can be an input, in an input's shape.
 func (r *resourceType) settable(outputs resource.PropertyMap) resource.PropertyMap {
 	inputs := Document(outputs.Mappable())
-	// A run that was killed leaves a state whose outputs are the inputs, so that the path's parameters are among them.
+	// A run that was killed leaves a state whose outputs are the inputs, so that the path's parameters
+	// are among them.
 	for _, name := range slices.Concat(words("name type"), r.Computed, r.parameters()) {
 		delete(inputs, name)
 	}
@@ -116,8 +118,8 @@ func (r *resourceType) settable(outputs resource.PropertyMap) resource.PropertyM
 	return resource.NewPropertyMapFromMap(inputs)
 }
 
-// The casings in which ids were seen: azure-rest-api-specs#8323, and the AVM Terraform module of the workspace, which
-// rewrites what ARM answers.
+// The casings in which ids were seen: azure-rest-api-specs#8323, and the AVM Terraform module of
+// the workspace, which rewrites what ARM answers.
 var (
 	usual = strings.NewReplacer("/resourceGroups/", "/resourcegroups/", "/Microsoft.KeyVault/", "/Microsoft.Keyvault/",
 		"/Microsoft.Insights/", "/microsoft.insights/")
@@ -126,8 +128,9 @@ var (
 	idInside = regexp.MustCompile(`"/subscriptions/[^"]*"`)
 )
 
-// response is a stored document as ARM answers with it: a copy, but for the casing of the ids inside, the keys of
-// user-assigned identities included. That is the service's own, not the caller's, and not always the same.
+// response is a stored document as ARM answers with it: a copy, but for the casing of the ids
+// inside, the keys of user-assigned identities included. That is the service's own, not the
+// caller's, and not always the same.
 func response(doc Document, respelled bool) Document {
 	spelling := usual
 	if respelled {

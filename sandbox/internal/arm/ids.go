@@ -32,7 +32,8 @@ var guidName = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12
 
 const providers = "/providers/"
 
-// typeOf is the ARM type of what an id is of: a resource group, a resource, or a part or an extension of one.
+// typeOf is the ARM type of what an id is of: a resource group, a resource, or a part or an
+// extension of one.
 func typeOf(id string) string {
 	last := strings.LastIndex(id, providers)
 	if last < 0 {

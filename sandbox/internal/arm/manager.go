@@ -13,15 +13,16 @@ import (
 	"time"
 )
 
-// Fault is trouble for the next requests that match. The zero Fault slows nothing and fails nothing.
+// Fault is trouble for the next requests that match. The zero Fault slows nothing and fails
+// nothing.
 type Fault struct {
 	Type   string // ARM type such as "Microsoft.KeyVault/vaults"; "" matches every type
 	Method string // GET, PUT or DELETE; "" matches every method
 	Skip   int    // how many matching requests pass before it
 	Times  int    // how many requests meet it; less than one counts as one
 
-	// Status, Code and Message make the answer: 429, 409, 500. Status 0 lets the request through after Latency, which is
-	// what a slow long-running operation looks like to the engine.
+	// Status, Code and Message make the answer: 429, 409, 500. Status 0 lets the request through after
+	// Latency, which is what a slow long-running operation looks like to the engine.
 	Status        int
 	Code, Message string
 	RetryAfter    time.Duration // what the answer's Retry-After says; 0 leaves the pause to the client
@@ -41,20 +42,22 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s %s: Status=%d Code=\"%s\" Message=\"%s\"", e.Method, e.ID, e.Status, e.Code, e.Message)
 }
 
-// retriable tells what azure-native sends again: its client_azcore.go lists these statuses, and one kind of conflict.
+// retriable tells what azure-native sends again: its client_azcore.go lists these statuses, and one
+// kind of conflict.
 func (e *Error) retriable() bool {
 	return slices.Contains([]int{408, 429, 500, 502, 503, 504}, e.Status) ||
 		e.Status == http.StatusConflict && e.Code == "AnotherOperationInProgress"
 }
 
-// azure-native sends a failed request again three times, after what Retry-After says or else after 20 s, 60 s and 120 s
-// (client_azcore.go, initPipelineOpts). Here a second takes a millisecond.
+// azure-native sends a failed request again three times, after what Retry-After says or else after
+// 20 s, 60 s and 120 s (client_azcore.go, initPipelineOpts). Here a second takes a millisecond.
 const (
 	maxRetries = 3
 	retryDelay = 20 * time.Millisecond
 )
 
-// Inject makes the next matching requests meet a fault. Faults are met in the order of injection, one for each request.
+// Inject makes the next matching requests meet a fault. Faults are met in the order of injection,
+// one for each request.
 func (s *Server) Inject(fault Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +93,8 @@ func (s *Server) count(armType, method string) Fault {
 	return Fault{}
 }
 
-// send is one request as azure-native makes it: it meets the injected faults, and is sent again when that may help.
+// send is one request as azure-native makes it: it meets the injected faults, and is sent again
+// when that may help.
 func (s *Server) send(ctx context.Context, method, armType, id string, answer func() error) error {
 	for attempt := 0; ; attempt++ {
 		fault := s.count(armType, method)
@@ -151,7 +155,8 @@ func (s *Server) put(ctx context.Context, row *resourceType, id string, body Doc
 // everyPut is what ARM itself checks, before a resource provider sees the request.
 var everyPut = []rule{parentExists, nameIsFree, fitsSpec, locationStays}
 
-// delete removes a resource and everything below it. What does not exist is deleted already, as for azure-native.
+// delete removes a resource and everything below it. What does not exist is deleted already, as for
+// azure-native.
 func (s *Server) delete(ctx context.Context, row *resourceType, id string) error {
 	return s.send(ctx, http.MethodDelete, row.Type, id, func() error {
 		return s.store.change(func(st *state) error {
@@ -171,8 +176,8 @@ func (s *Server) delete(ctx context.Context, row *resourceType, id string) error
 	})
 }
 
-// locked: a lock on a resource, or on what is above it, keeps it and all that is attached to it, but for the lock itself
-// (lock-resources). Role assignments and diagnostic settings are attached.
+// locked: a lock on a resource, or on what is above it, keeps it and all that is attached to it,
+// but for the lock itself (lock-resources). Role assignments and diagnostic settings are attached.
 func locked(st *state, id string) *Error {
 	for k, doc := range st.Resources {
 		scope, _, isLock := strings.Cut(k, strings.ToLower(providers+typeLock+"/"))

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// The managed network of a workspace: what its outbound rules may be, and what the service makes of them.
+// The managed network of a workspace: what its outbound rules may be, and what the service makes of
+// them.
 
 const (
 	isolationMode = "properties.managedNetwork.isolationMode"
@@ -20,15 +21,16 @@ const (
 // strictness has the modes of a managed network, the looser ones first.
 var strictness = words("Disabled AllowInternetOutbound AllowOnlyApprovedOutbound")
 
-// isolation is how strict a workspace's network is, and closed tells whether it lets out what is approved only.
+// isolation is how strict a workspace's network is, and closed tells whether it lets out what is
+// approved only.
 func isolation(workspace Document) int {
 	return max(slices.Index(strictness, workspace.text(isolationMode)), 0)
 }
 
 func closed(workspace Document) bool { return isolation(workspace) == len(strictness)-1 }
 
-// isolationOnlyTightens: once on, the managed network cannot be switched off or loosened (how-to-managed-network).
-// (own words).
+// isolationOnlyTightens: once on, the managed network cannot be switched off or loosened
+// (how-to-managed-network). (own words).
 func isolationOnlyTightens(p *put) *Error {
 	if before, after := isolation(p.old), isolation(p.doc); after < before {
 		return p.bad("Managed network isolation mode cannot be changed from '%s' to '%s': it cannot be disabled or loosened.",
@@ -37,8 +39,8 @@ func isolationOnlyTightens(p *put) *Error {
 	return nil
 }
 
-// endpointParts are the services that a managed network reaches by a private endpoint (how-to-managed-network, "Private
-// endpoints"), as far as the sandbox has them.
+// endpointParts are the services that a managed network reaches by a private endpoint
+// (how-to-managed-network, "Private endpoints"), as far as the sandbox has them.
 var endpointParts = map[string]string{
 	strings.ToLower(typeStorage):  "blob file queue table dfs web",
 	strings.ToLower(typeVault):    "vault",
@@ -68,8 +70,8 @@ func endpointRules(p *put) *Error {
 	return nil
 }
 
-// registryIsReachable: in approved-outbound mode the network reaches the registry through a private endpoint, which only
-// the Premium tier has (container-registry-private-link). (own words).
+// registryIsReachable: in approved-outbound mode the network reaches the registry through a private
+// endpoint, which only the Premium tier has (container-registry-private-link). (own words).
 func registryIsReachable(p *put) *Error {
 	registry := p.state.get(p.doc.text("properties.containerRegistry"))
 	if !closed(p.doc) || registry == nil || strings.EqualFold(registry.text("sku.name"), "Premium") {
@@ -79,9 +81,10 @@ func registryIsReachable(p *put) *Error {
 		registry.text("id"), registry.text("sku.name"))
 }
 
-// network is what the service answers of a managed network: the caller's rules with their status, and in approved-outbound
-// mode its own, one for each part of what the workspace is wired to, whatever access that has from elsewhere
-// (how-to-managed-network, "List of required rules"; the names as in templates that Azure exports). It refuses nothing.
+// network is what the service answers of a managed network: the caller's rules with their status,
+// and in approved-outbound mode its own, one for each part of what the workspace is wired to,
+// whatever access that has from elsewhere (how-to-managed-network, "List of required rules"; the
+// names as in templates that Azure exports). It refuses nothing.
 func network(p *put) *Error {
 	if isolation(p.doc) == 0 {
 		return nil
@@ -107,8 +110,8 @@ func network(p *put) *Error {
 	return nil
 }
 
-// provisionsNetwork: the network is made when the first compute is ("The creation of the managed VNet is deferred until a
-// compute resource is created"). It refuses nothing.
+// provisionsNetwork: the network is made when the first compute is ("The creation of the managed
+// VNet is deferred until a compute resource is created"). It refuses nothing.
 func provisionsNetwork(p *put) *Error {
 	if workspace := p.state.get(above(p.id)).clone(); isolation(workspace) > 0 {
 		setStatus(workspace, "Active")
@@ -127,7 +130,8 @@ func setStatus(workspace Document, status string) {
 }
 
 // Reach tells whether a job of a workspace reaches a host: in approved-outbound mode Microsoft's
-// registry, by the rules that are required, and what a rule names (how-to-managed-network, "List of required rules").
+// registry, by the rules that are required, and what a rule names (how-to-managed-network, "List of
+// required rules").
 func (s *Server) Reach(workspaceID, host string) bool {
 	workspace, _ := s.Resource(workspaceID)
 	rules := workspace.object(outboundRules)

@@ -17,8 +17,9 @@ import (
 // pluginVersion is the release of azure-native that the provider imitates.
 var pluginVersion = semver.MustParse("2.92.3")
 
-// createBeforeDelete is the input in which azure-native remembers that it made the name up. Only then can a replacement
-// be created beside the old resource; a name of the user's own is deleted first.
+// createBeforeDelete is the input in which azure-native remembers that it made the name up. Only
+// then can a replacement be created beside the old resource; a name of the user's own is deleted
+// first.
 const createBeforeDelete = "__createBeforeDelete"
 
 // provider turns what the engine asks into ARM requests.
@@ -34,8 +35,8 @@ func (p *provider) GetPluginInfo(context.Context) (plugin.PluginInfo, error) {
 	return plugin.PluginInfo{Version: &pluginVersion}, nil
 }
 
-// Handshake leaves secrets to the engine, as azure-native does: the provider never receives the marks, and the engine puts
-// them back on every output that has the name of a secret input.
+// Handshake leaves secrets to the engine, as azure-native does: the provider never receives the
+// marks, and the engine puts them back on every output that has the name of a secret input.
 func (p *provider) Handshake(context.Context, plugin.ProviderHandshakeRequest) (*plugin.ProviderHandshakeResponse, error) {
 	return &plugin.ProviderHandshakeResponse{}, nil
 }
@@ -53,11 +54,12 @@ func (p *provider) Check(_ context.Context, req plugin.CheckRequest) (plugin.Che
 	return plugin.CheckResponse{Properties: req.News, Failures: row.failures(req.News)}, err
 }
 
-// defaultName gives inputs a name where the user gave none, as azure-native's getDefaultName does: the name from before,
-// else for a subresource the logical name, and for all others the logical name and eight hexadecimal digits (its AutoName).
+// defaultName gives inputs a name where the user gave none, as azure-native's getDefaultName does:
+// the name from before, else for a subresource the logical name, and for all others the logical
+// name and eight hexadecimal digits (its AutoName).
 //
-// It does no more than that: azure-native does not make a storage account's name fit, so that a logical name with a
-// hyphen or of more than 16 letters is refused here as it is there.
+// It does no more than that: azure-native does not make a storage account's name fit, so that a
+// logical name with a hyphen or of more than 16 letters is refused here as it is there.
 func (r *resourceType) defaultName(req plugin.CheckRequest) error {
 	property := resource.PropertyKey(r.nameProperty())
 	if req.News.HasValue(property) {
@@ -142,7 +144,8 @@ func (p *provider) Create(ctx context.Context, req plugin.CreateRequest) (plugin
 	return plugin.CreateResponse{ID: resource.ID(id), Properties: outputs}, err
 }
 
-// putAndRead reads what it put, as azure-native does, so that the state has the shape that a refresh will see.
+// putAndRead reads what it put, as azure-native does, so that the state has the shape that a
+// refresh will see.
 func (p *provider) putAndRead(
 	ctx context.Context, row *resourceType, inputs resource.PropertyMap,
 ) (resource.PropertyMap, error) {
@@ -178,8 +181,9 @@ func (p *provider) Read(ctx context.Context, req plugin.ReadRequest) (plugin.Rea
 	return plugin.ReadResponse{ReadResult: plugin.ReadResult{ID: req.ID, Outputs: outputs, Inputs: inputs}}, nil
 }
 
-// withDrift carries into the user's inputs what changed in Azure since the last read: the difference between two sets of
-// outputs, both in the shape of inputs. What did not change stays as the user wrote it, casing and all.
+// withDrift carries into the user's inputs what changed in Azure since the last read: the
+// difference between two sets of outputs, both in the shape of inputs. What did not change stays as
+// the user wrote it, casing and all.
 func withDrift(inputs, before, after resource.PropertyMap) resource.PropertyMap {
 	drift := before.Diff(after)
 	if drift == nil {
@@ -224,9 +228,9 @@ func (p *provider) Delete(ctx context.Context, req plugin.DeleteRequest) (plugin
 	return plugin.DeleteResponse{}, p.arm.delete(ctx, row, string(req.ID))
 }
 
-// preview is what is known of the outputs before the service has answered: the inputs that come back unchanged. An
-// object may come back with more inside, so but for tags it is unknown, which the SDK takes an absent output for.
-// azure-native, which has the schema, knows a little more.
+// preview is what is known of the outputs before the service has answered: the inputs that come
+// back unchanged. An object may come back with more inside, so but for tags it is unknown, which
+// the SDK takes an absent output for. azure-native, which has the schema, knows a little more.
 func preview(inputs resource.PropertyMap) resource.PropertyMap {
 	outputs := inputs.Copy()
 	maps.DeleteFunc(outputs, func(name resource.PropertyKey, value resource.PropertyValue) bool {

@@ -14,7 +14,8 @@ const (
 	parents        = "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource"
 )
 
-// Each case breaks one valid document in one way, or what it is wired to, and says where the rule is published.
+// Each case breaks one valid document in one way, or what it is wired to, and says where the rule
+// is published.
 func TestRefusalsOnCreate(t *testing.T) {
 	const key = "https://kv-ml.vault.azure.net/keys/k/1"
 	encrypted := func(more object) sample {
@@ -144,7 +145,8 @@ func TestALockKeepsWhatIsBelowAndAboveIt(t *testing.T) {
 	require.NoError(t, c.destroy(role))
 }
 
-// The service lists rules of its own beside the caller's. e2e/azure shows that one update settles what a refresh finds.
+// The service lists rules of its own beside the caller's. e2e/azure shows that one update settles
+// what a refresh finds.
 func TestTheNetworkIsProvisionedWithTheFirstCompute(t *testing.T) {
 	c := newCloud(t, nil)
 	c.mustCreate(workspace.edited(closed("pypi", object{"type": "FQDN", "destination": "pypi.org"})))

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// rule refuses a PUT, or returns nil. A rule sees the resource as it was and as it shall be, and the whole store.
+// rule refuses a PUT, or returns nil. A rule sees the resource as it was and as it shall be, and
+// the whole store.
 type rule func(*put) *Error
 
 // put is one PUT on its way through the rules.
@@ -46,7 +47,8 @@ func parentExists(p *put) *Error {
 	return nil
 }
 
-// nameIsFree: neither a soft-deleted resource nor, where names are global, another resource holds the name.
+// nameIsFree: neither a soft-deleted resource nor, where names are global, another resource holds
+// the name.
 func nameIsFree(p *put) *Error {
 	if p.old != nil {
 		return nil
@@ -99,7 +101,8 @@ func normalLocation(location string) string {
 	return strings.ToLower(strings.ReplaceAll(location, " ", ""))
 }
 
-// complete makes the stored document: ARM's envelope and the system-assigned identity. It refuses nothing.
+// complete makes the stored document: ARM's envelope and the system-assigned identity. It refuses
+// nothing.
 func complete(p *put) *Error {
 	p.doc["id"], p.doc["name"], p.doc["type"] = p.id, path.Base(p.id), p.row.Type
 	if strings.Contains(p.doc.text("identity.type"), "SystemAssigned") {
@@ -110,8 +113,8 @@ func complete(p *put) *Error {
 
 // ---- what several rows are made of
 
-// immutable refuses a change of a value after creation. ARM compares ids and enumerations without regard to case, and
-// takes unset for false.
+// immutable refuses a change of a value after creation. ARM compares ids and enumerations without
+// regard to case, and takes unset for false.
 func immutable(what string, paths ...string) rule {
 	plain := func(value any) string {
 		if value == nil {

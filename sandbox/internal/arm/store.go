@@ -13,8 +13,8 @@ import (
 	"mlvault/sandbox/internal/files"
 )
 
-// Document is a resource as ARM's JSON has it: id, name, type, location, tags, properties and so on. A stored document
-// is never changed, only replaced, so that a reader needs no lock.
+// Document is a resource as ARM's JSON has it: id, name, type, location, tags, properties and so
+// on. A stored document is never changed, only replaced, so that a reader needs no lock.
 type Document map[string]any
 
 // at returns the value at a dotted path, or nil.
@@ -64,7 +64,8 @@ func (d Document) set(path string, value any) {
 	object.set(last, value)
 }
 
-// json is the document's text. It holds what came as JSON or is plain text and numbers, so that nothing can go wrong.
+// json is the document's text. It holds what came as JSON or is plain text and numbers, so that
+// nothing can go wrong.
 func (d Document) json() string {
 	text, err := json.Marshal(d)
 	if err != nil {
@@ -84,7 +85,8 @@ func parseDocument(text string) Document {
 // clone is a deep copy.
 func (d Document) clone() Document { return parseDocument(d.json()) }
 
-// storeFormat is the version of the file. A store of another version is refused, not migrated: it is a sandbox.
+// storeFormat is the version of the file. A store of another version is refused, not migrated: it
+// is a sandbox.
 const storeFormat = 1
 
 // state is everything that the sandbox knows, by [key]. Deleted holds what was soft-deleted.
@@ -132,7 +134,8 @@ func (s *store) read() *state {
 	return s.current
 }
 
-// change applies edit to a copy of the state, saves the copy and makes it current: all of it, or, on an error, nothing.
+// change applies edit to a copy of the state, saves the copy and makes it current: all of it, or,
+// on an error, nothing.
 func (s *store) change(edit func(*state) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

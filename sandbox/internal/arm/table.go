@@ -29,13 +29,15 @@ const (
 	typeLock          = "Microsoft.Authorization/locks"
 )
 
-// inGroup is the path of a resource in a group: its type and then its name, or that of what it is part of.
+// inGroup is the path of a resource in a group: its type and then its name, or that of what it is
+// part of.
 func inGroup(below string) string {
 	return "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/" + below
 }
 
-// A name's rule is Microsoft's (learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules), but
-// where a comment says another source.
+// A name's rule is Microsoft's
+// (learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules), but where a
+// comment says another source.
 
 var resourceGroup = resourceType{
 	Token: "azure-native:resources/v20220901:ResourceGroup", Type: typeResourceGroup,
@@ -117,8 +119,8 @@ var mlWorkspace = resourceType{
 	Token: "azure-native:machinelearningservices/v20241001:Workspace", Type: typeML,
 	Path: inGroup(typeML + "/{workspaceName}"),
 	Name: regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$`), // workspaceRP.json 2024-10-01, parameter workspaceName
-	// No Replaces: the specification has no x-ms-mutability and azure-native's forceNewMap no entry, so azure-native PUTs a
-	// new storage account and the service refuses.
+	// No Replaces: the specification has no x-ms-mutability and azure-native's forceNewMap no entry,
+	// so azure-native PUTs a new storage account and the service refuses.
 	Computed: words("workspaceId"), Envelope: words("identity kind sku"),
 	Rules: []rule{
 		dependents,
@@ -127,8 +129,8 @@ var mlWorkspace = resourceType{
 			"properties.encryption.identity.userAssignedIdentity",
 			"properties.serverlessComputeSettings.serverlessComputeCustomSubnet"),
 		defaultStoreIsFlat,
-		// "This cannot be changed once the workspace has been created" for the first two; the others are absent from the
-		// service's PATCH model, WorkspacePropertiesUpdateParameters. (own words).
+		// "This cannot be changed once the workspace has been created" for the first two; the others are
+		// absent from the service's PATCH model, WorkspacePropertiesUpdateParameters. (own words).
 		immutable("workspace", "properties.keyVault", "properties.storageAccount", "properties.hbiWorkspace",
 			"properties.encryption.status", "properties.encryption.keyVaultProperties.keyVaultArmId"),
 		keyIsSafe, isolationOnlyTightens, endpointRules, registryIsReachable, primaryMayRead, network,
@@ -151,8 +153,9 @@ func dependents(p *put) *Error {
 	return nil
 }
 
-// defaultStoreIsFlat: "premium storage accounts and storage accounts with a hierarchical namespace are not supported as
-// the default storage account" (how-to-create-workspace-template). (own words).
+// defaultStoreIsFlat: "premium storage accounts and storage accounts with a hierarchical namespace
+// are not supported as the default storage account" (how-to-create-workspace-template). (own
+// words).
 func defaultStoreIsFlat(p *put) *Error {
 	account := p.state.get(p.doc.text("properties.storageAccount"))
 	if account.at("properties.isHnsEnabled") == true || strings.HasPrefix(account.text("sku.name"), "Premium") {
@@ -162,7 +165,8 @@ func defaultStoreIsFlat(p *put) *Error {
 	return nil
 }
 
-// keyIsSafe: "The key vault must enable soft delete and purge protection" (concept-customer-managed-keys). (own words).
+// keyIsSafe: "The key vault must enable soft delete and purge protection"
+// (concept-customer-managed-keys). (own words).
 func keyIsSafe(p *put) *Error {
 	vault := p.state.get(p.doc.text("properties.encryption.keyVaultProperties.keyVaultArmId"))
 	if vault != nil && vault.at("properties.enablePurgeProtection") != true {
@@ -177,8 +181,9 @@ const (
 	contributorRole       = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 )
 
-// primaryMayRead: Azure gives its roles to a system-assigned identity alone. As a user-assigned one the service reads the
-// key vault and the storage account before it makes a workspace (how-to-identity-based-service-authentication). (own words).
+// primaryMayRead: Azure gives its roles to a system-assigned identity alone. As a user-assigned one
+// the service reads the key vault and the storage account before it makes a workspace
+// (how-to-identity-based-service-authentication). (own words).
 func primaryMayRead(p *put) *Error {
 	identity := p.state.get(p.doc.text("properties.primaryUserAssignedIdentity"))
 	if identity == nil {
@@ -203,7 +208,8 @@ var mlCompute = resourceType{
 	Path: inGroup(typeML + "/{workspaceName}/computes/{computeName}"),
 	Name: regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{2,23}$`), Nested: true, // how-to-create-compute-instance
 	Rules: []rule{
-		// azurerm_machine_learning_compute_cluster: vm_size and subnet_resource_id are ForceNew. (own words).
+		// azurerm_machine_learning_compute_cluster: vm_size and subnet_resource_id are ForceNew. (own
+		// words).
 		immutable("cluster", "properties.properties.vmSize", "properties.properties.subnet.id"),
 		refersTo("properties.properties.subnet.id"),
 		provisionsNetwork,
@@ -218,8 +224,9 @@ var roleAssignment = resourceType{
 	Rules:    []rule{principalHasItsType, assignedOnce},
 }
 
-// principalHasItsType: an identity is a service principal (role-based-access-control/troubleshooting). Principals that
-// the sandbox does not know are taken at their word: it has no directory of people.
+// principalHasItsType: an identity is a service principal
+// (role-based-access-control/troubleshooting). Principals that the sandbox does not know are taken
+// at their word: it has no directory of people.
 func principalHasItsType(p *put) *Error {
 	principal, said := p.doc.text("properties.principalId"), p.doc.text("properties.principalType")
 	for _, doc := range p.state.Resources {
@@ -234,7 +241,8 @@ func principalHasItsType(p *put) *Error {
 	return nil
 }
 
-// assignedOnce: one principal has a role on a scope once, whatever the assignment's name (the same page).
+// assignedOnce: one principal has a role on a scope once, whatever the assignment's name (the same
+// page).
 func assignedOnce(p *put) *Error {
 	for k, other := range p.state.Resources {
 		same := func(path string) bool { return strings.EqualFold(other.text(path), p.doc.text(path)) }

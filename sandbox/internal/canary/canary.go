@@ -1,6 +1,7 @@
-// Package canary searches whatever a run leaves behind for secrets that stand nowhere else in the world: as they were
-// given, in base64 at each of its three alignments, in hexadecimal, escaped for URLs, JSON, HTML and Go, and in every
-// piece of eight bytes. Compressed files are searched inside too.
+// Package canary searches whatever a run leaves behind for secrets that stand nowhere else in the
+// world: as they were given, in base64 at each of its three alignments, in hexadecimal, escaped for
+// URLs, JSON, HTML and Go, and in every piece of eight bytes. Compressed files are searched inside
+// too.
 package canary
 
 import (
@@ -38,14 +39,16 @@ type pattern struct {
 	text         []byte
 }
 
-// Searcher finds canaries. It is made once, by New, and may be used at the same time by several callers.
+// Searcher finds canaries. It is made once, by New, and may be used at the same time by several
+// callers.
 type Searcher struct {
 	canaries int
 	patterns map[uint64][]pattern // by the first Piece bytes
 	first    [1 << 16]bool        // by the first two, so that most places cost no look-up
 }
 
-// New makes a searcher for canaries: name -> text. A text shorter than Piece is an error, since it would be found by chance.
+// New makes a searcher for canaries: name -> text. A text shorter than Piece is an error, since it
+// would be found by chance.
 func New(canaries map[string]string) (*Searcher, error) {
 	s := &Searcher{canaries: len(canaries), patterns: map[uint64][]pattern{}}
 	for _, name := range slices.Sorted(maps.Keys(canaries)) {
@@ -95,8 +98,8 @@ func forms(text string) map[string]string {
 	return all
 }
 
-// aligned is what base64 makes of a text that begins so many bytes into a group of three, without the characters that
-// also depend on the text's neighbours.
+// aligned is what base64 makes of a text that begins so many bytes into a group of three, without
+// the characters that also depend on the text's neighbours.
 func aligned(encoding *base64.Encoding, text string, shift int) string {
 	encoded := encoding.EncodeToString(append(make([]byte, shift), text...))
 	begin := (shift*8 + 5) / 6
@@ -130,8 +133,8 @@ func (s *Searcher) add(p pattern) {
 // Canaries is how many are searched for.
 func (s *Searcher) Canaries() int { return s.canaries }
 
-// Search returns what is in data, and in what it unpacks to where it is compressed by gzip. Each canary is reported once
-// for each of its forms.
+// Search returns what is in data, and in what it unpacks to where it is compressed by gzip. Each
+// canary is reported once for each of its forms.
 func (s *Searcher) Search(data []byte) []Hit {
 	var hits []Hit
 	found := map[string]bool{}

@@ -12,23 +12,25 @@ import (
 	"time"
 )
 
-// identityAPIVersion is the one that Azure ML's endpoint speaks, and MSAL with it (azure_ml.go of MSAL for Go 1.7).
+// identityAPIVersion is the one that Azure ML's endpoint speaks, and MSAL with it (azure_ml.go of
+// MSAL for Go 1.7).
 const identityAPIVersion = "2017-09-01"
 
-// ManagedIdentityEndpoint starts what a compute node of Azure ML offers to the jobs on it: tokens of the managed identity
-// that is attached to the compute. It listens on a free port of 127.0.0.1, plain HTTP as the real one, and stops with the
-// issuer; ctx covers the start only. It returns the variables that Azure ML sets in a job. MSI_SECRET opens this endpoint
-// and nothing else.
+// ManagedIdentityEndpoint starts what a compute node of Azure ML offers to the jobs on it: tokens
+// of the managed identity that is attached to the compute. It listens on a free port of 127.0.0.1,
+// plain HTTP as the real one, and stops with the issuer; ctx covers the start only. It returns the
+// variables that Azure ML sets in a job. MSI_SECRET opens this endpoint and nothing else.
 //
 // A request is
 //
 //	GET /MSI/token?api-version=2017-09-01&resource=<audience>&clientid=<client id>
 //	secret: <MSI_SECRET>
 //
-// and the answer a v1 token for any resource, or {"statusCode": ..., "message": ...} with 401 for a wrong secret and
-// 400 for anything else that is missing or unknown. One difference is on purpose: for a client id that is missing or
-// is no GUID the real endpoint may answer with a token of the logged-in user (azure-sdk-for-python, pull request
-// 36047), and this one refuses, so that a client which forgets it is found out here.
+// and the answer a v1 token for any resource, or {"statusCode": ..., "message": ...} with 401 for a
+// wrong secret and 400 for anything else that is missing or unknown. One difference is on purpose:
+// for a client id that is missing or is no GUID the real endpoint may answer with a token of the
+// logged-in user (azure-sdk-for-python, pull request 36047), and this one refuses, so that a client
+// which forgets it is found out here.
 func (i *Issuer) ManagedIdentityEndpoint(ctx context.Context, clientID, principalID string) (map[string]string, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package issuer stands in for the two parts of Azure that a job's login to Vault needs, on loopback only:
+// Package issuer stands in for the two parts of Azure that a job's login to Vault needs, on
+// loopback only:
 //
 //   - Entra's token service of one tenant, over TLS. It signs tokens and serves, under /<tenant>/, what Vault fetches:
 //
@@ -8,9 +9,9 @@
 //
 //   - Azure ML's managed identity endpoint, plain HTTP as on a real compute node: see [Issuer.ManagedIdentityEndpoint].
 //
-// It is a stand-in and no more: nobody signs in, every resource that is asked for exists, and whoever reads
-// Options.Dir can sign any token. Next to good tokens it makes the bad ones that Vault has to refuse: see
-// [Alteration].
+// It is a stand-in and no more: nobody signs in, every resource that is asked for exists, and
+// whoever reads Options.Dir can sign any token. Next to good tokens it makes the bad ones that
+// Vault has to refuse: see [Alteration].
 package issuer
 
 import (
@@ -31,8 +32,9 @@ import (
 	"mlvault/sandbox/internal/loopback"
 )
 
-// Version is a format of Entra's access tokens, as in their claim ver. The resource that a token is for decides which
-// one it gets (requestedAccessTokenVersion in its app registration), not the one that asks.
+// Version is a format of Entra's access tokens, as in their claim ver. The resource that a token is
+// for decides which one it gets (requestedAccessTokenVersion in its app registration), not the one
+// that asks.
 type Version string
 
 // The versions in use. They differ in issuer, audience and the name of the client's claim.
@@ -47,8 +49,9 @@ type Options struct {
 	TenantID string
 	// TLS holds the certificate for 127.0.0.1. Vault must trust its CA (oidc_discovery_ca_pem).
 	TLS *tls.Config
-	// Dir keeps the signing key, so that tokens and Vault's cached keys stay good across restarts, and the address: Vault
-	// has the issuer's URL in its configuration, and another port would be a change of the stack.
+	// Dir keeps the signing key, so that tokens and Vault's cached keys stay good across restarts, and
+	// the address: Vault has the issuer's URL in its configuration, and another port would be a change
+	// of the stack.
 	Dir string
 }
 
@@ -79,8 +82,9 @@ func Start(ctx context.Context, options Options) (*Issuer, error) {
 	return issuer, nil
 }
 
-// URL returns the issuer of tokens of that version: the claim iss, and what Vault takes both as oidc_discovery_url
-// and as bound_issuer. The slash at the end of v1's is part of it; Vault compares character by character.
+// URL returns the issuer of tokens of that version: the claim iss, and what Vault takes both as
+// oidc_discovery_url and as bound_issuer. The slash at the end of v1's is part of it; Vault
+// compares character by character.
 func (i *Issuer) URL(version Version) string {
 	if version == V2 {
 		return i.base + "/v2.0"
@@ -102,7 +106,8 @@ func (i *Issuer) serve(listener net.Listener, handler http.Handler) {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
-		// A client that does not trust the certificate is a case that tests provoke, and the client reports it.
+		// A client that does not trust the certificate is a case that tests provoke, and the client
+		// reports it.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	i.serving.Go(func() { _ = server.Serve(listener) })
@@ -119,8 +124,8 @@ func (i *Issuer) routes() http.Handler {
 	return mux
 }
 
-// discovery serves the part of OpenID Connect Discovery that a verifier reads. The endpoints for signing in are left
-// out: there are none.
+// discovery serves the part of OpenID Connect Discovery that a verifier reads. The endpoints for
+// signing in are left out: there are none.
 func (i *Issuer) discovery(version Version, keysPath string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]any{

@@ -26,7 +26,8 @@ const (
 	audience    = "api://vault-ml"
 )
 
-// loopbackTLS returns options with httptest's certificate for 127.0.0.1, and a client that trusts it.
+// loopbackTLS returns options with httptest's certificate for 127.0.0.1, and a client that trusts
+// it.
 func loopbackTLS(t *testing.T) (issuer.Options, *http.Client) {
 	t.Helper()
 	server := httptest.NewTLSServer(http.NotFoundHandler())

@@ -14,8 +14,9 @@ import (
 	"mlvault/sandbox/internal/files"
 )
 
-// loadOrCreateKey returns the signing key in dir and creates one on the first run, readable by its owner only. It refuses
-// a file that it cannot parse: a new key would invalidate every token without a word.
+// loadOrCreateKey returns the signing key in dir and creates one on the first run, readable by its
+// owner only. It refuses a file that it cannot parse: a new key would invalidate every token
+// without a word.
 func loadOrCreateKey(dir string) (key jose.JSONWebKey, err error) {
 	path := filepath.Join(dir, "issuer-key.json")
 	text, err := os.ReadFile(path)

@@ -24,8 +24,8 @@ const (
 
 // Claims say what a token is about: which identity, and for whom.
 type Claims struct {
-	// Audience is the claim aud. In v1 tokens it is the resource exactly as it was asked for (api://vault-ml), in v2
-	// tokens always the GUID of the resource's app registration.
+	// Audience is the claim aud. In v1 tokens it is the resource exactly as it was asked for
+	// (api://vault-ml), in v2 tokens always the GUID of the resource's app registration.
 	Audience string
 	// ClientID is the identity's client id: appid in v1 tokens, azp in v2 tokens.
 	ClientID string
@@ -35,8 +35,8 @@ type Claims struct {
 	Version Version
 }
 
-// Token signs a token as Entra gives one to a managed identity. Alterations, which are applied in order, make of it
-// what Entra would never sign, for tests of refusals.
+// Token signs a token as Entra gives one to a managed identity. Alterations, which are applied in
+// order, make of it what Entra would never sign, for tests of refusals.
 func (i *Issuer) Token(claims Claims, alterations ...Alteration) (string, error) {
 	if claims.Version == "" {
 		claims.Version = V1
@@ -52,7 +52,8 @@ func (i *Issuer) Token(claims Claims, alterations ...Alteration) (string, error)
 	return token, nil
 }
 
-// claims shapes c as Entra does. appidacr and azpacr are 2 because a managed identity proves itself by certificate.
+// claims shapes c as Entra does. appidacr and azpacr are 2 because a managed identity proves itself
+// by certificate.
 func (i *Issuer) claims(c Claims, now time.Time) map[string]any {
 	start := now.Add(-backdated).Unix()
 	all := map[string]any{
@@ -86,8 +87,8 @@ type draft struct {
 // unsigned is the algorithm of a token without a signature. go-jose doesn't know it.
 const unsigned jose.SignatureAlgorithm = "none"
 
-// Alteration turns a good token into one that Entra would not issue, so that a test sees it refused. Each changes one
-// thing and leaves the rest good.
+// Alteration turns a good token into one that Entra would not issue, so that a test sees it
+// refused. Each changes one thing and leaves the rest good.
 type Alteration func(*Issuer, *draft)
 
 // With sets a claim to any value that JSON can carry.
@@ -104,7 +105,8 @@ func Without(claims ...string) Alteration {
 	}
 }
 
-// Expired moves the token's whole life into the past, further than any leeway: it ended an hour ago.
+// Expired moves the token's whole life into the past, further than any leeway: it ended an hour
+// ago.
 func Expired() Alteration {
 	return func(_ *Issuer, d *draft) {
 		now := time.Now()
@@ -124,8 +126,8 @@ func SignedWithOtherKey() Alteration {
 	return func(_ *Issuer, d *draft) { d.key.Key, d.err = newKey() }
 }
 
-// SignedWithPublicKey signs by HS256 with the published key's PEM as the shared secret. A verifier that lets the
-// token choose the algorithm accepts it, and anybody could make it.
+// SignedWithPublicKey signs by HS256 with the published key's PEM as the shared secret. A verifier
+// that lets the token choose the algorithm accepts it, and anybody could make it.
 func SignedWithPublicKey() Alteration {
 	return func(i *Issuer, d *draft) {
 		var der []byte

@@ -23,7 +23,8 @@ func claims() issuer.Claims {
 	return issuer.Claims{Audience: audience, ClientID: clientID, PrincipalID: principalID}
 }
 
-// verify checks a token as Vault does: the keys that the issuer publishes, RS256 only, issuer, audience and times.
+// verify checks a token as Vault does: the keys that the issuer publishes, RS256 only, issuer,
+// audience and times.
 func verify(t *testing.T, client *http.Client, i *issuer.Issuer, version issuer.Version, token string) (map[string]any, error) {
 	t.Helper()
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
@@ -84,8 +85,8 @@ func TestTokensAreShapedAsEntras(t *testing.T) {
 	}
 }
 
-// What Vault says to each alteration is in e2e/identity. It says the same to every bad signature, so this shows that each
-// forgery is the one that its name says.
+// What Vault says to each alteration is in e2e/identity. It says the same to every bad signature,
+// so this shows that each forgery is the one that its name says.
 func TestEachForgeryIsTheRealOne(t *testing.T) {
 	i, client := start(t)
 	forge := func(alteration issuer.Alteration) (token string, header any) {

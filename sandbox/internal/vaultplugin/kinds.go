@@ -16,15 +16,18 @@ type values = map[string]any
 
 // kind is one resource type: its properties and the Vault calls behind it.
 type kind struct {
-	// The id is prefix, and the values of the properties in names with sep in between. Its path in Vault is at+id.
+	// The id is prefix, and the values of the properties in names with sep in between. Its path in
+	// Vault is at+id.
 	at, prefix, sep string
 	names           []string
-	// fields are the inputs with their names in Vault, which are empty where write and get carry the value.
+	// fields are the inputs with their names in Vault, which are empty where write and get carry the
+	// value.
 	fields map[string]string
 
 	// put makes the object, if old, the state, is nil, or brings it to the inputs.
 	put func(k kind, ctx context.Context, vault vault, id string, old, inputs values) error
-	// get returns what Vault holds, or nil if the object is gone. state is the last known, or the inputs just written.
+	// get returns what Vault holds, or nil if the object is gone. state is the last known, or the
+	// inputs just written.
 	get func(k kind, ctx context.Context, vault vault, id string, state values) (values, error)
 }
 
@@ -162,8 +165,9 @@ func (kind) putMount(ctx context.Context, vault vault, path string, old, inputs 
 	})
 }
 
-// putBackend makes an auth method and then its configuration. Where the second fails, as it does when Vault cannot fetch
-// the issuer's keys, the method is in Vault and in no state: the genuine plugin forgets it too.
+// putBackend makes an auth method and then its configuration. Where the second fails, as it does
+// when Vault cannot fetch the issuer's keys, the method is in Vault and in no state: the genuine
+// plugin forgets it too.
 func (k kind) putBackend(ctx context.Context, vault vault, path string, old, inputs values) error {
 	description := text(inputs, "description")
 	if old == nil {
@@ -199,7 +203,8 @@ func (k kind) getBackend(ctx context.Context, vault vault, path string, state va
 	return live, nil
 }
 
-// putRole sends each claim as the values that it may have, which the genuine plugin takes with commas between.
+// putRole sends each claim as the values that it may have, which the genuine plugin takes with
+// commas between.
 func (k kind) putRole(ctx context.Context, vault vault, path string, _, inputs values) error {
 	given, _ := inputs["boundClaims"].(values)
 	claims := map[string][]string{}
@@ -226,7 +231,8 @@ func (k kind) getRole(ctx context.Context, vault vault, path string, state value
 	return live, err
 }
 
-// putSecret makes a version. A fresh engine answers 400 while it is upgraded, which the genuine plugin waits out too.
+// putSecret makes a version. A fresh engine answers 400 while it is upgraded, which the genuine
+// plugin waits out too.
 func (kind) putSecret(ctx context.Context, vault vault, path string, _, inputs values) error {
 	version := values{"data": json.RawMessage(text(inputs, "dataJson"))} // numbers stay as they are written
 	err := vault.put(ctx, path, version)
@@ -255,8 +261,8 @@ func (kind) getSecret(ctx context.Context, vault vault, path string, state value
 		return nil, err
 	}
 	vault.debugf(ctx, "[DEBUG] secret: %#v", answer)
-	// The data of a deleted version is null, and so is dataJson then: unequal to any input, so that the next update writes
-	// the secret again.
+	// The data of a deleted version is null, and so is dataJson then: unequal to any input, so that
+	// the next update writes the secret again.
 	payload, err := json.Marshal(answer.Data["data"])
 	if err != nil {
 		return nil, err

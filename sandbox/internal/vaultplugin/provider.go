@@ -1,6 +1,7 @@
-// Package vaultplugin is a Pulumi provider for the package "vault", for a sandbox without the genuine
-// pulumi-resource-vault (6.7.4). It serves what the program sets of its five types, with the genuine plugin's names of
-// properties and ids, and refuses everything else. The engine finds it by PULUMI_DEBUG_PROVIDERS=vault:PORT.
+// Package vaultplugin is a Pulumi provider for the package "vault", for a sandbox without the
+// genuine pulumi-resource-vault (6.7.4). It serves what the program sets of its five types, with
+// the genuine plugin's names of properties and ids, and refuses everything else. The engine finds
+// it by PULUMI_DEBUG_PROVIDERS=vault:PORT.
 //
 // Requests to Vault are the genuine plugin's, operation by operation. What differs, on purpose:
 //
@@ -37,8 +38,8 @@ const notKnown = "the built-in Vault provider does not know this: look for a typ
 
 // Provider serves any number of engine runs.
 //
-// The engine opens a connection for each provider resource and configures it once, so configurations are kept by
-// connection: two provider resources with different Vaults don't mix.
+// The engine opens a connection for each provider resource and configures it once, so
+// configurations are kept by connection: two provider resources with different Vaults don't mix.
 type Provider struct {
 	plugin.UnimplementedProvider
 
@@ -48,7 +49,8 @@ type Provider struct {
 	sessions map[string]*session // by the engine's address on the connection
 }
 
-// New returns a provider that nothing has configured yet. proxy tells the proxy for a request to Vault.
+// New returns a provider that nothing has configured yet. proxy tells the proxy for a request to
+// Vault.
 func New(proxy func(*http.Request) (*url.URL, error)) *Provider {
 	return &Provider{proxy: proxy, sessions: map[string]*session{}}
 }
@@ -72,8 +74,9 @@ func (p *Provider) session(ctx context.Context) *session {
 	return p.sessions[connection]
 }
 
-// Handshake says where the engine listens, which is where log lines go. Like azure-native's, this provider takes no
-// marks of secrets: the engine puts them back on every output that has the name of a secret input.
+// Handshake says where the engine listens, which is where log lines go. Like azure-native's, this
+// provider takes no marks of secrets: the engine puts them back on every output that has the name
+// of a secret input.
 func (p *Provider) Handshake(
 	ctx context.Context, req plugin.ProviderHandshakeRequest,
 ) (*plugin.ProviderHandshakeResponse, error) {
@@ -109,8 +112,8 @@ func (p *Provider) Check(_ context.Context, req plugin.CheckRequest) (plugin.Che
 	return response, nil
 }
 
-// Diff compares the inputs; a refresh has put what Vault holds into the old ones. A replacement deletes first: the new
-// object often has the old one's name, and Vault can hold only one of them.
+// Diff compares the inputs; a refresh has put what Vault holds into the old ones. A replacement
+// deletes first: the new object often has the old one's name, and Vault can hold only one of them.
 func (p *Provider) Diff(_ context.Context, req plugin.DiffRequest) (plugin.DiffResult, error) {
 	k, err := kindOf(req.URN)
 	if err != nil {
@@ -132,8 +135,9 @@ func (p *Provider) Diff(_ context.Context, req plugin.DiffRequest) (plugin.DiffR
 	return diff, nil
 }
 
-// same compares two values as Vault would: JSON has no spacing. Numbers in it are compared as 64-bit floats, because
-// that is how the KV engine reads them back: one beyond 2^53 would otherwise differ from itself after a refresh.
+// same compares two values as Vault would: JSON has no spacing. Numbers in it are compared as
+// 64-bit floats, because that is how the KV engine reads them back: one beyond 2^53 would otherwise
+// differ from itself after a refresh.
 func same(a, b resource.PropertyValue) bool {
 	if !a.IsString() || !b.IsString() {
 		return a.DeepEquals(b)
@@ -166,10 +170,10 @@ func (p *Provider) Update(ctx context.Context, req plugin.UpdateRequest) (plugin
 	return plugin.UpdateResponse{Properties: outputs}, err
 }
 
-// write makes the object (old is nil) or updates it, and reads it back. If only reading fails, the error carries the
-// inputs: the engine then keeps the resource and repairs it in the next update, where a plain error would orphan the
-// object. A failed update does so always: whether Vault took it may be unknown, and the next update writes again even if
-// nothing in the program changed.
+// write makes the object (old is nil) or updates it, and reads it back. If only reading fails, the
+// error carries the inputs: the engine then keeps the resource and repairs it in the next update,
+// where a plain error would orphan the object. A failed update does so always: whether Vault took
+// it may be unknown, and the next update writes again even if nothing in the program changed.
 func (p *Provider) write(
 	ctx context.Context, k kind, id string, old values, inputs resource.PropertyMap,
 ) (resource.PropertyMap, error) {

@@ -22,8 +22,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// session is one connection of an engine: its configuration and the Vault client made from it. The client is made at the
-// first call that needs Vault, so that a preview of creates asks Vault nothing.
+// session is one connection of an engine: its configuration and the Vault client made from it. The
+// client is made at the first call that needs Vault, so that a preview of creates asks Vault
+// nothing.
 type session struct {
 	proxy func(*http.Request) (*url.URL, error)
 
@@ -33,7 +34,8 @@ type session struct {
 	client *api.Client
 }
 
-// settings are what the program sets, and the engine's own. The genuine plugin has more, for ways to log in.
+// settings are what the program sets, and the engine's own. The genuine plugin has more, for ways
+// to log in.
 var settings = []string{
 	"address", "token", "tokenName", "namespace", "caCertFile", "skipChildToken", "maxLeaseTtlSeconds", "maxRetries",
 	"skipTlsVerify", "version", "pluginDownloadURL",
@@ -80,8 +82,8 @@ func (s *session) vault(ctx context.Context) (vault, error) {
 		return vault{}, fmt.Errorf("look up the provider's token (it must be alive, and may read auth/token/lookup-self): %w", err)
 	}
 	if s.config["skipChildToken"] != "true" {
-		// Every request of this configuration carries a token that ends soon and by itself, so the configured one is sent
-		// twice and no more.
+		// Every request of this configuration carries a token that ends soon and by itself, so the
+		// configured one is sent twice and no more.
 		renewable, ttl := false, s.config["maxLeaseTtlSeconds"]+"s"
 		child, err := client.Auth().Token().CreateWithContext(ctx, &api.TokenCreateRequest{
 			DisplayName: s.config["tokenName"], TTL: ttl, ExplicitMaxTTL: ttl, Renewable: &renewable,
@@ -95,8 +97,9 @@ func (s *session) vault(ctx context.Context) (vault, error) {
 	return vault{client, s.engine}, nil
 }
 
-// connect makes a client from the configuration alone, but for VAULT_TOKEN where it has no token. Unlike the genuine plugin
-// it never falls back to ~/.vault-token, which is somebody's login to a real Vault.
+// connect makes a client from the configuration alone, but for VAULT_TOKEN where it has no token.
+// Unlike the genuine plugin it never falls back to ~/.vault-token, which is somebody's login to a
+// real Vault.
 func (s *session) connect() (*api.Client, error) {
 	if s.config == nil {
 		// Another connection's configuration may be another Vault's.
@@ -146,11 +149,11 @@ type vault struct {
 	engine *grpc.ClientConn
 }
 
-// debugf logs a line for the engine, as the bridge forwards a line of the genuine plugin: for no resource, at debug
-// level. A normal run hides it; --json, --debug and the event log show it, and the engine replaces in it what equals a
-// configuration secret. After each read of a secret the line holds the whole payload in Go's syntax
-// (terraform-provider-vault 4.8.0). A plugin here that kept quiet would let every test of masking pass; e2e/surfaces
-// counts these lines.
+// debugf logs a line for the engine, as the bridge forwards a line of the genuine plugin: for no
+// resource, at debug level. A normal run hides it; --json, --debug and the event log show it, and
+// the engine replaces in it what equals a configuration secret. After each read of a secret the
+// line holds the whole payload in Go's syntax (terraform-provider-vault 4.8.0). A plugin here that
+// kept quiet would let every test of masking pass; e2e/surfaces counts these lines.
 func (v vault) debugf(ctx context.Context, format string, args ...any) {
 	if v.engine != nil {
 		_, _ = pulumirpc.NewEngineClient(v.engine).Log(ctx, &pulumirpc.LogRequest{

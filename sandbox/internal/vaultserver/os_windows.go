@@ -10,8 +10,8 @@ import (
 // errorSharingViolation is ERROR_SHARING_VIOLATION, which package syscall lacks.
 const errorSharingViolation = syscall.Errno(32)
 
-// tryLock opens the file for nobody else to open: Windows keeps that promise until the handle is closed, by us or by
-// the process's end.
+// tryLock opens the file for nobody else to open: Windows keeps that promise until the handle is
+// closed, by us or by the process's end.
 func tryLock(path string) (*os.File, error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {

@@ -1,7 +1,8 @@
-// Package vaultserver runs a Vault server as a process of its own, for the sandbox: vault or bao, whichever the machine
-// has, or vaultd of this repository. It listens on loopback with TLS, keeps its storage on disk, and is initialised,
-// unsealed and given a KV v2 engine at secret/ through its API. Clients reach it through a proxy in this process, which
-// counts requests and where tests put faults.
+// Package vaultserver runs a Vault server as a process of its own, for the sandbox: vault or bao,
+// whichever the machine has, or vaultd of this repository. It listens on loopback with TLS, keeps
+// its storage on disk, and is initialised, unsealed and given a KV v2 engine at secret/ through its
+// API. Clients reach it through a proxy in this process, which counts requests and where tests put
+// faults.
 //
 // A directory holds everything a second run needs to see the same Vault:
 //
@@ -13,8 +14,8 @@
 //	config.hcl, vault.log
 //	storage/        Vault's own encrypted storage
 //
-// The unseal key lies beside the storage that it opens: whoever can read the directory owns this Vault. It is a sandbox,
-// and for that reason it listens on loopback only.
+// The unseal key lies beside the storage that it opens: whoever can read the directory owns this
+// Vault. It is a sandbox, and for that reason it listens on loopback only.
 package vaultserver
 
 import (
@@ -66,12 +67,12 @@ type Server struct {
 	closers []func(context.Context) error // run in reverse order by Stop
 }
 
-// Start runs Vault on dir, which is made (0700) if it is not there, until Stop. The first run initialises it with a single
-// unseal key and mounts KV v2 at KVMount; later runs unseal the same storage. It returns when the engine answers, or when
-// ctx ends.
+// Start runs Vault on dir, which is made (0700) if it is not there, until Stop. The first run
+// initialises it with a single unseal key and mounts KV v2 at KVMount; later runs unseal the same
+// storage. It returns when the engine answers, or when ctx ends.
 //
-// wrap, unless it is nil, goes around Vault's HTTP handler, for tests that need faults. It is inside the request counter:
-// an answered fault counts as a request.
+// wrap, unless it is nil, goes around Vault's HTTP handler, for tests that need faults. It is
+// inside the request counter: an answered fault counts as a request.
 //
 // A directory that another process serves is refused with an *InUseError.
 func Start(ctx context.Context, dir string, wrap func(http.Handler) http.Handler) (_ *Server, err error) {
@@ -79,8 +80,8 @@ func Start(ctx context.Context, dir string, wrap func(http.Handler) http.Handler
 	s.ResetRequests()
 	defer func() {
 		if err != nil {
-			// The caller has no Server to stop, so whatever was opened so far, the directory's lock above all, would
-			// outlive the failure.
+			// The caller has no Server to stop, so whatever was opened so far, the directory's lock above
+			// all, would outlive the failure.
 			_ = s.Stop(context.WithoutCancel(ctx))
 		}
 	}()
@@ -152,12 +153,13 @@ func (s *Server) About(ctx context.Context) string {
 	return fmt.Sprintf("%s, %s, at %s", line, s.Binary, s.addr)
 }
 
-// CAFile is the path of the PEM file with the CA that signed the server's certificate. The path stays the same when the
-// CA is made anew.
+// CAFile is the path of the PEM file with the CA that signed the server's certificate. The path
+// stays the same when the CA is made anew.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
 
-// Client returns a client with the given token, which trusts this server's CA and nothing else. VAULT_ADDR, VAULT_TOKEN
-// and VAULT_NAMESPACE of the environment do not reach it. It does not retry, so that a fault is seen once.
+// Client returns a client with the given token, which trusts this server's CA and nothing else.
+// VAULT_ADDR, VAULT_TOKEN and VAULT_NAMESPACE of the environment do not reach it. It does not
+// retry, so that a fault is seen once.
 func (s *Server) Client(token string) (*api.Client, error) { return s.client(s.addr, token) }
 
 func (s *Server) client(address, token string) (*api.Client, error) {
@@ -178,12 +180,13 @@ func (s *Server) client(address, token string) (*api.Client, error) {
 	return client, nil
 }
 
-// Root returns a client with the root token, for the sandbox's own set-up and for tests. Programs under test get a
-// token from Token.
+// Root returns a client with the root token, for the sandbox's own set-up and for tests. Programs
+// under test get a token from Token.
 func (s *Server) Root() *api.Client { return s.root }
 
-// Token writes policyHCL as the policy policyName and returns a new token that carries that policy and no other, not
-// even "default". The token has no parent, cannot be renewed, and ends after ttl (whole seconds, at least one).
+// Token writes policyHCL as the policy policyName and returns a new token that carries that policy
+// and no other, not even "default". The token has no parent, cannot be renewed, and ends after ttl
+// (whole seconds, at least one).
 func (s *Server) Token(ctx context.Context, policyName, policyHCL string, ttl time.Duration) (string, error) {
 	if err := s.root.Sys().PutPolicyWithContext(ctx, policyName, policyHCL); err != nil {
 		return "", fmt.Errorf("vault policy %s: %w", policyName, err)
@@ -199,8 +202,8 @@ func (s *Server) Token(ctx context.Context, policyName, policyHCL string, ttl ti
 	return secret.Auth.ClientToken, nil
 }
 
-// Certificate is the server's certificate for this machine's loopback names, for the other servers of a sandbox:
-// whoever trusts CAFile then trusts them all.
+// Certificate is the server's certificate for this machine's loopback names, for the other servers
+// of a sandbox: whoever trusts CAFile then trusts them all.
 func (s *Server) Certificate() (tls.Certificate, error) {
 	return loadPair(s.dir, serverFile, serverKeyFile)
 }
@@ -213,7 +216,8 @@ func (s *Server) Seal() error {
 	return nil
 }
 
-// Unseal opens a sealed Vault and waits until its KV engine answers again. On an open one it only waits.
+// Unseal opens a sealed Vault and waits until its KV engine answers again. On an open one it only
+// waits.
 func (s *Server) Unseal(ctx context.Context) error {
 	if err := s.unseal(ctx); err != nil {
 		return err
@@ -221,7 +225,8 @@ func (s *Server) Unseal(ctx context.Context) error {
 	return s.waitForKV(ctx)
 }
 
-// FillDisk makes every write of Vault to its storage fail, as a full disk does, or ends that. Linux only.
+// FillDisk makes every write of Vault to its storage fail, as a full disk does, or ends that. Linux
+// only.
 func (s *Server) FillDisk(full bool) error {
 	size := "unlimited:"
 	if full {
@@ -231,8 +236,8 @@ func (s *Server) FillDisk(full bool) error {
 	return exec.CommandContext(context.Background(), "prlimit", "--pid", pid, "--fsize="+size).Run() //nolint:gosec // G204: our own arguments.
 }
 
-// Stop ends the server: it lets requests in flight finish until ctx ends, ends Vault, and frees the directory. A further
-// call does nothing.
+// Stop ends the server: it lets requests in flight finish until ctx ends, ends Vault, and frees the
+// directory. A further call does nothing.
 func (s *Server) Stop(ctx context.Context) error {
 	var errs []error
 	for _, closer := range slices.Backward(s.closers) {
@@ -242,8 +247,8 @@ func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Requests returns how many requests arrived since Start or ResetRequests, by method and path, such as
-// "PUT secret/data/ml/key". Requests of Root and Token count as well.
+// Requests returns how many requests arrived since Start or ResetRequests, by method and path, such
+// as "PUT secret/data/ml/key". Requests of Root and Token count as well.
 func (s *Server) Requests() map[string]int {
 	s.counting.Lock()
 	defer s.counting.Unlock()
@@ -270,7 +275,8 @@ func (s *Server) begunFile() string { return filepath.Join(s.dir, begunFile) }
 
 func (s *Server) onStop(f func(context.Context) error) { s.closers = append(s.closers, f) }
 
-// startProcess runs the server on a free port, which another program may take in the moment before the server does.
+// startProcess runs the server on a free port, which another program may take in the moment before
+// the server does.
 func (s *Server) startProcess(ctx context.Context, lock *os.File) error {
 	var err error
 	for range 3 {
@@ -372,7 +378,8 @@ func (s *Server) serve(listener net.Listener, wrap func(http.Handler) http.Handl
 		Handler:           s.count(handler),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
-		// Without a logger of its own net/http writes every failed TLS handshake to the process's standard error.
+		// Without a logger of its own net/http writes every failed TLS handshake to the process's
+		// standard error.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	s.onStop(func(ctx context.Context) error {
@@ -399,8 +406,8 @@ func (s *Server) ensureKV(ctx context.Context) error {
 	return s.waitForKV(ctx)
 }
 
-// waitForKV waits out the moment after a mount or an unseal in which a KV v2 engine answers 400 "Upgrading from
-// non-versioned to versioned data".
+// waitForKV waits out the moment after a mount or an unseal in which a KV v2 engine answers 400
+// "Upgrading from non-versioned to versioned data".
 func (s *Server) waitForKV(ctx context.Context) error {
 	for {
 		_, err := s.root.Logical().ReadWithContext(ctx, KVMount+"/config")

@@ -17,8 +17,8 @@ import (
 
 const canary = "CANARY-c0ffee"
 
-// The whole life of one server is one test because each step needs what the one before it left behind; the subtests are
-// in the order of that life.
+// The whole life of one server is one test because each step needs what the one before it left
+// behind; the subtests are in the order of that life.
 func TestServerLife(t *testing.T) {
 	// The environment redirects no client.
 	t.Setenv("VAULT_ADDR", "https://vault.invalid:8200")

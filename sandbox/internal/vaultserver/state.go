@@ -29,8 +29,9 @@ func readKeys(dir string) (k keys, err error) {
 	return k, nil
 }
 
-// InUseError says that another process, or another Server of this one, runs on the directory. Vault's file storage has
-// no locking of its own: two servers on it would overwrite each other's index.
+// InUseError says that another process, or another Server of this one, runs on the directory.
+// Vault's file storage has no locking of its own: two servers on it would overwrite each other's
+// index.
 type InUseError struct {
 	Dir string
 	PID int // of the holder; 0 if the platform does not let it be read
@@ -43,8 +44,9 @@ func (e *InUseError) Error() string {
 // errLocked is what tryLock returns when somebody else holds the file.
 var errLocked = errors.New("locked")
 
-// lockDir takes dir's lock, which closing the file frees. The lock is the operating system's and on the open file, which
-// the server's process has too: it ends with both, however they end. The file that stays behind means nothing.
+// lockDir takes dir's lock, which closing the file frees. The lock is the operating system's and on
+// the open file, which the server's process has too: it ends with both, however they end. The file
+// that stays behind means nothing.
 func lockDir(dir string) (*os.File, error) {
 	path := filepath.Join(dir, "lock")
 	f, err := tryLock(path)

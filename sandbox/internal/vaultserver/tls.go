@@ -22,22 +22,23 @@ const (
 	serverFile    = "server.pem"
 	serverKeyFile = "server-key.pem"
 
-	// Name is a DNS name of the server besides localhost. It is below localhost, for which alone the CA is good.
+	// Name is a DNS name of the server besides localhost. It is below localhost, for which alone the
+	// CA is good.
 	Name = "vault.localhost"
 
 	year = 365 * 24 * time.Hour
 )
 
-// createTLS makes the server's certificate anew, for host and the names that every sandbox is reached by. The CA that
-// clients trust is kept.
+// createTLS makes the server's certificate anew, for host and the names that every sandbox is
+// reached by. The CA that clients trust is kept.
 func createTLS(dir, host string) error {
 	ca, err := loadPair(dir, caFile, caKeyFile)
 	if err != nil {
 		ca, err = createPair(dir, caFile, caKeyFile, &x509.Certificate{
 			Subject: pkix.Name{CommonName: "mlvault sandbox CA"}, NotAfter: time.Now().Add(10 * year),
 			KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
-			// Somebody may put this CA in a trust store. Its key lies in a plain file, so it must not be good for any name
-			// but this machine's own.
+			// Somebody may put this CA in a trust store. Its key lies in a plain file, so it must not be
+			// good for any name but this machine's own.
 			PermittedDNSDomainsCritical: true, PermittedDNSDomains: []string{"localhost"},
 			PermittedIPRanges: []*net.IPNet{
 				{IP: net.IPv4(127, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)},
@@ -60,7 +61,8 @@ func createTLS(dir, host string) error {
 	return err
 }
 
-// createPair makes a key, has parent (nil: itself) sign template for it, writes both as PEM and returns them.
+// createPair makes a key, has parent (nil: itself) sign template for it, writes both as PEM and
+// returns them.
 func createPair(dir, certName, keyName string, template *x509.Certificate, parent *tls.Certificate) (pair tls.Certificate, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

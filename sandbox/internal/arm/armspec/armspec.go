@@ -1,5 +1,5 @@
-// Package armspec compares the body of a PUT with Microsoft's type of it. Only tests import it: compiling the types takes
-// more than a minute of CPU time.
+// Package armspec compares the body of a PUT with Microsoft's type of it. Only tests import it:
+// compiling the types takes more than a minute of CPU time.
 package armspec
 
 import (
@@ -27,7 +27,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 )
 
-// models are Microsoft's types of the bodies. One of another API version than the program's says so.
+// models are Microsoft's types of the bodies. One of another API version than the program's says
+// so.
 var models = map[string]any{
 	"Microsoft.Resources/resourceGroups":                      armresources.ResourceGroup{},                // 2021-04-01
 	"Microsoft.ManagedIdentity/userAssignedIdentities":        armmsi.Identity{},                           // 2024-11-30
@@ -50,8 +51,8 @@ var models = map[string]any{
 // newer has what the program's API version has and the model's has not.
 const newer = "properties.managedNetwork.firewallSku"
 
-// values are the enumerations by type and path, which Microsoft's types do not check by themselves. ARM compares without
-// regard to case.
+// values are the enumerations by type and path, which Microsoft's types do not check by themselves.
+// ARM compares without regard to case.
 var values = map[string][]string{
 	"Microsoft.Storage/storageAccounts sku.name":                                           texts(armstorage.PossibleSKUNameValues()),
 	"Microsoft.Storage/storageAccounts kind":                                               texts(armstorage.PossibleKindValues()),
@@ -81,8 +82,8 @@ func texts[T ~string](list []T) []string {
 	return all
 }
 
-// Check sends a body through Microsoft's type of it and back. A property that does not return is one that the type does
-// not have: misspelled, misplaced, or of another API version.
+// Check sends a body through Microsoft's type of it and back. A property that does not return is
+// one that the type does not have: misspelled, misplaced, or of another API version.
 func Check(armType string, body map[string]any) error {
 	model, known := models[armType]
 	if !known {
