@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,9 @@ const identityAPIVersion = "2017-09-01"
 // for a client id that is missing or is no GUID the real endpoint may answer with a token of the
 // logged-in user (azure-sdk-for-python, pull request 36047), and this one refuses, so that a client
 // which forgets it is found out here.
-func (i *Issuer) ManagedIdentityEndpoint(ctx context.Context, clientID, principalID string) (map[string]string, error) {
+func (i *Issuer) ManagedIdentityEndpoint(
+	ctx context.Context, clientID, principalID string,
+) (map[string]string, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("managed identity endpoint: %w", err)
@@ -39,25 +42,21 @@ func (i *Issuer) ManagedIdentityEndpoint(ctx context.Context, clientID, principa
 	secret := rand.Text()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /MSI/token", func(w http.ResponseWriter, r *http.Request) {
-		query := r.URL.Query()
-		status, problem := http.StatusBadRequest, ""
-		switch asked := query.Get("clientid"); {
-		case subtle.ConstantTimeCompare([]byte(r.Header.Get("secret")), []byte(secret)) != 1:
-			status, problem = http.StatusUnauthorized, "the header secret is missing or wrong"
-		case query.Get("api-version") != identityAPIVersion:
-			problem = "api-version must be " + identityAPIVersion
-		case query.Get("resource") == "":
-			problem = "resource is missing"
-		case asked == "":
-			problem = "clientid is missing; Azure ML would answer with a token of the user"
-		case !strings.EqualFold(asked, clientID):
-			problem = "no identity with this clientid is attached to the compute"
-		}
-		if problem != "" {
-			answer(w, status, map[string]any{"statusCode": status, "message": problem})
+		given := []byte(r.Header.Get("secret"))
+		if subtle.ConstantTimeCompare(given, []byte(secret)) != 1 {
+			refuse(w, http.StatusUnauthorized, "the header secret is missing or wrong")
 			return
 		}
-		i.grant(w, Claims{Audience: query.Get("resource"), ClientID: clientID, PrincipalID: principalID})
+		query := r.URL.Query()
+		if problem := problemOf(query, clientID); problem != "" {
+			refuse(w, http.StatusBadRequest, problem)
+			return
+		}
+		i.grant(w, Claims{
+			Audience:    query.Get("resource"),
+			ClientID:    clientID,
+			PrincipalID: principalID,
+		})
 	})
 	i.serve(listener, mux)
 	return map[string]string{
@@ -67,11 +66,31 @@ func (i *Issuer) ManagedIdentityEndpoint(ctx context.Context, clientID, principa
 	}, nil
 }
 
+// problemOf says what is wrong with a request for a token, or nothing.
+func problemOf(query url.Values, clientID string) string {
+	asked := query.Get("clientid")
+	switch {
+	case query.Get("api-version") != identityAPIVersion:
+		return "api-version must be " + identityAPIVersion
+	case query.Get("resource") == "":
+		return "resource is missing"
+	case asked == "":
+		return "clientid is missing; Azure ML would answer with a token of the user"
+	case !strings.EqualFold(asked, clientID):
+		return "no identity with this clientid is attached to the compute"
+	}
+	return ""
+}
+
+func refuse(w http.ResponseWriter, status int, problem string) {
+	answer(w, status, map[string]any{"statusCode": status, "message": problem})
+}
+
 func (i *Issuer) grant(w http.ResponseWriter, claims Claims) {
 	expires := time.Now().Add(lifetime)
 	token, err := i.Token(claims)
 	if err != nil {
-		answer(w, http.StatusInternalServerError, map[string]any{"statusCode": 500, "message": err.Error()})
+		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}
 	answer(w, http.StatusOK, map[string]string{

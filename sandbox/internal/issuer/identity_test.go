@@ -17,7 +17,9 @@ import (
 )
 
 // ask requests a token as a job does, after edit, and decodes the answer.
-func ask(t *testing.T, environment map[string]string, edit func(url.Values, http.Header)) (status int, answer map[string]any) {
+func ask(
+	t *testing.T, environment map[string]string, edit func(url.Values, http.Header),
+) (status int, answer map[string]any) {
 	t.Helper()
 	query := url.Values{
 		"api-version": {"2017-09-01"},
@@ -55,7 +57,8 @@ func TestAJobGetsATokenOfItsIdentity(t *testing.T) {
 	assert.InDelta(t, time.Now().Add(24*time.Hour).Unix(), expires, 60)
 	delete(answer, "access_token")
 	delete(answer, "expires_on")
-	assert.Equal(t, map[string]any{"client_id": clientID, "resource": audience, "token_type": "Bearer"}, answer)
+	rest := map[string]any{"client_id": clientID, "resource": audience, "token_type": "Bearer"}
+	assert.Equal(t, rest, answer)
 }
 
 func TestAWrongRequestGetsNoToken(t *testing.T) {
@@ -65,27 +68,65 @@ func TestAWrongRequestGetsNoToken(t *testing.T) {
 		values[to] = values[from]
 		delete(values, from)
 	}
-	for name, test := range map[string]struct {
-		edit   func(url.Values, http.Header)
+	for _, test := range []struct {
+		name   string
+		query  func(url.Values)
+		header func(http.Header)
 		status int
 		want   string
 	}{
-		"wrong secret": {func(_ url.Values, h http.Header) { h.Set("Secret", "x") }, 401, "header secret"},
-		"secret of another endpoint": {
-			func(_ url.Values, h http.Header) { h.Set("Secret", environmentOf(t, i)["MSI_SECRET"]) }, 401, "header secret",
+		{
+			name:   "wrong secret",
+			header: func(h http.Header) { h.Set("Secret", "x") },
+			status: http.StatusUnauthorized,
+			want:   "header secret",
 		},
-		"secret in the other protocol's header": {
-			func(_ url.Values, h http.Header) { rename(h, "Secret", "X-Identity-Header") }, 401, "header secret",
+		{
+			name:   "secret of another endpoint",
+			header: func(h http.Header) { h.Set("Secret", environmentOf(t, i)["MSI_SECRET"]) },
+			status: http.StatusUnauthorized,
+			want:   "header secret",
 		},
-		"other api-version": {func(q url.Values, _ http.Header) { q.Set("api-version", "2019-08-01") }, 400, "api-version"},
-		"no resource":       {func(q url.Values, _ http.Header) { q.Del("resource") }, 400, "resource"},
-		"client id under the other protocol's name": {
-			func(q url.Values, _ http.Header) { rename(q, "clientid", "client_id") }, 400, "clientid is missing",
+		{
+			name:   "secret in the other protocol's header",
+			header: func(h http.Header) { rename(h, "Secret", "X-Identity-Header") },
+			status: http.StatusUnauthorized,
+			want:   "header secret",
 		},
-		"unknown client id": {func(q url.Values, _ http.Header) { q.Set("clientid", principalID) }, 400, "no identity"},
+		{
+			name:   "other api-version",
+			query:  func(q url.Values) { q.Set("api-version", "2019-08-01") },
+			status: http.StatusBadRequest,
+			want:   "api-version",
+		},
+		{
+			name:   "no resource",
+			query:  func(q url.Values) { q.Del("resource") },
+			status: http.StatusBadRequest,
+			want:   "resource",
+		},
+		{
+			name:   "client id under the other protocol's name",
+			query:  func(q url.Values) { rename(q, "clientid", "client_id") },
+			status: http.StatusBadRequest,
+			want:   "clientid is missing",
+		},
+		{
+			name:   "unknown client id",
+			query:  func(q url.Values) { q.Set("clientid", principalID) },
+			status: http.StatusBadRequest,
+			want:   "no identity",
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			status, answer := ask(t, environment, test.edit)
+		t.Run(test.name, func(t *testing.T) {
+			status, answer := ask(t, environment, func(query url.Values, header http.Header) {
+				if test.query != nil {
+					test.query(query)
+				}
+				if test.header != nil {
+					test.header(header)
+				}
+			})
 			assert.Equal(t, test.status, status)
 			assert.InDelta(t, test.status, answer["statusCode"], 0)
 			assert.Contains(t, answer["message"], test.want)

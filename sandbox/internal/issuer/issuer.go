@@ -1,13 +1,15 @@
 // Package issuer stands in for the two parts of Azure that a job's login to Vault needs, on
 // loopback only:
 //
-//   - Entra's token service of one tenant, over TLS. It signs tokens and serves, under /<tenant>/, what Vault fetches:
+//   - Entra's token service of one tenant, over TLS. It signs tokens and serves, under /<tenant>/,
+//     what Vault fetches:
 //
-//     .well-known/openid-configuration        discovery of v1 tokens, whose issuer ends with a slash
-//     v2.0/.well-known/openid-configuration   discovery of v2 tokens, whose issuer does not
+//     .well-known/openid-configuration        discovery of v1 tokens (issuer ends with a slash)
+//     v2.0/.well-known/openid-configuration   discovery of v2 tokens (issuer does not)
 //     discovery/keys, discovery/v2.0/keys     the public key
 //
-//   - Azure ML's managed identity endpoint, plain HTTP as on a real compute node: see [Issuer.ManagedIdentityEndpoint].
+//   - Azure ML's managed identity endpoint, plain HTTP as on a real compute node: see
+//     [Issuer.ManagedIdentityEndpoint].
 //
 // It is a stand-in and no more: nobody signs in, every resource that is asked for exists, and
 // whoever reads Options.Dir can sign any token. Next to good tokens it makes the bad ones that
@@ -76,7 +78,11 @@ func Start(ctx context.Context, options Options) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("token issuer: %w", err)
 	}
-	issuer := &Issuer{tenantID: options.TenantID, key: key, base: "https://" + listener.Addr().String() + "/" + options.TenantID}
+	issuer := &Issuer{
+		tenantID: options.TenantID,
+		key:      key,
+		base:     "https://" + listener.Addr().String() + "/" + options.TenantID,
+	}
 	issuer.running, issuer.stop = context.WithCancel(ctx)
 	issuer.serve(tls.NewListener(listener, options.TLS), issuer.routes())
 	return issuer, nil
@@ -117,8 +123,9 @@ func (i *Issuer) serve(listener net.Listener, handler http.Handler) {
 func (i *Issuer) routes() http.Handler {
 	mux := http.NewServeMux()
 	root := "GET /" + i.tenantID + "/"
-	mux.HandleFunc(root+".well-known/openid-configuration", i.discovery(V1, "/discovery/keys"))
-	mux.HandleFunc(root+"v2.0/.well-known/openid-configuration", i.discovery(V2, "/discovery/v2.0/keys"))
+	const document = ".well-known/openid-configuration"
+	mux.HandleFunc(root+document, i.discovery(V1, "/discovery/keys"))
+	mux.HandleFunc(root+"v2.0/"+document, i.discovery(V2, "/discovery/v2.0/keys"))
 	mux.HandleFunc(root+"discovery/keys", i.keys)
 	mux.HandleFunc(root+"discovery/v2.0/keys", i.keys)
 	return mux
@@ -127,11 +134,12 @@ func (i *Issuer) routes() http.Handler {
 // discovery serves the part of OpenID Connect Discovery that a verifier reads. The endpoints for
 // signing in are left out: there are none.
 func (i *Issuer) discovery(version Version, keysPath string) http.HandlerFunc {
+	responses := []string{"code", "id_token", "code id_token", "token id_token", "token"}
 	return func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]any{
 			"issuer":                                i.URL(version),
 			"jwks_uri":                              i.base + keysPath,
-			"response_types_supported":              []string{"code", "id_token", "code id_token", "token id_token", "token"},
+			"response_types_supported":              responses,
 			"subject_types_supported":               []string{"pairwise"},
 			"id_token_signing_alg_values_supported": []string{"RS256"},
 		})

@@ -32,7 +32,8 @@ func loopbackTLS(t *testing.T) (issuer.Options, *http.Client) {
 	t.Helper()
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
-	return issuer.Options{TenantID: tenantID, TLS: server.TLS.Clone(), Dir: t.TempDir()}, server.Client()
+	options := issuer.Options{TenantID: tenantID, TLS: server.TLS.Clone(), Dir: t.TempDir()}
+	return options, server.Client()
 }
 
 func start(t *testing.T) (*issuer.Issuer, *http.Client) {
@@ -61,14 +62,16 @@ func get(t *testing.T, client *http.Client, url string, header http.Header) (int
 // discover does what a verifier does with an issuer's URL: discovery document, then keys.
 func discover(t *testing.T, client *http.Client, issuerURL string) jose.JSONWebKeySet {
 	t.Helper()
-	status, body := get(t, client, strings.TrimSuffix(issuerURL, "/")+"/.well-known/openid-configuration", nil)
+	documentURL := strings.TrimSuffix(issuerURL, "/") + "/.well-known/openid-configuration"
+	status, body := get(t, client, documentURL, nil)
 	require.Equal(t, http.StatusOK, status)
 	var document struct {
 		Issuer  string `json:"issuer"`
 		KeysURL string `json:"jwks_uri"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(body), &document))
-	require.Equal(t, issuerURL, document.Issuer, "Vault refuses a document whose issuer differs from the URL by a slash")
+	require.Equal(t, issuerURL, document.Issuer,
+		"Vault refuses a document whose issuer differs from the URL by a slash")
 
 	status, body = get(t, client, document.KeysURL, nil)
 	require.Equal(t, http.StatusOK, status)

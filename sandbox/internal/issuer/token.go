@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -41,12 +40,16 @@ func (i *Issuer) Token(claims Claims, alterations ...Alteration) (string, error)
 	if claims.Version == "" {
 		claims.Version = V1
 	}
-	d := &draft{claims: i.claims(claims, time.Now()), key: jose.SigningKey{Algorithm: jose.RS256, Key: i.key.Key}}
+	d := &draft{
+		claims: i.claims(claims, time.Now()),
+		key:    jose.SigningKey{Algorithm: jose.RS256, Key: i.key.Key},
+	}
 	for _, alter := range alterations {
 		alter(i, d)
 	}
 	token, err := i.sign(d)
-	if err = errors.Join(d.err, err); err != nil {
+	err = errors.Join(d.err, err)
+	if err != nil {
 		return "", fmt.Errorf("token for client %s: %w", claims.ClientID, err)
 	}
 	return token, nil
@@ -70,10 +73,13 @@ func (i *Issuer) claims(c Claims, now time.Time) map[string]any {
 		"ver":   string(c.Version),
 	}
 	if c.Version == V2 {
-		maps.Copy(all, map[string]any{"azp": c.ClientID, "azpacr": "2"})
-	} else {
-		maps.Copy(all, map[string]any{"appid": c.ClientID, "appidacr": "2", "idp": i.URL(V1)})
+		all["azp"] = c.ClientID
+		all["azpacr"] = "2"
+		return all
 	}
+	all["appid"] = c.ClientID
+	all["appidacr"] = "2"
+	all["idp"] = i.URL(V1)
 	return all
 }
 
@@ -130,9 +136,10 @@ func SignedWithOtherKey() Alteration {
 // that lets the token choose the algorithm accepts it, and anybody could make it.
 func SignedWithPublicKey() Alteration {
 	return func(i *Issuer, d *draft) {
-		var der []byte
-		der, d.err = x509.MarshalPKIXPublicKey(i.key.Public().Key)
-		d.key = jose.SigningKey{Algorithm: jose.HS256, Key: pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})}
+		der, err := x509.MarshalPKIXPublicKey(i.key.Public().Key)
+		shared := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+		d.key = jose.SigningKey{Algorithm: jose.HS256, Key: shared}
+		d.err = err
 	}
 }
 
@@ -145,8 +152,9 @@ func Unsigned() Alteration {
 func (i *Issuer) sign(d *draft) (string, error) {
 	if d.key.Algorithm == unsigned {
 		payload, err := json.Marshal(d.claims)
+		header := `{"alg":"none","kid":"` + i.key.KeyID + `","typ":"JWT"}`
 		encode := base64.RawURLEncoding.EncodeToString
-		return encode([]byte(`{"alg":"none","kid":"`+i.key.KeyID+`","typ":"JWT"}`)) + "." + encode(payload) + ".", err
+		return encode([]byte(header)) + "." + encode(payload) + ".", err
 	}
 	// The id goes in by hand: with a shared secret go-jose leaves out that of a JSONWebKey.
 	header := new(jose.SignerOptions).WithType("JWT").WithHeader("kid", i.key.KeyID)

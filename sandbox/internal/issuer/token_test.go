@@ -25,7 +25,9 @@ func claims() issuer.Claims {
 
 // verify checks a token as Vault does: the keys that the issuer publishes, RS256 only, issuer,
 // audience and times.
-func verify(t *testing.T, client *http.Client, i *issuer.Issuer, version issuer.Version, token string) (map[string]any, error) {
+func verify(
+	t *testing.T, client *http.Client, i *issuer.Issuer, version issuer.Version, token string,
+) (map[string]any, error) {
 	t.Helper()
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
@@ -56,24 +58,41 @@ func TestTokensAreShapedAsEntras(t *testing.T) {
 	assert.Regexp(t, `^https://127\.0\.0\.1:\d+/`+tenantID+`/$`, i.URL(issuer.V1))
 	assert.Equal(t, i.URL(issuer.V1)+"v2.0", i.URL(issuer.V2))
 	kid := discover(t, client, i.URL(issuer.V1)).Keys[0].KeyID
-	for version, want := range map[issuer.Version]map[string]any{
-		issuer.V1: {"idp": i.URL(issuer.V1), "appid": clientID, "appidacr": "2"},
-		issuer.V2: {"azp": clientID, "azpacr": "2"},
+	for _, test := range []struct {
+		version issuer.Version
+		header  map[string]any
+		own     map[string]any // the claims that the other version does not have
+	}{
+		{
+			version: issuer.V1,
+			header:  map[string]any{"alg": "RS256", "typ": "JWT", "kid": kid, "x5t": kid},
+			own:     map[string]any{"idp": i.URL(issuer.V1), "appid": clientID, "appidacr": "2"},
+		},
+		{
+			version: issuer.V2,
+			header:  map[string]any{"alg": "RS256", "typ": "JWT", "kid": kid},
+			own:     map[string]any{"azp": clientID, "azpacr": "2"},
+		},
 	} {
-		maps.Copy(want, map[string]any{"aud": audience, "iss": i.URL(version), "idtyp": "app", "oid": principalID, "sub": principalID,
-			"tid": tenantID, "ver": string(version)})
-		header := map[string]any{"alg": "RS256", "typ": "JWT", "kid": kid}
-		if version == issuer.V1 {
-			header["x5t"] = kid
+		want := map[string]any{
+			"aud":   audience,
+			"iss":   i.URL(test.version),
+			"idtyp": "app",
+			"oid":   principalID,
+			"sub":   principalID,
+			"tid":   tenantID,
+			"ver":   string(test.version),
 		}
-		before, of := time.Now(), claims()
-		of.Version = version
-		token, err := i.Token(of)
+		maps.Copy(want, test.own)
+		before := time.Now()
+		asked := claims()
+		asked.Version = test.version
+		token, err := i.Token(asked)
 		require.NoError(t, err)
-		got, err := verify(t, client, i, version, token)
+		got, err := verify(t, client, i, test.version, token)
 		require.NoError(t, err)
 
-		assert.Equal(t, header, part(t, token, 0))
+		assert.Equal(t, test.header, part(t, token, 0))
 		assert.NotEmpty(t, got["uti"])
 		assert.InDelta(t, before.Unix(), got["iat"], 600)
 		assert.Equal(t, got["iat"], got["nbf"])
@@ -102,7 +121,8 @@ func TestEachForgeryIsTheRealOne(t *testing.T) {
 	token, header := forge(issuer.SignedWithOtherKey())
 	_, err = verify(t, client, i, issuer.V1, token)
 	require.ErrorIs(t, err, jose.ErrCryptoFailure)
-	assert.Equal(t, map[string]any{"alg": "RS256", "typ": "JWT", "kid": key.KeyID, "x5t": key.KeyID}, header)
+	good := map[string]any{"alg": "RS256", "typ": "JWT", "kid": key.KeyID, "x5t": key.KeyID}
+	assert.Equal(t, good, header)
 
 	token, header = forge(issuer.Unsigned())
 	assert.True(t, strings.HasSuffix(token, "."), "no signature")
@@ -111,5 +131,6 @@ func TestEachForgeryIsTheRealOne(t *testing.T) {
 	token, _ = forge(issuer.SignedWithPublicKey())
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.HS256})
 	require.NoError(t, err)
-	require.NoError(t, parsed.Claims(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), new(map[string]any)))
+	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	require.NoError(t, parsed.Claims(public, new(map[string]any)))
 }
