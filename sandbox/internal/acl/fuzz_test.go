@@ -39,27 +39,28 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = server.Stop(ctx) }()
 	vault = server.Root()
-	if token, err = server.Token(ctx, "judged", `path "none" { capabilities = ["deny"] }`, 24*time.Hour); err != nil {
+	const nothing = `path "none" { capabilities = ["deny"] }`
+	token, err = server.Token(ctx, "judged", nothing, 24*time.Hour)
+	if err != nil {
 		panic(err)
 	}
 	return m.Run()
 }
 
-// tame replaces every character that config refuses, so that no input of the fuzzer is wasted.
+// plain are the characters that the settings accept in every name, besides the dot.
+const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+
+// tame replaces every character that the settings refuse, so that no input of the fuzzer is wasted.
 func tame(path string) string {
-	const instead = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+	reserved := []string{"", "data", "metadata"}
 	var segments []string
 	for segment := range strings.SplitSeq(path, "/") {
-		kept := strings.Map(func(r rune) rune {
-			if strings.ContainsRune(instead+".", r) {
-				return r
-			}
-			return rune(instead[uint32(r)%uint32(len(instead))]) //nolint:gosec // G115: a rune is not negative.
-		}, segment)
+		kept := strings.Map(tameRune, segment)
 		for strings.Contains(kept, "..") {
 			kept = strings.ReplaceAll(kept, "..", ".")
 		}
-		if kept = strings.Trim(kept, ".-"); kept != "" && kept != "data" && kept != "metadata" {
+		kept = strings.Trim(kept, ".-")
+		if !slices.Contains(reserved, kept) {
 			segments = append(segments, kept)
 		}
 	}
@@ -69,39 +70,68 @@ func tame(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// Whatever names config accepts: by Vault's own judgement the jobs' policy reads exactly the
+func tameRune(r rune) rune {
+	if strings.ContainsRune(plain+".", r) {
+		return r
+	}
+	position := int(r) % len(plain)
+	return rune(plain[position])
+}
+
+// Whatever names the settings accept: by Vault's own judgement the jobs' policy reads exactly the
 // credentials' paths, the deployer's does exactly what its grants say, and neither does anything
 // anywhere else.
 func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
-	f.Add("secret", "mlvault/dev", "jwt", "mlvault", "dev", "ml_api_key", "feature_store", "secret/data/mlvault/dev/ml_api_key2", uint(16))
-	f.Add("kv/team", "a", "jwt/x", "P", "S.1", "a", "a/b", "kv/team/data/a/a/", uint(31))
-	f.Add("sys*", "+/+", "*", "p\n", "s*", "*", "+", "+/data/+/a", uint(0))
-	f.Add("secret", "p\"} path \"*", "jwt", "p", "s", "a\" { capabilities = [\"sudo\"] }", "#", "sys/policies/acl/root", uint(7))
-	f.Add("secret", "..", "token", "root", "default", ".", "data/x", "auth/token/create", uint(21))
-	f.Fuzz(func(t *testing.T, mount, prefix, authPath, project, stackName, one, other, probe string, flags uint) {
-		cfg, err := settings.From(pulumitest.Named(mount, prefix, authPath, project, stackName, one, other))
+	seed := func(names [8]string, flags uint) {
+		f.Add(names[0], names[1], names[2], names[3], names[4], names[5], names[6], names[7], flags)
+	}
+	seed([8]string{
+		"secret", "mlvault/dev", "jwt", "mlvault", "dev",
+		"ml_api_key", "feature_store", "secret/data/mlvault/dev/ml_api_key2",
+	}, 16)
+	seed([8]string{"kv/team", "a", "jwt/x", "P", "S.1", "a", "a/b", "kv/team/data/a/a/"}, 31)
+	seed([8]string{"sys*", "+/+", "*", "p\n", "s*", "*", "+", "+/data/+/a"}, 0)
+	seed([8]string{
+		"secret", `p"} path "*`, "jwt", "p", "s",
+		`a" { capabilities = ["sudo"] }`, "#", "sys/policies/acl/root",
+	}, 7)
+	seed([8]string{"secret", "..", "token", "root", "default", ".", "data/x", "auth/token/create"}, 21)
+	f.Fuzz(func(
+		t *testing.T, mount, prefix, authPath, project, stack, one, other, probe string, flags uint,
+	) {
+		named := pulumitest.Named(mount, prefix, authPath, project, stack, one, other)
+		cfg, err := settings.From(named)
 		if err != nil {
-			noSlash := func(name string) string { return strings.ReplaceAll(tame(name), "/", "-") }
-			cfg, err = settings.From(pulumitest.Named(tame(mount), tame(prefix), tame(authPath), noSlash(project), noSlash(stackName), tame(one), tame(other)))
+			named = pulumitest.Named(tame(mount), tame(prefix), tame(authPath),
+				withoutSlash(project), withoutSlash(stack), tame(one), tame(other))
+			cfg, err = settings.From(named)
 		}
 		if err != nil {
 			t.Skip() // too long, or a mount of Vault's own
 		}
-		flag := func(bit int) bool { return flags>>bit&1 == 1 }
-		cfg.Vault.CreateMount, cfg.Vault.DisableRead, cfg.Vault.DeleteOnDestroy, cfg.Vault.SkipChildToken = flag(0), flag(1), flag(2), flag(3)
-		*cfg.Workload.CreateAuthBackend = flag(4)
+		cfg.Vault.CreateMount = flags&1 != 0
+		cfg.Vault.DisableRead = flags&2 != 0
+		cfg.Vault.DeleteOnDestroy = flags&4 != 0
+		cfg.Vault.SkipChildToken = flags&8 != 0
+		*cfg.Workload.CreateAuthBackend = flags&16 != 0
+
 		var reads []rights.Grant
 		for _, credential := range cfg.Credentials {
-			reads = append(reads, rights.Grant{Path: cfg.Vault.Mount + "/data/" + cfg.Vault.Prefix + "/" + credential.Name, Capabilities: []string{"read"}})
+			path := cfg.Vault.Mount + "/data/" + cfg.Vault.Prefix + "/" + credential.Name
+			reads = append(reads, rights.Grant{Path: path, Capabilities: []string{"read"}})
 		}
 		if err := grantsExactly(rights.ReadPolicy(cfg), reads, probe); err != nil {
 			t.Errorf("read policy: %v", err)
 		}
-		if err := grantsExactly(rights.DeployerPolicy(cfg, rights.State{}), rights.SettingsGrants(cfg), probe); err != nil {
+		policy := rights.DeployerPolicy(cfg, rights.State{})
+		if err := grantsExactly(policy, rights.SettingsGrants(cfg), probe); err != nil {
 			t.Errorf("deployer's policy: %v", err)
 		}
 	})
 }
+
+// withoutSlash is a name of one segment.
+func withoutSlash(name string) string { return strings.ReplaceAll(tame(name), "/", "-") }
 
 // TestTheJudgeSeesAPolicyThatIsWiderThanItSays plants what the fuzzer looks for.
 func TestTheJudgeSeesAPolicyThatIsWiderThanItSays(t *testing.T) {
@@ -110,17 +140,17 @@ func TestTheJudgeSeesAPolicyThatIsWiderThanItSays(t *testing.T) {
 	if err := grantsExactly(good, grants, "secret/data/p/b"); err != nil {
 		t.Fatal(err)
 	}
-	for name, bad := range map[string]string{
-		"a star":          `path "secret/data/p/a*" { capabilities = ["read"] }` + "\n" + good,
-		"a plus":          `path "secret/data/+/a" { capabilities = ["read"] }`,
-		"another path":    good + `path "secret/data/p/b" { capabilities = ["list"] }`,
-		"more rights":     `path "secret/data/p/a" { capabilities = ["read", "update"] }`,
-		"sudo":            `path "secret/data/p/a" { capabilities = ["read", "sudo"] }`,
-		"no right at all": `path "secret/data/p/a" { capabilities = ["deny"] }`,
-		"no policy":       `path "secret/data/p/a" {`,
+	for _, bad := range []struct{ name, policy string }{
+		{name: "a star", policy: `path "secret/data/p/a*" { capabilities = ["read"] }` + "\n" + good},
+		{name: "a plus", policy: `path "secret/data/+/a" { capabilities = ["read"] }`},
+		{name: "another path", policy: good + `path "secret/data/p/b" { capabilities = ["list"] }`},
+		{name: "more rights", policy: `path "secret/data/p/a" { capabilities = ["read", "update"] }`},
+		{name: "sudo", policy: `path "secret/data/p/a" { capabilities = ["read", "sudo"] }`},
+		{name: "no right at all", policy: `path "secret/data/p/a" { capabilities = ["deny"] }`},
+		{name: "no policy", policy: `path "secret/data/p/a" {`},
 	} {
-		if grantsExactly(bad, grants, "secret/data/p/b") == nil {
-			t.Errorf("%s was not seen", name)
+		if grantsExactly(bad.policy, grants, "secret/data/p/b") == nil {
+			t.Errorf("%s was not seen", bad.name)
 		}
 	}
 }
@@ -142,17 +172,10 @@ func grantsExactly(text string, grants []rights.Grant, probe string) error {
 		probes = append(probes, probe)
 	}
 	for path := range granted {
-		last := strings.LastIndex(path, "/")
-		probes = append(probes, path, path+"x", path+"/", path+"/x", path+"*", path[:len(path)-1], path[:last], path[:last+1], path[:last]+"/+", "x"+path,
-			strings.ToUpper(path), strings.Replace(path, "/data/", "/metadata/", 1), strings.Replace(path, "/data/", "/destroy/", 1), path+"\x00", path+"%2f")
-		for i, segments := 0, strings.Split(path, "/"); i < len(segments); i++ {
-			was := segments[i]
-			segments[i] = "other"
-			probes = append(probes, strings.Join(segments, "/"))
-			segments[i] = was
-		}
+		probes = append(probes, near(path)...)
 	}
-	answer, err := vault.Logical().Write("sys/capabilities", map[string]any{"token": token, "paths": probes})
+	question := map[string]any{"token": token, "paths": probes}
+	answer, err := vault.Logical().Write("sys/capabilities", question)
 	if err != nil {
 		return fmt.Errorf("ask Vault: %w", err)
 	}
@@ -169,4 +192,34 @@ func grantsExactly(text string, grants []rights.Grant, probe string) error {
 		}
 	}
 	return nil
+}
+
+// near are a granted path, and those that a policy with a glob, a typo or another case would grant
+// with it.
+func near(path string) []string {
+	parent := path[:strings.LastIndex(path, "/")]
+	paths := []string{
+		path,
+		path + "x",
+		path + "/",
+		path + "/x",
+		path + "*",
+		path + "\x00",
+		path + "%2f",
+		"x" + path,
+		path[:len(path)-1],
+		parent,
+		parent + "/",
+		parent + "/+",
+		strings.ToUpper(path),
+		strings.Replace(path, "/data/", "/metadata/", 1),
+		strings.Replace(path, "/data/", "/destroy/", 1),
+	}
+	segments := strings.Split(path, "/")
+	for i := range segments {
+		other := slices.Clone(segments)
+		other[i] = "other"
+		paths = append(paths, strings.Join(other, "/"))
+	}
+	return paths
 }

@@ -17,8 +17,11 @@ func tryLock(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	const shareWithNobody = 0
-	handle, err := syscall.CreateFile(name, syscall.GENERIC_READ|syscall.GENERIC_WRITE, shareWithNobody,
+	const (
+		readAndWrite    = syscall.GENERIC_READ | syscall.GENERIC_WRITE
+		shareWithNobody = 0
+	)
+	handle, err := syscall.CreateFile(name, readAndWrite, shareWithNobody,
 		nil, syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
 	if errors.Is(err, errorSharingViolation) {
 		return nil, errLocked

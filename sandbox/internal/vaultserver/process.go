@@ -28,7 +28,8 @@ type Process struct {
 // the process is asked to end when this one does. lock, if any, is held open in it.
 func Run(binary, dir, config string, lock *os.File) (*Process, error) {
 	file := filepath.Join(dir, "config.hcl")
-	config += "disable_mlock = true\nlog_level = \"warn\"\n" // locking memory needs a right that laptops and CI don't give
+	// Locking memory needs a right that laptops and CI don't give.
+	config += "disable_mlock = true\nlog_level = \"warn\"\n"
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
@@ -38,8 +39,11 @@ func Run(binary, dir, config string, lock *os.File) (*Process, error) {
 		return nil, err
 	}
 	defer func() { _ = output.Close() }()
-	p.cmd = exec.Command(binary, "server", "-config", file) //nolint:gosec,noctx // G204: the server that was asked for; Stop ends it.
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = output, output, attributes()
+	//nolint:gosec,noctx // G204: the server that was asked for; Stop ends it.
+	p.cmd = exec.Command(binary, "server", "-config", file)
+	p.cmd.Stdout = output
+	p.cmd.Stderr = output
+	p.cmd.SysProcAttr = attributes()
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "VAULT_") && !strings.HasPrefix(variable, "BAO_") {
 			p.cmd.Env = append(p.cmd.Env, variable)
@@ -73,7 +77,8 @@ func (p *Process) await(ctx context.Context, client *api.Client) error {
 		case <-p.ended:
 			return fmt.Errorf("%s ended: %w\n%s", p.cmd.Path, p.err, p.lastWords())
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer: %w\n%s", p.cmd.Path, errors.Join(ctx.Err(), err), p.lastWords())
+			err = errors.Join(ctx.Err(), err)
+			return fmt.Errorf("%s does not answer: %w\n%s", p.cmd.Path, err, p.lastWords())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

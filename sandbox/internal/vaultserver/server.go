@@ -75,7 +75,9 @@ type Server struct {
 // inside the request counter: an answered fault counts as a request.
 //
 // A directory that another process serves is refused with an *InUseError.
-func Start(ctx context.Context, dir string, wrap func(http.Handler) http.Handler) (_ *Server, err error) {
+func Start(
+	ctx context.Context, dir string, wrap func(http.Handler) http.Handler,
+) (_ *Server, err error) {
 	s := &Server{dir: dir}
 	s.ResetRequests()
 	defer func() {
@@ -90,7 +92,8 @@ func Start(ctx context.Context, dir string, wrap func(http.Handler) http.Handler
 		return nil, fmt.Errorf("vault server: state directory: %w", err)
 	}
 
-	if s.Binary, err = cli.FindVault(); err != nil {
+	s.Binary, err = cli.FindVault()
+	if err != nil {
 		return nil, err
 	}
 	lock, err := lockDir(dir)
@@ -99,15 +102,7 @@ func Start(ctx context.Context, dir string, wrap func(http.Handler) http.Handler
 	}
 	s.onStop(func(context.Context) error { return lock.Close() })
 
-	storage := filepath.Join(dir, "storage")
-	if _, err := os.Stat(s.begunFile()); err == nil {
-		// The first start was cut off. Nobody has the keys, and nothing is stored yet.
-		err = errors.Join(os.RemoveAll(storage), os.Remove(s.begunFile()))
-		if err != nil {
-			return nil, fmt.Errorf("vault server: %w", err)
-		}
-	}
-	if err := os.MkdirAll(storage, 0o700); err != nil {
+	if err := s.makeStorage(); err != nil {
 		return nil, fmt.Errorf("vault server: %w", err)
 	}
 	listener, err := loopback.Listen(ctx, filepath.Join(dir, "address"))
@@ -118,8 +113,9 @@ func Start(ctx context.Context, dir string, wrap func(http.Handler) http.Handler
 		_ = listener.Close() // again, after serve
 		return nil
 	})
-	s.addr = "https://" + listener.Addr().String()
-	s.host, _, _ = net.SplitHostPort(listener.Addr().String())
+	address := listener.Addr().String()
+	s.addr = "https://" + address
+	s.host, _, _ = net.SplitHostPort(address)
 	if err := createTLS(dir, s.host); err != nil {
 		return nil, fmt.Errorf("vault server: TLS files in %s: %w", dir, err)
 	}
@@ -133,7 +129,8 @@ func Start(ctx context.Context, dir string, wrap func(http.Handler) http.Handler
 	if err := s.serve(listener, wrap); err != nil {
 		return nil, err
 	}
-	if s.root, err = s.Client(s.keys.RootToken); err != nil {
+	s.root, err = s.Client(s.keys.RootToken)
+	if err != nil {
 		return nil, err
 	}
 	if err := s.ensureKV(ctx); err != nil {
@@ -143,12 +140,30 @@ func Start(ctx context.Context, dir string, wrap func(http.Handler) http.Handler
 	return s, nil
 }
 
+// makeStorage makes the folder of Vault's own storage, and empties that of a first start that was
+// cut off: nobody has its keys, and nothing is stored yet.
+func (s *Server) makeStorage() error {
+	storage := s.path("storage")
+	begun := s.path(begunFile)
+	if _, err := os.Stat(begun); err == nil {
+		err = errors.Join(os.RemoveAll(storage), os.Remove(begun))
+		if err != nil {
+			return err
+		}
+	}
+	return os.MkdirAll(storage, 0o700)
+}
+
+// path is a file of this server's.
+func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
+
 // Addr is the address clients use, https://host:port.
 func (s *Server) Addr() string { return s.addr }
 
 // About says which server runs, in its own words, and where.
 func (s *Server) About(ctx context.Context) string {
-	version, _ := exec.CommandContext(ctx, s.Binary, "-version").Output() //nolint:gosec // G204: the server that runs.
+	//nolint:gosec // G204: the server that runs.
+	version, _ := exec.CommandContext(ctx, s.Binary, "-version").Output()
 	line, _, _ := strings.Cut(strings.TrimSpace(string(version)), "\n")
 	return fmt.Sprintf("%s, %s, at %s", line, s.Binary, s.addr)
 }
@@ -164,9 +179,15 @@ func (s *Server) Client(token string) (*api.Client, error) { return s.client(s.a
 
 func (s *Server) client(address, token string) (*api.Client, error) {
 	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 64,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		IdleConnTimeout:     30 * time.Second,
+		MaxIdleConnsPerHost: 64,
 	}
-	config := &api.Config{Address: address, HttpClient: &http.Client{Transport: transport}, Timeout: time.Minute}
+	config := &api.Config{
+		Address:    address,
+		HttpClient: &http.Client{Transport: transport},
+		Timeout:    time.Minute,
+	}
 	if err := config.ConfigureTLS(&api.TLSConfig{CACert: s.CAFile()}); err != nil {
 		return nil, fmt.Errorf("vault client: %w", err)
 	}
@@ -187,14 +208,21 @@ func (s *Server) Root() *api.Client { return s.root }
 // Token writes policyHCL as the policy policyName and returns a new token that carries that policy
 // and no other, not even "default". The token has no parent, cannot be renewed, and ends after ttl
 // (whole seconds, at least one).
-func (s *Server) Token(ctx context.Context, policyName, policyHCL string, ttl time.Duration) (string, error) {
+func (s *Server) Token(
+	ctx context.Context, policyName, policyHCL string, ttl time.Duration,
+) (string, error) {
 	if err := s.root.Sys().PutPolicyWithContext(ctx, policyName, policyHCL); err != nil {
 		return "", fmt.Errorf("vault policy %s: %w", policyName, err)
 	}
 	renewable := false
 	seconds := strconv.Itoa(int(ttl.Seconds())) + "s"
 	secret, err := s.root.Auth().Token().CreateOrphanWithContext(ctx, &api.TokenCreateRequest{
-		DisplayName: policyName, Policies: []string{policyName}, NoDefaultPolicy: true, TTL: seconds, ExplicitMaxTTL: seconds, Renewable: &renewable,
+		DisplayName:     policyName,
+		Policies:        []string{policyName},
+		NoDefaultPolicy: true,
+		TTL:             seconds,
+		ExplicitMaxTTL:  seconds,
+		Renewable:       &renewable,
 	})
 	if err != nil {
 		return "", fmt.Errorf("vault token with policy %s: %w", policyName, err)
@@ -233,7 +261,9 @@ func (s *Server) FillDisk(full bool) error {
 		size = "0:"
 	}
 	pid := strconv.Itoa(s.process.cmd.Process.Pid)
-	return exec.CommandContext(context.Background(), "prlimit", "--pid", pid, "--fsize="+size).Run() //nolint:gosec // G204: our own arguments.
+	//nolint:gosec // G204: our own arguments.
+	limit := exec.CommandContext(context.Background(), "prlimit", "--pid", pid, "--fsize="+size)
+	return limit.Run()
 }
 
 // Stop ends the server: it lets requests in flight finish until ctx ends, ends Vault, and frees the
@@ -271,23 +301,44 @@ func (s *Server) count(next http.Handler) http.Handler {
 	})
 }
 
-func (s *Server) begunFile() string { return filepath.Join(s.dir, begunFile) }
-
 func (s *Server) onStop(f func(context.Context) error) { s.closers = append(s.closers, f) }
 
 // startProcess runs the server on a free port, which another program may take in the moment before
 // the server does.
 func (s *Server) startProcess(ctx context.Context, lock *os.File) error {
-	var err error
-	for range 3 {
-		address := ""
-		if address, err = FreeAddress(ctx, s.host); err != nil {
+	const tries = 3
+	for try := 1; ; try++ {
+		err := s.tryProcess(ctx, lock)
+		taken := err != nil && strings.Contains(err.Error(), "address already in use")
+		if !taken || try == tries {
 			return err
 		}
-		if s.direct, err = s.client("https://"+address, ""); err != nil {
-			return err
-		}
-		config := fmt.Sprintf(`
+	}
+}
+
+func (s *Server) tryProcess(ctx context.Context, lock *os.File) error {
+	address, err := FreeAddress(ctx, s.host)
+	if err != nil {
+		return err
+	}
+	s.direct, err = s.client("https://"+address, "")
+	if err != nil {
+		return err
+	}
+	s.process, err = Run(s.Binary, s.dir, s.configuration(address), lock)
+	if err != nil {
+		return err
+	}
+	err = s.process.await(ctx, s.direct)
+	if err != nil {
+		_ = s.process.Stop(ctx)
+	}
+	return err
+}
+
+// configuration is Vault's own, for a server that listens at address.
+func (s *Server) configuration(address string) string {
+	const text = `
 storage "file" {
   path = %q
 }
@@ -297,19 +348,10 @@ listener "tcp" {
   tls_key_file  = %q
 }
 api_addr = %q
-`, filepath.Join(s.dir, "storage"), address, filepath.Join(s.dir, serverFile), filepath.Join(s.dir, serverKeyFile), s.addr)
-		if s.process, err = Run(s.Binary, s.dir, config, lock); err != nil {
-			return err
-		}
-		if err = s.process.await(ctx, s.direct); err == nil {
-			return nil
-		}
-		_ = s.process.Stop(ctx)
-		if !strings.Contains(err.Error(), "address already in use") {
-			return err
-		}
-	}
-	return err
+`
+	certificate := s.path(serverFile)
+	key := s.path(serverKeyFile)
+	return fmt.Sprintf(text, s.path("storage"), address, certificate, key, s.addr)
 }
 
 // open brings Vault from whatever its storage holds to unsealed.
@@ -319,30 +361,38 @@ func (s *Server) open(ctx context.Context) error {
 		return fmt.Errorf("vault server: storage in %s: %w", s.dir, err)
 	}
 	if !initialised {
-		if err := os.WriteFile(s.begunFile(), nil, 0o600); err != nil {
-			return fmt.Errorf("vault server: %w", err)
-		}
-		// Shamir with one share of one: Vault's own seal, without the ceremony.
-		result, err := s.direct.Sys().InitWithContext(ctx, &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
+		err = s.initialise(ctx)
 		if err != nil {
 			return fmt.Errorf("vault server: initialise: %w", err)
 		}
-		data, err := json.Marshal(keys{UnsealKey: result.KeysB64[0], RootToken: result.RootToken})
-		if err == nil {
-			err = files.Replace(filepath.Join(s.dir, keysFile), data)
-		}
-		if err != nil {
-			return fmt.Errorf("vault server: keep the unseal key: %w", err)
-		}
-		if err := os.Remove(s.begunFile()); err != nil {
-			return fmt.Errorf("vault server: %w", err)
-		}
 	}
-	if s.keys, err = readKeys(s.dir); err != nil {
+	s.keys, err = readKeys(s.dir)
+	if err != nil {
 		return err
 	}
 	s.direct.SetToken(s.keys.RootToken)
 	return s.unseal(ctx)
+}
+
+// initialise makes the storage's keys and keeps them beside it.
+func (s *Server) initialise(ctx context.Context) error {
+	if err := os.WriteFile(s.path(begunFile), nil, 0o600); err != nil {
+		return err
+	}
+	// Shamir with one share of one: Vault's own seal, without the ceremony.
+	one := &api.InitRequest{SecretShares: 1, SecretThreshold: 1}
+	made, err := s.direct.Sys().InitWithContext(ctx, one)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(keys{UnsealKey: made.KeysB64[0], RootToken: made.RootToken})
+	if err != nil {
+		return err
+	}
+	if err := files.Replace(s.path(keysFile), data); err != nil {
+		return fmt.Errorf("keep the unseal key: %w", err)
+	}
+	return os.Remove(s.path(begunFile))
 }
 
 func (s *Server) unseal(ctx context.Context) error {
@@ -354,8 +404,8 @@ func (s *Server) unseal(ctx context.Context) error {
 		err = errors.New("the key was taken and Vault is still sealed")
 	}
 	if err != nil {
-		return fmt.Errorf("unseal vault in %s: %w (if %s is not of this storage, `make clean` forgets it, then `make up` starts anew)",
-			s.dir, err, keysFile)
+		return fmt.Errorf("unseal vault in %s: %w (if %s is not of this storage, %s)",
+			s.dir, err, keysFile, startAnew)
 	}
 	return nil
 }
@@ -375,8 +425,11 @@ func (s *Server) serve(listener net.Listener, wrap func(http.Handler) http.Handl
 		handler = wrap(handler)
 	}
 	server := &http.Server{
-		Handler:           s.count(handler),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		Handler: s.count(handler),
+		TLSConfig: &tls.Config{
+			Certificates: []tls.Certificate{certificate},
+			MinVersion:   tls.VersionTLS12,
+		},
 		ReadHeaderTimeout: 10 * time.Second,
 		// Without a logger of its own net/http writes every failed TLS handshake to the process's
 		// standard error.

@@ -30,13 +30,16 @@ func TestServerLife(t *testing.T) {
 	firstAddr := server.Addr()
 
 	t.Run("a secret can be written at once", func(t *testing.T) {
-		_, err := server.Root().KVv2(vaultserver.KVMount).Put(ctx, "ml/key", map[string]any{"value": canary})
+		engine := server.Root().KVv2(vaultserver.KVMount)
+		_, err := engine.Put(ctx, "ml/key", map[string]any{"value": canary})
 		require.NoError(t, err)
 	})
 
 	t.Run("a second server is refused with the way out", func(t *testing.T) {
 		_, err := vaultserver.Start(ctx, dir, nil)
-		require.ErrorContains(t, err, fmt.Sprintf("%s is in use by process %d: stop it, or use another directory", dir, os.Getpid()))
+		inUse := fmt.Sprintf("%s is in use by process %d: stop it, or use another directory",
+			dir, os.Getpid())
+		require.ErrorContains(t, err, inUse)
 		require.ErrorAs(t, err, new(*vaultserver.InUseError))
 	})
 

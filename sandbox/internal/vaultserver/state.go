@@ -11,8 +11,13 @@ import (
 	"time"
 )
 
-// A Vault that is being initialised has begunFile until its keys are kept.
-const keysFile, begunFile = "keys.json", "initialising"
+const (
+	keysFile = "keys.json"
+	// begunFile is there while a Vault is being initialised, until its keys are kept.
+	begunFile = "initialising"
+)
+
+const startAnew = "`make clean` forgets it, then `make up` starts anew"
 
 // keys are what opens the storage beside them. They are never printed.
 type keys struct {
@@ -20,11 +25,14 @@ type keys struct {
 	RootToken string `json:"rootToken"`
 }
 
-func readKeys(dir string) (k keys, err error) {
-	data, err := os.ReadFile(filepath.Join(dir, keysFile))
-	// The decoder's own message may quote the file.
-	if err != nil || json.Unmarshal(data, &k) != nil || k.UnsealKey == "" || k.RootToken == "" {
-		return k, fmt.Errorf("vault server: %s holds an initialised Vault and its %s is gone or damaged, which nothing mends: `make clean` forgets it, then `make up` starts anew", dir, keysFile)
+func readKeys(dir string) (keys, error) {
+	var k keys
+	// The errors are dropped: the decoder's own message may quote the file.
+	data, _ := os.ReadFile(filepath.Join(dir, keysFile))
+	_ = json.Unmarshal(data, &k)
+	if k.UnsealKey == "" || k.RootToken == "" {
+		return k, fmt.Errorf("vault server: %s holds an initialised Vault, and its %s is gone or "+
+			"damaged. Nothing mends that: %s", dir, keysFile, startAnew)
 	}
 	return k, nil
 }
@@ -38,7 +46,8 @@ type InUseError struct {
 }
 
 func (e *InUseError) Error() string {
-	return fmt.Sprintf("vault server: %s is in use by process %d: stop it, or use another directory", e.Dir, e.PID)
+	return fmt.Sprintf("vault server: %s is in use by process %d: stop it, or use another directory",
+		e.Dir, e.PID)
 }
 
 // errLocked is what tryLock returns when somebody else holds the file.
@@ -51,7 +60,8 @@ func lockDir(dir string) (*os.File, error) {
 	path := filepath.Join(dir, "lock")
 	f, err := tryLock(path)
 	for try := 0; try < 20 && errors.Is(err, errLocked); try++ {
-		time.Sleep(50 * time.Millisecond) // a server whose parent was killed ends a moment after it
+		// A server whose parent was killed ends a moment after it.
+		time.Sleep(50 * time.Millisecond)
 		f, err = tryLock(path)
 	}
 	if errors.Is(err, errLocked) {
@@ -60,12 +70,19 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, &InUseError{Dir: dir, PID: pid}
 	}
 	if err == nil {
-		if err = f.Truncate(0); err == nil {
-			_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-		}
+		err = signLock(f)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("vault server: lock %s: %w", dir, err)
 	}
 	return f, nil
+}
+
+// signLock writes this process's PID into the lock's file.
+func signLock(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
 }
