@@ -3,7 +3,7 @@ package surfaces
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	mathrand "math/rand/v2"
@@ -308,7 +308,7 @@ func TestAPlantedLeakIsFoundOnEverySurface(t *testing.T) {
 
 	require.Empty(t, p.files("files", p.Options.Dir))
 	planted := filepath.Join(p.Options.Dir, "state", "planted.json")
-	require.NoError(t, os.WriteFile(planted, []byte(`{"x":"`+hex.EncodeToString([]byte(leak))+`"}`), 0o600))
+	require.NoError(t, os.WriteFile(planted, []byte(`{"x":"`+base64.StdEncoding.EncodeToString([]byte(leak))+`"}`), 0o600))
 	require.NotEmpty(t, p.files("files", p.Options.Dir), "a file of the state")
 	require.NoError(t, os.Remove(planted))
 

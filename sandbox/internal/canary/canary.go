@@ -1,7 +1,11 @@
 // Package canary searches whatever a run leaves behind for secrets that stand nowhere else in the
-// world: as they were given, in base64 at each of its three alignments, in hexadecimal, escaped for
-// URLs, JSON, HTML and Go, and in every piece of eight bytes. Compressed files are searched inside
-// too.
+// world.
+//
+// It looks for each form in which a surface of a run can show a text: as it was given, in base64 at
+// each of its three alignments (states, bytes in JSON), escaped in a URL (requests), in JSON with
+// and without its escapes for HTML (outputs, event logs), in JSON within JSON (dataJson), in Go's
+// syntax (the plugin's debug line), a number with an exponent, and every piece of eight bytes.
+// Compressed files are searched inside too.
 package canary
 
 import (
@@ -9,10 +13,8 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"html"
 	"io"
 	"maps"
 	"net/url"
@@ -34,9 +36,11 @@ type Hit struct {
 // String is for a test's failure.
 func (h Hit) String() string { return fmt.Sprintf("%s (%s, at %d)", h.Canary, h.Form, h.Offset) }
 
+// pattern is a canary in one form.
 type pattern struct {
-	canary, form string
-	text         []byte
+	canary string
+	form   string
+	text   []byte
 }
 
 // Searcher finds canaries. It is made once, by New, and may be used at the same time by several
@@ -71,23 +75,17 @@ func New(canaries map[string]string) (*Searcher, error) {
 // forms are the encodings of a text.
 func forms(text string) map[string]string {
 	all := map[string]string{
-		"hexadecimal":  hex.EncodeToString([]byte(text)),
-		"HEXADECIMAL":  strings.ToUpper(hex.EncodeToString([]byte(text))),
 		"URL query":    url.QueryEscape(text),
-		"URL path":     url.PathEscape(text),
-		"HTML":         html.EscapeString(text),
 		"Go":           trim(strconv.Quote(text)),
-		"Go, ASCII":    trim(strconv.QuoteToASCII(text)),
 		"JSON":         jsonText(text, false),
 		"JSON, HTML":   jsonText(text, true),
 		"JSON in JSON": jsonText(jsonText(text, false), false),
 	}
 	for shift := range 3 {
-		for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64 for URLs": base64.RawURLEncoding} {
-			all[fmt.Sprintf("%s, %d bytes in", name, shift)] = aligned(encoding, text, shift)
-		}
+		all[fmt.Sprintf("base64, %d bytes in", shift)] = aligned(text, shift)
 	}
-	if number, err := strconv.ParseFloat(text, 64); err == nil {
+	number, err := strconv.ParseFloat(text, 64)
+	if err == nil {
 		all["a number with an exponent"] = strconv.FormatFloat(number, 'e', -1, 64)
 	}
 	for form, encoded := range all {
@@ -100,8 +98,8 @@ func forms(text string) map[string]string {
 
 // aligned is what base64 makes of a text that begins so many bytes into a group of three, without
 // the characters that also depend on the text's neighbours.
-func aligned(encoding *base64.Encoding, text string, shift int) string {
-	encoded := encoding.EncodeToString(append(make([]byte, shift), text...))
+func aligned(text string, shift int) string {
+	encoded := base64.RawStdEncoding.EncodeToString(append(make([]byte, shift), text...))
 	begin := (shift*8 + 5) / 6
 	end := (shift + len(text)) * 8 / 6
 	return encoded[begin:end]
@@ -143,10 +141,12 @@ func (s *Searcher) Search(data []byte) []Hit {
 			continue
 		}
 		for _, p := range s.patterns[binary.BigEndian.Uint64(data[i:])] {
-			if id := p.canary + "/" + p.form; !found[id] && bytes.HasPrefix(data[i:], p.text) {
-				found[id] = true
-				hits = append(hits, Hit{Canary: p.canary, Form: p.form, Offset: i})
+			id := p.canary + "/" + p.form
+			if found[id] || !bytes.HasPrefix(data[i:], p.text) {
+				continue
 			}
+			found[id] = true
+			hits = append(hits, Hit{Canary: p.canary, Form: p.form, Offset: i})
 		}
 	}
 	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
