@@ -59,12 +59,14 @@ func main() {
 }
 
 func run(args []string) error {
-	name := strings.TrimPrefix(strings.Join(args, " "), "server -config")
 	if slices.Equal(args, []string{"-version"}) {
 		fmt.Fprintf(os.Stdout, "Vault v%s, core with kv, database, jwt and approle\n", version.Version)
 		return nil
 	}
-	if name = strings.TrimLeft(name, " ="); name == "" || args[0] != "server" {
+	// Vault takes -config FILE and -config=FILE.
+	rest, isServer := strings.CutPrefix(strings.Join(args, " "), "server -config")
+	name := strings.TrimLeft(rest, " =")
+	if !isServer || name == "" {
 		return errors.New("usage: vaultd server -config FILE, or vaultd -version")
 	}
 	text, err := os.ReadFile(name)
@@ -79,7 +81,11 @@ func run(args []string) error {
 }
 
 func serve(c config) error {
-	logger := hclog.New(&hclog.LoggerOptions{Name: "vaultd", Level: hclog.LevelFromString(c.LogLevel), Output: os.Stderr})
+	logger := hclog.New(&hclog.LoggerOptions{
+		Name:   "vaultd",
+		Level:  hclog.LevelFromString(c.LogLevel),
+		Output: os.Stderr,
+	})
 	core, err := newCore(c, logger)
 	if err != nil {
 		return err
@@ -92,7 +98,8 @@ func serve(c config) error {
 	if err != nil {
 		return fmt.Errorf("listener: %w", err)
 	}
-	handler := vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core, ListenerConfig: &configutil.Listener{}})
+	properties := &vault.HandlerProperties{Core: core, ListenerConfig: &configutil.Listener{}}
+	handler := vaulthttp.Handler.Handler(properties)
 	if tcp.ClusterAddress != "" {
 		address, err := net.ResolveTCPAddr("tcp", tcp.ClusterAddress)
 		if err != nil {
@@ -102,9 +109,14 @@ func serve(c config) error {
 		core.SetClusterHandler(handler)
 	}
 	server := &http.Server{
-		Addr: tcp.Address, Handler: handler, ReadHeaderTimeout: 10 * time.Second,
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-		ErrorLog:  logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
+		Addr:              tcp.Address,
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		TLSConfig: &tls.Config{
+			Certificates: []tls.Certificate{certificate},
+			MinVersion:   tls.VersionTLS12,
+		},
+		ErrorLog: logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
@@ -113,24 +125,37 @@ func serve(c config) error {
 		_ = core.Shutdown()
 		_ = server.Close()
 	}()
-	if err := server.ListenAndServeTLS("", ""); !errors.Is(err, http.ErrServerClosed) {
+	err = server.ListenAndServeTLS("", "")
+	if !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return core.Shutdown() // waits for the one above
 }
 
+// storages are the kinds of storage that a configuration may name.
+var storages = map[string]physical.Factory{
+	"file": file.NewFileBackend,
+	"raft": raft.NewRaftBackend,
+}
+
 func newCore(c config, logger hclog.Logger) (*vault.Core, error) {
 	core := &vault.CoreConfig{
-		LogicalBackends:    map[string]logical.Factory{"kv": kv.Factory, "database": database.Factory},
-		CredentialBackends: map[string]logical.Factory{"jwt": jwtauth.Factory, "approle": approle.Factory},
-		BuiltinRegistry:    registry{},
-		RedirectAddr:       c.APIAddr,
-		ClusterAddr:        c.ClusterAddr,
-		Logger:             logger,
-		DisableMlock:       c.DisableMlock,
+		LogicalBackends: map[string]logical.Factory{
+			"kv":       kv.Factory,
+			"database": database.Factory,
+		},
+		CredentialBackends: map[string]logical.Factory{
+			"jwt":     jwtauth.Factory,
+			"approle": approle.Factory,
+		},
+		BuiltinRegistry: registry{},
+		RedirectAddr:    c.APIAddr,
+		ClusterAddr:     c.ClusterAddr,
+		Logger:          logger,
+		DisableMlock:    c.DisableMlock,
 	}
 	for kind, settings := range c.Storage {
-		makeStorage, known := map[string]physical.Factory{"file": file.NewFileBackend, "raft": raft.NewRaftBackend}[kind]
+		makeStorage, known := storages[kind]
 		if !known {
 			return nil, fmt.Errorf("storage %q is not in this build: use file or raft", kind)
 		}
@@ -138,7 +163,8 @@ func newCore(c config, logger hclog.Logger) (*vault.Core, error) {
 		if err != nil {
 			return nil, fmt.Errorf("storage: %w", err)
 		}
-		core.StorageType, core.Physical = kind, storage
+		core.StorageType = kind
+		core.Physical = storage
 		core.HAPhysical, _ = storage.(physical.HABackend)
 	}
 	if core.Physical == nil {
@@ -168,7 +194,9 @@ func (registry) Get(_ string, kind consts.PluginType) (func() (any, error), bool
 
 func (registry) Keys(kind consts.PluginType) []string { return builtin[kind] }
 
-func (r registry) DeprecationStatus(name string, kind consts.PluginType) (consts.DeprecationStatus, bool) {
+func (r registry) DeprecationStatus(
+	name string, kind consts.PluginType,
+) (consts.DeprecationStatus, bool) {
 	return consts.Supported, r.Contains(name, kind)
 }
 

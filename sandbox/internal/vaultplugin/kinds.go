@@ -16,10 +16,12 @@ type values = map[string]any
 
 // kind is one resource type: its properties and the Vault calls behind it.
 type kind struct {
-	// The id is prefix, and the values of the properties in names with sep in between. Its path in
-	// Vault is at+id.
-	at, prefix, sep string
-	names           []string
+	// The id is prefix, and the values of the properties in names with sep in between.
+	prefix string
+	sep    string
+	names  []string
+	// at and the id are the path in Vault.
+	at string
 	// fields are the inputs with their names in Vault, which are empty where write and get carry the
 	// value.
 	fields map[string]string
@@ -34,15 +36,23 @@ type kind struct {
 var kinds = map[string]kind{
 	"vault:index/policy:Policy": {
 		at: "sys/policies/acl/", names: []string{"name"},
-		fields: map[string]string{"name": "", "policy": "policy"},
-		put:    kind.putPlain,
-		get:    kind.getPlain,
+		fields: map[string]string{
+			"name":   "",
+			"policy": "policy",
+		},
+		put: kind.putPlain,
+		get: kind.getPlain,
 	},
 	"vault:index/mount:Mount": {
 		at: "sys/mounts/", names: []string{"path"},
-		fields: map[string]string{"path": "", "description": "description", "options": "options", "type": "type"},
-		put:    kind.putMount,
-		get:    kind.getPlain,
+		fields: map[string]string{
+			"path":        "",
+			"description": "description",
+			"options":     "options",
+			"type":        "type",
+		},
+		put: kind.putMount,
+		get: kind.getPlain,
 	},
 	"vault:jwt/authBackend:AuthBackend": {
 		at: "sys/auth/", names: []string{"path"},
@@ -103,9 +113,11 @@ func (k kind) id(inputs resource.PropertyMap) string {
 }
 
 func (k kind) read(ctx context.Context, vault vault, id string, state values) (values, error) {
-	for i, part := range strings.SplitN(strings.TrimPrefix(id, k.prefix), k.sep, len(k.names)) {
-		if state[k.names[i]] == nil { // an import
-			state[k.names[i]] = part
+	parts := strings.SplitN(strings.TrimPrefix(id, k.prefix), k.sep, len(k.names))
+	for i, part := range parts {
+		name := k.names[i]
+		if state[name] == nil { // an import
+			state[name] = part
 		}
 	}
 	live, err := k.get(k, ctx, vault, id, state)
@@ -157,12 +169,20 @@ func (k kind) getPlain(ctx context.Context, vault vault, id string, _ values) (v
 func (kind) putMount(ctx context.Context, vault vault, path string, old, inputs values) error {
 	description := text(inputs, "description")
 	if old != nil {
-		return vault.Sys().TuneMountAllowNilWithContext(ctx, path, api.TuneMountConfigInput{Description: &description})
+		return vault.describe(ctx, path, description)
 	}
 	options, _ := inputs["options"].(values)
 	return vault.Sys().MountWithContext(ctx, path, &api.MountInput{
-		Type: text(inputs, "type"), Description: description, Options: map[string]string{"version": text(options, "version")},
+		Type:        text(inputs, "type"),
+		Description: description,
+		Options:     map[string]string{"version": text(options, "version")},
 	})
+}
+
+// describe changes the description of a mount, with the call that Vault's client keeps.
+func (v vault) describe(ctx context.Context, path, description string) error {
+	tuning := api.TuneMountConfigInput{Description: &description}
+	return v.Sys().TuneMountAllowNilWithContext(ctx, path, tuning)
 }
 
 // putBackend makes an auth method and then its configuration. Where the second fails, as it does
@@ -182,10 +202,12 @@ func (k kind) putBackend(ctx context.Context, vault vault, path string, old, inp
 	if old == nil || old["description"] == description {
 		return nil
 	}
-	return vault.Sys().TuneMountAllowNilWithContext(ctx, "auth/"+path, api.TuneMountConfigInput{Description: &description})
+	return vault.describe(ctx, "auth/"+path, description)
 }
 
-func (k kind) getBackend(ctx context.Context, vault vault, path string, state values) (values, error) {
+func (k kind) getBackend(
+	ctx context.Context, vault vault, path string, state values,
+) (values, error) {
 	method, err := vault.get(ctx, "sys/mounts/auth/"+path)
 	if err != nil || method == nil {
 		return nil, err
@@ -194,11 +216,13 @@ func (k kind) getBackend(ctx context.Context, vault vault, path string, state va
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	if _, err := vault.get(ctx, "sys/mounts/auth/"+path+"/tune"); err != nil { // the genuine plugin asks
+	_, err = vault.get(ctx, "sys/mounts/auth/"+path+"/tune") // the genuine plugin asks
+	if err != nil {
 		return nil, fmt.Errorf("read the tuning: %w", err)
 	}
 	live := k.decode(config) // of none: empty, so that an update writes it
-	live["type"], live["description"] = method["type"], method["description"]
+	live["type"] = method["type"]
+	live["description"] = method["description"]
 	live["disableRemount"] = state["disableRemount"]
 	return live, nil
 }
@@ -219,14 +243,16 @@ func (k kind) putRole(ctx context.Context, vault vault, path string, _, inputs v
 func (k kind) getRole(ctx context.Context, vault vault, path string, state values) (values, error) {
 	live, err := k.getPlain(ctx, vault, path, state)
 	claims, _ := live["boundClaims"].(values)
-	for claim, one := range claims {
-		if several, are := one.([]any); are {
-			var texts []string
-			for _, value := range several {
-				texts = append(texts, fmt.Sprint(value))
-			}
-			claims[claim] = strings.Join(texts, ",")
+	for claim, allowed := range claims {
+		list, isList := allowed.([]any)
+		if !isList {
+			continue
 		}
+		var texts []string
+		for _, value := range list {
+			texts = append(texts, fmt.Sprint(value))
+		}
+		claims[claim] = strings.Join(texts, ",")
 	}
 	return live, err
 }
@@ -234,9 +260,11 @@ func (k kind) getRole(ctx context.Context, vault vault, path string, state value
 // putSecret makes a version. A fresh engine answers 400 while it is upgraded, which the genuine
 // plugin waits out too.
 func (kind) putSecret(ctx context.Context, vault vault, path string, _, inputs values) error {
-	version := values{"data": json.RawMessage(text(inputs, "dataJson"))} // numbers stay as they are written
+	numbersAsWritten := json.RawMessage(text(inputs, "dataJson"))
+	version := values{"data": numbersAsWritten}
+	deadline := time.Now().Add(30 * time.Second)
 	err := vault.put(ctx, path, version)
-	for deadline := time.Now().Add(30 * time.Second); answered400(err, "Upgrading") && time.Now().Before(deadline); {
+	for answered400(err, "Upgrading") && time.Now().Before(deadline) {
 		time.Sleep(500 * time.Millisecond)
 		err = vault.put(ctx, path, version)
 	}
@@ -244,16 +272,21 @@ func (kind) putSecret(ctx context.Context, vault vault, path string, _, inputs v
 		return fmt.Errorf("write the secret: %w", err)
 	}
 	custom, _ := inputs["customMetadata"].(values)
-	if err := vault.put(ctx, metadataPath(inputs), values{"custom_metadata": custom["data"]}); err != nil {
+	metadata := values{"custom_metadata": custom["data"]}
+	if err := vault.put(ctx, metadataPath(inputs), metadata); err != nil {
 		return fmt.Errorf("write the metadata: %w", err)
 	}
 	return nil
 }
 
 func (kind) getSecret(ctx context.Context, vault vault, path string, state values) (values, error) {
-	live := values{"deleteAllVersions": state["deleteAllVersions"] == true, "disableRead": state["disableRead"] == true}
+	live := values{
+		"deleteAllVersions": state["deleteAllVersions"] == true,
+		"disableRead":       state["disableRead"] == true,
+	}
 	if state["disableRead"] == true {
-		live["dataJson"], live["customMetadata"] = state["dataJson"], state["customMetadata"]
+		live["dataJson"] = state["dataJson"]
+		live["customMetadata"] = state["customMetadata"]
 		return live, nil
 	}
 	answer, err := vault.Logical().ReadWithContext(ctx, path)
@@ -271,7 +304,8 @@ func (kind) getSecret(ctx context.Context, vault vault, path string, state value
 	if err != nil {
 		return nil, fmt.Errorf("read the metadata: %w", err)
 	}
-	live["data"], live["dataJson"] = answer.Data["data"], string(payload)
+	live["data"] = answer.Data["data"]
+	live["dataJson"] = string(payload)
 	live["customMetadata"] = values{"data": metadata["custom_metadata"]}
 	return live, nil
 }

@@ -7,8 +7,8 @@
 //
 //   - of the genuine plugin's log it has one line, the one that holds a payload: see [debugf];
 //   - no error holds Vault's address;
-//   - a Mount's changed path replaces the mount. The genuine plugin moves the engine, after which every secret in it
-//     fails to delete at its old path.
+//   - a Mount's changed path replaces the mount. The genuine plugin moves the engine, after which
+//     every secret in it fails to delete at its old path.
 package vaultplugin
 
 import (
@@ -34,7 +34,8 @@ import (
 // Version is the genuine plugin's version whose behaviour this one follows.
 const Version = "6.7.4"
 
-const notKnown = "the built-in Vault provider does not know this: look for a typo, or install the genuine plugin"
+const notKnown = "the built-in Vault provider does not know this: " +
+	"look for a typo, or install the genuine plugin"
 
 // Provider serves any number of engine runs.
 //
@@ -93,7 +94,9 @@ func (p *Provider) GetPluginInfo(context.Context) (plugin.PluginInfo, error) {
 }
 
 // Configure keeps the configuration for the connection it comes by. It asks Vault nothing.
-func (p *Provider) Configure(ctx context.Context, req plugin.ConfigureRequest) (plugin.ConfigureResponse, error) {
+func (p *Provider) Configure(
+	ctx context.Context, req plugin.ConfigureRequest,
+) (plugin.ConfigureResponse, error) {
 	return plugin.ConfigureResponse{}, p.session(ctx).configure(req.Inputs.Mappable())
 }
 
@@ -106,7 +109,8 @@ func (p *Provider) Check(_ context.Context, req plugin.CheckRequest) (plugin.Che
 	response := plugin.CheckResponse{Properties: req.News}
 	for _, name := range req.News.StableKeys() {
 		if _, known := k.fields[string(name)]; !known {
-			response.Failures = append(response.Failures, plugin.CheckFailure{Property: name, Reason: notKnown})
+			failure := plugin.CheckFailure{Property: name, Reason: notKnown}
+			response.Failures = append(response.Failures, failure)
 		}
 	}
 	return response, nil
@@ -142,15 +146,23 @@ func same(a, b resource.PropertyValue) bool {
 	if !a.IsString() || !b.IsString() {
 		return a.DeepEquals(b)
 	}
-	var x, y map[string]any
-	if json.Unmarshal([]byte(a.StringValue()), &x) != nil || json.Unmarshal([]byte(b.StringValue()), &y) != nil {
-		return a.StringValue() == b.StringValue()
+	one, oneIsJSON := parseObject(a.StringValue())
+	other, otherIsJSON := parseObject(b.StringValue())
+	if oneIsJSON && otherIsJSON {
+		return reflect.DeepEqual(one, other)
 	}
-	return reflect.DeepEqual(x, y)
+	return a.StringValue() == b.StringValue()
+}
+
+func parseObject(text string) (object map[string]any, isObject bool) {
+	err := json.Unmarshal([]byte(text), &object)
+	return object, err == nil
 }
 
 // Create writes the object and reads it back.
-func (p *Provider) Create(ctx context.Context, req plugin.CreateRequest) (plugin.CreateResponse, error) {
+func (p *Provider) Create(
+	ctx context.Context, req plugin.CreateRequest,
+) (plugin.CreateResponse, error) {
 	k, err := kindOf(req.URN)
 	if err != nil || req.Preview {
 		return plugin.CreateResponse{Properties: req.Properties}, err
@@ -161,7 +173,9 @@ func (p *Provider) Create(ctx context.Context, req plugin.CreateRequest) (plugin
 }
 
 // Update brings the object to the new inputs and reads it back.
-func (p *Provider) Update(ctx context.Context, req plugin.UpdateRequest) (plugin.UpdateResponse, error) {
+func (p *Provider) Update(
+	ctx context.Context, req plugin.UpdateRequest,
+) (plugin.UpdateResponse, error) {
 	k, err := kindOf(req.URN)
 	if err != nil || req.Preview {
 		return plugin.UpdateResponse{Properties: req.NewInputs}, err
@@ -177,25 +191,20 @@ func (p *Provider) Update(ctx context.Context, req plugin.UpdateRequest) (plugin
 func (p *Provider) write(
 	ctx context.Context, k kind, id string, old values, inputs resource.PropertyMap,
 ) (resource.PropertyMap, error) {
-	s, exists, live := p.session(ctx), old != nil, values(nil)
-	vault, err := s.vault(ctx)
-	if err == nil {
-		err = k.put(k, ctx, vault, id, old, inputs.Mappable())
-	}
-	if err == nil {
-		exists = true
-		live, err = k.read(ctx, vault, id, inputs.Mappable())
-	}
+	s := p.session(ctx)
+	live, written, err := s.write(ctx, k, id, old, inputs.Mappable())
 	if err == nil {
 		return marked(resource.NewPropertyMapFromMap(live)), nil
 	}
 	err = s.fail("write "+id, err)
+	exists := written || old != nil
 	kept, marshalErr := plugin.MarshalProperties(inputs, plugin.MarshalOptions{})
 	if !exists || marshalErr != nil {
 		return nil, err
 	}
-	return nil, rpcerror.WithDetails(rpcerror.New(codes.Unknown, err.Error()),
-		&pulumirpc.ErrorResourceInitFailed{Id: id, Properties: kept, Reasons: []string{err.Error()}})
+	reason := err.Error()
+	return nil, rpcerror.WithDetails(rpcerror.New(codes.Unknown, reason),
+		&pulumirpc.ErrorResourceInitFailed{Id: id, Properties: kept, Reasons: []string{reason}})
 }
 
 // Read is a refresh or, with no inputs, an import. An object that is gone has no id in the answer.
@@ -204,18 +213,16 @@ func (p *Provider) Read(ctx context.Context, req plugin.ReadRequest) (plugin.Rea
 	if err != nil {
 		return plugin.ReadResponse{}, err
 	}
-	s, found := p.session(ctx), values(nil)
-	vault, err := s.vault(ctx)
-	if err == nil {
-		found, err = k.read(ctx, vault, string(req.ID), req.State.Mappable())
-	}
+	s := p.session(ctx)
+	found, err := s.read(ctx, k, string(req.ID), req.State.Mappable())
 	if err != nil {
 		return plugin.ReadResponse{}, s.fail("refresh "+string(req.ID), err)
 	}
 	if found == nil {
 		return plugin.ReadResponse{}, nil
 	}
-	live, inputs := resource.NewPropertyMapFromMap(found), resource.PropertyMap{}
+	live := resource.NewPropertyMapFromMap(found)
+	inputs := resource.PropertyMap{}
 	for name := range k.fields {
 		key := resource.PropertyKey(name)
 		given, set := req.Inputs[key]
@@ -231,20 +238,20 @@ func (p *Provider) Read(ctx context.Context, req plugin.ReadRequest) (plugin.Rea
 }
 
 // Delete removes the object from Vault.
-func (p *Provider) Delete(ctx context.Context, req plugin.DeleteRequest) (plugin.DeleteResponse, error) {
+func (p *Provider) Delete(
+	ctx context.Context, req plugin.DeleteRequest,
+) (plugin.DeleteResponse, error) {
 	k, err := kindOf(req.URN)
 	if err != nil {
 		return plugin.DeleteResponse{}, err
 	}
-	s, state, path := p.session(ctx), req.Outputs.Mappable(), k.at+string(req.ID)
+	path := k.at + string(req.ID)
+	state := req.Outputs.Mappable()
 	if state["deleteAllVersions"] == true {
 		path = metadataPath(state)
 	}
-	vault, err := s.vault(ctx)
-	if err == nil {
-		_, err = vault.Logical().DeleteWithContext(ctx, path)
-	}
-	if err != nil {
+	s := p.session(ctx)
+	if err := s.delete(ctx, path); err != nil {
 		return plugin.DeleteResponse{}, s.fail("delete "+string(req.ID), err)
 	}
 	return plugin.DeleteResponse{}, nil
@@ -263,7 +270,8 @@ func marked(properties resource.PropertyMap) resource.PropertyMap {
 func kindOf(urn resource.URN) (kind, error) {
 	k, known := kinds[string(urn.Type())]
 	if !known {
-		return kind{}, fmt.Errorf("%s: %s (pulumi plugin install resource vault %s)", urn.Type(), notKnown, Version)
+		return kind{}, fmt.Errorf("%s: %s (pulumi plugin install resource vault %s)",
+			urn.Type(), notKnown, Version)
 	}
 	return k, nil
 }

@@ -37,8 +37,9 @@ type session struct {
 // settings are what the program sets, and the engine's own. The genuine plugin has more, for ways
 // to log in.
 var settings = []string{
-	"address", "token", "tokenName", "namespace", "caCertFile", "skipChildToken", "maxLeaseTtlSeconds", "maxRetries",
-	"skipTlsVerify", "version", "pluginDownloadURL",
+	"address", "token", "tokenName", "namespace", "caCertFile",
+	"skipChildToken", "maxLeaseTtlSeconds", "maxRetries", "skipTlsVerify",
+	"version", "pluginDownloadURL",
 }
 
 func (s *session) attach(engine string) (err error) {
@@ -72,29 +73,77 @@ func (s *session) vault(ctx context.Context) (vault, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.client != nil {
-		return vault{s.client, s.engine}, nil
+		return vault{Client: s.client, engine: s.engine}, nil
 	}
 	client, err := s.connect()
 	if err != nil {
 		return vault{}, err
 	}
 	if _, err := client.Auth().Token().LookupSelfWithContext(ctx); err != nil {
-		return vault{}, fmt.Errorf("look up the provider's token (it must be alive, and may read auth/token/lookup-self): %w", err)
+		return vault{}, fmt.Errorf("look up the provider's token "+
+			"(it must be alive, and may read auth/token/lookup-self): %w", err)
 	}
 	if s.config["skipChildToken"] != "true" {
-		// Every request of this configuration carries a token that ends soon and by itself, so the
-		// configured one is sent twice and no more.
-		renewable, ttl := false, s.config["maxLeaseTtlSeconds"]+"s"
-		child, err := client.Auth().Token().CreateWithContext(ctx, &api.TokenCreateRequest{
-			DisplayName: s.config["tokenName"], TTL: ttl, ExplicitMaxTTL: ttl, Renewable: &renewable,
-		})
+		child, err := s.childToken(ctx, client)
 		if err != nil {
-			return vault{}, fmt.Errorf("create a child token (allow update on auth/token/create, or set skipChildToken): %w", err)
+			return vault{}, fmt.Errorf("create a child token "+
+				"(allow update on auth/token/create, or set skipChildToken): %w", err)
 		}
-		client.SetToken(child.Auth.ClientToken)
+		client.SetToken(child)
 	}
 	s.client = client
-	return vault{client, s.engine}, nil
+	return vault{Client: client, engine: s.engine}, nil
+}
+
+// childToken is what every request of this configuration carries: it ends soon and by itself, so
+// the configured token is sent twice and no more.
+func (s *session) childToken(ctx context.Context, client *api.Client) (string, error) {
+	ttl := s.config["maxLeaseTtlSeconds"] + "s"
+	renewable := false
+	child, err := client.Auth().Token().CreateWithContext(ctx, &api.TokenCreateRequest{
+		DisplayName:    s.config["tokenName"],
+		TTL:            ttl,
+		ExplicitMaxTTL: ttl,
+		Renewable:      &renewable,
+	})
+	if err != nil {
+		return "", err
+	}
+	return child.Auth.ClientToken, nil
+}
+
+// write makes an object or updates it, and reads it back. written tells whether Vault has it, which
+// it may have though the rest fails.
+func (s *session) write(
+	ctx context.Context, k kind, id string, old, inputs values,
+) (live values, written bool, err error) {
+	vault, err := s.vault(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := k.put(k, ctx, vault, id, old, inputs); err != nil {
+		return nil, false, err
+	}
+	live, err = k.read(ctx, vault, id, inputs)
+	return live, true, err
+}
+
+// read returns what Vault holds, or nil if the object is gone.
+func (s *session) read(ctx context.Context, k kind, id string, state values) (values, error) {
+	vault, err := s.vault(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return k.read(ctx, vault, id, state)
+}
+
+func (s *session) delete(ctx context.Context, path string) error {
+	vault, err := s.vault(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = vault.Logical().DeleteWithContext(ctx, path)
+	return err
 }
 
 // connect makes a client from the configuration alone, but for VAULT_TOKEN where it has no token.
@@ -103,29 +152,36 @@ func (s *session) vault(ctx context.Context) (vault, error) {
 func (s *session) connect() (*api.Client, error) {
 	if s.config == nil {
 		// Another connection's configuration may be another Vault's.
-		return nil, errors.New("this connection of the engine has no configuration (it may have been idle for long): run the command again")
+		return nil, errors.New("this connection of the engine has no configuration " +
+			"(it may have been idle for long): run the command again")
 	}
 	retries, err := strconv.Atoi(s.config["maxRetries"])
 	if err != nil {
 		return nil, fmt.Errorf("maxRetries: %w", err)
 	}
 	transport := &http.Transport{
-		Proxy: s.proxy, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 30 * time.Second,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		Proxy:               s.proxy,
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     30 * time.Second,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
 	}
-	// The timeout is the genuine plugin's.
 	config := &api.Config{
-		Address: s.config["address"], HttpClient: &http.Client{Transport: transport}, MaxRetries: retries, Timeout: time.Minute,
+		Address:    s.config["address"],
+		HttpClient: &http.Client{Transport: transport},
+		MaxRetries: retries,
+		Timeout:    time.Minute, // the genuine plugin's
 	}
 	if err := config.ConfigureTLS(&api.TLSConfig{CACert: s.config["caCertFile"]}); err != nil {
 		return nil, fmt.Errorf("caCertFile: %w", err)
 	}
 	client, err := api.NewClient(config)
 	if err != nil {
-		return nil, fmt.Errorf("vault client (check the address and the VAULT_* variables of the environment): %w", err)
+		return nil, fmt.Errorf("vault client "+
+			"(check the address and the VAULT_* variables of the environment): %w", err)
 	}
 	client.SetToken(cmp.Or(s.config["token"], os.Getenv("VAULT_TOKEN")))
-	if client.ClearNamespace(); s.config["namespace"] != "" {
+	client.ClearNamespace()
+	if s.config["namespace"] != "" {
 		client.SetNamespace(s.config["namespace"])
 	}
 	return client, nil
@@ -181,6 +237,9 @@ func (v vault) put(ctx context.Context, path string, body values) error {
 
 // answered400 reports whether err is Vault's answer 400 with that text.
 func answered400(err error, text string) bool {
-	answer, is := errors.AsType[*api.ResponseError](err)
-	return is && answer.StatusCode == http.StatusBadRequest && strings.Contains(strings.Join(answer.Errors, " "), text)
+	answer, isAnswer := errors.AsType[*api.ResponseError](err)
+	if !isAnswer || answer.StatusCode != http.StatusBadRequest {
+		return false
+	}
+	return strings.Contains(strings.Join(answer.Errors, " "), text)
 }
