@@ -5,7 +5,6 @@ import (
 
 	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
 	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20200202"
-	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20230201"
 	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
 	logs "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20221001"
 	resources "github.com/pulumi/pulumi-azure-native-sdk/resources/v2/v20220901"
@@ -180,46 +179,6 @@ func (b *builder) storageAccount() (pulumi.StringInput, error) {
 		return nil, err
 	}
 	return account.ID().ToStringOutput(), nil
-}
-
-// keyVault is where Azure ML keeps the keys of its own datastores; the credentials of jobs never go
-// there.
-func (b *builder) keyVault() (pulumi.StringInput, error) {
-	if id := b.azure.KeyVaultID; id != "" {
-		return pulumi.String(id), nil
-	}
-	properties := keyvault.VaultPropertiesArgs{
-		TenantId: b.parent.JobIdentity.TenantID,
-		Sku: keyvault.SkuArgs{
-			Family: pulumi.String(keyvault.SkuFamilyA),
-			Name:   keyvault.SkuNameStandard,
-		},
-		EnableRbacAuthorization:   pulumi.Bool(true),
-		EnableSoftDelete:          pulumi.Bool(true),
-		SoftDeleteRetentionInDays: pulumi.Int(90),
-	}
-	if b.azure.KeyVaultPurgeProtection {
-		// Never false: Azure takes it for an attempt to switch it off.
-		properties.EnablePurgeProtection = pulumi.Bool(true)
-	}
-	if b.azure.PrivateEndpoints != nil {
-		properties.PublicNetworkAccess = pulumi.String("Disabled")
-		properties.NetworkAcls = keyvault.NetworkRuleSetArgs{
-			Bypass:        pulumi.String(keyvault.NetworkRuleBypassOptionsAzureServices),
-			DefaultAction: pulumi.String(keyvault.NetworkRuleActionDeny),
-		}
-	}
-	vault, err := keyvault.NewVault(b.ctx, b.name+"-kv", &keyvault.VaultArgs{
-		ResourceGroupName: b.group,
-		VaultName:         component.Optional(b.azure.Names.KeyVault),
-		Location:          pulumi.String(b.settings.Location),
-		Properties:        properties,
-		Tags:              b.tags(),
-	}, b.dataOptions()...)
-	if err != nil {
-		return nil, err
-	}
-	return vault.ID().ToStringOutput(), nil
 }
 
 // logAnalytics is nil where nothing writes there.

@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 )
@@ -33,9 +34,14 @@ func sketch(ctx *pulumi.Context) error {
 		{"mlstorage", "storage/v20220901:StorageAccount", object{
 			"accountName": "mlsketchstore", "kind": "StorageV2", "sku": object{"name": "Standard_LRS"},
 		}},
-		{"ml-kv", "keyvault/v20230201:Vault", object{"vaultName": "ml-sketch-kv", "properties": object{
-			"tenantId": arm.TenantID, "enableRbacAuthorization": true, "sku": object{"family": "A", "name": "standard"},
-		}}},
+		{"ml-kv", "resources/v20220901:Resource", object{
+			"resourceName": "ml-sketch-kv", "apiVersion": settings.KeyVaultAPI,
+			"resourceProviderNamespace": "Microsoft.KeyVault", "parentResourcePath": "", "resourceType": "vaults",
+			"properties": object{
+				"tenantId": arm.TenantID, "enableRbacAuthorization": true, "sku": object{"family": "A", "name": "standard"},
+				"accessPolicies": []any{},
+			},
+		}},
 		{"ml-logs", "operationalinsights/v20221001:Workspace", object{
 			"workspaceName": "ml-sketch-logs", "sku": object{"name": "PerGB2018"},
 		}},

@@ -81,7 +81,33 @@ func (d detailed) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulumi
 func (s *Server) Resource(id string) (Document, bool) {
 	now := s.store.read()
 	doc := now.get(id)
-	return response(doc, now.Respelled), doc != nil
+	return response(now.withConnections(doc), now.Respelled), doc != nil
+}
+
+// withConnections is the document of a key vault with the private endpoints that lead to it, which
+// the service adds (openapi.json 2026-02-01, VaultProperties.privateEndpointConnections). Of other
+// types azure-native knows that this property is read-only, so that it makes no difference there.
+func (s *state) withConnections(doc Document) Document {
+	if !doc.is(typeVault) {
+		return doc
+	}
+	var connections []any
+	for _, k := range slices.Sorted(maps.Keys(s.Resources)) {
+		endpoint := s.Resources[k]
+		for _, connection := range endpoint.objects("properties.privateLinkServiceConnections") {
+			if key(connection.text("properties.privateLinkServiceId")) == key(doc.text("id")) {
+				connections = append(connections, map[string]any{
+					"id": doc.text("id") + "/privateEndpointConnections/" + endpoint.text("name"),
+				})
+			}
+		}
+	}
+	if connections == nil {
+		return doc
+	}
+	connected := doc.clone()
+	connected.set("properties.privateEndpointConnections", connections)
+	return connected
 }
 
 // List returns the documents of an ARM type, such as "Microsoft.KeyVault/vaults", or every document

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"mlvault/internal/settings"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/arm/armspec"
 )
@@ -139,8 +140,12 @@ func (c cloud) update(d deployed, to sample) error {
 }
 
 func (c cloud) destroy(d deployed) error {
+	inputs := d.inputs
+	if inputs == nil {
+		inputs = resource.NewPropertyMapFromMap(d.sample.inputs)
+	}
 	_, err := c.engine.Delete(c.Context(), plugin.DeleteRequest{
-		URN: d.urn(), ID: d.id, Inputs: resource.PropertyMap{}, Outputs: resource.PropertyMap{},
+		URN: d.urn(), ID: d.id, Inputs: inputs, Outputs: resource.PropertyMap{},
 	})
 	return err
 }
@@ -176,10 +181,10 @@ var (
 		"resourceGroupName": "rg-ml", "accountName": "stnew", "location": "westeurope", "kind": "StorageV2",
 		"sku": object{"name": "Standard_LRS"}, "enableHttpsTrafficOnly": true,
 	}}
-	keyVault = sample{"azure-native:keyvault/v20230201:Vault", "", object{
-		"resourceGroupName": "rg-ml", "vaultName": "kv-new", "location": "westeurope", "properties": object{
-			"tenantId": arm.TenantID, "sku": object{"family": "A", "name": "standard"}, "enablePurgeProtection": true,
-		},
+	keyVault = sample{"azure-native:resources/v20220901:Resource", "", object{
+		"resourceGroupName": "rg-ml", "resourceName": "kv-new", "location": "westeurope", "apiVersion": settings.KeyVaultAPI,
+		"resourceProviderNamespace": "Microsoft.KeyVault", "parentResourcePath": "", "resourceType": "vaults",
+		"properties": vault(object{"enablePurgeProtection": true}),
 	}}
 	registry = sample{"azure-native:containerregistry/v20230701:Registry", "", object{
 		"resourceGroupName": "rg-ml", "registryName": "crnew", "location": "westeurope", "sku": object{"name": "Premium"},
@@ -216,6 +221,15 @@ var (
 		"scope": vaultID, "lockName": "keep", "level": "CanNotDelete",
 	}}
 )
+
+// vault has the properties of a key vault, and more.
+func vault(more object) object {
+	properties := object{
+		"tenantId": arm.TenantID, "sku": object{"family": "A", "name": "standard"}, "accessPolicies": []any{},
+	}
+	maps.Copy(properties, more)
+	return properties
+}
 
 func cluster(size, subnet string) object {
 	return object{"computeType": "AmlCompute", "properties": object{"vmSize": size, "subnet": object{"id": subnet}}}

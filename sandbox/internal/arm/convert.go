@@ -16,11 +16,11 @@ const userAssigned = "identity.userAssignedIdentities"
 // body makes the body of a PUT from azure-native's inputs: the opposite of azure-native's
 // flattening.
 func (r *resourceType) body(inputs map[string]any) Document {
-	body, properties, path := Document{}, map[string]any{}, r.parameters()
+	body, properties, unsent := Document{}, map[string]any{}, r.unsent()
 	envelope := append(words("location tags"), r.Envelope...)
 	for name, value := range inputs {
 		switch {
-		case value == nil || strings.HasPrefix(name, "__") || slices.Contains(path, name):
+		case value == nil || strings.HasPrefix(name, "__") || slices.Contains(unsent, name):
 		case r.Nested || slices.Contains(envelope, name):
 			body[name] = value
 		case slices.Contains(r.Items, name):
@@ -108,7 +108,7 @@ func (r *resourceType) settable(outputs resource.PropertyMap) resource.PropertyM
 	inputs := Document(outputs.Mappable())
 	// A run that was killed leaves a state whose outputs are the inputs, so that the path's parameters
 	// are among them.
-	for _, name := range slices.Concat(words("name type"), r.Computed, r.parameters()) {
+	for _, name := range slices.Concat(words("name type"), r.Computed, r.unsent()) {
 		delete(inputs, name)
 	}
 	if identities := inputs.object(userAssigned); identities != nil {

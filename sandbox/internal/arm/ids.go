@@ -77,6 +77,17 @@ func (r *resourceType) parameters() []string {
 	return names
 }
 
+// genericInputs are those of a generic resource that no body and no output has.
+var genericInputs = words("apiVersion parentResourcePath resourceProviderNamespace resourceType")
+
+// unsent returns the inputs that are in the path or the query and not in the body.
+func (r *resourceType) unsent() []string {
+	if r.Generic {
+		return append(r.parameters(), genericInputs...)
+	}
+	return r.parameters()
+}
+
 // nameProperty is the input that holds the resource's name: the last parameter of its path.
 func (r *resourceType) nameProperty() string {
 	all := r.parameters()

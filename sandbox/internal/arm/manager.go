@@ -124,21 +124,29 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// get answers 404 ResourceNotFound for a resource that does not exist.
-func (s *Server) get(ctx context.Context, row *resourceType, id string) (doc Document, err error) {
+// get answers 404 ResourceNotFound for a resource that does not exist, whatever the API version: ARM
+// knows which there are (pulumi-azure-native#4337 made resources after such an answer).
+func (s *Server) get(
+	ctx context.Context, row *resourceType, id, version string,
+) (doc Document, err error) {
 	err = s.send(ctx, http.MethodGet, row.Type, id, func() error {
 		found := false
 		if doc, found = s.Resource(id); !found {
 			return notFound(http.MethodGet, id, id)
 		}
-		return nil
+		return served(http.MethodGet, id, row.Type, version)
 	})
 	return doc, err
 }
 
-// put creates or replaces a resource.
-func (s *Server) put(ctx context.Context, row *resourceType, id string, body Document) error {
-	return s.send(ctx, http.MethodPut, row.Type, id, func() error {
+// put creates or replaces a resource, and returns the answer.
+func (s *Server) put(
+	ctx context.Context, row *resourceType, id, version string, body Document,
+) (answer Document, err error) {
+	err = s.send(ctx, http.MethodPut, row.Type, id, func() error {
+		if refusal := served(http.MethodPut, id, row.Type, version); refusal != nil {
+			return refusal
+		}
 		return s.store.change(func(st *state) error {
 			p := &put{row: row, id: id, old: st.get(id), doc: body.clone(), state: st, spec: s.Spec}
 			for _, rule := range slices.Concat(everyPut, row.Rules, []rule{complete}) {
@@ -147,9 +155,14 @@ func (s *Server) put(ctx context.Context, row *resourceType, id string, body Doc
 				}
 			}
 			st.Resources[key(id)] = p.doc
+			answer = p.doc.clone()
+			if p.old == nil && row.Created != nil {
+				row.Created(answer)
+			}
 			return nil
 		})
 	})
+	return answer, err
 }
 
 // everyPut is what ARM itself checks, before a resource provider sees the request.
@@ -157,8 +170,11 @@ var everyPut = []rule{parentExists, nameIsFree, fitsSpec, locationStays}
 
 // delete removes a resource and everything below it. What does not exist is deleted already, as for
 // azure-native.
-func (s *Server) delete(ctx context.Context, row *resourceType, id string) error {
+func (s *Server) delete(ctx context.Context, row *resourceType, id, version string) error {
 	return s.send(ctx, http.MethodDelete, row.Type, id, func() error {
+		if refusal := served(http.MethodDelete, id, row.Type, version); refusal != nil {
+			return refusal
+		}
 		return s.store.change(func(st *state) error {
 			if refusal := locked(st, id); refusal != nil {
 				return refusal

@@ -46,7 +46,7 @@ func (p *provider) Configure(context.Context, plugin.ConfigureRequest) (plugin.C
 }
 
 func (p *provider) Check(_ context.Context, req plugin.CheckRequest) (plugin.CheckResponse, error) {
-	row, err := rowOf(req.URN)
+	row, err := rowOf(req.URN, req.News, "")
 	if err != nil {
 		return plugin.CheckResponse{}, err
 	}
@@ -95,8 +95,8 @@ func (r *resourceType) defaultName(req plugin.CheckRequest) error {
 func (r *resourceType) failures(inputs resource.PropertyMap) []plugin.CheckFailure {
 	property := resource.PropertyKey(r.nameProperty())
 	name := inputs[property]
-	if !name.IsString() || r.Name.MatchString(name.StringValue()) {
-		return nil
+	if r.Generic || !name.IsString() || r.Name.MatchString(name.StringValue()) {
+		return nil // of a generic resource azure-native knows no rule
 	}
 	return []plugin.CheckFailure{{Property: property, Reason: fmt.Sprintf(
 		"'%s' value %q does not match expression '%s'", property, name.StringValue(), r.Name)}}
@@ -104,7 +104,7 @@ func (r *resourceType) failures(inputs resource.PropertyMap) []plugin.CheckFailu
 
 // Diff compares inputs with inputs, as azure-native does: what the service returned plays no part.
 func (p *provider) Diff(_ context.Context, req plugin.DiffRequest) (plugin.DiffResult, error) {
-	row, err := rowOf(req.URN)
+	row, err := rowOf(req.URN, req.NewInputs, req.ID)
 	if err != nil {
 		return plugin.DiffResult{}, err
 	}
@@ -126,44 +126,54 @@ func (p *provider) Diff(_ context.Context, req plugin.DiffRequest) (plugin.DiffR
 }
 
 func (p *provider) Create(ctx context.Context, req plugin.CreateRequest) (plugin.CreateResponse, error) {
-	row, err := rowOf(req.URN)
+	row, err := rowOf(req.URN, req.Properties, "")
 	if err != nil {
 		return plugin.CreateResponse{}, err
 	}
 	if req.Preview {
 		return plugin.CreateResponse{Properties: preview(req.Properties)}, nil
 	}
-	// A PUT would take an existing resource over; azure-native looks first.
+	// A PUT would take an existing resource over; azure-native looks first, with the version of its
+	// module.
 	id := row.id(req.Properties)
-	if _, err := p.arm.get(ctx, row, id); err == nil {
+	if _, err := p.arm.get(ctx, row, id, row.moduleVersion()); err == nil {
 		return plugin.CreateResponse{}, fmt.Errorf("cannot create already existing resource '%s'", id)
 	} else if !isNotFound(err) {
 		return plugin.CreateResponse{}, fmt.Errorf("cannot check existence of resource '%s': %w", id, err)
 	}
-	outputs, err := p.putAndRead(ctx, row, req.Properties)
+	outputs, err := p.putAndRead(ctx, row, req.Properties, nil)
 	return plugin.CreateResponse{ID: resource.ID(id), Properties: outputs}, err
 }
 
 // putAndRead reads what it put, as azure-native does, so that the state has the shape that a
-// refresh will see.
+// refresh will see. It reads with the version of the inputs from before, of which a create has
+// none: a generic resource is then asked for with a version that its type may not have,
+// azure-native warns, and the answer of the PUT stays in the state (#4692 mended that in v3;
+// whether 2.92.3 has it is not known).
 func (p *provider) putAndRead(
-	ctx context.Context, row *resourceType, inputs resource.PropertyMap,
+	ctx context.Context, row *resourceType, inputs, before resource.PropertyMap,
 ) (resource.PropertyMap, error) {
 	id := row.id(inputs)
-	if err := p.arm.put(ctx, row, id, row.body(inputs.Mappable())); err != nil {
+	answer, err := p.arm.put(ctx, row, id, row.version(inputs), row.body(inputs.Mappable()))
+	if err != nil {
 		return nil, err
 	}
-	doc, err := p.arm.get(ctx, row, id)
+	doc, err := p.arm.get(ctx, row, id, row.version(before))
+	if err != nil && row.Generic {
+		return row.outputs(answer), nil
+	}
 	return row.outputs(doc), err
 }
 
 // Read refreshes a resource, or, without inputs, imports it.
 func (p *provider) Read(ctx context.Context, req plugin.ReadRequest) (plugin.ReadResponse, error) {
-	row, err := rowOf(req.URN)
+	row, err := rowOf(req.URN, req.Inputs, req.ID)
 	if err != nil {
 		return plugin.ReadResponse{}, err
 	}
-	doc, err := p.arm.get(ctx, row, string(req.ID))
+	// Without inputs azure-native asks with the version of its module: a generic resource cannot be
+	// imported (#4109).
+	doc, err := p.arm.get(ctx, row, string(req.ID), row.version(req.Inputs))
 	if isNotFound(err) {
 		return plugin.ReadResponse{}, nil // gone: the engine drops it from the state
 	}
@@ -207,7 +217,7 @@ func withDrift(inputs, before, after resource.PropertyMap) resource.PropertyMap 
 }
 
 func (p *provider) Update(ctx context.Context, req plugin.UpdateRequest) (plugin.UpdateResponse, error) {
-	row, err := rowOf(req.URN)
+	row, err := rowOf(req.URN, req.NewInputs, req.ID)
 	if err != nil {
 		return plugin.UpdateResponse{}, err
 	}
@@ -216,16 +226,16 @@ func (p *provider) Update(ctx context.Context, req plugin.UpdateRequest) (plugin
 		outputs["name"] = req.OldOutputs["name"] // no update changes it
 		return plugin.UpdateResponse{Properties: outputs}, nil
 	}
-	outputs, err := p.putAndRead(ctx, row, req.NewInputs)
+	outputs, err := p.putAndRead(ctx, row, req.NewInputs, req.OldInputs)
 	return plugin.UpdateResponse{Properties: outputs}, err
 }
 
 func (p *provider) Delete(ctx context.Context, req plugin.DeleteRequest) (plugin.DeleteResponse, error) {
-	row, err := rowOf(req.URN)
+	row, err := rowOf(req.URN, req.Inputs, req.ID)
 	if err != nil {
 		return plugin.DeleteResponse{}, err
 	}
-	return plugin.DeleteResponse{}, p.arm.delete(ctx, row, string(req.ID))
+	return plugin.DeleteResponse{}, p.arm.delete(ctx, row, string(req.ID), row.version(req.Inputs))
 }
 
 // preview is what is known of the outputs before the service has answered: the inputs that come

@@ -10,6 +10,7 @@ import (
 
 const (
 	workspace2024  = "workspaceRP.json 2024-10-01: "
+	vault2026      = "openapi.json 2026-02-01 of Microsoft.KeyVault: "
 	managedNetwork = "how-to-managed-network.md: "
 	parents        = "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource"
 )
@@ -40,6 +41,9 @@ func TestRefusalsOnCreate(t *testing.T) {
 		{"a storage account with a misspelled property", "storage.json 2022-09-01: StorageAccountPropertiesCreateParameters", storage.edited(object{"allowBlobPublicAcess": false}), nil, `400 Code="InvalidRequestContent"`, "could not find member properties.allowBlobPublicAcess"},
 		{"a storage account with a property in the wrong place", "storage.json 2022-09-01: Sku", storage.edited(object{"sku": object{"name": "Standard_LRS", "capacity": 1}}), nil, `400 Code="InvalidRequestContent"`, "sku.capacity"},
 		{"a storage account with a text for a boolean", "storage.json 2022-09-01: supportsHttpsTrafficOnly is a boolean", storage.edited(object{"enableHttpsTrafficOnly": "yes"}), nil, `400 Code="InvalidRequestContent"`, "could not be deserialized"},
+		{"a key vault by an API version that ends", "learn.microsoft.com/azure/key-vault/general/migrate-api-version", keyVault.edited(object{"apiVersion": "2024-11-01"}), nil, `400 Code="NoRegisteredProviderFound"`, "API version '2024-11-01'"},
+		{"a key vault of a name that nothing checked", "azure-resource-manager/management/resource-name-rules", keyVault.edited(object{"resourceName": "1kv"}), nil, `400 Code="VaultNameNotValid"`, "'1kv' is invalid"},
+		{"a key vault without access policies", vault2026 + "accessPolicies", keyVault.edited(object{"properties": object{"tenantId": arm.TenantID, "sku": object{"family": "A", "name": "standard"}}}), nil, `400 Code="BadRequest"`, "accessPolicies is not specified"},
 		{"a component on a log workspace that does not exist", "components_API.json 2020-02-02: WorkspaceResourceId", insights.edited(object{"workspaceResourceId": logsID + "2"}), nil, `404 Code="ResourceNotFound"`, "log-ml2"},
 		{"a workspace without a storage account", "Azure/azure-rest-api-specs#15878", workspace.edited(object{"storageAccount": nil}), nil, `400 Code="BadRequest"`, "Missing dependent resources in workspace json [properties.storageAccount"},
 		{"a workspace without an identity", "Azure/azure-rest-api-specs#15878", workspace.edited(object{"identity": nil}), nil, `400 Code="BadRequest"`, "Missing dependent resources in workspace json [identity.type"},
@@ -93,7 +97,7 @@ func TestRefusalsOnUpdate(t *testing.T) {
 		{"a network is switched off", managedNetwork + "Limitations", mode("AllowInternetOutbound"), mode("Disabled"), `400 Code="BadRequest"`, "from 'AllowInternetOutbound' to 'Disabled'"},
 		{"a network is loosened", managedNetwork + "Limitations", mode("AllowOnlyApprovedOutbound"), mode("AllowInternetOutbound"), `400 Code="BadRequest"`, "from 'AllowOnlyApprovedOutbound' to 'AllowInternetOutbound'"},
 		{"a cluster is given another size", "azurerm_machine_learning_compute_cluster: vm_size is ForceNew", compute, compute.edited(object{"properties": cluster("Standard_NC6s_v3", subnetID)}), `400 Code="BadRequest"`, "'vmSize' cannot be changed"},
-		{"a key vault can be purged again", "keyvault.json 2023-02-01: enablePurgeProtection", keyVault, keyVault.edited(object{"properties": object{"tenantId": arm.TenantID, "sku": object{"family": "A", "name": "standard"}}}), `400 Code="BadRequest"`, "irreversible"},
+		{"a key vault can be purged again", vault2026 + "enablePurgeProtection", keyVault, keyVault.edited(object{"properties": vault(nil)}), `400 Code="BadRequest"`, "irreversible"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			require.NotEmpty(t, test.rule)
@@ -120,7 +124,7 @@ func TestNamesAreTakenAndHeldByWhatWasDeleted(t *testing.T) {
 	}
 	c := newCloud(t, nil)
 	require.NoError(t, c.destroy(c.mustCreate(keyVault)))
-	_, err := c.create(keyVault.edited(object{"resourceGroupName": "rg-two", "vaultName": "KV-NEW"}))
+	_, err := c.create(keyVault.edited(object{"resourceGroupName": "rg-two", "resourceName": "KV-NEW"}))
 	require.ErrorContains(t, err, `Status=409 Code="ConflictError"`, "the name is held in every group")
 	require.NoError(t, c.destroy(c.mustCreate(workspace)))
 	_, err = c.create(workspace)

@@ -3,6 +3,7 @@ package arm
 import (
 	"maps"
 	"net/http"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,10 +69,15 @@ var storageAccount = resourceType{
 }
 
 var keyVault = resourceType{
-	Token: "azure-native:keyvault/v20230201:Vault", Type: typeVault,
-	Path: inGroup(typeVault + "/{vaultName}"),
+	Token: "azure-native:resources/v20220901:Resource", Type: typeVault, Generic: true,
+	Path: inGroup(typeVault + "/{resourceName}"),
 	Name: regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`), Nested: true,
-	Rules: []rule{purgeProtectionStays},
+	Replaces: words("parentResourcePath resourceProviderNamespace resourceType"),
+	Rules:    []rule{vaultNameIsValid, vaultHasPolicies, purgeProtectionStays, vaultIsServed},
+	Created: func(answer Document) {
+		// openapi.json 2026-02-01, VaultProvisioningState
+		answer.set("properties.provisioningState", "RegisteringDns")
+	},
 	Taken: &Error{Status: http.StatusConflict, Code: "VaultAlreadyExists", Message: "The vault name '%s' is already in use. " +
 		"Vault names are globally unique so it is possible that the name is already taken."},
 	SoftDelete: &Error{Status: http.StatusConflict, Code: "ConflictError",
@@ -79,7 +85,39 @@ var keyVault = resourceType{
 			"vault. The vault is soft-deleted. Follow this link https://go.microsoft.com/fwlink/?linkid=2149745 for more information on soft delete."},
 }
 
-// purgeProtectionStays: keyvault.json 2023-02-01, VaultProperties.enablePurgeProtection.
+// vaultNameIsValid: the service itself says so, because azure-native has no rule for a generic
+// resource.
+func vaultNameIsValid(p *put) *Error {
+	name := path.Base(p.id)
+	if p.row.Name.MatchString(name) {
+		return nil
+	}
+	return p.refuse(http.StatusBadRequest, "VaultNameNotValid",
+		"The vault name '%s' is invalid. A vault's name must be between 3-24 alphanumeric characters. "+
+			"The name must begin with a letter, end with a letter or digit, and not contain "+
+			"consecutive hyphens.", name)
+}
+
+// vaultHasPolicies: openapi.json 2026-02-01, VaultProperties.accessPolicies: "When `createMode` is
+// set to `recover`, access policies are not required. Otherwise, access policies are required." (own
+// words).
+func vaultHasPolicies(p *put) *Error {
+	if _, isList := p.doc.at("properties.accessPolicies").([]any); !isList {
+		return p.bad("The parameter accessPolicies is not specified.")
+	}
+	return nil
+}
+
+// vaultIsServed sets what only the service sets (the same file, createVault.json). It refuses
+// nothing.
+func vaultIsServed(p *put) *Error {
+	p.doc.set("properties.provisioningState", "Succeeded")
+	p.doc.set("properties.vaultUri", "https://"+path.Base(p.id)+".vault.azure.net")
+	delete(p.doc.object("properties"), "privateEndpointConnections")
+	return nil
+}
+
+// purgeProtectionStays: openapi.json 2026-02-01, VaultProperties.enablePurgeProtection.
 func purgeProtectionStays(p *put) *Error {
 	const path = "properties.enablePurgeProtection"
 	if p.old.at(path) == true && p.doc.at(path) != true {

@@ -23,6 +23,13 @@ type resourceType struct {
 	Renames  map[string]string // ARM's names of properties that azure-native names otherwise
 	Items    []string          // objects, or lists of them, with properties of their own; azure-native flattens these too
 
+	// Generic rows are of azure-native's generic resource: their API version is an input, and so is
+	// their type.
+	Generic bool
+	// Created changes the answer to a PUT that creates, where it differs from what a GET answers
+	// later.
+	Created func(answer Document)
+
 	Rules      []rule // what the service refuses, in order
 	Taken      *Error // the refusal of a name that any resource of the type has; nil: names are not global
 	SoftDelete *Error // the refusal of a name that a deleted resource holds; nil: what is deleted is gone
@@ -31,14 +38,28 @@ type resourceType struct {
 // words splits a list of names, so that a row reads as a row.
 func words(list string) []string { return strings.Fields(list) }
 
-// rowOf finds the row of a resource of the program.
-func rowOf(urn resource.URN) (*resourceType, error) {
+// rowOf finds the row of a resource of the program, by its type and, for a generic resource, by its
+// inputs or its id.
+func rowOf(urn resource.URN, inputs resource.PropertyMap, id resource.ID) (*resourceType, error) {
+	generic := typeOf(string(id))
+	if inputs.HasValue("resourceType") {
+		generic = fmt.Sprintf("%v/%v", inputs["resourceProviderNamespace"].V, inputs["resourceType"].V)
+	}
 	var known []string
 	for _, row := range table {
-		if string(urn.Type()) == row.Token {
+		isOfType := string(urn.Type()) == row.Token
+		if isOfType && (!row.Generic || strings.EqualFold(row.Type, generic)) {
 			return row, nil
 		}
-		known = append(known, row.Token)
+		known = append(known, row.name())
 	}
 	return nil, fmt.Errorf("the sandbox's ARM has no %s; it has %s", urn.Type(), strings.Join(known, ", "))
+}
+
+// name is the row's type as a person looks for it.
+func (r *resourceType) name() string {
+	if r.Generic {
+		return r.Token + " of " + r.Type
+	}
+	return r.Token
 }

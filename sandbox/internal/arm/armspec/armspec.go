@@ -14,7 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/applicationinsights/armapplicationinsights"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/authorization/armauthorization/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerregistry/armcontainerregistry"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/keyvault/armkeyvault"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/keyvault/armkeyvault/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/machinelearning/armmachinelearning/v4"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/monitor/armmonitor"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/msi/armmsi"
@@ -33,7 +33,7 @@ var models = map[string]any{
 	"Microsoft.Resources/resourceGroups":                      armresources.ResourceGroup{},                // 2021-04-01
 	"Microsoft.ManagedIdentity/userAssignedIdentities":        armmsi.Identity{},                           // 2024-11-30
 	"Microsoft.Storage/storageAccounts":                       armstorage.AccountCreateParameters{},        // 2024-01-01
-	"Microsoft.KeyVault/vaults":                               armkeyvault.VaultCreateOrUpdateParameters{}, // 2024-11-01
+	"Microsoft.KeyVault/vaults":                               armkeyvault.VaultCreateOrUpdateParameters{}, // 2026-02-01
 	"Microsoft.OperationalInsights/workspaces":                armoperationalinsights.Workspace{},          // 2021-06-01
 	"microsoft.insights/components":                           armapplicationinsights.Component{},
 	"Microsoft.ContainerRegistry/registries":                  armcontainerregistry.Registry{},
