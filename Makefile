@@ -104,8 +104,9 @@ cross: ## build every module for Windows and macOS; compiles Vault for each, whi
 
 # Offline: make audit VULNDB=file:///path, which golang/vulndb's cmd/indexdb writes from its data/osv.
 VULNDB ?= https://vuln.go.dev
-audit: ## secrets in any commit, and known vulnerabilities that the code reaches
+audit: ## secrets in any commit, Azure's API versions that end, known vulnerabilities that the code reaches
 	$(GITLEAKS) git --no-banner --redact --exit-code 1
+	go -C tools run ./calendar
 	tools/audit/run $(GOVULNCHECK) $(VULNDB) $(MODULES)
 
 generate: ## the slim SDKs under sdks/, from their schemas
