@@ -1,118 +1,117 @@
-"""Gets a short-lived Vault token for a GitHub Actions job from the job's own OIDC token, and revokes it.
+"""Exchanges the job's own token for a short-lived Vault token, and revokes it.
 
-    python3 .ci/vault_token.py login     exports VAULT_TOKEN to the steps that follow, masked in the log
-    python3 .ci/vault_token.py logout    revokes it
+    python3 .ci/vault_token.py login FILE     writes the token to FILE, for this user alone
+    python3 .ci/vault_token.py logout FILE    revokes it and removes FILE, if there is one
 
-Nothing is stored: GitHub signs who the job is, and a role in Vault says what that job may do.
+Nothing is stored: GitHub, Azure DevOps or GitLab signs who the job is, and a role in Vault says
+what that job may do.
 
-Environment: VAULT_ADDR, VAULT_ROLE, VAULT_AUTH_PATH (jwt-github), VAULT_AUDIENCE (VAULT_ADDR), VAULT_NAMESPACE,
-VAULT_CACERT (a PEM file). ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN and GITHUB_ENV are the runner's.
+Environment: VAULT_ADDR, VAULT_ROLE, VAULT_AUTH_PATH (jwt-github, jwt-azure-devops or jwt-gitlab),
+VAULT_AUDIENCE (VAULT_ADDR; GitHub only), VAULT_NAMESPACE, VAULT_CACERT (a PEM file).
+GitLab's job has its token for Vault in VAULT_ID_TOKEN.
 """
 
-import http.client
-import json
 import os
 import re
-import ssl
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
-from typing import Any, Dict, Optional
+from typing import Dict, List, Optional
+
+import job_token
+import web
+
+LOOPBACK = r"http://(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?$"
 
 
-class Refused(Exception):
-    """What went wrong and what to do, in one sentence without a secret."""
+def vault(path: str, purpose: str, headers: Dict[str, str], body: Dict[str, str]) -> bytes:
+    """Vault's answer to a write. A revocation answers 204, a login 200."""
+    address = web.setting("VAULT_ADDR").rstrip("/")
+    if not re.match(r"https://|" + LOOPBACK, address):
+        raise web.Refused(
+            "VAULT_ADDR does not begin with https://,"
+            " so the token would cross the network in the clear"
+        )
+    namespace = os.environ.get("VAULT_NAMESPACE")
+    if namespace:
+        headers = {"X-Vault-Namespace": namespace, **headers}
+    request = web.Request(
+        purpose=purpose,
+        url=f"{address}/v1/{path}",
+        headers={"X-Vault-Request": "true", **headers},
+        body=body,
+        method="POST",
+        expected=200 if body else 204,
+        ca_file=os.environ.get("VAULT_CACERT") or None,
+    )
+    return web.send(request)
 
 
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """Answers none, since a redirect would carry the token to another address."""
+def revoke(token: str) -> None:
+    """Ends a token, and with it the children that the plugin made of it."""
+    purpose = "revoke the Vault token (403: it has expired)"
+    vault("auth/token/revoke-self", purpose, {"X-Vault-Token": token}, {})
 
 
-def setting(name: str, default: str = "") -> str:
-    value = os.environ.get(name) or default
-    if not value:
-        raise Refused(f"{name} is not set")
-    return value
+def write_private(file: str, text: str) -> None:
+    """Writes a new file that nobody else can read. A file or link that is there is refused."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        handle.write(text)
 
 
-def send(url: str, what: str, headers: Dict[str, str], body: Optional[Dict[str, str]] = None, expected: int = 200) -> bytes:
+def login(file: str) -> None:
+    """Writes a token to a file, or leaves none alive."""
+    role = web.setting("VAULT_ROLE")
+    path = web.setting("VAULT_AUTH_PATH", f"jwt-{job_token.vendor()}").strip("/")
+    audience = web.setting("VAULT_AUDIENCE", web.setting("VAULT_ADDR"))
+    signed = job_token.job_token(audience, "VAULT_ID_TOKEN")
+    purpose = (
+        f"login to Vault at auth/{path} as {role}"
+        " (400 or 403: the role does not admit this repository, environment or audience)"
+    )
+    answer = vault(f"auth/{path}/login", purpose, {}, {"role": role, "jwt": signed})
+    token = web.member(answer, purpose, "auth", "client_token")
     try:
-        context = ssl.create_default_context(cafile=os.environ.get("VAULT_CACERT") or None)
-    except OSError:
-        raise Refused("VAULT_CACERT names no readable PEM file") from None
-    try:
-        request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)
-        opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=context))
-        with opener.open(request, timeout=30) as answer:
-            text: bytes = answer.read(1 << 20)
-    except urllib.error.HTTPError as error:
-        # Without the body, which may quote what was sent.
-        hint = ": a redirect, which is not followed with a token" if 300 <= error.code < 400 else ""
-        raise Refused(f"{what}: HTTP {error.code}{hint}") from None
-    except (ValueError, http.client.InvalidURL):
-        # Without the message, which quotes a header.
-        raise Refused(f"{what}: a setting holds a character that HTTP does not allow") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise Refused(f"{what}: {getattr(error, 'reason', '') or type(error).__name__}") from None
-    if answer.status != expected:
-        raise Refused(f"{what}: HTTP {answer.status} instead of {expected}, so this is not Vault's or GitHub's answer")
-    return text
-
-
-def member(text: bytes, what: str, *names: str) -> str:
-    """The text below names in a JSON answer."""
-    try:
-        value: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        raise Refused(f"{what}: the answer is not JSON") from None
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    # A line break would set more variables in GITHUB_ENV, or begin a command in the log.
-    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
-        raise Refused(f"{what}: the answer has no usable {'.'.join(names)}")
-    return value
-
-
-def vault(path: str, body: Dict[str, str], what: str, headers: Dict[str, str], expected: int = 200) -> bytes:
-    address = setting("VAULT_ADDR").rstrip("/")
-    if not re.match(r"https://|http://(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?$", address):
-        raise Refused("VAULT_ADDR does not begin with https://, so the token would cross the network in the clear")
-    namespace = {"X-Vault-Namespace": os.environ["VAULT_NAMESPACE"]} if os.environ.get("VAULT_NAMESPACE") else {}
-    headers = {"Content-Type": "application/json", "X-Vault-Request": "true", **namespace, **headers}
-    return send(f"{address}/v1/{path}", what, headers, body, expected)
-
-
-def login() -> None:
-    role, path = setting("VAULT_ROLE"), setting("VAULT_AUTH_PATH", "jwt-github").strip("/")
-    if not os.environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"):
-        raise Refused("this job may not ask GitHub for an OIDC token; give it `permissions: id-token: write`")
-    audience = urllib.parse.quote(setting("VAULT_AUDIENCE", setting("VAULT_ADDR")), safe="")
-    bearer = {"Authorization": "Bearer " + setting("ACTIONS_ID_TOKEN_REQUEST_TOKEN")}
-    what = "GitHub's OIDC token"
-    signed = member(send(f"{os.environ['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience={audience}", what, bearer), what, "value")
-    what = f"login to Vault at auth/{path} as {role} (400 or 403: the role does not admit this repository, environment or audience)"
-    token = member(vault(f"auth/{path}/login", {"role": role, "jwt": signed}, what, {}), what, "auth", "client_token")
-    # Masked before anything else can print it.
-    print(f"::add-mask::{token}", flush=True)
-    with open(setting("GITHUB_ENV"), "a", encoding="utf-8") as file:
-        file.write(f"VAULT_TOKEN={token}\n")
+        write_private(file, token)
+    except OSError as error:
+        revoke(token)
+        raise web.Refused(
+            f"cannot write {file} ({error.strerror}), so the Vault token was revoked"
+        ) from None
+    mask(token)
     print(f"logged in to Vault as {role}")
 
 
-def logout() -> None:
-    if os.environ.get("VAULT_TOKEN"):
-        token = {"X-Vault-Token": os.environ["VAULT_TOKEN"]}
-        vault("auth/token/revoke-self", {}, "revoke the Vault token (403: it has expired)", token, 204)
-        print("revoked the Vault token")
+def mask(token: str) -> None:
+    """Has the runner hide the token in whatever the job prints. GitLab can only hide settings."""
+    if job_token.vendor() == "github":
+        print(f"::add-mask::{token}", flush=True)
+    if job_token.vendor() == "azure-devops":
+        print(f"##vso[task.setsecret]{token}", flush=True)
+
+
+def logout(file: str) -> None:
+    """Revokes the token of a file, if there is one. The file goes only when the token is dead."""
+    try:
+        with open(file, encoding="utf-8") as handle:
+            token = handle.read()
+    except FileNotFoundError:
+        return
+    revoke(token)
+    os.remove(file)
+    print("revoked the Vault token")
+
+
+def main(arguments: List[str]) -> Optional[str]:
+    """Runs a command. The answer is what went wrong."""
+    commands = {"login": login, "logout": logout}
+    if len(arguments) != 2 or arguments[0] not in commands:
+        return "usage: vault_token.py login|logout FILE"
+    try:
+        commands[arguments[0]](arguments[1])
+    except (web.Refused, OSError) as refusal:
+        return f"error: {refusal}"
+    return None
 
 
 if __name__ == "__main__":
-    commands = {"login": login, "logout": logout}
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
-        sys.exit("usage: vault_token.py login|logout")
-    try:
-        commands[sys.argv[1]]()
-    except (Refused, OSError) as refusal:
-        sys.exit(f"error: {refusal}")
+    sys.exit(main(sys.argv[1:]))

@@ -38,7 +38,7 @@ func TestWithoutTheSandboxEverythingThatDeploysStillWorks(t *testing.T) {
 	require.NoError(t, err)
 	run("tar -C '" + from + "' --exclude ./sandbox --exclude ./.sandbox --exclude ./tools --exclude ./.git -cf - . | tar -xf -")
 	run("go build ./... && go -C operate build ./...")
-	recipes := run("make -n preflight policy job repair explain build") + run("cat .github/workflows/deploy*.yml .github/workflows/drift.yml")
+	recipes := run("make -n preflight policy job repair explain build") + run("cat .ci/lib.sh .ci/preview .ci/due .ci/deploy .ci/drift .ci/logout .ci/*.py")
 	require.Contains(t, recipes, "./.operate check")
 	require.NotContains(t, recipes, "sandbox")
 	require.Contains(t, run("make policy STACK=x 2>&1 || true"), "pulumi", "the command runs, and asks for the CLI or the stack")

@@ -2,15 +2,12 @@ package delivery
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
-
-const signed, token = "the-jobs-own-token", "hvs.the-vault-token"
 
 func says(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -20,83 +17,130 @@ func says(status int, body string) http.HandlerFunc {
 	}
 }
 
-// .ci/vault_token.py against a server that is GitHub and Vault. Whatever that answers, the script prints one sentence.
-func TestAJobGetsAVaultTokenAndAnOddAnswerIsOneSentence(t *testing.T) {
-	const github, login, revoke = "/token", "/v1/auth/jwt-github/login", "/v1/auth/token/revoke-self"
+func breaksOff(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+// The paths of the service that a case gives another answer.
+const (
+	github      = "/github/token"
+	azureDevOps = "/ado/oidc"
+	login       = "/v1/auth/jwt-github/login"
+	revoke      = "/v1/auth/token/revoke-self"
+)
+
+func TestAnOddAnswerOrSettingIsOneSentenceWithoutAToken(t *testing.T) {
 	for _, c := range []struct {
-		name, path string
-		answer     http.HandlerFunc
-		env, want  string
+		name, vendor, path string
+		answer             http.HandlerFunc
+		env, want          string
 	}{
-		{"a login", login, says(200, `{"auth": {"client_token": "`+token+`"}}`), "", "::add-mask::" + token + "\nlogged in to Vault as deployer\n"},
-		{"a revocation", revoke, says(204, ""), "", "revoked the Vault token\n"},
-		{"no auth", login, says(200, `{"auth": null}`), "", "error: no usable auth.client_token"},
-		{"a list", login, says(200, `["`+token+`"]`), "", "error: no usable auth.client_token"},
-		{"a line break in the token", login, says(200, `{"auth": {"client_token": "hvs.x\nPATH=/tmp"}}`), "", "error: no usable"},
-		{"HTML", login, says(200, "<html>"+token), "", "error: not JSON"},
-		{"deep nesting", login, says(200, strings.Repeat("[", 100000)), "", "error: not JSON"},
-		{"nothing", login, says(204, ""), "", "error: HTTP 204 instead of 200"},
-		{"a redirect", login, says(307, ""), "", "error: HTTP 307: a redirect"},
-		{"a refusal that quotes", login, says(403, signed), "", "error: HTTP 403"},
-		{"an answer that breaks off", login, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", "error: login to Vault"},
-		{"GitHub's line break", github, says(200, `{"value": "a\r\nX-Vault-Token: b"}`), "", "error: no usable value"},
-		{"a revocation with a page", revoke, says(200, "<html>"), "", "error: HTTP 200 instead of 204"},
-		{"a dead token", revoke, says(403, ""), "", "error: it has expired"},
-		{"a line break in VAULT_TOKEN", revoke, says(204, ""), "VAULT_TOKEN=" + token + "\nx", "error: does not allow"},
-		{"no certificate", login, says(200, "{}"), "VAULT_CACERT=/no/such/file", "error: VAULT_CACERT"},
-		{"a broken address", login, says(200, "{}"), "VAULT_ADDR=https://[::1", "error: does not allow"},
-		{"plain http", login, says(200, "{}"), "VAULT_ADDR=http://vault.example.com", "error: in the clear"},
-		{"no Vault", login, says(200, "{}"), "VAULT_ADDR=https://127.0.0.1:1", "error: login to Vault"},
-		{"no role", login, says(200, "{}"), "VAULT_ROLE=", "error: VAULT_ROLE"},
-		{"no right to a token", github, says(200, "{}"), "ACTIONS_ID_TOKEN_REQUEST_URL=", "error: this job may not ask"},
+		{"no auth", "github", login, says(200, `{"auth": null}`), "", "no usable auth.client_token"},
+		{"a list", "github", login, says(200, `["`+vaultToken+`"]`), "", "no usable auth.client_token"},
+		{"a line break in the token", "github", login, says(200, `{"auth": {"client_token": "hvs.x\nPATH=/tmp"}}`), "", "no usable"},
+		{"HTML", "github", login, says(200, "<html>"+vaultToken), "", "not JSON"},
+		{"deep nesting", "github", login, says(200, strings.Repeat("[", 100000)), "", "not JSON"},
+		{"nothing", "github", login, says(204, ""), "", "HTTP 204 instead of 200"},
+		{"a redirect", "github", login, says(307, ""), "", "HTTP 307: a redirect"},
+		{"a refusal that quotes", "github", login, says(403, signed), "", "HTTP 403"},
+		{"an answer that breaks off", "github", login, breaksOff, "", "login to Vault"},
+		{"GitHub's line break", "github", github, says(200, `{"value": "a\r\nX-Vault-Token: b"}`), "", "no usable value"},
+		{"GitHub's refusal", "github", github, says(401, signed), "", "GitHub's OIDC token: HTTP 401"},
+		{"the refusal of Azure DevOps", "azure-devops", azureDevOps, says(400, signed), "", "of Azure DevOps: HTTP 400"},
+		{"another answer of Azure DevOps", "azure-devops", azureDevOps, says(200, `{"count": 1}`), "", "no usable oidcToken"},
+		{"no certificate", "github", "", nil, "VAULT_CACERT=/no/such/file", "no readable PEM file"},
+		{"a broken address", "github", "", nil, "VAULT_ADDR=https://[::1", "does not allow"},
+		{"plain http", "github", "", nil, "VAULT_ADDR=http://vault.example.com", "in the clear"},
+		{"no Vault", "github", "", nil, "VAULT_ADDR=https://127.0.0.1:1", "login to Vault"},
+		{"no role", "github", "", nil, "VAULT_ROLE=", "VAULT_ROLE"},
+		{"another role", "github", "", nil, "VAULT_ROLE=other", "does not admit this repository"},
+		{"no right to a token", "github", "", nil, "ACTIONS_ID_TOKEN_REQUEST_URL=", "this job may not ask"},
+		{"no access token", "azure-devops", "", nil, "SYSTEM_ACCESSTOKEN=", "SYSTEM_ACCESSTOKEN: $(System.AccessToken)"},
+		{"no connection", "azure-devops", "", nil, "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID=", "no service connection"},
+		{"no token of GitLab's", "gitlab", "", nil, "VAULT_ID_TOKEN=", "VAULT_ID_TOKEN is not set"},
+		{"a laptop", "github", "", nil, "GITHUB_ACTIONS=", "on a laptop use"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			mux := http.NewServeMux()
-			mux.HandleFunc(c.path, c.answer)
-			if c.path != github {
-				mux.HandleFunc(github, says(200, `{"value": "`+signed+`"}`))
+			t.Parallel()
+			r := newRunner(t, c.vendor)
+			r.answers[c.path] = c.answer
+			r.answers["/elsewhere"] = func(http.ResponseWriter, *http.Request) {
+				t.Error("a token went where a redirect pointed")
 			}
-			mux.HandleFunc("/elsewhere", func(http.ResponseWriter, *http.Request) { t.Error("a token went where a redirect pointed") })
-			server := httptest.NewServer(mux)
-			defer server.Close()
-			file, command := filepath.Join(t.TempDir(), "env"), "login"
-			if c.path == revoke {
-				command = "logout"
+			printed, err := r.try(`python3 .ci/vault_token.py login "$TEMP/token"`, c.env)
+			oneSentence := strings.HasPrefix(printed, "error: ") && !strings.Contains(printed, "\n")
+			if err == nil || !oneSentence || !strings.Contains(printed, c.want) {
+				t.Errorf("%v, want one sentence with %q, printed %q", err, c.want, printed)
 			}
-			cmd := exec.Command("python3", "../../.ci/vault_token.py", command)
-			cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "VAULT_ADDR=" + server.URL, "VAULT_ROLE=deployer", "VAULT_TOKEN=" + token, "GITHUB_ENV=" + file,
-				"ACTIONS_ID_TOKEN_REQUEST_URL=" + server.URL + "/token?v=2", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=runner", c.env}
-			out, err := cmd.CombinedOutput()
-			exported, _ := os.ReadFile(file) // nothing exported, no file
-			printed := string(out)
-			want, failed := strings.CutPrefix(c.want, "error: ")
-			if !failed {
-				if err != nil || printed != want || command == "login" && string(exported) != "VAULT_TOKEN="+token+"\n" {
-					t.Errorf("%v, printed %q, exported %q", err, printed, exported)
-				}
-				return
-			}
-			if err == nil || len(exported) > 0 || strings.Count(printed, "\n") != 1 || !strings.HasPrefix(printed, "error: ") || !strings.Contains(printed, want) {
-				t.Errorf("want one sentence with %q, printed %q, exported %q", want, printed, exported)
-			}
-			if strings.Contains(printed, token) || strings.Contains(printed, signed) {
+			if strings.Contains(printed, vaultToken) || strings.Contains(printed, signed) {
 				t.Errorf("quotes a token: %s", printed)
+			}
+			if _, err := os.Stat(filepath.Join(r.temp, "token")); !os.IsNotExist(err) {
+				t.Errorf("a file is left: %v", err)
 			}
 		})
 	}
 }
 
+func TestAVaultTokenThatCannotBeHandedOnIsRevoked(t *testing.T) {
+	for name, file := range map[string]string{
+		"no folder":         "$TEMP/no/such/folder/token",
+		"a file is there":   "$TEMP/taken",
+		"a link is there":   "$TEMP/link",
+		"a folder is there": "$TEMP",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRunner(t, "github")
+			r.run(`echo mine >"$TEMP/taken"; ln -s "$TEMP/elsewhere" "$TEMP/link"`)
+			printed, err := r.try(`python3 .ci/vault_token.py login "` + file + `"`)
+			if err == nil || !strings.Contains(printed, "so the Vault token was revoked") {
+				t.Errorf("%v, printed %q", err, printed)
+			}
+			if got := r.of("revoke-self"); len(got) != 1 {
+				t.Errorf("asked %q", r.requests)
+			}
+			if got := r.run(`cat "$TEMP/taken"`); got != "mine" {
+				t.Errorf("the file holds %q", got)
+			}
+		})
+	}
+}
+
+func TestALogoutKeepsTheTokenThatItCouldNotRevoke(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   string
+	}{
+		"a page":       {says(200, "<html>"), "HTTP 200 instead of 204"},
+		"a dead token": {says(403, ""), "it has expired"},
+	} {
+		r := newRunner(t, "gitlab")
+		r.answers[revoke] = c.answer
+		r.run(`python3 .ci/vault_token.py login "$TEMP/token"`)
+		printed, err := r.try(`python3 .ci/vault_token.py logout "$TEMP/token"`)
+		if err == nil || !strings.Contains(printed, c.want) || strings.Contains(printed, vaultToken) {
+			t.Errorf("%s: %v, printed %q", name, err, printed)
+		}
+		if got := r.run(`cat "$TEMP/token"`); got != vaultToken {
+			t.Errorf("%s: the file holds %q", name, got)
+		}
+	}
+}
+
 func TestTheGateInstallsWhatAMachineLacksOrNamesIt(t *testing.T) {
+	const all = "go git make python3 openssl pg_virtualenv black flake8 mypy"
 	for _, c := range []struct{ name, tools, want string }{
-		{"Debian without jq", "go git make python3 openssl pg_virtualenv apt-get", "installing what this machine lacks: jq\napt-get -qq update\nmake check test\n"},
-		{"another system without jq", "go git make python3 openssl pg_virtualenv", "error: cannot install jq here; install it by hand and run this again\n"},
+		{"Debian without jq", all + " apt-get", "installing what this machine lacks: jq\napt-get -qq update\nmake check test\n"},
+		{"another system without jq", all, "error: cannot install jq here; install it by hand and run this again\n"},
 		{"no Go", "git", "error: go is missing; install Go 1."},
 	} {
 		// Each tool says how it was called, and sudo calls nothing.
-		const script = `for tool in bash dirname sed id env; do ln -s "$(command -v $tool)" "$DIR/$tool"; done
-			for tool in $TOOLS sudo; do printf '#!/bin/bash\necho "${0##*/} $*"\n' >"$DIR/$tool"; chmod +x "$DIR/$tool"; done
-			PATH=$DIR exec bash ../../.ci/run`
-		cmd := exec.Command("bash", "-euc", script)
+		const script = `
+for tool in bash dirname sed id env; do ln -s "$(command -v $tool)" "$DIR/$tool"; done
+for tool in $TOOLS sudo; do
+  printf '#!/bin/bash\necho "${0##*/} $*"\n' >"$DIR/$tool"
+  chmod +x "$DIR/$tool"
+done
+PATH=$DIR exec bash ../../.ci/run`
+		cmd := exec.CommandContext(t.Context(), "bash", "-euc", script)
 		cmd.Env = append(os.Environ(), "DIR="+t.TempDir(), "TOOLS="+c.tools)
 		out, err := cmd.CombinedOutput()
 		printed := strings.ReplaceAll(string(out), "sudo -n apt-get", "apt-get")

@@ -3,7 +3,6 @@ package delivery
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,190 +12,188 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-const workflows = "../../.github/workflows"
-
-// workflow is as much of GitHub's schema as the rules look at.
-type workflow struct {
-	On, Permissions any
-	Jobs            map[string]job
-}
-
-type job struct {
-	If, Uses, Environment string
-	Permissions           any
-	Timeout               int `yaml:"timeout-minutes"`
-	Env                   map[string]string
-	Concurrency           struct {
-		Group  string
-		Cancel bool `yaml:"cancel-in-progress"`
-	}
-	Steps []step
-}
-
-type step struct {
-	If, Uses, Run string
-	With          map[string]any
-	Timeout       int `yaml:"timeout-minutes"`
-}
+// What actionlint, the vendors' schemas and the runs of the scripts do not see.
 
 var (
 	// A reviewer reads the version, Dependabot moves both.
 	pinned   = regexp.MustCompile(`uses: ([\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\S+)$`)
 	usesLine = regexp.MustCompile(`^\s*(- )?uses: `)
 	// Each of these has put secrets into a log (docs/operate.md), or switches a check off.
-	loud = regexp.MustCompile(`(?i)--?debug|\bdebug: true|\bpulumi .*-d\b|log-verbosity|logtostderr|logflow|--verbose|-v[ =]?\d|show-secrets|--tracing|otel-traces|` +
-		`PULUMI_DEBUG|TF_LOG|TERRAFORM_VAULT_LOG|ACTIONS_STEP_DEBUG|SKIP_VERIFY|set -x`)
+	loud = regexp.MustCompile(`(?i)--?debug\b|\bdebug: true|\bpulumi .*-d\b|log-verbosity|logtostderr|` +
+		`logflow|--verbose|-v[ =]?\d|show-secrets|--tracing|otel-traces|PULUMI_DEBUG|TF_LOG|` +
+		`TERRAFORM_VAULT_LOG|ACTIONS_STEP_DEBUG|SKIP_VERIFY|set -x`)
 	stored = regexp.MustCompile(`\$\{\{\s*secrets\.`)
 )
 
-// broken returns the sentences whose rule is broken.
-func broken(rules map[string]bool) []string {
-	maps.DeleteFunc(rules, func(_ string, isBroken bool) bool { return !isBroken })
-	return slices.Collect(maps.Keys(rules))
-}
-
-// problems lists the rules that a workflow breaks.
-func problems(text string) (found []string) {
-	var w workflow
-	if err := yaml.Unmarshal([]byte(text), &w); err != nil {
-		return []string{err.Error()}
-	}
-	for i, line := range strings.Split(text, "\n") {
-		code, _, _ := strings.Cut(line, "#")
-		for _, problem := range broken(map[string]bool{
-			"an action is not pinned by commit with its version beside it": usesLine.MatchString(line) && !pinned.MatchString(line),
-			"prints what may be secret, or switches a check off":           loud.MatchString(code),
-			"uses a stored secret; log in with the job's own OIDC token":   stored.MatchString(line),
-		}) {
-			found = append(found, fmt.Sprintf("line %d: %s", i+1, problem))
-		}
-	}
-	events := fmt.Sprint(w.On)
-	found = append(found, broken(map[string]bool{
-		"runs a stranger's code with the repository's rights": strings.Contains(events, "pull_request_target") || strings.Contains(events, "workflow_run"),
-		"does not start from no permission, or from reading":  strings.Contains(grants(w.Permissions), "write"),
-	})...)
-	for name, j := range w.Jobs {
-		for _, problem := range jobProblems(j, strings.Contains(events, "pull_request")) {
-			found = append(found, fmt.Sprintf("job %s: %s", name, problem))
-		}
-	}
+func pipelines(t *testing.T) map[string]string {
+	t.Helper()
+	found := files(t, "../../.github/workflows", ".yml")
+	maps.Copy(found, files(t, "../../.ci/azure-devops", ".yml"))
+	found["gitlab"] = read(t, "../../.ci/gitlab/gitlab-ci.yml")
 	return found
 }
 
-func jobProblems(j job, ofPullRequest bool) []string {
-	rules := map[string]bool{
-		"states no permissions":  j.Permissions == nil,
-		"has no timeout-minutes": j.Uses == "" && j.Timeout == 0,
-		"can log in without an environment, so no approval and no subject of its own guards it": j.Uses == "" && j.Environment == "" &&
-			strings.Contains(grants(j.Permissions), "id-token"),
-		"has rights on a pull request from a fork": ofPullRequest && strings.Contains(grants(j.Permissions), "write") &&
-			!strings.Contains(j.If, "head.repo.full_name == github.repository"),
-		"asks who pushed last and not who opened the pull request": strings.Contains(j.If, "github.actor"),
-	}
-	var built, login, logout, told bool
-	for _, s := range j.Steps {
-		command := fmt.Sprint(s.With["command"])
-		pulumi, up := s.With["command"] != nil, command == "up"
-		with := func(key string) bool { return fmt.Sprint(s.With[key]) == "true" }
-		for problem, isBroken := range map[string]bool{
-			"leaves the repository's token in the checkout":         strings.HasPrefix(s.Uses, "actions/checkout@") && fmt.Sprint(s.With["persist-credentials"]) != "false",
-			"builds with a Go that lacks the newest security fixes": strings.HasPrefix(s.Uses, "actions/setup-go@") && !with("check-latest"),
-			// What a stranger can write in a title or a branch's name must not become shell text.
-			"splices an expression into a shell; pass it by env":                                       strings.Contains(s.Run, "${{"),
-			"has a script inline; put it into .ci, where a test runs it":                               strings.Contains(strings.TrimSpace(s.Run), "\n"),
-			"runs pulumi without make build, so its language host compiles everything":                 pulumi && !built,
-			"runs pulumi without PULUMI_RUN_PROGRAM: a refresh would take an old token from the state": pulumi && j.Env["PULUMI_RUN_PROGRAM"] != "true",
-			"prints the stack's outputs, which name the stack's inside to everybody who reads the log": pulumi && !with("suppress-outputs"),
-			"adds a comment at every push":                                                             with("comment-on-pr") && !with("edit-pr-comment"),
-			"may run two ups at once, or kill one in the middle":                                       up && (j.Concurrency.Group == "" || j.Concurrency.Cancel),
-			"kills an up that Azure is still working on":                                               up && (s.Timeout < 180 || j.Timeout <= s.Timeout),
-		} {
-			rules[problem] = rules[problem] || isBroken
-		}
-		built = built || s.Run == "make build"
-		told = told || strings.Contains(s.Run, "'pulumi cancel' and then 'make repair STACK=$STACK'") && s.If == "failure() || cancelled()"
-		login = login || strings.Contains(s.Run, "vault_token.py login")
-		logout = logout || strings.Contains(s.Run, "vault_token.py logout") && s.If == "always()"
-	}
-	rules["does not say how to go on after an up that was cut off"] = strings.HasPrefix(j.Concurrency.Group, "stack-") && !told
-	rules["logs in to Vault and does not always give the token back"] = login != logout
-	return broken(rules)
-}
-
-// grants is the text of a permissions block; without one GitHub's default may be everything.
-func grants(permissions any) string {
-	if permissions == nil {
-		return "write-all"
-	}
-	return fmt.Sprint(permissions)
-}
-
 func TestWorkflowsKeepTheRules(t *testing.T) {
-	for file, text := range files(t, workflows, ".yml") {
-		for _, problem := range problems(text) {
-			t.Errorf("%s: %s", file, problem)
+	for file, text := range pipelines(t) {
+		for number, line := range strings.Split(text, "\n") {
+			report := func(problem string) { t.Errorf("%s:%d: %s", file, number+1, problem) }
+			if usesLine.MatchString(line) && !pinned.MatchString(line) {
+				report("an action is not pinned by commit with its version beside it")
+			}
+			if stored.MatchString(line) {
+				report("uses a stored secret; log in with the job's own token")
+			}
+			if strings.Contains(line, "pull_request_target") || strings.Contains(line, "workflow_run") {
+				report("runs a stranger's code with the repository's rights")
+			}
 		}
 	}
 }
 
 func TestTheRecipesNeverAskForSecrets(t *testing.T) {
-	for _, file := range []string{"../../Makefile", "../../.ci/run"} {
-		if found := loud.FindString(read(t, file)); found != "" {
+	texts := pipelines(t)
+	for _, file := range []string{"../../Makefile", "../../.ci/lib.sh"} {
+		texts[file] = read(t, file)
+	}
+	for _, script := range []string{"run", "preview", "due", "deploy", "drift", "logout"} {
+		texts[script] = read(t, filepath.Join("../../.ci", script))
+	}
+	for file, text := range texts {
+		if found := loud.FindString(text); found != "" {
 			t.Errorf("%s: %s prints what may be secret", file, found)
 		}
 	}
 }
 
-// Each case breaks the good workflows in one place; without its rule the case would pass.
-func TestAWorkflowThatBreaksARuleIsRefused(t *testing.T) {
-	for _, c := range []struct{ name, file, old, new, want string }{
-		{"a tag instead of a commit", "check.yml", "checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "checkout@v7", "pinned"},
-		{"a commit without its version", "check.yml", " # v7.0.0", "", "pinned"},
-		{"a stranger's code with rights", "preview.yml", "  pull_request:\n", "  pull_request_target:\n", "stranger"},
-		{"no permissions at the top", "preview.yml", "permissions: {}\n", "", "does not start"},
-		{"everything at the top", "drift.yml", "permissions: {}\n", "permissions: write-all\n", "does not start"},
-		{"a job without permissions", "check.yml", "    permissions: {contents: read}\n    env:", "    env:", "states no permissions"},
-		{"a fork with an identity", "preview.yml", "github.event.pull_request.head.repo.full_name == github.repository && ", "", "fork"},
-		{"the last pusher", "preview.yml", "github.event.pull_request.user.login != ", "github.actor != ", "who opened"},
-		{"a login without an environment", "preview.yml", "    environment: ${{ matrix.stack }}-preview\n", "", "without an environment"},
-		{"the token left behind", "check.yml", "persist-credentials: false", "fetch-tags: true", "token in the checkout"},
-		{"an old Go", "check.yml", "go-version: 1.26.x, check-latest: true", "go-version-file: go.mod", "security fixes"},
-		{"a stored key", "drift.yml", "${{ vars.AZURE_CLIENT_ID }}", "${{ secrets.AZURE_CLIENT_SECRET }}", "stored secret"},
-		{"a debug level", "drift.yml", "refresh: true", "refresh: true, debug: true, log-verbosity: 9", "may be secret"},
-		{"secrets on request", "check.yml", "bash .ci/run", "bash .ci/run --show-secrets", "may be secret"},
-		{"a title in a shell", "check.yml", "bash .ci/run", "bash .ci/run ${{ github.event.pull_request.title }}", "splices"},
-		{"a script inline", "check.yml", "run: bash .ci/run", "run: |\n          echo go\n          bash .ci/run", "inline"},
-		{"a cache for nobody", "drift.yml", "make build", "go build ./...", "compiles everything"},
-		{"an old token", "drift.yml", `      PULUMI_RUN_PROGRAM: "true"` + "\n", "", "PULUMI_RUN_PROGRAM"},
-		{"a deploy that is killed", "deploy-stack.yml", "cancel-in-progress: false", "cancel-in-progress: true", "kill one"},
-		{"two deploys at once", "deploy-stack.yml", `group: "stack-${{ inputs.stack }}", `, "", "two ups"},
-		{"a short wait", "deploy-stack.yml", "timeout-minutes: 180", "timeout-minutes: 60", "still working"},
-		{"a job that is over before its up", "deploy-stack.yml", "timeout-minutes: 200", "timeout-minutes: 180", "still working"},
-		{"no way on", "deploy-stack.yml", "make repair STACK=$STACK", "try again", "how to go on"},
-		{"a comment at every push", "preview.yml", "edit-pr-comment: true, ", "", "every push"},
-		{"a token that stays", "deploy-stack.yml", "      - if: always()\n        run: python3 .ci/vault_token.py logout\n", "", "give the token back"},
-		{"no end", "drift.yml", "    timeout-minutes: 30\n", "", "timeout"},
-		{"outputs in the log", "drift.yml", ", suppress-outputs: true", "", "outputs"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			good := read(t, filepath.Join(workflows, c.file))
-			bad := strings.ReplaceAll(good, c.old, c.new)
-			if bad == good {
-				t.Fatalf("%s has no %q to break", c.file, c.old)
-			}
-			if found := strings.Join(problems(bad), "\n"); !strings.Contains(found, c.want) {
-				t.Errorf("the rule is silent: %q", found)
-			}
-		})
+// The prefixes of environments, connections and groups: `deploy-dev` can be no other stack's
+// `preview-...`, whatever that stack is called.
+var environment = regexp.MustCompile(`^(preview|deploy|drift)-(\$\{\{ \w+\.stack \}\}|\$STACK)$`)
+
+type githubJob struct {
+	If          string
+	Environment string
+	Permissions map[string]string
+	Steps       []struct {
+		Uses string
+		With map[string]any
 	}
 }
 
-func read(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
+func TestAJobThatCanLogInHasAnEnvironmentOfItsStackAndNoForkHasOne(t *testing.T) {
+	for file, text := range files(t, "../../.github/workflows", ".yml") {
+		var workflow struct {
+			Permissions map[string]string
+			Jobs        map[string]githubJob
+		}
+		if err := yaml.Unmarshal([]byte(text), &workflow); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(slices.Collect(maps.Values(workflow.Permissions)), "write") {
+			t.Errorf("%s: starts from a right to write", file)
+		}
+		for name, job := range workflow.Jobs {
+			if job.Permissions == nil {
+				t.Errorf("%s: job %s states no permissions", file, name)
+			}
+			canLogIn := job.Permissions["id-token"] == "write" && len(job.Steps) > 0
+			if canLogIn && !environment.MatchString(job.Environment) {
+				t.Errorf("%s: job %s logs in with the environment %q", file, name, job.Environment)
+			}
+			ofStrangers := strings.Contains(text, "\n  pull_request:") && canLogIn
+			if ofStrangers && !strings.Contains(job.If, "head.repo.full_name == github.repository") {
+				t.Errorf("%s: job %s has an identity for a pull request from a fork", file, name)
+			}
+			for _, step := range job.Steps {
+				isCheckout := strings.HasPrefix(step.Uses, "actions/checkout@")
+				if isCheckout && step.With["persist-credentials"] != false {
+					t.Errorf("%s: job %s leaves the repository's token in the checkout", file, name)
+				}
+			}
+		}
+	}
+}
+
+// With one key for all, the job that ends first decides what the others find.
+func TestEachKindOfJobHasABuildCacheOfItsOwn(t *testing.T) {
+	keys := map[string]string{}
+	for _, kind := range []string{"check", "preview", "deploy-stack", "drift"} {
+		text := read(t, "../../.github/workflows/"+kind+".yml")
+		found := regexp.MustCompile(`cache-dependency-path:(.*(?:\n {12}.*)*)`).FindStringSubmatch(text)
+		if found == nil {
+			t.Fatalf("%s.yml has no cache", kind)
+		}
+		if other, taken := keys[found[1]]; taken {
+			t.Errorf("%s and %s share a key", kind, other)
+		}
+		keys[found[1]] = kind
+	}
+}
+
+// GitHub lists the stacks when it runs. The other two must know them before.
+func TestThePipelinesOfAzureDevOpsAndGitLabHaveEveryStackInItsRing(t *testing.T) {
+	var devops struct {
+		Parameters []struct {
+			Name    string
+			Default yaml.Node
+		}
+	}
+	text := read(t, "../../.ci/azure-devops/azure-pipelines.yml")
+	if err := yaml.Unmarshal([]byte(text), &devops); err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	var rings []struct {
+		Name, After string
+		Stacks      []string
+	}
+	for _, parameter := range devops.Parameters {
+		if parameter.Name == "rings" {
+			if err := parameter.Default.Decode(&rings); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	type matrix struct {
+		Parallel struct {
+			Matrix []struct {
+				Stacks []string `yaml:"STACK"`
+			}
+		}
+	}
+	gitlab := map[string]yaml.Node{}
+	if err := yaml.Unmarshal([]byte(read(t, "../../.ci/gitlab/gitlab-ci.yml")), &gitlab); err != nil {
+		t.Fatal(err)
+	}
+	of := func(job string) []string {
+		var found matrix
+		node := gitlab[job]
+		if err := node.Decode(&found); err != nil || len(found.Parallel.Matrix) != 1 {
+			t.Fatalf("gitlab-ci.yml: %s: %v", job, err)
+		}
+		return found.Parallel.Matrix[0].Stacks
+	}
+	after, all := "check", []string{}
+	for _, ring := range rings {
+		if ring.After != after {
+			t.Errorf("the ring %s begins after %s, want %s", ring.Name, ring.After, after)
+		}
+		after = "deploy_" + ring.Name
+		all = append(all, ring.Stacks...)
+		if got := of("deploy " + ring.Name); !slices.Equal(got, ring.Stacks) {
+			t.Errorf("the ring %s has %q on GitLab and %q on Azure DevOps", ring.Name, got, ring.Stacks)
+		}
+	}
+	if got := of(".stacks"); !slices.Equal(got, all) {
+		t.Errorf("gitlab-ci.yml: .stacks has %q, its rings have %q", got, all)
+	}
+	r := newRunner(t, "github")
+	got := r.run(`cd "$ROOT" && python3 .ci/stacks.py rings`, "ROOT="+absolute(t, "../.."))
+	for _, ring := range rings {
+		want := fmt.Sprintf("%q: [%q]", ring.Name, strings.Join(ring.Stacks, `", "`))
+		if !strings.Contains(got, strings.ReplaceAll(want, `\"`, `"`)) {
+			t.Errorf("azure-pipelines.yml has %s, there are %s", want, got)
+		}
+	}
+	if count := strings.Count(got, `"`) - 2*3; count != 2*len(all) {
+		t.Errorf("a stack of %s is in no ring of the pipelines", got)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,12 +20,12 @@ import (
 // and the discovery document are the sandbox's issuer's.
 type githubRunner struct {
 	lab.Shell
-	exports string // file of what a step exports to the steps after it
+	token string // the file of the Vault token
 }
 
 func newGitHubRunner(term *terminal, change func(claims map[string]any)) *githubRunner {
 	const key = "the-runner's-own-key"
-	claims := map[string]any{"repository": "my-org/my-repo", "environment": "dev", "sub": "repo:my-org/my-repo:environment:dev"}
+	claims := map[string]any{"repository": "my-org/my-repo", "environment": "deploy-dev", "sub": "repo:my-org/my-repo:environment:deploy-dev"}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+key {
 			http.Error(w, "no", http.StatusUnauthorized)
@@ -47,22 +46,29 @@ func newGitHubRunner(term *terminal, change func(claims map[string]any)) *github
 		_ = json.NewEncoder(w).Encode(map[string]string{"value": token})
 	}))
 	term.T.Cleanup(server.Close)
-	runner := &githubRunner{*term.Shell, filepath.Join(term.T.TempDir(), "env")}
+	runner := &githubRunner{
+		Shell: *term.Shell,
+		token: filepath.Join(term.T.TempDir(), "vault-token"),
+	}
 	runner.Env = append(slices.Clone(term.Env),
-		"ACTIONS_ID_TOKEN_REQUEST_URL="+server.URL+"/token?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+key,
-		"GITHUB_ENV="+runner.exports, "VAULT_ADDR="+term.Vault.Addr(), "VAULT_ROLE=mlvault-deployer-dev")
+		"GITHUB_ACTIONS=true",
+		"ACTIONS_ID_TOKEN_REQUEST_URL="+server.URL+"/token?api-version=2.0",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN="+key,
+		"VAULT_ADDR="+term.Vault.Addr(),
+		"VAULT_ROLE=mlvault-deployer-dev",
+	)
 	return runner
 }
 
-// login returns what it logged and what it exported.
-func (r *githubRunner) login() (logged, exported string, err error) {
-	logged, err = r.Run("python3 .ci/vault_token.py login")
-	text, _ := os.ReadFile(r.exports) // a step that exports nothing writes none
+// login returns what it logged and the token that it left for the rest of the job.
+func (r *githubRunner) login() (logged, token string, err error) {
+	logged, err = r.Run(`python3 .ci/vault_token.py login "$FILE"`, "FILE="+r.token)
+	text, _ := os.ReadFile(r.token) // a login that fails writes none
 	return logged, string(text), err
 }
 
-// The steps of deploy-stack.yml and drift.yml, but for those that need Azure and for
-// pulumi/actions, whose command is given to the CLI itself.
+// The steps of .ci/deploy and .ci/drift, but for those that need Azure: internal/delivery runs the
+// scripts whole. The answers of the CLI on which "is it due" rests are the real one's.
 func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	term := newTerminal(t)
 	term.adapt()
@@ -70,55 +76,75 @@ func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	term.SharedBackend("jwt-github") // as docs/deploy.md says, and so is the role
 	term.Write("auth/jwt-github/role/mlvault-deployer-dev", map[string]any{
 		"role_type": "jwt", "user_claim": "repository", "bound_audiences": []string{term.Vault.Addr()},
-		"bound_claims":   map[string]any{"repository": "my-org/my-repo", "environment": "dev"},
+		"bound_claims":   map[string]any{"repository": "my-org/my-repo", "environment": "deploy-dev"},
 		"token_policies": []string{"deployer-mlvault-dev-ae5143b98a56bf8e"}, "token_ttl": "4h", "token_max_ttl": "4h",
 	})
 
 	for name, change := range map[string]func(map[string]any){
-		"another environment":         func(c map[string]any) { c["environment"] = "dev-preview" },
+		"another environment":         func(c map[string]any) { c["environment"] = "preview-dev" },
 		"another repository":          func(c map[string]any) { c["repository"] = "my-org/other" },
 		"a fork":                      func(c map[string]any) { c["repository"] = "stranger/my-repo" },
 		"a pull request, no approval": func(c map[string]any) { delete(c, "environment"); c["sub"] = "repo:my-org/my-repo:pull_request" },
 		"a token for another service": func(c map[string]any) { c["aud"] = "api://AzureADTokenExchange" },
 		"another issuer":              func(c map[string]any) { c["iss"] = "https://token.actions.githubusercontent.com" },
 	} {
-		logged, exported, err := newGitHubRunner(term, change).login()
+		logged, token, err := newGitHubRunner(term, change).login()
 		require.Error(t, err, name)
-		require.Empty(t, exported, name)
+		require.Empty(t, token, name)
 		require.NotContains(t, logged, "eyJ", "%s: no part of the job's token is in the log", name)
 		require.Contains(t, logged, "mlvault-deployer-dev", "%s: the sentence names the role", name)
 	}
 	runner := newGitHubRunner(term, func(map[string]any) {})
-	logged, exported, err := runner.login()
+	logged, token, err := runner.login()
 	require.NoError(t, err, logged)
-	token, found := strings.CutPrefix(strings.TrimSpace(exported), "VAULT_TOKEN=")
-	require.True(t, found, "the token reaches the next steps")
-	require.Equal(t, "::add-mask::"+token+"\nlogged in to Vault as mlvault-deployer-dev\n", logged, "and the log only in the line that masks it")
+	require.Equal(t, "::add-mask::"+token+"\nlogged in to Vault as mlvault-deployer-dev\n", logged,
+		"the token is in the log only in the line that masks it")
 
 	// The plugin in this process has the environment that the CLI's would have.
 	t.Setenv("VAULT_TOKEN", token)
-	printed, err := runner.Run(`
+	runner.Env = append(runner.Env, "VAULT_TOKEN="+token, "PULUMI_RUN_PROGRAM=true")
+	for _, variable := range []string{"GIT_AUTHOR", "GIT_COMMITTER"} {
+		runner.Env = append(runner.Env, variable+"_NAME=t", variable+"_EMAIL=t@example.com")
+	}
+	const due = "\npython3 .ci/stacks.py due dev\n"
+	printed := runner.Must(`
 		pulumi stack init dev
 		pulumi config set --secret vaultAddress "$VAULT_ADDR"
-		pulumi config set --path --secret credentials.ml_api_key.api_key `+lab.Canary+`
-		pulumi preview --suppress-outputs
-		pulumi up --suppress-outputs
-		PULUMI_RUN_PROGRAM=true pulumi preview --refresh --expect-no-changes --suppress-outputs
-		pulumi stack export --file state.json`, "VAULT_TOKEN="+token)
-	require.NoError(t, err, printed)
+		pulumi config set --path --secret credentials.ml_api_key.api_key ` + lab.Canary + `
+		git init -q && git add -A && git commit -qm one` + due)
+	require.Contains(t, printed, "dev: it was never deployed\ndue=true\n")
+
+	printed = runner.Must(withoutCheckpoints + `pulumi preview --suppress-outputs
+		pulumi up --suppress-outputs` + due)
+	require.Contains(t, printed, "dev: deployed as this commit makes it\ndue=false\n")
 	require.NotContains(t, printed, token)
 	require.NotContains(t, printed, lab.Canary)
-	require.NotContains(t, lab.ReadFile(t, filepath.Join(term.Dir, "state.json")), token, "no token is in the state")
+
+	printed = runner.Must(withoutCheckpoints + drift + "\npulumi stack export --file state.json" + due)
+	require.Contains(t, printed, "due=false\n", "nothing of it changes the state")
+	state := lab.ReadFile(t, filepath.Join(term.Dir, "state.json"))
+	require.NotContains(t, state, token, "no token is in the state")
 
 	term.Write(lab.APIKeyPath, map[string]any{"data": map[string]any{"api_key": "tampered"}})
-	printed, err = runner.Run("PULUMI_RUN_PROGRAM=true pulumi preview --refresh --expect-no-changes --suppress-outputs", "VAULT_TOKEN="+token)
+	printed, err = runner.Run(withoutCheckpoints + drift)
 	require.Error(t, err, "drift fails the check:\n%s", printed)
 
-	logged, err = runner.Run("python3 .ci/vault_token.py logout", "VAULT_TOKEN="+token)
+	printed = runner.Must("echo '// Another program.' >>main.go; git add main.go; git commit -qm two" + due)
+	require.Contains(t, printed, "which is deployed\ndue=true\n")
+	printed = runner.Must("git revert --no-edit HEAD; pulumi refresh --suppress-outputs" + due)
+	require.Contains(t, printed, "a refresh: succeeded\ndue=true\n", "the state may hold what drifted")
+
+	logged, err = runner.Run(`python3 .ci/vault_token.py logout "$FILE"`, "FILE="+runner.token)
 	require.NoError(t, err, logged)
 	_, err = term.Vault.Root().Auth().Token().LookupWithContext(t.Context(), token)
 	require.Error(t, err, "the token is dead, and with it the plugin's children")
 }
+
+// What .ci/preview and .ci/drift set and run.
+const (
+	withoutCheckpoints = "export PULUMI_EXPERIMENTAL=true PULUMI_SKIP_CHECKPOINTS=true\n"
+	drift              = "pulumi preview --refresh --expect-no-changes --suppress-outputs"
+)
 
 // The workflows run `make build` so that the language host's own build finds all of it in the
 // cache.
