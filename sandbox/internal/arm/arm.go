@@ -5,7 +5,7 @@
 // config or the SDK refuses them first, is not here.
 //
 // The rules are one table, one row per resource type, in table.go and network.go. An error text is
-// ARM's where it is public; a text that is ours is marked "own words" there. Of pulumi-azure-native
+// ARM's where it is public; a comment says where it is ours. Of pulumi-azure-native
 // 2.92.3 it imitates automatic names, what replaces and what updates, previews, refresh, and the
 // requests (GET, PUT, GET for one create), with its retries. It does not authorize, meter, check
 // quotas and regions, or reach any network.
@@ -39,8 +39,7 @@ type Server struct {
 	// Spec, where set, tells what is wrong with the body of a PUT by Microsoft's own types. Tests set
 	// it to armspec.Check: the types take a minute of CPU time to compile, so the sandbox itself goes
 	// without.
-	Spec func(armType string, body map[string]any) error
-
+	Spec  func(armType string, body map[string]any) error
 	store *store
 
 	mu       sync.Mutex
@@ -61,7 +60,8 @@ func Open(path string) (*Server, error) {
 
 // Register adds the resource provider to a gRPC server.
 func (s *Server) Register(server *grpc.Server) {
-	pulumirpc.RegisterResourceProviderServer(server, detailed{plugin.NewProviderServer(&provider{arm: s})})
+	inner := plugin.NewProviderServer(&provider{arm: s})
+	pulumirpc.RegisterResourceProviderServer(server, detailed{ResourceProviderServer: inner})
 }
 
 // detailed mends plugin.NewProviderServer, which sends a detailed diff and does not say so.
@@ -69,7 +69,9 @@ type detailed struct {
 	pulumirpc.ResourceProviderServer
 }
 
-func (d detailed) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
+func (d detailed) Diff(
+	ctx context.Context, req *pulumirpc.DiffRequest,
+) (*pulumirpc.DiffResponse, error) {
 	diff, err := d.ResourceProviderServer.Diff(ctx, req)
 	if err == nil {
 		diff.HasDetailedDiff = true
@@ -129,7 +131,9 @@ func (s *Server) List(armType string) []Document {
 func (s *Server) Seed(id string, doc Document) error {
 	seeded := Document{}
 	maps.Copy(seeded, doc.clone())
-	seeded["id"], seeded["name"], seeded["type"] = id, path.Base(id), typeOf(id)
+	seeded["id"] = id
+	seeded["name"] = path.Base(id)
+	seeded["type"] = typeOf(id)
 	return s.store.change(func(st *state) error {
 		st.Resources[key(id)] = seeded
 		return nil
@@ -144,13 +148,15 @@ func (s *Server) BuildImage(workspaceID string) error {
 		return nil
 	}
 	group, _, _ := strings.Cut(workspaceID, "/providers/")
-	id := group + "/providers/" + typeRegistry + "/" + strings.ReplaceAll(guid("registry", workspaceID), "-", "")
+	name := strings.ReplaceAll(guid("registry", workspaceID), "-", "")
+	id := group + providers + typeRegistry + "/" + name
 	workspace.set("properties.containerRegistry", id)
 	if err := s.Seed(workspaceID, workspace); err != nil {
 		return err
 	}
 	return s.Seed(id, Document{
-		"location": workspace["location"], "sku": map[string]any{"name": "Standard", "tier": "Standard"},
+		"location":   workspace["location"],
+		"sku":        map[string]any{"name": "Standard", "tier": "Standard"},
 		"properties": map[string]any{"adminUserEnabled": true},
 	})
 }
@@ -166,13 +172,15 @@ func (s *Server) Live(tags map[string]any) error {
 	return s.store.change(func(st *state) error {
 		st.Respelled = !st.Respelled
 		for k, doc := range st.Resources {
-			if doc["location"] != nil { // what has a location has tags
-				doc = doc.clone()
-				for name, value := range tags {
-					doc.set("tags."+name, value)
-				}
-				st.Resources[k] = doc
+			hasTags := doc["location"] != nil
+			if !hasTags {
+				continue
 			}
+			doc = doc.clone()
+			for name, value := range tags {
+				doc.set("tags."+name, value)
+			}
+			st.Resources[k] = doc
 		}
 		return nil
 	})

@@ -16,7 +16,9 @@ const userAssigned = "identity.userAssignedIdentities"
 // body makes the body of a PUT from azure-native's inputs: the opposite of azure-native's
 // flattening.
 func (r *resourceType) body(inputs map[string]any) Document {
-	body, properties, unsent := Document{}, map[string]any{}, r.unsent()
+	body := Document{}
+	properties := map[string]any{}
+	unsent := r.unsent()
 	envelope := append(words("location tags"), r.Envelope...)
 	for name, value := range inputs {
 		switch {
@@ -45,25 +47,22 @@ func (r *resourceType) body(inputs map[string]any) Document {
 
 // outputs flattens a document into azure-native's outputs.
 func (r *resourceType) outputs(doc Document) resource.PropertyMap {
+	outputs := maps.Clone(map[string]any(doc))
+	delete(outputs, "id")
+	if r.Nested {
+		return resource.NewPropertyMapFromMap(outputs)
+	}
+	delete(outputs, "properties")
 	names := map[string]string{}
 	for name, wire := range r.Renames {
 		names[wire] = name
 	}
-	outputs := map[string]any{}
-	for name, value := range doc {
-		switch {
-		case name == "id":
-		case name == "properties" && !r.Nested:
-			for wire, inner := range doc.object("properties") {
-				name := cmp.Or(names[wire], wire)
-				if slices.Contains(r.Items, name) {
-					inner = eachOf(inner, flatten)
-				}
-				outputs[name] = inner
-			}
-		default:
-			outputs[name] = value
+	for wire, value := range doc.object("properties") {
+		name := cmp.Or(names[wire], wire)
+		if slices.Contains(r.Items, name) {
+			value = eachOf(value, flatten)
 		}
+		outputs[name] = value
 	}
 	return resource.NewPropertyMapFromMap(outputs)
 }
@@ -121,9 +120,15 @@ func (r *resourceType) settable(outputs resource.PropertyMap) resource.PropertyM
 // The casings in which ids were seen: azure-rest-api-specs#8323, and the AVM Terraform module of
 // the workspace, which rewrites what ARM answers.
 var (
-	usual = strings.NewReplacer("/resourceGroups/", "/resourcegroups/", "/Microsoft.KeyVault/", "/Microsoft.Keyvault/",
-		"/Microsoft.Insights/", "/microsoft.insights/")
-	other = strings.NewReplacer("/resourcegroups/", "/resourceGroups/", "/Microsoft.", "/microsoft.")
+	usual = strings.NewReplacer(
+		"/resourceGroups/", "/resourcegroups/",
+		"/Microsoft.KeyVault/", "/Microsoft.Keyvault/",
+		"/Microsoft.Insights/", "/microsoft.insights/",
+	)
+	other = strings.NewReplacer(
+		"/resourcegroups/", "/resourceGroups/",
+		"/Microsoft.", "/microsoft.",
+	)
 
 	idInside = regexp.MustCompile(`"/subscriptions/[^"]*"`)
 )
@@ -138,11 +143,12 @@ func response(doc Document, respelled bool) Document {
 	}
 	answer := doc.clone()
 	for _, service := range words("Microsoft.MachineLearningServices/ Microsoft.Network/") {
-		if strings.HasPrefix(doc.text("type"), service) {
-			text := idInside.ReplaceAllStringFunc(doc.json(), spelling.Replace)
-			answer = parseDocument(text)
-			answer["id"] = doc["id"]
+		if !strings.HasPrefix(doc.text("type"), service) {
+			continue
 		}
+		text := idInside.ReplaceAllStringFunc(doc.json(), spelling.Replace)
+		answer = parseDocument(text)
+		answer["id"] = doc["id"]
 	}
 	return answer
 }

@@ -39,7 +39,8 @@ func typeOf(id string) string {
 	if last < 0 {
 		return typeResourceGroup
 	}
-	steps := strings.Split(id[last+len(providers):], "/") // a namespace, then pairs of a type and a name
+	// A namespace, then pairs of a type and a name.
+	steps := strings.Split(id[last+len(providers):], "/")
 	armType := steps[0]
 	for i := 1; i < len(steps); i += 2 {
 		armType += "/" + steps[i]
@@ -107,21 +108,25 @@ func (r *resourceType) id(inputs resource.PropertyMap) string {
 		if name == "subscriptionId" {
 			return SubscriptionID
 		}
-		return strings.Trim(fmt.Sprint(inputs[resource.PropertyKey(name)].V), "/") // a scope comes with its own leading slash
+		value := fmt.Sprint(inputs[resource.PropertyKey(name)].V)
+		return strings.Trim(value, "/") // a scope comes with its own leading slash
 	})
 }
 
 // inputsOfID is the inverse of id: what an import knows from the id alone.
 func (r *resourceType) inputsOfID(id string) (resource.PropertyMap, error) {
-	wide := strings.NewReplacer("{scope}", "(?P<scope>.+)", "{resourceUri}", "(?P<resourceUri>.+)").Replace(r.Path)
-	pattern := regexp.MustCompile("(?i)^" + parameter.ReplaceAllString(wide, "(?P<$1>[^/]+)") + "$")
+	// These two parameters hold a whole id, slashes and all.
+	whole := strings.NewReplacer("{scope}", "(?P<scope>.+)", "{resourceUri}", "(?P<resourceUri>.+)")
+	path := parameter.ReplaceAllString(whole.Replace(r.Path), "(?P<$1>[^/]+)")
+	pattern := regexp.MustCompile("(?i)^" + path + "$")
 	match := pattern.FindStringSubmatch(id)
 	if match == nil {
 		return nil, fmt.Errorf("%q is not the id of a %s: expected %s", id, r.Token, r.Path)
 	}
 	inputs := resource.PropertyMap{}
 	for _, name := range r.parameters() {
-		inputs[resource.PropertyKey(name)] = resource.NewStringProperty(match[pattern.SubexpIndex(name)])
+		value := match[pattern.SubexpIndex(name)]
+		inputs[resource.PropertyKey(name)] = resource.NewStringProperty(value)
 	}
 	return inputs, nil
 }

@@ -23,23 +23,29 @@ type Fault struct {
 
 	// Status, Code and Message make the answer: 429, 409, 500. Status 0 lets the request through after
 	// Latency, which is what a slow long-running operation looks like to the engine.
-	Status        int
-	Code, Message string
-	RetryAfter    time.Duration // what the answer's Retry-After says; 0 leaves the pause to the client
-	Latency       time.Duration // how long the request takes before it is answered
+	Status  int
+	Code    string
+	Message string
+	// RetryAfter is what the answer's Retry-After says. 0 leaves the pause to the client.
+	RetryAfter time.Duration
+	// Latency is how long the request takes before it is answered.
+	Latency time.Duration
 }
 
 // Error is a refusal in ARM's form.
 type Error struct {
-	Method, ID    string
-	Status        int
-	Code, Message string
-	RetryAfter    time.Duration
+	Method     string
+	ID         string
+	Status     int
+	Code       string
+	Message    string
+	RetryAfter time.Duration
 }
 
 // Error reads as azure-native prints ARM's errors, with the request in front.
 func (e *Error) Error() string {
-	return fmt.Sprintf("%s %s: Status=%d Code=\"%s\" Message=\"%s\"", e.Method, e.ID, e.Status, e.Code, e.Message)
+	return fmt.Sprintf("%s %s: Status=%d Code=\"%s\" Message=\"%s\"",
+		e.Method, e.ID, e.Status, e.Code, e.Message)
 }
 
 // retriable tells what azure-native sends again: its client_azcore.go lists these statuses, and one
@@ -79,8 +85,7 @@ func (s *Server) count(armType, method string) Fault {
 	s.requests[method]++
 	for i := range s.faults {
 		fault := &s.faults[i]
-		matches := strings.EqualFold(cmp.Or(fault.Type, armType), armType) && cmp.Or(fault.Method, method) == method
-		if fault.Times == 0 || !matches {
+		if fault.Times == 0 || !fault.matches(armType, method) {
 			continue
 		}
 		if fault.Skip > 0 {
@@ -93,25 +98,47 @@ func (s *Server) count(armType, method string) Fault {
 	return Fault{}
 }
 
+func (f *Fault) matches(armType, method string) bool {
+	isType := f.Type == "" || strings.EqualFold(f.Type, armType)
+	isMethod := f.Method == "" || f.Method == method
+	return isType && isMethod
+}
+
 // send is one request as azure-native makes it: it meets the injected faults, and is sent again
 // when that may help.
-func (s *Server) send(ctx context.Context, method, armType, id string, answer func() error) error {
+func (s *Server) send(
+	ctx context.Context, method, armType, id string, answer func() error,
+) error {
 	for attempt := 0; ; attempt++ {
-		fault := s.count(armType, method)
-		if err := pause(ctx, fault.Latency); err != nil {
-			return err
-		}
-		var err error = &Error{method, id, fault.Status, fault.Code, fault.Message, fault.RetryAfter}
-		if fault.Status == 0 {
-			err = answer()
-		}
+		err := s.sendOnce(ctx, method, armType, id, answer)
 		var refusal *Error
 		if !errors.As(err, &refusal) || !refusal.retriable() || attempt == maxRetries {
 			return err
 		}
-		if err := pause(ctx, cmp.Or(refusal.RetryAfter, retryDelay<<attempt)); err != nil {
+		delay := cmp.Or(refusal.RetryAfter, retryDelay<<attempt)
+		if err := pause(ctx, delay); err != nil {
 			return errors.Join(err, refusal)
 		}
+	}
+}
+
+func (s *Server) sendOnce(
+	ctx context.Context, method, armType, id string, answer func() error,
+) error {
+	fault := s.count(armType, method)
+	if err := pause(ctx, fault.Latency); err != nil {
+		return err
+	}
+	if fault.Status == 0 {
+		return answer()
+	}
+	return &Error{
+		Method:     method,
+		ID:         id,
+		Status:     fault.Status,
+		Code:       fault.Code,
+		Message:    fault.Message,
+		RetryAfter: fault.RetryAfter,
 	}
 }
 
@@ -124,8 +151,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// get answers 404 ResourceNotFound for a resource that does not exist, whatever the API version: ARM
-// knows which there are (pulumi-azure-native#4337 made resources after such an answer).
+// get answers 404 ResourceNotFound for a resource that does not exist, whatever the API version:
+// ARM knows which there are (pulumi-azure-native#4337 made resources after such an answer).
 func (s *Server) get(
 	ctx context.Context, row *resourceType, id, version string,
 ) (doc Document, err error) {
@@ -143,13 +170,14 @@ func (s *Server) get(
 func (s *Server) put(
 	ctx context.Context, row *resourceType, id, version string, body Document,
 ) (answer Document, err error) {
+	rules := slices.Concat(everyPut, row.Rules, []rule{complete})
 	err = s.send(ctx, http.MethodPut, row.Type, id, func() error {
-		if refusal := served(http.MethodPut, id, row.Type, version); refusal != nil {
-			return refusal
+		if err := served(http.MethodPut, id, row.Type, version); err != nil {
+			return err
 		}
 		return s.store.change(func(st *state) error {
 			p := &put{row: row, id: id, old: st.get(id), doc: body.clone(), state: st, spec: s.Spec}
-			for _, rule := range slices.Concat(everyPut, row.Rules, []rule{complete}) {
+			for _, rule := range rules {
 				if refusal := rule(p); refusal != nil {
 					return refusal
 				}
@@ -172,35 +200,58 @@ var everyPut = []rule{parentExists, nameIsFree, fitsSpec, locationStays}
 // azure-native.
 func (s *Server) delete(ctx context.Context, row *resourceType, id, version string) error {
 	return s.send(ctx, http.MethodDelete, row.Type, id, func() error {
-		if refusal := served(http.MethodDelete, id, row.Type, version); refusal != nil {
-			return refusal
+		if err := served(http.MethodDelete, id, row.Type, version); err != nil {
+			return err
 		}
 		return s.store.change(func(st *state) error {
 			if refusal := locked(st, id); refusal != nil {
 				return refusal
 			}
-			maps.DeleteFunc(st.Resources, func(k string, doc Document) bool {
-				below := strings.HasPrefix(k+"/", key(id)+"/")
-				soft := func(row *resourceType) bool { return row.SoftDelete != nil && doc.is(row.Type) }
-				if below && slices.ContainsFunc(table, soft) {
+			for k, doc := range st.Resources {
+				isBelow := strings.HasPrefix(k+"/", key(id)+"/")
+				if !isBelow {
+					continue
+				}
+				delete(st.Resources, k)
+				if isSoftDeleted(doc) {
 					st.Deleted[k] = doc
 				}
-				return below
-			})
+			}
 			return nil
 		})
+	})
+}
+
+// isSoftDeleted tells whether the service keeps a document of this type after its deletion.
+func isSoftDeleted(doc Document) bool {
+	return slices.ContainsFunc(table, func(row *resourceType) bool {
+		return row.SoftDelete != nil && doc.is(row.Type)
 	})
 }
 
 // locked: a lock on a resource, or on what is above it, keeps it and all that is attached to it,
 // but for the lock itself (lock-resources). Role assignments and diagnostic settings are attached.
 func locked(st *state, id string) *Error {
+	const message = "The scope '%s' cannot perform delete operation because following scope(s) are " +
+		"locked: '%s'. Please remove the lock and try again."
 	for k, doc := range st.Resources {
 		scope, _, isLock := strings.Cut(k, strings.ToLower(providers+typeLock+"/"))
-		if isLock && k != key(id) && (strings.HasPrefix(key(id)+"/", scope+"/") || strings.HasPrefix(scope, key(id)+"/")) {
-			return &Error{Method: http.MethodDelete, ID: id, Status: http.StatusConflict, Code: "ScopeLocked", Message: fmt.Sprintf(
-				"The scope '%s' cannot perform delete operation because following scope(s) are locked: '%s'. Please remove the lock and try again.",
-				id, doc.text("id")[:len(scope)])}
+		isItself := k == key(id)
+		if !isLock || isItself {
+			continue
+		}
+		holdsBelow := strings.HasPrefix(key(id)+"/", scope+"/")
+		holdsAbove := strings.HasPrefix(scope, key(id)+"/")
+		if !holdsBelow && !holdsAbove {
+			continue
+		}
+		lockedScope := doc.text("id")[:len(scope)]
+		return &Error{
+			Method:  http.MethodDelete,
+			ID:      id,
+			Status:  http.StatusConflict,
+			Code:    "ScopeLocked",
+			Message: fmt.Sprintf(message, id, lockedScope),
 		}
 	}
 	return nil
@@ -208,12 +259,16 @@ func locked(st *state, id string) *Error {
 
 // notFound is ARM's 404 for the resource at missing, whichever request id came across it.
 func notFound(method, id, missing string) *Error {
-	refusal := &Error{Method: method, ID: id, Status: http.StatusNotFound, Code: "ResourceNotFound", Message: fmt.Sprintf(
-		"The Resource '%s/%s' under resource group '%s' was not found. "+
-			"For more details please go to https://aka.ms/ARMResourceNotFoundFix", typeOf(missing), path.Base(missing), groupOf(missing))}
+	refusal := &Error{Method: method, ID: id, Status: http.StatusNotFound}
+	name := path.Base(missing)
 	if typeOf(missing) == typeResourceGroup {
 		refusal.Code = "ResourceGroupNotFound"
-		refusal.Message = fmt.Sprintf("Resource group '%s' could not be found.", path.Base(missing))
+		refusal.Message = fmt.Sprintf("Resource group '%s' could not be found.", name)
+		return refusal
 	}
+	const message = "The Resource '%s/%s' under resource group '%s' was not found. " +
+		"For more details please go to https://aka.ms/ARMResourceNotFoundFix"
+	refusal.Code = "ResourceNotFound"
+	refusal.Message = fmt.Sprintf(message, typeOf(missing), name, groupOf(missing))
 	return refusal
 }

@@ -30,13 +30,15 @@ func isolation(workspace Document) int {
 func closed(workspace Document) bool { return isolation(workspace) == len(strictness)-1 }
 
 // isolationOnlyTightens: once on, the managed network cannot be switched off or loosened
-// (how-to-managed-network). (own words).
+// (how-to-managed-network). The text is ours.
 func isolationOnlyTightens(p *put) *Error {
-	if before, after := isolation(p.old), isolation(p.doc); after < before {
-		return p.bad("Managed network isolation mode cannot be changed from '%s' to '%s': it cannot be disabled or loosened.",
-			strictness[before], strictness[after])
+	before := isolation(p.old)
+	after := isolation(p.doc)
+	if after >= before {
+		return nil
 	}
-	return nil
+	return p.bad("Managed network isolation mode cannot be changed from '%s' to '%s': "+
+		"it cannot be disabled or loosened.", strictness[before], strictness[after])
 }
 
 // endpointParts are the services that a managed network reaches by a private endpoint
@@ -47,15 +49,17 @@ var endpointParts = map[string]string{
 	strings.ToLower(typeRegistry): "registry",
 	strings.ToLower(typeML):       "amlworkspace",
 
-	"microsoft.network/applicationgateways": "appGwPrivateFrontendIpIPv4", // how-to-access-on-premises-resources
+	// how-to-access-on-premises-resources
+	"microsoft.network/applicationgateways": "appGwPrivateFrontendIpIPv4",
 }
 
-// endpointRules: a private endpoint leads to a part of something that exists. (own words).
+// endpointRules: a private endpoint leads to a part of something that exists (the same page). The
+// text is ours.
 func endpointRules(p *put) *Error {
 	rules := p.doc.object(outboundRules)
 	for _, name := range slices.Sorted(maps.Keys(rules)) {
-		to := rules.object(name).object("destination")
-		id, part := to.text("serviceResourceId"), to.text("subresourceTarget")
+		destination := rules.object(name).object("destination")
+		id := destination.text("serviceResourceId")
 		if id == "" {
 			continue // a host or a service tag
 		}
@@ -63,22 +67,29 @@ func endpointRules(p *put) *Error {
 		if target == nil {
 			return notFound(http.MethodPut, p.id, id)
 		}
-		if !slices.Contains(words(endpointParts[strings.ToLower(target.text("type"))]), part) {
-			return p.bad("Outbound rule '%s': subresourceTarget '%s' is not one of a %s.", name, part, target.text("type"))
+		part := destination.text("subresourceTarget")
+		armType := target.text("type")
+		if !slices.Contains(words(endpointParts[strings.ToLower(armType)]), part) {
+			return p.bad("Outbound rule '%s': subresourceTarget '%s' is not one of a %s.",
+				name, part, armType)
 		}
 	}
 	return nil
 }
 
 // registryIsReachable: in approved-outbound mode the network reaches the registry through a private
-// endpoint, which only the Premium tier has (container-registry-private-link). (own words).
+// endpoint, which only the Premium tier has (container-registry-private-link). The text is ours.
 func registryIsReachable(p *put) *Error {
 	registry := p.state.get(p.doc.text("properties.containerRegistry"))
-	if !closed(p.doc) || registry == nil || strings.EqualFold(registry.text("sku.name"), "Premium") {
+	if !closed(p.doc) || registry == nil {
 		return nil
 	}
-	return p.bad("Container registry '%s' of SKU %s has no private endpoints, which the managed network needs.",
-		registry.text("id"), registry.text("sku.name"))
+	sku := registry.text("sku.name")
+	if strings.EqualFold(sku, "Premium") {
+		return nil
+	}
+	return p.bad("Container registry '%s' of SKU %s has no private endpoints, "+
+		"which the managed network needs.", registry.text("id"), sku)
 }
 
 // network is what the service answers of a managed network: the caller's rules with their status,
@@ -90,24 +101,33 @@ func network(p *put) *Error {
 		return nil
 	}
 	if closed(p.doc) {
-		for property, parts := range map[string]string{
-			"storageAccount": "blob file", "keyVault": "vault", "containerRegistry": "registry",
-		} {
-			id := p.doc.text("properties." + property)
-			if id == "" {
-				continue // a registry that Azure ML is yet to make
-			}
-			for _, part := range words(parts) {
-				name := fmt.Sprintf("__SYS_PE_%s_%s_%s", path.Base(id), part, guid("rule", id+part)[:8])
-				p.doc.set(outboundRules+"."+name, map[string]any{
-					"type": "PrivateEndpoint", "category": "Required",
-					"destination": map[string]any{"serviceResourceId": id, "subresourceTarget": part},
-				})
-			}
-		}
+		requireEndpoints(p.doc, "properties.storageAccount", "blob", "file")
+		requireEndpoints(p.doc, "properties.keyVault", "vault")
+		requireEndpoints(p.doc, "properties.containerRegistry", "registry")
 	}
 	setStatus(p.doc, cmp.Or(p.old.text("properties.managedNetwork.status.status"), "Inactive"))
 	return nil
+}
+
+// requireEndpoints adds the service's own rule for each part of what a property of the workspace
+// names. It names nothing where Azure ML is yet to make the registry.
+func requireEndpoints(workspace Document, property string, parts ...string) {
+	id := workspace.text(property)
+	if id == "" {
+		return
+	}
+	for _, part := range parts {
+		suffix := guid("rule", id+part)[:8]
+		name := fmt.Sprintf("__SYS_PE_%s_%s_%s", path.Base(id), part, suffix)
+		workspace.set(outboundRules+"."+name, map[string]any{
+			"type":     "PrivateEndpoint",
+			"category": "Required",
+			"destination": map[string]any{
+				"serviceResourceId": id,
+				"subresourceTarget": part,
+			},
+		})
+	}
 }
 
 // provisionsNetwork: the network is made when the first compute is ("The creation of the managed
@@ -134,12 +154,16 @@ func setStatus(workspace Document, status string) {
 // required rules").
 func (s *Server) Reach(workspaceID, host string) bool {
 	workspace, _ := s.Resource(workspaceID)
+	if !closed(workspace) || host == "mcr.microsoft.com" {
+		return true
+	}
 	rules := workspace.object(outboundRules)
 	for name := range rules {
 		allowed := rules.object(name).text("destination")
-		if allowed == host || strings.HasPrefix(allowed, "*.") && strings.HasSuffix(host, allowed[1:]) {
+		isBelow := strings.HasPrefix(allowed, "*.") && strings.HasSuffix(host, allowed[1:])
+		if allowed == host || isBelow {
 			return true
 		}
 	}
-	return !closed(workspace) || host == "mcr.microsoft.com"
+	return false
 }

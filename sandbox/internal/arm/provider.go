@@ -37,11 +37,15 @@ func (p *provider) GetPluginInfo(context.Context) (plugin.PluginInfo, error) {
 
 // Handshake leaves secrets to the engine, as azure-native does: the provider never receives the
 // marks, and the engine puts them back on every output that has the name of a secret input.
-func (p *provider) Handshake(context.Context, plugin.ProviderHandshakeRequest) (*plugin.ProviderHandshakeResponse, error) {
+func (p *provider) Handshake(
+	context.Context, plugin.ProviderHandshakeRequest,
+) (*plugin.ProviderHandshakeResponse, error) {
 	return &plugin.ProviderHandshakeResponse{}, nil
 }
 
-func (p *provider) Configure(context.Context, plugin.ConfigureRequest) (plugin.ConfigureResponse, error) {
+func (p *provider) Configure(
+	context.Context, plugin.ConfigureRequest,
+) (plugin.ConfigureResponse, error) {
 	return plugin.ConfigureResponse{}, nil
 }
 
@@ -72,34 +76,43 @@ func (r *resourceType) defaultName(req plugin.CheckRequest) error {
 		}
 		return nil
 	}
-	name := req.URN.Name()
-	if !r.subresource() { // a subresource is deleted before it is replaced
-		prefix, digits := name, 8
-		if r.Name == guidName {
-			prefix, digits = "", 32
-		}
-		made, err := resource.NewUniqueName(req.RandomSeed, prefix, digits, 0, nil)
-		if err != nil {
-			return err
-		}
-		if name = made; r.Name == guidName {
-			name = guidString(made)
-		}
-		req.News[createBeforeDelete] = resource.NewBoolProperty(true)
+	if r.subresource() { // it is deleted before it is replaced
+		req.News[property] = resource.NewStringProperty(req.URN.Name())
+		return nil
 	}
+	name, err := r.uniqueName(req)
+	if err != nil {
+		return err
+	}
+	req.News[createBeforeDelete] = resource.NewBoolProperty(true)
 	req.News[property] = resource.NewStringProperty(name)
 	return nil
+}
+
+func (r *resourceType) uniqueName(req plugin.CheckRequest) (string, error) {
+	if r.Name != guidName {
+		return resource.NewUniqueName(req.RandomSeed, req.URN.Name(), 8, 0, nil)
+	}
+	digits, err := resource.NewUniqueName(req.RandomSeed, "", 32, 0, nil)
+	if err != nil {
+		return "", err
+	}
+	return guidString(digits), nil
 }
 
 // failures is a bad name, which azure-native finds before anything is sent. The text is its own.
 func (r *resourceType) failures(inputs resource.PropertyMap) []plugin.CheckFailure {
 	property := resource.PropertyKey(r.nameProperty())
 	name := inputs[property]
-	if r.Generic || !name.IsString() || r.Name.MatchString(name.StringValue()) {
-		return nil // of a generic resource azure-native knows no rule
+	if r.Generic { // azure-native knows no rule of its name
+		return nil
 	}
-	return []plugin.CheckFailure{{Property: property, Reason: fmt.Sprintf(
-		"'%s' value %q does not match expression '%s'", property, name.StringValue(), r.Name)}}
+	if !name.IsString() || r.Name.MatchString(name.StringValue()) {
+		return nil
+	}
+	reason := fmt.Sprintf("'%s' value %q does not match expression '%s'",
+		property, name.StringValue(), r.Name)
+	return []plugin.CheckFailure{{Property: property, Reason: reason}}
 }
 
 // Diff compares inputs with inputs, as azure-native does: what the service returned plays no part.
@@ -108,24 +121,39 @@ func (p *provider) Diff(_ context.Context, req plugin.DiffRequest) (plugin.DiffR
 	if err != nil {
 		return plugin.DiffResult{}, err
 	}
-	location := func(inputs resource.PropertyMap) string { return normalLocation(fmt.Sprint(inputs["location"].V)) }
-	changed := req.OldInputs.Diff(req.NewInputs, func(k resource.PropertyKey) bool {
-		return strings.HasPrefix(string(k), "__") || k == "location" && location(req.OldInputs) == location(req.NewInputs)
+	stays := locationOf(req.OldInputs) == locationOf(req.NewInputs)
+	changed := req.OldInputs.Diff(req.NewInputs, func(name resource.PropertyKey) bool {
+		isInternal := strings.HasPrefix(string(name), "__")
+		return isInternal || name == "location" && stays
 	})
-	diff := plugin.DiffResult{Changes: plugin.DiffNone, DetailedDiff: plugin.NewDetailedDiffFromObjectDiff(changed, true)}
-	replacing, replaced := append(row.parameters(), row.Replaces...), false
+	diff := plugin.DiffResult{
+		Changes:      plugin.DiffNone,
+		DetailedDiff: plugin.NewDetailedDiffFromObjectDiff(changed, true),
+	}
+	replacing := append(row.parameters(), row.Replaces...)
+	replaced := false
 	for path, change := range diff.DetailedDiff {
 		diff.Changes = plugin.DiffSome
-		if slices.Contains(replacing, path[:strings.IndexAny(path+".", ".[")]) {
-			diff.DetailedDiff[path] = plugin.PropertyDiff{Kind: change.Kind.AsReplace(), InputDiff: true}
+		input := path[:strings.IndexAny(path+".", ".[")]
+		if slices.Contains(replacing, input) {
 			replaced = true
+			diff.DetailedDiff[path] = plugin.PropertyDiff{
+				Kind:      change.Kind.AsReplace(),
+				InputDiff: true,
+			}
 		}
 	}
 	diff.DeleteBeforeReplace = replaced && !req.OldInputs.HasValue(createBeforeDelete)
 	return diff, nil
 }
 
-func (p *provider) Create(ctx context.Context, req plugin.CreateRequest) (plugin.CreateResponse, error) {
+func locationOf(inputs resource.PropertyMap) string {
+	return normalLocation(fmt.Sprint(inputs["location"].V))
+}
+
+func (p *provider) Create(
+	ctx context.Context, req plugin.CreateRequest,
+) (plugin.CreateResponse, error) {
 	row, err := rowOf(req.URN, req.Properties, "")
 	if err != nil {
 		return plugin.CreateResponse{}, err
@@ -136,9 +164,11 @@ func (p *provider) Create(ctx context.Context, req plugin.CreateRequest) (plugin
 	// A PUT would take an existing resource over; azure-native looks first, with the version of its
 	// module.
 	id := row.id(req.Properties)
-	if _, err := p.arm.get(ctx, row, id, row.moduleVersion()); err == nil {
+	_, err = p.arm.get(ctx, row, id, row.moduleVersion())
+	if err == nil {
 		return plugin.CreateResponse{}, fmt.Errorf("cannot create already existing resource '%s'", id)
-	} else if !isNotFound(err) {
+	}
+	if !isNotFound(err) {
 		return plugin.CreateResponse{}, fmt.Errorf("cannot check existence of resource '%s': %w", id, err)
 	}
 	outputs, err := p.putAndRead(ctx, row, req.Properties, nil)
@@ -180,15 +210,18 @@ func (p *provider) Read(ctx context.Context, req plugin.ReadRequest) (plugin.Rea
 	if err != nil {
 		return plugin.ReadResponse{}, err
 	}
-	outputs := row.outputs(doc)
-	inputs := withDrift(req.Inputs, row.settable(req.State), row.settable(outputs))
-	if len(req.Inputs) == 0 {
-		if inputs, err = row.inputsOfID(string(req.ID)); err != nil {
-			return plugin.ReadResponse{}, err
-		}
-		maps.Copy(inputs, row.settable(outputs))
+	result := plugin.ReadResult{ID: req.ID, Outputs: row.outputs(doc)}
+	now := row.settable(result.Outputs)
+	if len(req.Inputs) > 0 {
+		result.Inputs = withDrift(req.Inputs, row.settable(req.State), now)
+		return plugin.ReadResponse{ReadResult: result}, nil
 	}
-	return plugin.ReadResponse{ReadResult: plugin.ReadResult{ID: req.ID, Outputs: outputs, Inputs: inputs}}, nil
+	result.Inputs, err = row.inputsOfID(string(req.ID))
+	if err != nil {
+		return plugin.ReadResponse{}, err
+	}
+	maps.Copy(result.Inputs, now)
+	return plugin.ReadResponse{ReadResult: result}, nil
 }
 
 // withDrift carries into the user's inputs what changed in Azure since the last read: the
@@ -207,8 +240,8 @@ func withDrift(inputs, before, after resource.PropertyMap) resource.PropertyMap 
 	for name, update := range drift.Updates {
 		mine, set := inputs[name]
 		if set && mine.IsObject() && update.Old.IsObject() && update.New.IsObject() {
-			result[name] = resource.NewObjectProperty(
-				withDrift(mine.ObjectValue(), update.Old.ObjectValue(), update.New.ObjectValue()))
+			inner := withDrift(mine.ObjectValue(), update.Old.ObjectValue(), update.New.ObjectValue())
+			result[name] = resource.NewObjectProperty(inner)
 			continue
 		}
 		result[name] = update.New
@@ -216,7 +249,9 @@ func withDrift(inputs, before, after resource.PropertyMap) resource.PropertyMap 
 	return result
 }
 
-func (p *provider) Update(ctx context.Context, req plugin.UpdateRequest) (plugin.UpdateResponse, error) {
+func (p *provider) Update(
+	ctx context.Context, req plugin.UpdateRequest,
+) (plugin.UpdateResponse, error) {
 	row, err := rowOf(req.URN, req.NewInputs, req.ID)
 	if err != nil {
 		return plugin.UpdateResponse{}, err
@@ -230,12 +265,15 @@ func (p *provider) Update(ctx context.Context, req plugin.UpdateRequest) (plugin
 	return plugin.UpdateResponse{Properties: outputs}, err
 }
 
-func (p *provider) Delete(ctx context.Context, req plugin.DeleteRequest) (plugin.DeleteResponse, error) {
+func (p *provider) Delete(
+	ctx context.Context, req plugin.DeleteRequest,
+) (plugin.DeleteResponse, error) {
 	row, err := rowOf(req.URN, req.Inputs, req.ID)
 	if err != nil {
 		return plugin.DeleteResponse{}, err
 	}
-	return plugin.DeleteResponse{}, p.arm.delete(ctx, row, string(req.ID), row.version(req.Inputs))
+	err = p.arm.delete(ctx, row, string(req.ID), row.version(req.Inputs))
+	return plugin.DeleteResponse{}, err
 }
 
 // preview is what is known of the outputs before the service has answered: the inputs that come

@@ -3,10 +3,8 @@ package arm
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/http"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -25,7 +23,13 @@ type put struct {
 }
 
 func (p *put) refuse(status int, code, format string, args ...any) *Error {
-	return &Error{Method: http.MethodPut, ID: p.id, Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+	return &Error{
+		Method:  http.MethodPut,
+		ID:      p.id,
+		Status:  status,
+		Code:    code,
+		Message: fmt.Sprintf(format, args...),
+	}
 }
 
 // bad is the refusal that services give most.
@@ -53,20 +57,35 @@ func nameIsFree(p *put) *Error {
 	if p.old != nil {
 		return nil
 	}
-	name := path.Base(p.id)
-	held := func(doc Document) bool {
-		global := p.row.Taken != nil && doc.is(p.row.Type)
-		return key(doc.text("id")) == key(p.id) || global && strings.EqualFold(doc.text("name"), name)
+	if p.row.SoftDelete != nil && p.holdsName(p.state.Deleted) {
+		return p.refuseName(p.row.SoftDelete)
 	}
-	for _, names := range []struct {
-		refusal *Error
-		of      map[string]Document
-	}{{p.row.SoftDelete, p.state.Deleted}, {p.row.Taken, p.state.Resources}} {
-		if refusal := names.refusal; refusal != nil && slices.ContainsFunc(slices.Collect(maps.Values(names.of)), held) {
-			return p.refuse(refusal.Status, refusal.Code, "%s", strings.ReplaceAll(refusal.Message, "%s", name))
-		}
+	if p.row.Taken != nil && p.holdsName(p.state.Resources) {
+		return p.refuseName(p.row.Taken)
 	}
 	return nil
+}
+
+// holdsName tells whether one of some documents has the id of the new resource or, where names are
+// global, its name.
+func (p *put) holdsName(documents map[string]Document) bool {
+	name := path.Base(p.id)
+	for _, doc := range documents {
+		if key(doc.text("id")) == key(p.id) {
+			return true
+		}
+		isGlobal := p.row.Taken != nil && doc.is(p.row.Type)
+		if isGlobal && strings.EqualFold(doc.text("name"), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseName is a row's refusal with the name in it.
+func (p *put) refuseName(refusal *Error) *Error {
+	message := strings.ReplaceAll(refusal.Message, "%s", path.Base(p.id))
+	return p.refuse(refusal.Status, refusal.Code, "%s", message)
 }
 
 // fitsSpec is for the tests, which know Microsoft's types.
@@ -75,7 +94,8 @@ func fitsSpec(p *put) *Error {
 		return nil
 	}
 	if err := p.spec(p.row.Type, p.doc); err != nil {
-		return p.refuse(http.StatusBadRequest, "InvalidRequestContent", "The request content was invalid: %v.", err)
+		return p.refuse(http.StatusBadRequest, "InvalidRequestContent",
+			"The request content was invalid: %v.", err)
 	}
 	return nil
 }
@@ -91,9 +111,11 @@ func locationStays(p *put) *Error {
 	if before == location {
 		return nil
 	}
-	return p.refuse(http.StatusConflict, "InvalidResourceLocation",
-		"The resource '%s' already exists in location '%s' in resource group '%s'. A resource with the same name cannot be "+
-			"created in location '%s'. Please select a new resource name.", path.Base(p.id), before, groupOf(p.id), location)
+	const message = "The resource '%s' already exists in location '%s' in resource group '%s'. " +
+		"A resource with the same name cannot be created in location '%s'. " +
+		"Please select a new resource name."
+	return p.refuse(http.StatusConflict, "InvalidResourceLocation", message,
+		path.Base(p.id), before, groupOf(p.id), location)
 }
 
 // normalLocation makes "westeurope" of "West Europe", as ARM answers and as azure-native compares.
@@ -104,7 +126,9 @@ func normalLocation(location string) string {
 // complete makes the stored document: ARM's envelope and the system-assigned identity. It refuses
 // nothing.
 func complete(p *put) *Error {
-	p.doc["id"], p.doc["name"], p.doc["type"] = p.id, path.Base(p.id), p.row.Type
+	p.doc["id"] = p.id
+	p.doc["name"] = path.Base(p.id)
+	p.doc["type"] = p.row.Type
 	if strings.Contains(p.doc.text("identity.type"), "SystemAssigned") {
 		p.doc.set("identity.principalId", PrincipalID(p.id))
 	}
@@ -116,21 +140,30 @@ func complete(p *put) *Error {
 // immutable refuses a change of a value after creation. ARM compares ids and enumerations without
 // regard to case, and takes unset for false.
 func immutable(what string, paths ...string) rule {
-	plain := func(value any) string {
-		if value == nil {
-			value = false
-		}
-		return strings.ToLower(fmt.Sprint(value))
-	}
 	return func(p *put) *Error {
+		if p.old == nil {
+			return nil
+		}
 		for _, path := range paths {
-			if before, after := p.old.at(path), p.doc.at(path); p.old != nil && plain(before) != plain(after) {
-				return p.bad("The property '%s' cannot be changed once the %s has been created. [%s: %v, was %v]",
-					path[strings.LastIndex(path, ".")+1:], what, path, after, before)
+			before := p.old.at(path)
+			after := p.doc.at(path)
+			if asCompared(before) == asCompared(after) {
+				continue
 			}
+			property := path[strings.LastIndex(path, ".")+1:]
+			return p.bad("The property '%s' cannot be changed once the %s has been created. "+
+				"[%s: %v, was %v]", property, what, path, after, before)
 		}
 		return nil
 	}
+}
+
+// asCompared is a value as ARM compares it with another.
+func asCompared(value any) string {
+	if value == nil {
+		value = false
+	}
+	return strings.ToLower(fmt.Sprint(value))
 }
 
 // refersTo refuses an id of nothing.

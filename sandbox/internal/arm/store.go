@@ -109,20 +109,25 @@ type store struct {
 }
 
 func openStore(path string) (*store, error) {
-	loaded := &state{Format: storeFormat, Resources: map[string]Document{}, Deleted: map[string]Document{}}
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &store{path: path, current: loaded}, nil
-	}
-	if err == nil {
-		loaded = &state{}
-		err = json.Unmarshal(content, loaded)
+		empty := &state{
+			Format:    storeFormat,
+			Resources: map[string]Document{},
+			Deleted:   map[string]Document{},
+		}
+		return &store{path: path, current: empty}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sandbox ARM store %s: %w", path, err)
 	}
+	loaded := &state{}
+	if err := json.Unmarshal(content, loaded); err != nil {
+		return nil, fmt.Errorf("sandbox ARM store %s: %w", path, err)
+	}
 	if loaded.Format != storeFormat || loaded.Resources == nil || loaded.Deleted == nil {
-		return nil, fmt.Errorf("sandbox ARM store %s: not a store of format %d; delete it to start anew", path, storeFormat)
+		return nil, fmt.Errorf("sandbox ARM store %s: not a store of format %d; delete it to start anew",
+			path, storeFormat)
 	}
 	return &store{path: path, current: loaded}, nil
 }
@@ -140,15 +145,17 @@ func (s *store) change(edit func(*state) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := *s.current
-	next.Resources, next.Deleted = maps.Clone(next.Resources), maps.Clone(next.Deleted)
+	next.Resources = maps.Clone(next.Resources)
+	next.Deleted = maps.Clone(next.Deleted)
 	if err := edit(&next); err != nil {
 		return err
 	}
 	content, err := json.MarshalIndent(next, "", "  ")
-	if err == nil {
-		err = files.Replace(s.path, append(content, '\n')) // whole or not at all
-	}
 	if err != nil {
+		return fmt.Errorf("sandbox ARM store: %w", err)
+	}
+	content = append(content, '\n')
+	if err := files.Replace(s.path, content); err != nil { // whole or not at all
 		return fmt.Errorf("sandbox ARM store: %w", err)
 	}
 	s.current = &next

@@ -10,18 +10,31 @@ import (
 
 // resourceType is one row of the table: all that the sandbox knows of one azure-native type.
 type resourceType struct {
-	Token string         // azure-native's type token
-	Type  string         // ARM's type
-	Path  string         // template of the id, in the casing in which ARM returns it
-	Name  *regexp.Regexp // what the resource may be called
+	// Token is azure-native's type token, and Type is ARM's type.
+	Token string
+	Type  string
+	// Path is the template of the id, in the casing in which ARM returns it.
+	Path string
+	// Name is what the resource may be called.
+	Name *regexp.Regexp
 
-	Replaces []string // inputs whose change azure-native turns into a replacement: its forceNewMap and x-ms-mutability
-	Computed []string // wire names of the outputs that only the service sets, without name and type
+	// Replaces are the inputs whose change azure-native turns into a replacement: its forceNewMap and
+	// x-ms-mutability.
+	Replaces []string
+	// Computed are the wire names of the outputs that only the service sets, without name and type.
+	Computed []string
 
-	Envelope []string          // beside location and tags, the inputs that ARM has at the top and not in the body's properties
-	Nested   bool              // azure-native does not flatten this type's properties: all inputs are at the top
-	Renames  map[string]string // ARM's names of properties that azure-native names otherwise
-	Items    []string          // objects, or lists of them, with properties of their own; azure-native flattens these too
+	// Envelope are the inputs that ARM has at the top and not in the body's properties, beside
+	// location and tags.
+	Envelope []string
+	// Nested says that azure-native does not flatten this type's properties: all inputs are at the
+	// top.
+	Nested bool
+	// Renames are ARM's names of properties that azure-native names otherwise.
+	Renames map[string]string
+	// Items are objects, or lists of them, with properties of their own, which azure-native flattens
+	// too.
+	Items []string
 
 	// Generic rows are of azure-native's generic resource: their API version is an input, and so is
 	// their type.
@@ -30,9 +43,14 @@ type resourceType struct {
 	// later.
 	Created func(answer Document)
 
-	Rules      []rule // what the service refuses, in order
-	Taken      *Error // the refusal of a name that any resource of the type has; nil: names are not global
-	SoftDelete *Error // the refusal of a name that a deleted resource holds; nil: what is deleted is gone
+	// Rules are what the service refuses, in order.
+	Rules []rule
+	// Taken is the refusal of a name that any resource of the type has. Without it names are not
+	// global.
+	Taken *Error
+	// SoftDelete is the refusal of a name that a deleted resource holds. Without it what is deleted is
+	// gone.
+	SoftDelete *Error
 }
 
 // words splits a list of names, so that a row reads as a row.
@@ -43,7 +61,8 @@ func words(list string) []string { return strings.Fields(list) }
 func rowOf(urn resource.URN, inputs resource.PropertyMap, id resource.ID) (*resourceType, error) {
 	generic := typeOf(string(id))
 	if inputs.HasValue("resourceType") {
-		generic = fmt.Sprintf("%v/%v", inputs["resourceProviderNamespace"].V, inputs["resourceType"].V)
+		namespace := inputs["resourceProviderNamespace"].V
+		generic = fmt.Sprintf("%v/%v", namespace, inputs["resourceType"].V)
 	}
 	var known []string
 	for _, row := range table {
@@ -53,7 +72,8 @@ func rowOf(urn resource.URN, inputs resource.PropertyMap, id resource.ID) (*reso
 		}
 		known = append(known, row.name())
 	}
-	return nil, fmt.Errorf("the sandbox's ARM has no %s; it has %s", urn.Type(), strings.Join(known, ", "))
+	return nil, fmt.Errorf("the sandbox's ARM has no %s; it has %s",
+		urn.Type(), strings.Join(known, ", "))
 }
 
 // name is the row's type as a person looks for it.

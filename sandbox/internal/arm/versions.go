@@ -41,7 +41,10 @@ func served(method, id, armType, version string) error {
 	for _, known := range settings.APIVersions {
 		if strings.EqualFold(known.Type, armType) && !known.Serves(version) {
 			return &Error{
-				Method: method, ID: id, Status: http.StatusBadRequest, Code: "NoRegisteredProviderFound",
+				Method: method,
+				ID:     id,
+				Status: http.StatusBadRequest,
+				Code:   "NoRegisteredProviderFound",
 				Message: fmt.Sprintf("No registered resource provider found for API version '%s' for "+
 					"type '%s'. The supported api-versions are '%s'.", version, armType, known.Ends.Oldest),
 			}

@@ -21,8 +21,8 @@ func property(values resource.PropertyMap, name resource.PropertyKey) any {
 	return values["properties"].ObjectValue()[name].V
 }
 
-// azure-native asks for a generic resource with the API version of its module right after it made it, and with that of
-// the inputs ever after (pulumi-azure-native#4337, #4043).
+// azure-native asks for a generic resource with the API version of its module right after it made
+// it, and with that of the inputs ever after (pulumi-azure-native#4337, #4043).
 func TestAGenericResourceHasTheAnswerOfThePutUntilARefresh(t *testing.T) {
 	c := newCloud(t, nil)
 	made := c.mustCreate(keyVault)
@@ -75,5 +75,6 @@ func TestAnotherTypeOfGenericResourceIsRefused(t *testing.T) {
 	_, err := c.engine.Check(t.Context(), plugin.CheckRequest{
 		URN: other.urn(), News: resource.NewPropertyMapFromMap(other.inputs),
 	})
-	require.ErrorContains(t, err, "azure-native:resources/v20220901:Resource of Microsoft.KeyVault/vaults")
+	known := "azure-native:resources/v20220901:Resource of Microsoft.KeyVault/vaults"
+	require.ErrorContains(t, err, known)
 }

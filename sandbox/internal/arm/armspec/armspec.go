@@ -30,48 +30,80 @@ import (
 // models are Microsoft's types of the bodies. One of another API version than the program's says
 // so.
 var models = map[string]any{
-	"Microsoft.Resources/resourceGroups":                      armresources.ResourceGroup{},                // 2021-04-01
-	"Microsoft.ManagedIdentity/userAssignedIdentities":        armmsi.Identity{},                           // 2024-11-30
-	"Microsoft.Storage/storageAccounts":                       armstorage.AccountCreateParameters{},        // 2024-01-01
-	"Microsoft.KeyVault/vaults":                               armkeyvault.VaultCreateOrUpdateParameters{}, // 2026-02-01
-	"Microsoft.OperationalInsights/workspaces":                armoperationalinsights.Workspace{},          // 2021-06-01
-	"microsoft.insights/components":                           armapplicationinsights.Component{},
-	"Microsoft.ContainerRegistry/registries":                  armcontainerregistry.Registry{},
-	"Microsoft.MachineLearningServices/workspaces":            armmachinelearning.Workspace{},       // 2024-04-01
-	"Microsoft.MachineLearningServices/workspaces/computes":   armmachinelearning.ComputeResource{}, // 2024-04-01
-	"Microsoft.Authorization/roleAssignments":                 armauthorization.RoleAssignmentCreateParameters{},
+	// 2021-04-01
+	"Microsoft.Resources/resourceGroups": armresources.ResourceGroup{},
+	// 2024-11-30
+	"Microsoft.ManagedIdentity/userAssignedIdentities": armmsi.Identity{},
+	// 2024-01-01
+	"Microsoft.Storage/storageAccounts": armstorage.AccountCreateParameters{},
+	// 2026-02-01
+	"Microsoft.KeyVault/vaults": armkeyvault.VaultCreateOrUpdateParameters{},
+	// 2021-06-01
+	"Microsoft.OperationalInsights/workspaces": armoperationalinsights.Workspace{},
+	"microsoft.insights/components":            armapplicationinsights.Component{},
+	"Microsoft.ContainerRegistry/registries":   armcontainerregistry.Registry{},
+	// 2024-04-01
+	"Microsoft.MachineLearningServices/workspaces": armmachinelearning.Workspace{},
+	// 2024-04-01
+	"Microsoft.MachineLearningServices/workspaces/computes": armmachinelearning.ComputeResource{},
+	"Microsoft.Authorization/roleAssignments": armauthorization.
+		RoleAssignmentCreateParameters{},
 	"Microsoft.Insights/diagnosticSettings":                   armmonitor.DiagnosticSettingsResource{},
 	"Microsoft.Network/privateEndpoints":                      armnetwork.PrivateEndpoint{},
 	"Microsoft.Network/privateEndpoints/privateDnsZoneGroups": armnetwork.PrivateDNSZoneGroup{},
-	"Microsoft.Network/privateDnsZones":                       armprivatedns.PrivateZone{},        // 2024-06-01
-	"Microsoft.Network/privateDnsZones/virtualNetworkLinks":   armprivatedns.VirtualNetworkLink{}, // 2024-06-01
-	"Microsoft.Authorization/locks":                           nil,                                // in no module that is here
+	// 2024-06-01
+	"Microsoft.Network/privateDnsZones": armprivatedns.PrivateZone{},
+	// 2024-06-01
+	"Microsoft.Network/privateDnsZones/virtualNetworkLinks": armprivatedns.VirtualNetworkLink{},
+	// in no module that is here
+	"Microsoft.Authorization/locks": nil,
 }
 
 // newer has what the program's API version has and the model's has not.
 const newer = "properties.managedNetwork.firewallSku"
 
 // values are the enumerations by type and path, which Microsoft's types do not check by themselves.
-// ARM compares without regard to case.
-var values = map[string][]string{
-	"Microsoft.Storage/storageAccounts sku.name":                                           texts(armstorage.PossibleSKUNameValues()),
-	"Microsoft.Storage/storageAccounts kind":                                               texts(armstorage.PossibleKindValues()),
-	"Microsoft.Storage/storageAccounts properties.minimumTlsVersion":                       texts(armstorage.PossibleMinimumTLSVersionValues()),
-	"Microsoft.Storage/storageAccounts properties.publicNetworkAccess":                     texts(armstorage.PossiblePublicNetworkAccessValues()),
-	"Microsoft.KeyVault/vaults properties.sku.family":                                      texts(armkeyvault.PossibleSKUFamilyValues()),
-	"Microsoft.KeyVault/vaults properties.sku.name":                                        texts(armkeyvault.PossibleSKUNameValues()),
-	"Microsoft.OperationalInsights/workspaces properties.sku.name":                         texts(armoperationalinsights.PossibleWorkspaceSKUNameEnumValues()),
-	"microsoft.insights/components properties.Application_Type":                            texts(armapplicationinsights.PossibleApplicationTypeValues()),
-	"microsoft.insights/components properties.IngestionMode":                               texts(armapplicationinsights.PossibleIngestionModeValues()),
-	"Microsoft.ContainerRegistry/registries sku.name":                                      texts(armcontainerregistry.PossibleSKUNameValues()),
-	"Microsoft.ContainerRegistry/registries properties.publicNetworkAccess":                texts(armcontainerregistry.PossiblePublicNetworkAccessValues()),
-	"Microsoft.MachineLearningServices/workspaces identity.type":                           texts(armmachinelearning.PossibleManagedServiceIdentityTypeValues()),
-	"Microsoft.MachineLearningServices/workspaces sku.tier":                                texts(armmachinelearning.PossibleSKUTierValues()),
-	"Microsoft.MachineLearningServices/workspaces properties.publicNetworkAccess":          texts(armmachinelearning.PossiblePublicNetworkAccessTypeValues()),
-	"Microsoft.MachineLearningServices/workspaces properties.encryption.status":            texts(armmachinelearning.PossibleEncryptionStatusValues()),
-	"Microsoft.MachineLearningServices/workspaces properties.managedNetwork.isolationMode": texts(armmachinelearning.PossibleIsolationModeValues()),
-	"Microsoft.MachineLearningServices/workspaces/computes identity.type":                  texts(armmachinelearning.PossibleManagedServiceIdentityTypeValues()),
-	"Microsoft.Authorization/roleAssignments properties.principalType":                     texts(armauthorization.PossiblePrincipalTypeValues()),
+var values = map[string]map[string][]string{
+	"Microsoft.Storage/storageAccounts": {
+		"sku.name":                       texts(armstorage.PossibleSKUNameValues()),
+		"kind":                           texts(armstorage.PossibleKindValues()),
+		"properties.minimumTlsVersion":   texts(armstorage.PossibleMinimumTLSVersionValues()),
+		"properties.publicNetworkAccess": texts(armstorage.PossiblePublicNetworkAccessValues()),
+	},
+	"Microsoft.KeyVault/vaults": {
+		"properties.sku.family": texts(armkeyvault.PossibleSKUFamilyValues()),
+		"properties.sku.name":   texts(armkeyvault.PossibleSKUNameValues()),
+	},
+	"Microsoft.OperationalInsights/workspaces": {
+		"properties.sku.name": texts(armoperationalinsights.PossibleWorkspaceSKUNameEnumValues()),
+	},
+	"microsoft.insights/components": {
+		"properties.Application_Type": texts(armapplicationinsights.PossibleApplicationTypeValues()),
+		"properties.IngestionMode":    texts(armapplicationinsights.PossibleIngestionModeValues()),
+	},
+	"Microsoft.ContainerRegistry/registries": {
+		"sku.name": texts(armcontainerregistry.PossibleSKUNameValues()),
+		"properties.publicNetworkAccess": texts(
+			armcontainerregistry.PossiblePublicNetworkAccessValues(),
+		),
+	},
+	"Microsoft.MachineLearningServices/workspaces": {
+		"identity.type": texts(armmachinelearning.PossibleManagedServiceIdentityTypeValues()),
+		"sku.tier":      texts(armmachinelearning.PossibleSKUTierValues()),
+		"properties.publicNetworkAccess": texts(
+			armmachinelearning.PossiblePublicNetworkAccessTypeValues(),
+		),
+		"properties.encryption.status": texts(armmachinelearning.PossibleEncryptionStatusValues()),
+		"properties.managedNetwork.isolationMode": texts(
+			armmachinelearning.PossibleIsolationModeValues(),
+		),
+	},
+	"Microsoft.MachineLearningServices/workspaces/computes": {
+		"identity.type": texts(armmachinelearning.PossibleManagedServiceIdentityTypeValues()),
+	},
+	"Microsoft.Authorization/roleAssignments": {
+		"properties.principalType": texts(armauthorization.PossiblePrincipalTypeValues()),
+	},
 }
 
 func texts[T ~string](list []T) []string {
@@ -92,30 +124,35 @@ func Check(armType string, body map[string]any) error {
 	if model == nil {
 		return nil
 	}
-	typed, returned := reflect.New(reflect.TypeOf(model)).Interface(), map[string]any{}
+	typed := reflect.New(reflect.TypeOf(model)).Interface()
+	returned := map[string]any{}
 	if err := errors.Join(through(body, typed), through(typed, &returned)); err != nil {
 		return fmt.Errorf("the content could not be deserialized: %w", err)
 	}
 	sent := resource.NewPropertyMapFromMap(body)
-	changes := plugin.NewDetailedDiffFromObjectDiff(sent.Diff(resource.NewPropertyMapFromMap(returned)), true)
+	lost := sent.Diff(resource.NewPropertyMapFromMap(returned))
+	changes := plugin.NewDetailedDiffFromObjectDiff(lost, true)
 	for _, path := range slices.Sorted(maps.Keys(changes)) {
 		if changes[path].Kind == plugin.DiffDelete && path != newer {
-			return fmt.Errorf("could not find member %s on object of type '%s': Microsoft's %T has no such property", path, armType, model)
+			return fmt.Errorf("could not find member %s on object of type '%s': "+
+				"Microsoft's %T has no such property", path, armType, model)
 		}
 	}
-	for at, allowed := range values {
-		path, ours := strings.CutPrefix(at, armType+" ")
-		if !ours {
-			continue
-		}
+	return checkValues(armType, sent)
+}
+
+// checkValues compares with the enumerations. ARM does so without regard to case.
+func checkValues(armType string, sent resource.PropertyMap) error {
+	for path, allowed := range values[armType] {
 		steps, err := resource.ParsePropertyPath(path)
 		if err != nil {
 			return err
 		}
 		value, given := steps.Get(resource.NewObjectProperty(sent))
-		is := func(text string) bool { return strings.EqualFold(text, fmt.Sprint(value.V)) }
-		if given && !slices.ContainsFunc(allowed, is) {
-			return fmt.Errorf("the value '%v' of property '%s' is not allowed. Allowed values are: %v", value.V, path, allowed)
+		isValue := func(text string) bool { return strings.EqualFold(text, fmt.Sprint(value.V)) }
+		if given && !slices.ContainsFunc(allowed, isValue) {
+			return fmt.Errorf("the value '%v' of property '%s' is not allowed. Allowed values are: %v",
+				value.V, path, allowed)
 		}
 	}
 	return nil

@@ -21,8 +21,8 @@ import (
 	"mlvault/sandbox/internal/arm/armspec"
 )
 
-// The program types a key vault's properties itself, since no SDK that it uses has them at this API version. This holds
-// what it registers, in each of the reviewed stacks, to Microsoft's own type.
+// The program types a key vault's properties itself, since no SDK that it uses has them at this API
+// version. This holds what it registers, in each of the reviewed stacks, to Microsoft's own type.
 func TestTheKeyVaultOfEveryStackIsOfMicrosoftsType(t *testing.T) {
 	files, err := filepath.Glob("../../../../internal/stack/testdata/*.json")
 	require.NoError(t, err)
@@ -78,6 +78,8 @@ func (r *recorder) Do(request *http.Request) (*http.Response, error) {
 
 type noCredential struct{}
 
-func (noCredential) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+func (noCredential) GetToken(
+	context.Context, policy.TokenRequestOptions,
+) (azcore.AccessToken, error) {
 	return azcore.AccessToken{Token: "none"}, nil
 }
