@@ -10,16 +10,6 @@ import (
 	"mlvault/internal/settings"
 )
 
-// Built-in roles of Azure that no setting names, by the GUID of the definition.
-const (
-	acrPull            = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
-	contributor        = "b24988ac-6180-42a0-ab88-20f7382dd24c"
-	reader             = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-	keyVaultAdmin      = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
-	blobContributor    = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
-	connectionApprover = "b556d68e-0be0-4f35-a333-ad7ee1ce17ea"
-)
-
 // Types of principals.
 const servicePrincipal = "ServicePrincipal"
 
@@ -33,19 +23,20 @@ func (b *builder) roleAssignments() error {
 	}
 	jobs := b.parent.JobIdentity.PrincipalID
 	if b.azure.JobHas(settings.RoleDataScientist) {
-		role := settings.WorkspaceRoles[settings.RoleDataScientist].ID
+		role := settings.RoleIDDataScientist
 		if err := b.grant("-job-data-scientist", role, b.parent.ID, jobs); err != nil {
 			return err
 		}
 	}
 	if b.azure.JobHas(settings.RoleBlobContributor) {
 		account := b.dependents.storageAccount
-		if err := b.grant("-job-blobs", blobContributor, account, jobs); err != nil {
+		if err := b.grant("-job-blobs", settings.RoleIDBlobContributor, account, jobs); err != nil {
 			return err
 		}
 	}
 	if b.azure.WorkspaceIdentity {
-		return b.grant("-workspace-contributor", contributor, b.parent.ID, b.workspacePrincipal)
+		principal := b.workspacePrincipal
+		return b.grant("-workspace-contributor", settings.RoleIDContributor, b.parent.ID, principal)
 	}
 	return nil
 }
@@ -71,12 +62,13 @@ func (b *builder) rolesOfOwnIdentity() error {
 		principal := b.workspacePrincipal
 		if part.endpoints != nil && b.azure.ManagedNetwork.IsOn() {
 			// Of the endpoint through which the managed network reaches it.
-			err := b.grant(prefix+"-connections", connectionApprover, part.id, principal)
+			err := b.grant(prefix+"-connections", settings.RoleIDConnectionApprover, part.id, principal)
 			if err != nil {
 				return err
 			}
 		}
-		if err := b.grant(prefix+"-contributor", contributor, part.id, principal); err != nil {
+		err := b.grant(prefix+"-contributor", settings.RoleIDContributor, part.id, principal)
+		if err != nil {
 			return err
 		}
 		if part.dataRole == "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"mlvault/internal/component"
+	"mlvault/internal/settings"
 )
 
 // dependents are the ARM ids of what the workspace is wired to.
@@ -42,7 +43,7 @@ func (b *builder) ownedParts() []ownedPart {
 		owned = append(owned, ownedPart{
 			name:      "storage",
 			id:        b.dependents.storageAccount,
-			dataRole:  blobContributor,
+			dataRole:  settings.RoleIDBlobContributor,
 			endpoints: []string{"blob", "file", "queue", "table"},
 		})
 	}
@@ -50,7 +51,7 @@ func (b *builder) ownedParts() []ownedPart {
 		owned = append(owned, ownedPart{
 			name:      "kv",
 			id:        b.dependents.keyVault,
-			dataRole:  keyVaultAdmin,
+			dataRole:  settings.RoleIDKeyVaultAdministrator,
 			endpoints: []string{"vault"},
 		})
 	}
@@ -252,5 +253,5 @@ func (b *builder) containerRegistry() (pulumi.StringInput, error) {
 		return nil, err
 	}
 	id := registry.ID().ToStringOutput()
-	return id, b.grant("-registry-pull", acrPull, id, b.parent.JobIdentity.PrincipalID)
+	return id, b.grant("-registry-pull", settings.RoleIDAcrPull, id, b.parent.JobIdentity.PrincipalID)
 }

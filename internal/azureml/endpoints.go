@@ -7,6 +7,8 @@ import (
 	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20200601"
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20230201"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/settings"
 )
 
 // privateEndpoints lead from the user's subnet to the workspace and to what is made for it. No two
@@ -54,7 +56,7 @@ func (b *builder) privateEndpoint(group string, target pulumi.StringInput) error
 		// The studio shows data of an account without public access through these alone, as the
 		// workspace's identity.
 		id := endpoint.ID().ToStringOutput()
-		err := b.grant("-"+group+"-endpoint-reader", reader, id, b.workspacePrincipal)
+		err := b.grant("-"+group+"-endpoint-reader", settings.RoleIDReader, id, b.workspacePrincipal)
 		if err != nil {
 			return err
 		}

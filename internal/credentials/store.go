@@ -174,12 +174,13 @@ func (b *builder) issuer() pulumi.StringInput {
 	if issuer := b.settings.Workload.Issuer; issuer != "" {
 		return pulumi.String(issuer)
 	}
-	return pulumi.Sprintf("https://sts.windows.net/%s/", b.identity.TenantID)
+	format := b.settings.DefaultIssuer("%s") // the tenant is known once the identity is there
+	return pulumi.Sprintf(format, b.identity.TenantID)
 }
 
 // backend is the path of the JWT auth backend, from its own output where it is made here.
 func (b *builder) backend() (pulumi.StringInput, error) {
-	if !*b.settings.Workload.CreateAuthBackend {
+	if !b.settings.Workload.CreateAuthBackend {
 		return pulumi.String(b.settings.Workload.AuthPath), nil
 	}
 	backend, err := jwt.NewAuthBackend(b.ctx, b.name+"-jwt", &jwt.AuthBackendArgs{

@@ -86,7 +86,7 @@ func SettingsGrants(s *settings.Settings) []Grant {
 		Path:         s.PolicyPath(),
 		Capabilities: []string{"read", "update", "delete"},
 	})
-	if *s.Workload.CreateAuthBackend {
+	if s.Workload.CreateAuthBackend {
 		grants = append(grants, backendGrants(s.Workload.AuthPath, "update", "delete")...)
 	}
 	grants = append(grants,

@@ -158,7 +158,7 @@ func deployed(t *testing.T, s *settings.Settings) rights.State {
 		resource(rights.TypePolicy, name, map[string]any{"name": name}),
 		resource(rights.TypeRole, s.RolePath(), map[string]any{"backend": auth, "roleName": name}),
 	}
-	if *s.Workload.CreateAuthBackend {
+	if s.Workload.CreateAuthBackend {
 		inputs := map[string]any{"path": auth}
 		resources = append(resources, resource(rights.TypeBackend, auth, inputs))
 	}

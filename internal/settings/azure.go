@@ -1,187 +1,348 @@
 package settings
 
 import (
-	"cmp"
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 )
 
-// Azure says how the Azure half is built. An id or a name of something that exists takes the place of what the program
-// would make; it is used as it stands, and neither tagged nor protected nor deleted.
+// Azure says how the Azure half is built. An id or a name of something that exists takes the place
+// of what the program would make; it is used as it stands, and neither tagged nor protected nor
+// deleted.
 type Azure struct {
-	Names Names             `json:"names"`
-	Tags  map[string]string `json:"tags"`
+	Names Names
+	Tags  map[string]string
 	// IgnoreTags are names of tags that a policy adds.
-	IgnoreTags []string `json:"ignoreTags"`
+	IgnoreTags []string
 
-	ExistingResourceGroup string `json:"existingResourceGroup"`
+	ExistingResourceGroup string
 
-	// What exists, by ARM id. Log Analytics are made when something needs them; without a registry here or below Azure ML makes
-	// one at the first image build.
-	StorageAccountID        string `json:"storageAccountId" arm:"Microsoft.Storage/storageAccounts"`
-	KeyVaultID              string `json:"keyVaultId" arm:"Microsoft.KeyVault/vaults"`
-	ApplicationInsightsID   string `json:"applicationInsightsId" arm:"Microsoft.Insights/components"`
-	LogAnalyticsWorkspaceID string `json:"logAnalyticsWorkspaceId" arm:"Microsoft.OperationalInsights/workspaces"`
-	ContainerRegistryID     string `json:"containerRegistryId" arm:"Microsoft.ContainerRegistry/registries"`
+	// What exists, by ARM id. A Log Analytics workspace is made only where something writes to it
+	// ([Azure.NeedsLogAnalytics]). Where there is no registry, neither here nor made, Azure ML
+	// makes one when it builds the first image.
+	StorageAccountID        string
+	KeyVaultID              string
+	ApplicationInsightsID   string
+	LogAnalyticsWorkspaceID string
+	ContainerRegistryID     string
 
-	CreateContainerRegistry bool `json:"createContainerRegistry"`
+	CreateContainerRegistry bool
 	// ContainerRegistrySKU is that of the registry that is made. Private endpoints need Premium.
-	ContainerRegistrySKU string `json:"containerRegistrySku" oneof:"Basic,Standard,Premium"`
+	ContainerRegistrySKU string
 
-	PublicNetworkAccess string `json:"publicNetworkAccess" oneof:"Enabled,Disabled"`
+	PublicNetworkAccess string
 	// ManagedNetwork is the network that Azure ML keeps for the compute.
-	ManagedNetwork *ManagedNetwork `json:"managedNetwork"`
+	ManagedNetwork *ManagedNetwork
 	// PrivateEndpoints lead to what is made, all of which then refuses public access.
-	PrivateEndpoints *PrivateEndpoints `json:"privateEndpoints"`
-	// ServerlessComputeSettings are for jobs without a cluster. Without them these run in Azure's network.
-	ServerlessComputeSettings *Serverless `json:"serverlessComputeSettings"`
+	PrivateEndpoints *PrivateEndpoints
+	// ServerlessComputeSettings are for jobs without a cluster. Without them these run in Azure's
+	// network.
+	ServerlessComputeSettings *Serverless
 
 	// HBIWorkspace marks high business impact. It cannot be changed later.
-	HBIWorkspace bool `json:"hbiWorkspace"`
+	HBIWorkspace bool
 	// CustomerManagedKey takes the place of Microsoft's key.
-	CustomerManagedKey *CustomerManagedKey `json:"customerManagedKey"`
+	CustomerManagedKey *CustomerManagedKey
 	// KeyVaultPurgeProtection cannot be taken back.
-	KeyVaultPurgeProtection bool             `json:"keyVaultPurgeProtection"`
-	Diagnostics             bool             `json:"diagnostics"`
-	RoleAssignments         []RoleAssignment `json:"roleAssignments"`
+	KeyVaultPurgeProtection bool
+	Diagnostics             bool
+	RoleAssignments         []RoleAssignment
 	// WorkspaceIdentity gives the workspace a user-assigned identity. It cannot be taken back.
-	WorkspaceIdentity bool `json:"workspaceIdentity"`
+	WorkspaceIdentity bool
 	// JobIdentityRoles are roles that some jobs need. An ordinary command job needs none.
-	JobIdentityRoles []string `json:"jobIdentityRoles" oneof:"AzureML Data Scientist,Storage Blob Data Contributor"`
+	JobIdentityRoles []string
 	// Lock is on what is made and holds data.
-	Lock string `json:"lock"`
+	Lock string
 	// Protect lets Pulumi refuse to delete what holds data.
-	Protect bool `json:"protect"`
+	Protect bool
 }
 
-// RoleAssignment gives a person, a group or an application a role on the workspace.
-type RoleAssignment struct {
-	// Role is a key of [WorkspaceRoles].
-	Role        string `json:"role"`
-	PrincipalID string `json:"principalId"`
-	// PrincipalType has no default: ARM takes an unsaid type for User, and then refuses a group or an application.
-	PrincipalType string `json:"principalType" oneof:"User,Group,ServicePrincipal" required:"write User, Group or ServicePrincipal"`
+// States of public access to a workspace.
+const (
+	accessEnabled  = "Enabled"
+	accessDisabled = "Disabled"
+)
+
+// Sizes of a container registry.
+const (
+	registryStandard = "Standard"
+	registryPremium  = "Premium"
+)
+
+func (a *Azure) defaults() {}
+
+// defaultsFromOthers are the defaults that follow from other settings of Azure. An empty text is
+// refused where it is written, so that what is empty here was left out.
+func (a *Azure) defaultsFromOthers() {
+	access, size := accessEnabled, registryStandard
+	if a.PrivateEndpoints != nil {
+		access, size = accessDisabled, registryPremium
+	}
+	if a.PublicNetworkAccess == "" {
+		a.PublicNetworkAccess = access
+	}
+	if a.CreateContainerRegistry && a.ContainerRegistrySKU == "" {
+		a.ContainerRegistrySKU = size
+	}
 }
 
-// CustomerManagedKey is a key of the user's own that encrypts what Azure ML stores about the workspace.
+func (a *Azure) fields() []field {
+	var all []field
+	all = append(all, a.fieldsOfNames()...)
+	all = append(all, a.fieldsOfWhatExists()...)
+	all = append(all, a.fieldsOfNetwork()...)
+	return append(all, a.fieldsOfProtection()...)
+}
+
+func (a *Azure) fieldsOfNames() []field {
+	return []field{
+		{
+			key:   "names",
+			value: object(func() section { return &a.Names }),
+			meaning: "Physical names. Without one Pulumi makes it, with a random suffix that never " +
+				"collides with a deleted resource.",
+		},
+		{
+			key:     "tags",
+			value:   textMap(&a.Tags, textRule{mayBeEmpty: true}),
+			meaning: "Tags beside `project`, `stack` and `managed-by`.",
+		},
+		{
+			key:     "ignoreTags",
+			value:   texts(&a.IgnoreTags, anyText),
+			meaning: "Names of tags that a policy of Azure adds.",
+		},
+	}
+}
+
+func (a *Azure) fieldsOfWhatExists() []field {
+	return []field{
+		{
+			key:   "existingResourceGroup",
+			value: text(&a.ExistingResourceGroup, azureName(GroupName, "a resource group's name")),
+			meaning: "Name of a resource group to build in. The workspace's identity gets power over all " +
+				"that is in it.",
+		},
+		{
+			key:     "storageAccountId",
+			value:   text(&a.StorageAccountID, armID(typeStorageAccount)),
+			meaning: "ARM id of a storage account to use. Without it one is made.",
+		},
+		{
+			key:     "keyVaultId",
+			value:   text(&a.KeyVaultID, armID(typeKeyVault)),
+			meaning: "ARM id of a key vault to use. Without it one is made.",
+		},
+		{
+			key:     "applicationInsightsId",
+			value:   text(&a.ApplicationInsightsID, armID(typeInsights)),
+			meaning: "ARM id of Application Insights to use. Without it they are made.",
+		},
+		{
+			key:   "logAnalyticsWorkspaceId",
+			value: text(&a.LogAnalyticsWorkspaceID, armID(typeLogAnalytics)),
+			meaning: "ARM id of a Log Analytics workspace to use. Without it one is made where something " +
+				"writes to it.",
+		},
+		{
+			key:   "containerRegistryId",
+			value: text(&a.ContainerRegistryID, armID(typeRegistry)),
+			meaning: "ARM id of a registry to use. Without it, and without `createContainerRegistry`, " +
+				"Azure ML makes one when it builds the first image.",
+		},
+		{
+			key:     "createContainerRegistry",
+			value:   flag(&a.CreateContainerRegistry),
+			meaning: "Make a registry, without an admin user.",
+		},
+		{
+			key:          "containerRegistrySku",
+			value:        text(&a.ContainerRegistrySKU, oneOf("Basic", registryStandard, registryPremium)),
+			shownDefault: "Standard, or Premium with private endpoints",
+			meaning:      "Size of the registry that is made.",
+		},
+	}
+}
+
+func (a *Azure) fieldsOfNetwork() []field {
+	return []field{
+		{
+			key:          "publicNetworkAccess",
+			value:        text(&a.PublicNetworkAccess, oneOf(accessEnabled, accessDisabled)),
+			shownDefault: "Enabled, or Disabled with private endpoints",
+			meaning:      "Whether the workspace can be reached from anywhere, by who has a role.",
+		},
+		{
+			key: "managedNetwork",
+			value: object(func() section {
+				a.ManagedNetwork = &ManagedNetwork{}
+				return a.ManagedNetwork
+			}),
+			meaning: "The network that Azure ML keeps for the compute.",
+		},
+		{
+			key: "privateEndpoints",
+			value: object(func() section {
+				a.PrivateEndpoints = &PrivateEndpoints{}
+				return a.PrivateEndpoints
+			}),
+			meaning: "Endpoints into the workspace and into the storage account, key vault and registry " +
+				"that are made. All of these then refuse public access.",
+		},
+		{
+			key: "serverlessComputeSettings",
+			value: object(func() section {
+				a.ServerlessComputeSettings = &Serverless{}
+				return a.ServerlessComputeSettings
+			}),
+			meaning: "Where jobs without a cluster run. Without it in Azure's network.",
+		},
+	}
+}
+
+func (a *Azure) fieldsOfProtection() []field {
+	return []field{
+		{
+			key:     "hbiWorkspace",
+			value:   flag(&a.HBIWorkspace),
+			meaning: "High business impact: Azure collects less. A change replaces the workspace.",
+		},
+		{
+			key: "customerManagedKey",
+			value: object(func() section {
+				a.CustomerManagedKey = &CustomerManagedKey{}
+				return a.CustomerManagedKey
+			}),
+			meaning: "A key of your own in place of Microsoft's.",
+		},
+		{
+			key:     "keyVaultPurgeProtection",
+			value:   flag(&a.KeyVaultPurgeProtection),
+			meaning: "Purge protection of the key vault that is made. It cannot be taken back.",
+		},
+		{
+			key:     "diagnostics",
+			value:   flag(&a.Diagnostics),
+			meaning: "Send logs and metrics to Log Analytics.",
+		},
+		{
+			key: "roleAssignments",
+			value: objects(func() section {
+				a.RoleAssignments = append(a.RoleAssignments, RoleAssignment{})
+				return &a.RoleAssignments[len(a.RoleAssignments)-1]
+			}),
+			meaning: "Roles on the workspace, for people, groups and applications.",
+		},
+		{
+			key:     "workspaceIdentity",
+			value:   flag(&a.WorkspaceIdentity),
+			meaning: "Give the workspace a user-assigned identity. It cannot be taken back.",
+		},
+		{
+			key:     "jobIdentityRoles",
+			value:   texts(&a.JobIdentityRoles, oneOf(RoleDataScientist, RoleBlobContributor)),
+			meaning: "Roles that some jobs need: `MLClient` and datastores the first, blobs the second.",
+		},
+		{
+			key:     "lock",
+			value:   text(&a.Lock, textRule{problem: lockProblem, pattern: "^CanNotDelete$"}),
+			meaning: "`CanNotDelete`: a lock on what is made and holds data.",
+		},
+		{
+			key:     "protect",
+			value:   flag(&a.Protect),
+			meaning: "Pulumi refuses to delete what holds data.",
+		},
+	}
+}
+
+// lockProblem takes one kind of lock.
+func lockProblem(lock string) string {
+	switch lock {
+	case "CanNotDelete":
+		return ""
+	case "ReadOnly":
+		return "stops clusters from scaling: Azure ML then cannot list the storage account's keys; " +
+			"write CanNotDelete"
+	}
+	return "is not CanNotDelete"
+}
+
+// NeedsLogAnalytics tells whether anything writes to a Log Analytics workspace.
+func (a *Azure) NeedsLogAnalytics() bool {
+	return a.ApplicationInsightsID == "" || a.Diagnostics
+}
+
+// JobHas tells whether the job identity has a role.
+func (a *Azure) JobHas(role string) bool {
+	for _, each := range a.JobIdentityRoles {
+		if each == role {
+			return true
+		}
+	}
+	return false
+}
+
+// validate checks what depends on more than one field of Azure.
+func (a *Azure) validate(r *report) {
+	a.validateKey(r)
+	a.validateRoles(r)
+	a.validateTags(r)
+}
+
+// CustomerManagedKey is a key of the user's own that encrypts what Azure ML stores about the
+// workspace.
 type CustomerManagedKey struct {
 	// KeyVaultID is the ARM id of a key vault with purge protection, in the workspace's subscription.
-	KeyVaultID string `json:"keyVaultId" arm:"Microsoft.KeyVault/vaults" required:"give the ARM id of the key vault that has the key"`
+	KeyVaultID string
 	// KeyID is https://<vault>.vault.azure.net/keys/<name>/<version>.
-	KeyID string `json:"keyId"`
-	// IdentityID is the ARM id of a user-assigned identity that reads the key. Without it the services' own principals do.
-	IdentityID string `json:"identityId" arm:"Microsoft.ManagedIdentity/userAssignedIdentities"`
+	KeyID string
+	// IdentityID is the ARM id of a user-assigned identity that reads the key. Without it the
+	// services' own principals do.
+	IdentityID string
 }
 
-// WorkspaceRole is a built-in role of Azure.
-type WorkspaceRole struct {
-	ID    string
-	Short string
-}
+func (k *CustomerManagedKey) defaults() {}
 
-// WorkspaceRoles are the roles that roleAssignments may give (Microsoft, "Azure built-in roles for AI + machine
-// learning").
-var WorkspaceRoles = map[string]WorkspaceRole{
-	"AzureML Data Scientist":   {"f6c7c914-8db3-469d-8ca1-694a8f32e121", "data-scientist"},
-	"AzureML Compute Operator": {"e503ece1-11d0-4e8e-8e2c-7a6c3bf38815", "compute-operator"},
-}
-
-func (a *Azure) normalise() {
-	access, sku := "Enabled", "Standard"
-	if a.PrivateEndpoints != nil {
-		access, sku = "Disabled", "Premium" // without an endpoint Disabled locks every laptop out of the studio
+func (k *CustomerManagedKey) fields() []field {
+	return []field{
+		{
+			key:      "keyVaultId",
+			value:    text(&k.KeyVaultID, armID(typeKeyVault)),
+			required: "give the ARM id of the key vault that has the key",
+			meaning:  "ARM id of a key vault with purge protection, in the workspace's subscription.",
+		},
+		{
+			key: "keyId",
+			value: text(&k.KeyID, matching(keyID, "is not a key with its version, "+
+				"https://<vault>.vault.azure.net/keys/<name>/<version>")),
+			required: "`az keyvault key show --query key.kid` prints it",
+			meaning:  "The key's URI with its version: Azure ML does not follow a rotation.",
+		},
+		{
+			key:   "identityId",
+			value: text(&k.IdentityID, armID(typeIdentity)),
+			meaning: "ARM id of a user-assigned identity that reads the key. Without it the services' own " +
+				"principals do.",
+		},
 	}
-	a.PublicNetworkAccess = cmp.Or(a.PublicNetworkAccess, access)
-	if a.CreateContainerRegistry {
-		a.ContainerRegistrySKU = cmp.Or(a.ContainerRegistrySKU, sku)
-	}
 }
 
-var location = regexp.MustCompile(`^[A-Za-z0-9 ]+$`)
+// keyID is a key's identifier as `az keyvault key show --query key.kid` prints it. The hosts are
+// those of Microsoft's clouds.
+var keyID = regexp.MustCompile(`^https://[A-Za-z0-9-]+\.vault\.` +
+	`(?:azure\.net|azure\.cn|usgovcloudapi\.net)/keys/[A-Za-z0-9-]{1,127}/[0-9a-f]{32}$`)
 
-func (cfg *Settings) validateAzure(c *collector) {
-	switch {
-	case cfg.Location == "":
-		c.addf("azure-native:location", "is missing; set it with `pulumi config set azure-native:location westeurope`")
-	case !location.MatchString(cfg.Location):
-		c.addf("azure-native:location", "%s is not an Azure region such as westeurope", c.show("azure-native:location", cfg.Location))
-	}
-	cfg.Azure.Names.validate(c)
-	cfg.validateExisting(c)
-	cfg.Azure.validateKey(c)
-	cfg.validateNetwork(c)
-	cfg.validateEndpoints(c)
-	cfg.Azure.validateAccess(c)
-	cfg.Azure.validateRoles(c)
-	cfg.Azure.validateTags(c)
-}
-
-// keyID is a key's identifier as `az keyvault key show --query key.kid` prints it, with its version: Azure ML encrypts
-// with one version and does not follow a rotation. The hosts are those of Microsoft's clouds.
-var keyID = regexp.MustCompile(
-	`^https://([A-Za-z0-9-]+)\.vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net)/keys/[A-Za-z0-9-]{1,127}/[0-9a-f]{32}$`)
-
-func (a *Azure) validateKey(c *collector) {
-	k := a.CustomerManagedKey
-	if k == nil {
+// validateKey holds the key to its vault.
+func (a *Azure) validateKey(r *report) {
+	if a.CustomerManagedKey == nil || a.CustomerManagedKey.KeyID == "" {
 		return
 	}
-	const key = "azure.customerManagedKey"
-	_, vault, _ := strings.Cut(k.KeyVaultID, "/vaults/")
-	match := keyID.FindStringSubmatch(k.KeyID)
-	switch {
-	case k.KeyID == "":
-		c.addf(key+".keyId", "is missing; `az keyvault key show --query key.kid` prints it")
-	case match == nil:
-		c.addf(key+".keyId", "%s is not a key with its version, https://<vault>.vault.azure.net/keys/<name>/<version>", c.show(key+".keyId", k.KeyID))
-	case vault != "" && !strings.EqualFold(match[1], vault):
-		c.addf(key+".keyId", "%s is not in the key vault that keyVaultId names", c.show(key+".keyId", k.KeyID))
-	}
-}
-
-func (a *Azure) validateRoles(c *collector) {
-	seen := map[RoleAssignment]bool{}
-	for i, assignment := range a.RoleAssignments {
-		key := element("azure.roleAssignments", i)
-		if _, known := WorkspaceRoles[assignment.Role]; !known {
-			c.addf(key+".role", "%s is not one of %s", c.show(key, assignment.Role), strings.Join(slices.Sorted(maps.Keys(WorkspaceRoles)), ", "))
-		}
-		if !guid.MatchString(assignment.PrincipalID) {
-			c.addf(key+".principalId", "%s is not an object id (a GUID in lower case)", c.show(key, assignment.PrincipalID))
-		}
-		// ARM holds one assignment for each role and principal, whatever the type is said to be.
-		pair := RoleAssignment{Role: assignment.Role, PrincipalID: assignment.PrincipalID}
-		if seen[pair] {
-			c.addf(key, "gives the same role to the same principal as another entry")
-		}
-		seen[pair] = true
-	}
-}
-
-// reservedTags are the program's own: a resource says which stack made it, and a query by them finds all of a stack.
-var reservedTags = []string{"project", "stack", "managed-by"}
-
-// validateTags applies the narrowest limits of the tagged resources: storage accounts take names of 128 characters
-// at most, and 50 tags are a resource's limit (Azure Resource Manager, "Use tags to organize your resources").
-func (a *Azure) validateTags(c *collector) {
-	if most := 50 - len(reservedTags); len(a.Tags) > most {
-		c.addf("azure.tags", "has %d tags; at most %d, the program adds %d of its own", len(a.Tags), most, len(reservedTags))
-	}
-	seen := map[string]bool{}
-	for name, value := range a.Tags {
-		key, folded := "azure.tags."+name, strings.ToLower(name)
-		switch {
-		case slices.Contains(reservedTags, folded):
-			c.addf(key, "is set by the program; choose another name")
-		case name == "" || len(name) > 128 || strings.ContainsAny(name, `<>%&\?/`):
-			c.addf(key, `has a name that Azure refuses: 1 to 128 characters, none of < > %% & \ ? /`)
-		case seen[folded]:
-			c.addf(key, "differs from another tag by case only, and Azure's tag names have none")
-		case len(value) > 256:
-			c.addf(key, "has a value of more than 256 characters")
-		}
-		seen[folded] = true
+	const key = "azure.customerManagedKey.keyId"
+	_, vault, isKnown := strings.Cut(a.CustomerManagedKey.KeyVaultID, "/vaults/")
+	host := strings.TrimPrefix(a.CustomerManagedKey.KeyID, "https://")
+	vaultOfKey, _, _ := strings.Cut(host, ".")
+	if isKnown && !strings.EqualFold(vaultOfKey, vault) {
+		shown := r.show(key, a.CustomerManagedKey.KeyID)
+		r.addf(key, "%s is not in the key vault that keyVaultId names", shown)
 	}
 }

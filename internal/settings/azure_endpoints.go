@@ -6,142 +6,149 @@ import (
 	"strings"
 )
 
-// PrivateEndpoints lead from a subnet of the user's own to the workspace and to what is made for it. All of these then
-// refuse public access. The subnet is in the workspace's region.
+// PrivateEndpoints lead from a subnet of the user's own to the workspace and to what is made for
+// it. All of these then refuse public access. The subnet is in the workspace's region.
 type PrivateEndpoints struct {
 	// SubnetID is where the endpoints are.
-	SubnetID string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets" required:"give the ARM id of the subnet from which people and jobs come"`
-	// DNSZoneIDs are private DNS zones that exist, every one that is needed. With neither this nor virtualNetworkId a policy of
-	// the network's owner enters the endpoints' names.
-	DNSZoneIDs []string `json:"dnsZoneIds" arm:"Microsoft.Network/privateDnsZones"`
+	SubnetID string
+	// DNSZoneIDs are private DNS zones that exist, every one that is needed. With neither this nor
+	// virtualNetworkId a policy of the network's owner enters the endpoints' names.
+	DNSZoneIDs []string
 	// VirtualNetworkID is the network to which zones that are made here are linked.
-	VirtualNetworkID string `json:"virtualNetworkId" arm:"Microsoft.Network/virtualNetworks"`
+	VirtualNetworkID string
+}
+
+func (p *PrivateEndpoints) defaults() {}
+
+func (p *PrivateEndpoints) fields() []field {
+	return []field{
+		{
+			key:      "subnetId",
+			value:    text(&p.SubnetID, armID(typeSubnet)),
+			required: "give the ARM id of the subnet from which people and jobs come",
+			meaning:  "ARM id of the subnet where the endpoints are, in the workspace's region.",
+		},
+		{
+			key:   "dnsZoneIds",
+			value: texts(&p.DNSZoneIDs, armID(typePrivateZone)),
+			meaning: "ARM ids of private DNS zones that exist, every one that is needed. With neither " +
+				"this nor `virtualNetworkId` a policy of the network's owner makes the records.",
+		},
+		{
+			key:     "virtualNetworkId",
+			value:   text(&p.VirtualNetworkID, armID(typeVirtualNetwork)),
+			meaning: "ARM id of a network: make the zones and link them to it.",
+		},
+	}
 }
 
 // Serverless is where jobs without a cluster run.
 type Serverless struct {
-	SubnetID   string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets" required:"without a subnet of your own, remove azure.serverlessComputeSettings"`
-	NoPublicIP bool   `json:"noPublicIp"`
+	SubnetID   string
+	NoPublicIP bool
 }
 
-// RoleDataScientist and RoleBlobContributor are what the job identity may have; an ordinary command job needs neither.
-const (
-	// RoleDataScientist is for the workspace: MLClient and datastores need it.
-	RoleDataScientist = "AzureML Data Scientist"
-	// RoleBlobContributor is for the storage account that is made: data by identity needs it.
-	RoleBlobContributor = "Storage Blob Data Contributor"
-)
+func (s *Serverless) defaults() {}
 
-// clouds has the domains of Microsoft's clouds by the prefix of their regions ("Azure Private Endpoint private DNS zone
-// values"; of Azure ML: "How to use your workspace with a custom DNS server").
-var clouds = []struct {
-	regions                                  []string
-	api, notebooks, storage, vault, registry string
-}{
-	{[]string{"usgov", "usdod"}, "api.ml.azure.us", "notebooks.usgovcloudapi.net", "core.usgovcloudapi.net", "vaultcore.usgovcloudapi.net", "azurecr.us"},
-	{[]string{"china"}, "api.ml.azure.cn", "notebooks.chinacloudapi.cn", "core.chinacloudapi.cn", "vaultcore.azure.cn", "azurecr.cn"},
-	{[]string{""}, "api.azureml.ms", "notebooks.azure.net", "core.windows.net", "vaultcore.azure.net", "azurecr.io"},
+func (s *Serverless) fields() []field {
+	return []field{
+		{
+			key:      "subnetId",
+			value:    text(&s.SubnetID, armID(typeSubnet)),
+			required: "without a subnet of your own, remove azure.serverlessComputeSettings",
+			meaning:  "ARM id of a subnet of your own.",
+		},
+		{
+			key:     "noPublicIp",
+			value:   flag(&s.NoPublicIP),
+			meaning: "Give the nodes no public address.",
+		},
+	}
 }
 
-// PrivateZones are the private DNS zones of the location's cloud, by the part of a resource that an endpoint leads to.
-func (cfg *Settings) PrivateZones() map[string][]string {
-	region := strings.ToLower(strings.ReplaceAll(cfg.Location, " ", ""))
-	for _, cloud := range clouds {
-		if !slices.ContainsFunc(cloud.regions, func(prefix string) bool { return strings.HasPrefix(region, prefix) }) {
-			continue
-		}
-		zones := map[string][]string{
-			"amlworkspace": {"privatelink." + cloud.api, "privatelink." + cloud.notebooks},
-			"vault":        {"privatelink." + cloud.vault}, "registry": {"privatelink." + cloud.registry},
-		}
-		for _, part := range []string{"blob", "file", "queue", "table"} {
-			zones[part] = []string{"privatelink." + part + "." + cloud.storage}
-		}
-		return zones
+func (s *Settings) validateEndpoints(r *report) {
+	if s.Compute != nil {
+		s.excludeSubnet(r, "compute.subnetId", s.Compute.SubnetID)
 	}
-	return nil
-}
-
-// JobHas tells whether the job identity has a role.
-func (a *Azure) JobHas(role string) bool { return slices.Contains(a.JobIdentityRoles, role) }
-
-func (cfg *Settings) validateEndpoints(c *collector) {
-	const key = "azure.privateEndpoints"
-	a, p := &cfg.Azure, cfg.Azure.PrivateEndpoints
-	subnet := ""
-	if cfg.Compute != nil {
-		subnet = cfg.Compute.SubnetID
-		a.excludeSubnet(c, "compute.subnetId", subnet)
+	if serverless := s.Azure.ServerlessComputeSettings; serverless != nil {
+		s.excludeSubnet(r, "azure.serverlessComputeSettings.subnetId", serverless.SubnetID)
 	}
-	if s := a.ServerlessComputeSettings; s != nil {
-		a.excludeSubnet(c, "azure.serverlessComputeSettings.subnetId", s.SubnetID)
-	}
-	if p == nil {
+	if s.Azure.PrivateEndpoints == nil {
 		return
 	}
-	if a.PublicNetworkAccess != "Disabled" {
-		c.addf("azure.publicNetworkAccess", "is %s, and azure.privateEndpoints closes it; remove one of the two", a.PublicNetworkAccess)
+	const key = "azure.privateEndpoints"
+	a := &s.Azure
+	if a.PublicNetworkAccess != accessDisabled {
+		r.addf("azure.publicNetworkAccess", "is %s, and %s closes it; remove one of the two",
+			a.PublicNetworkAccess, key)
 	}
-	if cfg.Compute == nil {
-		c.addf("compute", "is missing, and %s needs it: a registry without public access builds its images on the cluster", key)
-	} else if subnet == "" && !a.ManagedNetwork.on() {
-		c.addf("compute.subnetId", "is missing, and %s closes the storage account to all other networks; give a subnet, or set azure.managedNetwork.mode", key)
+	switch {
+	case s.Compute == nil:
+		r.addf("compute", "is missing, and %s needs it: a registry without public access builds its "+
+			"images on the cluster", key)
+	case s.Compute.SubnetID == "" && !a.ManagedNetwork.IsOn():
+		r.addf("compute.subnetId", "is missing, and %s closes the storage account to all other "+
+			"networks; give a subnet, or set azure.managedNetwork.mode", key)
 	}
 	if !a.CreateContainerRegistry && a.ContainerRegistryID == "" {
-		c.addf(key, "needs a registry, since the one that Azure ML makes is public; set azure.createContainerRegistry, or azure.containerRegistryId")
+		r.addf(key, "needs a registry, since the one that Azure ML makes is public; set "+
+			"azure.createContainerRegistry, or azure.containerRegistryId")
 	}
-	cfg.validateZones(c, key, p)
+	s.validateZones(r, key)
 }
 
-func (cfg *Settings) validateZones(c *collector, key string, p *PrivateEndpoints) {
-	switch {
-	case len(p.DNSZoneIDs) == 0:
-		return
-	case p.VirtualNetworkID != "":
-		c.addf(key+".virtualNetworkId", "is for zones that are made, and dnsZoneIds names some that exist; remove one of the two")
+// excludeSubnet refuses a subnet beside a managed network.
+func (s *Settings) excludeSubnet(r *report, key, subnet string) {
+	if subnet != "" && s.Azure.ManagedNetwork.IsOn() {
+		r.addf(key, "and azure.managedNetwork exclude each other: a managed network has its own "+
+			"subnets; remove one of the two")
+	}
+}
+
+// validateZones refuses zones of two kinds, and a list of zones that lacks one.
+func (s *Settings) validateZones(r *report, key string) {
+	endpoints := s.Azure.PrivateEndpoints
+	if len(endpoints.DNSZoneIDs) == 0 {
 		return
 	}
-	made := map[string]bool{"amlworkspace": true, "vault": cfg.Azure.KeyVaultID == "", "registry": cfg.Azure.CreateContainerRegistry}
+	if endpoints.VirtualNetworkID != "" {
+		r.addf(key+".virtualNetworkId", "is for zones that are made, and dnsZoneIds names some that "+
+			"exist; remove one of the two")
+		return
+	}
+	given := map[string]bool{}
+	for _, id := range endpoints.DNSZoneIDs {
+		given[path.Base(id)] = true
+	}
 	var lacking []string
-	for part, zones := range cfg.PrivateZones() {
-		for _, zone := range zones {
-			isMade, other := made[part]
-			brought := slices.ContainsFunc(p.DNSZoneIDs, func(id string) bool { return path.Base(id) == zone })
-			if !brought && (isMade || !other && cfg.Azure.StorageAccountID == "") {
-				lacking = append(lacking, zone)
-			}
+	for _, zone := range s.neededZones() {
+		if !given[zone] {
+			lacking = append(lacking, zone)
 		}
 	}
-	if slices.Sort(lacking); len(lacking) > 0 {
-		c.addf(key+".dnsZoneIds", "lacks %s; without a zone an endpoint has no name", strings.Join(lacking, ", "))
+	if len(lacking) > 0 {
+		r.addf(key+".dnsZoneIds", "lacks %s; without a zone an endpoint has no name",
+			strings.Join(lacking, ", "))
 	}
 }
 
-func (a *Azure) excludeSubnet(c *collector, key, subnet string) {
-	if subnet != "" && a.ManagedNetwork.on() {
-		c.addf(key, "and azure.managedNetwork exclude each other: a managed network has its own subnets; remove one of the two")
+// neededZones are the private DNS zones of what gets an endpoint: the workspace, and what is made.
+func (s *Settings) neededZones() []string {
+	a := &s.Azure
+	needed := map[string]bool{
+		"amlworkspace": true,
+		"vault":        a.KeyVaultID == "",
+		"registry":     a.CreateContainerRegistry,
 	}
-}
-
-func (a *Azure) validateAccess(c *collector) {
-	for i, role := range a.JobIdentityRoles {
-		switch key := element("azure.jobIdentityRoles", i); {
-		case slices.Contains(a.JobIdentityRoles[:i], role):
-			c.addf(key, "is given twice")
-		case role == RoleBlobContributor && a.StorageAccountID != "":
-			c.addf(key, "is for the storage account that the program makes; its owner gives the role on azure.storageAccountId")
+	for _, part := range []string{"blob", "file", "queue", "table"} {
+		needed[part] = a.StorageAccountID == ""
+	}
+	var zones []string
+	for part, names := range s.PrivateZones() {
+		if needed[part] {
+			zones = append(zones, names...)
 		}
 	}
-	switch a.Lock {
-	case "", "CanNotDelete":
-	case "ReadOnly":
-		c.addf("azure.lock", "ReadOnly stops clusters from scaling: Azure ML then cannot list the storage account's keys; write CanNotDelete")
-	default:
-		c.addf("azure.lock", "%s is not CanNotDelete", c.show("azure.lock", a.Lock))
-	}
-	for i, name := range a.IgnoreTags {
-		if key := element("azure.ignoreTags", i); name == "" || slices.Contains(reservedTags, strings.ToLower(name)) || a.Tags[name] != "" {
-			c.addf(key, "%s is a tag that the program sets; ignore those of others alone", c.show(key, name))
-		}
-	}
+	slices.Sort(zones)
+	return zones
 }

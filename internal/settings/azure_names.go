@@ -1,64 +1,134 @@
 package settings
 
-import (
-	"reflect"
-	"regexp"
-)
+import "regexp"
 
-// Names are physical names. An empty one lets Pulumi add a random suffix to its own, which never collides with
-// a soft-deleted resource of the same name.
+// Names are physical names. An empty one lets Pulumi add a random suffix to its own, which never
+// collides with a soft-deleted resource of the same name.
 type Names struct {
-	ResourceGroup       string `json:"resourceGroup"`
-	JobIdentity         string `json:"jobIdentity"`
-	WorkspaceIdentity   string `json:"workspaceIdentity"`
-	StorageAccount      string `json:"storageAccount"`
-	KeyVault            string `json:"keyVault"`
-	LogAnalytics        string `json:"logAnalytics"`
-	ApplicationInsights string `json:"applicationInsights"`
-	ContainerRegistry   string `json:"containerRegistry"`
-	Workspace           string `json:"workspace"`
-	ComputeCluster      string `json:"computeCluster"`
+	ResourceGroup       string
+	JobIdentity         string
+	WorkspaceIdentity   string
+	StorageAccount      string
+	KeyVault            string
+	LogAnalytics        string
+	ApplicationInsights string
+	ContainerRegistry   string
+	Workspace           string
+	ComputeCluster      string
 }
 
-// nameRule is Azure's rule for a resource's name, from the resource provider's REST specification
-// (github.com/Azure/azure-rest-api-specs) and Microsoft's page "Naming rules and restrictions for Azure resources".
-// The length stands beside the pattern, because a counted repetition in it takes long to compile.
-type nameRule struct {
-	min, max int // characters
-	pattern  string
-	text     string
+func (n *Names) defaults() {}
+
+func (n *Names) fields() []field {
+	return []field{
+		nameField("resourceGroup", &n.ResourceGroup, GroupName),
+		nameField("jobIdentity", &n.JobIdentity, IdentityName),
+		nameField("workspaceIdentity", &n.WorkspaceIdentity, IdentityName),
+		nameField("storageAccount", &n.StorageAccount, StorageAccountName),
+		nameField("keyVault", &n.KeyVault, KeyVaultName),
+		nameField("logAnalytics", &n.LogAnalytics, LogAnalyticsName),
+		nameField("applicationInsights", &n.ApplicationInsights, InsightsName),
+		nameField("containerRegistry", &n.ContainerRegistry, RegistryName),
+		nameField("workspace", &n.Workspace, WorkspaceName),
+		nameField("computeCluster", &n.ComputeCluster, ClusterName),
+	}
 }
 
-func (r nameRule) valid(name string) bool {
-	return len(name) >= r.min && len(name) <= r.max && regexp.MustCompile(r.pattern).MatchString(name)
+func nameField(key string, into *string, rule NameRule) field {
+	return field{
+		key:     key,
+		value:   text(into, azureName(rule, "a name that Azure takes")),
+		meaning: "Its name: " + rule.Text + ".",
+	}
 }
 
+// NameRule is Azure's rule for a resource's name, from the resource provider's REST specification
+// (github.com/Azure/azure-rest-api-specs) and Microsoft's page "Naming rules and restrictions for
+// Azure resources". The lengths stand beside the pattern, because a counted repetition in it takes
+// long to compile.
+type NameRule struct {
+	// Min and Max are numbers of characters.
+	Min, Max int
+	Pattern  *regexp.Regexp
+	// Text is the rule for people.
+	Text string
+}
+
+// Valid tells whether a name keeps the rule.
+func (rule NameRule) Valid(name string) bool {
+	return len(name) >= rule.Min && len(name) <= rule.Max && rule.Pattern.MatchString(name)
+}
+
+// azureName is a rule for a setting. what is what the text should have been.
+func azureName(rule NameRule, what string) textRule {
+	return textRule{
+		pattern: rule.Pattern.String(),
+		problem: func(name string) string {
+			if rule.Valid(name) {
+				return ""
+			}
+			return "is not " + what + ": " + rule.Text
+		},
+	}
+}
+
+// Rules of names, by what is named.
 var (
-	groupRule    = nameRule{1, 90, `^[-\w._()]*[-\w_()]$`, "1 to 90 letters, digits, - _ . ( ), not ending in a dot"}
-	identityRule = nameRule{3, 128, `^[A-Za-z0-9][A-Za-z0-9_-]*$`, "3 to 128 letters, digits, - _, starting with a letter or digit"}
-)
-
-var nameRules = map[string]nameRule{
-	"resourceGroup":     groupRule,
-	"jobIdentity":       identityRule,
-	"workspaceIdentity": identityRule,
-	"storageAccount":    {3, 24, `^[a-z0-9]+$`, "3 to 24 lower-case letters and digits, unique in all of Azure"},
+	GroupName = NameRule{
+		Min: 1, Max: 90,
+		Pattern: regexp.MustCompile(`^[-\w._()]*[-\w_()]$`),
+		Text:    "1 to 90 letters, digits, - _ . ( ), not ending in a dot",
+	}
+	IdentityName = NameRule{
+		Min: 3, Max: 128,
+		Pattern: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`),
+		Text:    "3 to 128 letters, digits, - _, starting with a letter or digit",
+	}
+	StorageAccountName = NameRule{
+		Min: 3, Max: 24,
+		Pattern: regexp.MustCompile(`^[a-z0-9]+$`),
+		Text:    "3 to 24 lower-case letters and digits, unique in all of Azure",
+	}
 	// No two hyphens in a row: after a hyphen the pattern wants a letter or digit.
-	"keyVault": {3, 24, `^[A-Za-z](?:-?[A-Za-z0-9])*$`,
-		"3 to 24 letters, digits and single hyphens, starting with a letter, unique in all of Azure"},
-	"logAnalytics":        {4, 63, `^[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]$`, "4 to 63 letters, digits and hyphens, not at either end"},
-	"applicationInsights": {1, 255, `^[A-Za-z0-9._()-]*[A-Za-z0-9_()-]$`, "1 to 255 letters, digits, - _ . ( ), not ending in a dot"},
-	"containerRegistry":   {5, 50, `^[A-Za-z0-9]+$`, "5 to 50 letters and digits, unique in all of Azure"},
-	// The service's specification also allows _; Microsoft's naming page does not, so the stricter rule holds.
-	"workspace": {3, 33, `^[A-Za-z0-9][A-Za-z0-9-]*$`, "3 to 33 letters, digits and hyphens, starting with a letter or digit"},
-	"computeCluster": {3, 32, `^[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]$`,
-		"3 to 32 letters, digits and hyphens, starting with a letter, not ending in a hyphen"},
-}
-
-func (n Names) validate(c *collector) {
-	eachField("azure.names", reflect.ValueOf(n), func(key string, field reflect.Value, tag reflect.StructTag) {
-		if rule, name := nameRules[tag.Get("json")], field.String(); name != "" && !rule.valid(name) {
-			c.addf(key, "%s is not a name that Azure takes: %s", c.show(key, name), rule.text)
-		}
-	})
-}
+	KeyVaultName = NameRule{
+		Min: 3, Max: 24,
+		Pattern: regexp.MustCompile(`^[A-Za-z](?:-?[A-Za-z0-9])*$`),
+		Text: "3 to 24 letters, digits and single hyphens, starting with a letter, unique in all of " +
+			"Azure",
+	}
+	LogAnalyticsName = NameRule{
+		Min: 4, Max: 63,
+		Pattern: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]$`),
+		Text:    "4 to 63 letters, digits and hyphens, not at either end",
+	}
+	// PSRule.Rules.Azure, Azure.AppInsights.Name.
+	InsightsName = NameRule{
+		Min: 1, Max: 255,
+		Pattern: regexp.MustCompile(`^[A-Za-z0-9._()-]*[A-Za-z0-9_()-]$`),
+		Text:    "1 to 255 letters, digits, - _ . ( ), not ending in a dot",
+	}
+	RegistryName = NameRule{
+		Min: 5, Max: 50,
+		Pattern: regexp.MustCompile(`^[A-Za-z0-9]+$`),
+		Text:    "5 to 50 letters and digits, unique in all of Azure",
+	}
+	// The service's specification also allows _; Microsoft's naming page does not, so the stricter
+	// rule holds.
+	WorkspaceName = NameRule{
+		Min: 3, Max: 33,
+		Pattern: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`),
+		Text:    "3 to 33 letters, digits and hyphens, starting with a letter or digit",
+	}
+	// 24 characters are the limit of a compute instance, not of a cluster.
+	ClusterName = NameRule{
+		Min: 3, Max: 32,
+		Pattern: regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]$`),
+		Text:    "3 to 32 letters, digits and hyphens, starting with a letter, not ending in a hyphen",
+	}
+	// Of an outbound rule: the parameter ruleName of workspaceRP.json 2024-10-01.
+	OutboundRuleName = NameRule{
+		Min: 3, Max: 33,
+		Pattern: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`),
+		Text:    "3 to 33 letters, digits, - _, starting with a letter or digit",
+	}
+)

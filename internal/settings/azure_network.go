@@ -8,36 +8,17 @@ import (
 	"strings"
 )
 
-// ManagedNetwork is the network that Azure ML keeps for a workspace's compute. Azure lets a mode become stricter and
-// never looser.
+// ManagedNetwork is the network that Azure ML keeps for a workspace's compute. Azure lets a mode
+// become stricter and never looser.
 type ManagedNetwork struct {
-	Mode string `json:"mode" default:"Disabled" oneof:"Disabled,AllowInternetOutbound,AllowOnlyApprovedOutbound"`
+	Mode string
 	// FirewallSKU is Standard where there is none.
-	FirewallSKU string `json:"firewallSku" oneof:"Standard,Basic"`
-	// OutboundRules lead to what jobs need. Those to Vault, queue and table are made without being asked for.
-	OutboundRules []OutboundRule `json:"outboundRules"`
+	FirewallSKU string
+	// OutboundRules lead to what jobs need. Those to Vault, queue and table are made without being
+	// asked for.
+	OutboundRules []OutboundRule
 	// VaultRule is false where Vault is reached in another way.
-	VaultRule *bool `json:"vaultRule" default:"true"`
-}
-
-// OutboundRule lets traffic out to one destination, which is said in one of three ways.
-type OutboundRule struct {
-	Name string `json:"name"`
-
-	// FQDN is a host, or *.domain, on the ports 80 and 443 alone.
-	FQDN string `json:"fqdn"`
-
-	ServiceTag string `json:"serviceTag"`
-	// Protocol of a serviceTag is TCP where there is none.
-	Protocol string `json:"protocol" oneof:"TCP,UDP,ICMP,*"`
-	// PortRanges of a serviceTag are for example 443 or 80,8000-8999.
-	PortRanges string `json:"portRanges"`
-
-	// ServiceResourceID is the ARM id of what a private endpoint leads to.
-	ServiceResourceID string `json:"serviceResourceId" arm:""`
-	Subresource       string `json:"subresource"`
-	// SparkEnabled lets Spark's serverless compute use the private endpoint too.
-	SparkEnabled bool `json:"sparkEnabled"`
+	VaultRule bool
 }
 
 // Isolation modes of a managed network.
@@ -47,134 +28,278 @@ const (
 	networkApproved = "AllowOnlyApprovedOutbound"
 )
 
-// vaultRule is the name of the outbound rule that leads to Vault.
-const vaultRule = "vault"
+// Names of the outbound rules that the program makes.
+const (
+	// VaultRule leads to Vault.
+	VaultRule = "vault"
+	// QueueRule and TableRule lead to the storage account that is made.
+	QueueRule = "storage-queue"
+	TableRule = "storage-table"
+)
 
-func (n *ManagedNetwork) on() bool { return n != nil && n.Mode != networkOff }
+func (n *ManagedNetwork) defaults() {
+	n.Mode = networkOff
+	n.VaultRule = true
+}
 
-func (n *ManagedNetwork) approvedOnly() bool { return n != nil && n.Mode == networkApproved }
+func (n *ManagedNetwork) fields() []field {
+	return []field{
+		{
+			key:     "mode",
+			value:   text(&n.Mode, oneOf(networkOff, networkInternet, networkApproved)),
+			meaning: "What it lets out. It can become stricter only.",
+		},
+		{
+			key:     "firewallSku",
+			value:   text(&n.FirewallSKU, oneOf("Standard", "Basic")),
+			meaning: "Size of the firewall of `AllowOnlyApprovedOutbound`. Azure's choice is `Standard`.",
+		},
+		{
+			key:     "vaultRule",
+			value:   flag(&n.VaultRule),
+			meaning: "`false`: jobs reach Vault in another way than by the rule that the program makes.",
+		},
+		{
+			key: "outboundRules",
+			value: objects(func() section {
+				n.OutboundRules = append(n.OutboundRules, OutboundRule{})
+				return &n.OutboundRules[len(n.OutboundRules)-1]
+			}),
+			meaning: "Where jobs may go, beside Vault and the storage account's queue and table.",
+		},
+	}
+}
+
+// IsOn tells whether Azure ML keeps a network for the workspace's compute.
+func (n *ManagedNetwork) IsOn() bool {
+	return n != nil && n.Mode != networkOff
+}
+
+// IsApprovedOnly tells whether the network lets out only what a rule names.
+func (n *ManagedNetwork) IsApprovedOnly() bool {
+	return n != nil && n.Mode == networkApproved
+}
 
 // leadsToVault tells whether a rule for Vault's host is made.
 func (n *ManagedNetwork) leadsToVault() bool {
-	return n.approvedOnly() && *n.VaultRule
+	return n.IsApprovedOnly() && n.VaultRule
 }
 
-// VaultHost is Vault's host where the workspace's network lets nothing out without a rule, and empty where it needs
-// none. It is a part of the address, and as secret.
-func (cfg *Settings) VaultHost() Secret {
-	u, err := url.Parse(cfg.Address.Reveal())
-	if err != nil || !cfg.Azure.ManagedNetwork.leadsToVault() {
+// VaultHost is Vault's host where the workspace's network lets nothing out without a rule, and
+// empty where it needs none. It is a part of the address, and as secret.
+func (s *Settings) VaultHost() Secret {
+	u, err := url.Parse(s.Address.Reveal())
+	if err != nil || !s.Azure.ManagedNetwork.leadsToVault() {
 		return Secret{}
 	}
 	return NewSecret(u.Hostname())
 }
 
+// OutboundRule lets traffic out to one destination, which is said in one of three ways.
+type OutboundRule struct {
+	Name string
+
+	// FQDN is a host, or *.domain, on the ports 80 and 443 alone.
+	FQDN string
+
+	ServiceTag string
+	// Protocol of a serviceTag is TCP where there is none.
+	Protocol string
+	// PortRanges of a serviceTag are for example 443 or 80,8000-8999.
+	PortRanges string
+
+	// ServiceResourceID is the ARM id of what a private endpoint leads to.
+	ServiceResourceID string
+	Subresource       string
+	// SparkEnabled lets Spark's serverless compute use the private endpoint too.
+	SparkEnabled bool
+}
+
 var (
-	hostName   = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
+	hostName = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+` +
+		`[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
 	serviceTag = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)*$`)
 	portRanges = regexp.MustCompile(`^\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*$`)
 	subGroup   = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
-	// ruleName is the parameter ruleName of workspaceRP.json 2024-10-01.
-	ruleName = nameRule{3, 33, `^[A-Za-z0-9][A-Za-z0-9_-]*$`, "3 to 33 letters, digits, - _, starting with a letter or digit"}
 )
 
-// fullyQualified tells whether a host is a name that DNS can hold: two labels or more, of 63 characters at most each.
-func fullyQualified(host string) bool {
-	tooLong := func(label string) bool { return len(label) > 63 }
-	return hostName.MatchString(host) && !slices.ContainsFunc(strings.Split(host, "."), tooLong)
+func (o *OutboundRule) defaults() {}
+
+func (o *OutboundRule) fields() []field {
+	return []field{
+		{
+			key:      "name",
+			value:    text(&o.Name, azureName(OutboundRuleName, "a name that Azure takes")),
+			required: "give the rule a name: " + OutboundRuleName.Text,
+			meaning:  "The rule's name. Beside it stands one of `fqdn`, `serviceTag`, `serviceResourceId`.",
+		},
+		{
+			key:     "fqdn",
+			value:   text(&o.FQDN, textRule{problem: destinationProblem}),
+			meaning: "A host, or `*.` and a domain, on the ports 80 and 443.",
+		},
+		{
+			key: "serviceTag",
+			value: text(&o.ServiceTag, matching(serviceTag, "is not a service tag of Azure such as "+
+				"AzureMonitor")),
+			meaning: "A service of Azure, for example `AzureMonitor`.",
+		},
+		{
+			key:          "protocol",
+			value:        text(&o.Protocol, oneOf("TCP", "UDP", "ICMP", "*")),
+			shownDefault: "TCP",
+			meaning:      "Of a service tag.",
+		},
+		{
+			key: "portRanges",
+			value: text(&o.PortRanges, matching(portRanges, "is not a list of ports such as 443 or "+
+				"80,8000-8999")),
+			meaning: "Of a service tag, for example `443` or `80,8000-8999`.",
+		},
+		{
+			key:     "serviceResourceId",
+			value:   text(&o.ServiceResourceID, armID(typeOfAnyResource)),
+			meaning: "ARM id of what a private endpoint leads to.",
+		},
+		{
+			key: "subresource",
+			value: text(&o.Subresource, matching(subGroup, "is not the name of a part such as blob or "+
+				"vault")),
+			meaning: "The part of that resource, for example `blob`.",
+		},
+		{
+			key:     "sparkEnabled",
+			value:   flag(&o.SparkEnabled),
+			meaning: "The private endpoint is for Spark's serverless compute too.",
+		},
+	}
 }
 
-func (cfg *Settings) validateNetwork(c *collector) {
+func destinationProblem(host string) string {
+	if isFullyQualified(strings.TrimPrefix(host, "*.")) {
+		return ""
+	}
+	return "is not a host name, or *. and a domain; it has no scheme, port or path"
+}
+
+// isFullyQualified tells whether a host is a name that DNS can hold: two labels or more, of 63
+// characters at most each.
+func isFullyQualified(host string) bool {
+	const longestLabel = 63
+	for label := range strings.SplitSeq(host, ".") {
+		if len(label) > longestLabel {
+			return false
+		}
+	}
+	return hostName.MatchString(host)
+}
+
+func (s *Settings) validateNetwork(r *report) {
 	const key = "azure.managedNetwork"
-	n := cfg.Azure.ManagedNetwork
-	if n == nil {
+	network := s.Azure.ManagedNetwork
+	if network == nil {
 		return
 	}
-	if n.FirewallSKU != "" && !n.approvedOnly() {
-		c.addf(key+".firewallSku", "is for the mode %s, which alone has a firewall", networkApproved)
+	if network.FirewallSKU != "" && !network.IsApprovedOnly() {
+		r.addf(key+".firewallSku", "is for the mode %s, which alone has a firewall", networkApproved)
 	}
-	cfg.validateVaultRule(c)
-	seen := map[string]bool{vaultRule: n.leadsToVault()}
-	for _, own := range []string{"storage-queue", "storage-table"} {
-		seen[own] = cfg.Azure.StorageAccountID == ""
+	s.validateWayToVault(r)
+	for i := range network.OutboundRules {
+		at := element(key+".outboundRules", i)
+		rule := &network.OutboundRules[i]
+		if !r.has(at) {
+			rule.validate(r, at, network.Mode)
+		}
+		host := s.VaultHost().Reveal()
+		if host != "" && strings.EqualFold(rule.FQDN, host) {
+			r.addf(at+".fqdn", "is Vault's host, which has its rule already and is a secret; remove it")
+		}
 	}
-	for i := range n.OutboundRules {
-		key, rule := element(key+".outboundRules", i), &n.OutboundRules[i]
-		rule.validate(c, key, n.Mode)
-		if host := cfg.VaultHost().Reveal(); host != "" && strings.EqualFold(rule.FQDN, host) {
-			c.addf(key+".fqdn", "is Vault's host, which has its rule already and is a secret; remove it")
+	s.validateRuleNames(r, key+".outboundRules")
+}
+
+// validateRuleNames refuses two rules of one name. Azure's names have no case.
+func (s *Settings) validateRuleNames(r *report, key string) {
+	own := []string{}
+	if s.Azure.ManagedNetwork.leadsToVault() {
+		own = append(own, VaultRule)
+	}
+	if s.Azure.StorageAccountID == "" {
+		own = append(own, QueueRule, TableRule)
+	}
+	seen := map[string]bool{}
+	for i, rule := range s.Azure.ManagedNetwork.OutboundRules {
+		at := element(key, i) + ".name"
+		name := strings.ToLower(rule.Name)
+		switch {
+		case rule.Name == "": // missing or refused, which is said
+		case slices.Contains(own, name):
+			r.addf(at, "%q is a rule that the program makes; choose another name", name)
+		case seen[name]:
+			r.addf(at, "%s is the name of another rule", r.show(at, rule.Name))
 		}
-		switch folded := strings.ToLower(rule.Name); {
-		case !ruleName.valid(rule.Name):
-			c.addf(key+".name", "%s is not a name that Azure takes: %s", c.show(key, rule.Name), ruleName.text)
-		case seen[folded] && slices.Contains([]string{vaultRule, "storage-queue", "storage-table"}, folded):
-			c.addf(key+".name", "%q is a rule that the program makes; choose another name", folded)
-		case seen[folded]:
-			c.addf(key+".name", "%s is the name of another rule", c.show(key, rule.Name))
-		default:
-			seen[folded] = true
-		}
+		seen[name] = true
 	}
 }
 
-// validateVaultRule refuses an address to which no rule can lead: out of such a network a host is reached by an FQDN
-// rule alone, and Microsoft's firewall takes names and the ports 80 and 443 ("FQDN outbound rules only support ports 80
-// and 443", how-to-managed-network). The address is a secret, so no text quotes it.
-func (cfg *Settings) validateVaultRule(c *collector) {
-	const key, mode = "vaultAddress", "azure.managedNetwork.mode is " + networkApproved
-	u, err := url.Parse(cfg.Address.Reveal())
-	if !cfg.Azure.ManagedNetwork.leadsToVault() || err != nil || u.Hostname() == "" {
+// validateWayToVault refuses an address to which no rule can lead: out of such a network a host is
+// reached by an FQDN rule alone, and Microsoft's firewall takes names and the ports 80 and 443
+// ("FQDN outbound rules only support ports 80 and 443", how-to-managed-network). The address is a
+// secret, so no text quotes it.
+func (s *Settings) validateWayToVault(r *report) {
+	const key = "vaultAddress"
+	const mode = "azure.managedNetwork.mode is " + networkApproved
+	u, err := url.Parse(s.Address.Reveal())
+	if err != nil || u.Hostname() == "" || !s.Azure.ManagedNetwork.leadsToVault() {
 		return // what is wrong with the address is said elsewhere
 	}
-	switch port := u.Port(); {
+	isOpen := u.Port() == "" || u.Port() == "443" || u.Port() == "80"
+	switch {
 	case net.ParseIP(u.Hostname()) != nil:
-		c.addf(key, "is an IP address, and %s, whose rules for hosts take names only; give Vault a DNS name", mode)
-	case !fullyQualified(u.Hostname()):
-		c.addf(key, "has no fully qualified host name, and %s, whose rules for hosts take nothing else", mode)
-	case port != "" && port != "443" && port != "80":
-		c.addf(key, "has another port than 443 or 80, and %s, whose rules for hosts open those two only; "+
-			"serve Vault on 443, for example behind a load balancer", mode)
+		r.addf(key, "is an IP address, and %s, whose rules for hosts take names only; give Vault a DNS "+
+			"name",
+			mode)
+	case !isFullyQualified(u.Hostname()):
+		r.addf(key, "has no fully qualified host name, and %s, whose rules for hosts take nothing "+
+			"else", mode)
+	case !isOpen:
+		r.addf(key, "has another port than 443 or 80, and %s, whose rules for hosts open those two "+
+			"only; serve Vault on 443, for example behind a load balancer", mode)
 	}
 }
 
-func (r *OutboundRule) validate(c *collector, key, mode string) {
-	if mode == networkOff {
-		c.addf(key, "has no managed network to apply to; set azure.managedNetwork.mode")
-		return
-	}
-	kinds := 0
-	for _, given := range []string{r.FQDN, r.ServiceTag, r.ServiceResourceID} {
+// validate checks what a rule's fields say together.
+func (o *OutboundRule) validate(r *report, key, mode string) {
+	destinations := 0
+	for _, given := range []string{o.FQDN, o.ServiceTag, o.ServiceResourceID} {
 		if given != "" {
-			kinds++
+			destinations++
 		}
-	}
-	if kinds != 1 {
-		c.addf(key, "needs one of fqdn, serviceTag and serviceResourceId, and not two of them")
-		return
-	}
-	if r.ServiceTag == "" && (r.Protocol != "" || r.PortRanges != "") {
-		c.addf(key, "has protocol or portRanges, which belong to a serviceTag")
-	}
-	if r.ServiceResourceID == "" && (r.Subresource != "" || r.SparkEnabled) {
-		c.addf(key, "has subresource or sparkEnabled, which belong to a serviceResourceId")
 	}
 	switch {
-	case r.ServiceResourceID != "":
-		if !subGroup.MatchString(r.Subresource) {
-			c.addf(key+".subresource", "%s is not the name of a part such as blob or vault", c.show(key, r.Subresource))
-		}
-	case mode == networkInternet:
-		c.addf(key, "has no effect: %s already allows all outbound traffic, and takes rules for private endpoints only. Remove the rule", networkInternet)
-	case r.FQDN != "":
-		if !fullyQualified(strings.TrimPrefix(r.FQDN, "*.")) {
-			c.addf(key+".fqdn", "%s is not a host name, or *. and a domain; it has no scheme, port or path", c.show(key, r.FQDN))
-		}
-	default:
-		if !serviceTag.MatchString(r.ServiceTag) {
-			c.addf(key+".serviceTag", "%s is not a service tag of Azure such as AzureMonitor", c.show(key, r.ServiceTag))
-		}
-		if !portRanges.MatchString(r.PortRanges) {
-			c.addf(key+".portRanges", "%s is not a list of ports such as 443 or 80,8000-8999", c.show(key, r.PortRanges))
-		}
+	case mode == networkOff:
+		r.addf(key, "has no managed network to apply to; set azure.managedNetwork.mode")
+		return
+	case destinations != 1:
+		r.addf(key, "needs one of fqdn, serviceTag and serviceResourceId, and not two of them")
+		return
+	case mode == networkInternet && o.ServiceResourceID == "":
+		r.addf(key, "has no effect: %s already allows all outbound traffic, and takes rules for private "+
+			"endpoints only. Remove the rule", networkInternet)
+		return
+	}
+	ofTag := o.Protocol != "" || o.PortRanges != ""
+	if ofTag && o.ServiceTag == "" {
+		r.addf(key, "has protocol or portRanges, which belong to a serviceTag")
+	}
+	ofEndpoint := o.Subresource != "" || o.SparkEnabled
+	if ofEndpoint && o.ServiceResourceID == "" {
+		r.addf(key, "has subresource or sparkEnabled, which belong to a serviceResourceId")
+	}
+	if o.ServiceTag != "" && o.PortRanges == "" {
+		r.addf(key+".portRanges", "is missing; write a list of ports such as 443 or 80,8000-8999")
+	}
+	if o.ServiceResourceID != "" && o.Subresource == "" {
+		r.addf(key+".subresource", "is missing; write the name of a part such as blob or vault")
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"mlvault/internal/settings/strictjson"
 )
 
-// maxPayloadBytes is the largest credential: integrated storage refuses an entry over 1 MiB (max_entry_size),
-// and Vault's own wrapping and encryption take some of that.
+// maxPayloadBytes is the largest credential: integrated storage refuses an entry over 1 MiB
+// (max_entry_size), and Vault's own wrapping and encryption take some of that.
 const maxPayloadBytes = 1_000_000
 
 // Credential is one KV v2 secret.
@@ -19,6 +19,23 @@ type Credential struct {
 	Payload Secret
 	// Masked says that each of its values is masked even where the plugin logs what it reads.
 	Masked bool
+}
+
+// WritesOnly tells whether the plugin writes a credential and never reads it back. It logs what it
+// reads, so what the CLI cannot mask there is not read.
+func (s *Settings) WritesOnly(credential Credential) bool {
+	return s.Vault.DisableRead || !credential.Masked
+}
+
+// credentialsSetting is in the reference. It is an object at the top of the configuration whose
+// names are the user's.
+var credentialsSetting = Setting{
+	Key:    "credentials",
+	Name:   "credentials",
+	Kind:   KindObject,
+	Secret: true,
+	Meaning: "What to store: name -> key -> value. Each credential becomes one KV v2 secret. " +
+		"`pulumi config set --path --secret credentials.<name>.<key>` sets one value.",
 }
 
 //nolint:gosec // G101: a command to type, no credential.
@@ -32,79 +49,108 @@ type payload struct {
 	text string
 }
 
-// decodeCredentials reads the value of the credentials key, a JSON object of JSON objects. others are secrets of the
-// configuration beside them.
-func decodeCredentials(c *collector, text string, file settingsFile, others ...Secret) []Credential {
-	const key = "credentials"
-	if text == "" {
-		return nil
+// decodeCredentials reads the value of the credentials key, a JSON object of JSON objects. others
+// are secrets of the configuration beside them.
+func decodeCredentials(r *report, text string, file settingsFile, others ...Secret) []Credential {
+	payloads := decodePayloads(r, text)
+	var secrets []string
+	for _, other := range others {
+		secrets = append(secrets, other.Reveal())
 	}
+	for _, p := range payloads {
+		secrets = append(secrets, p.secretTexts()...)
+	}
+	m := newMask(secrets)
+	var credentials []Credential
+	for _, p := range payloads {
+		key := "credentials." + p.name
+		canonical, err := strictjson.Encode(p.object)
+		if err != nil {
+			r.addf(key, "cannot be written as JSON")
+			continue
+		}
+		if len(canonical) > maxPayloadBytes {
+			r.addf(key, "has %d bytes of JSON; Vault takes at most %d in one secret, split it",
+				len(canonical), maxPayloadBytes)
+		}
+		credentials = append(credentials, Credential{
+			Name:    p.name,
+			Payload: NewSecret(string(canonical)),
+			Masked:  p.isMasked(r, key, file, m),
+		})
+	}
+	return credentials
+}
+
+// decodePayloads takes the credentials apart, in the order of their names.
+func decodePayloads(r *report, text string) []payload {
+	const key = "credentials"
 	root, faults := strictjson.Parse(text)
-	faulty := reportFaults(c, key, faults)
+	faulty := reportFaults(r, key, faults)
 	if faulty[key] {
 		return nil
 	}
 	members, isObject := root.(map[string]any)
 	if !isObject {
-		c.addf(key, "is not an object of credential names; set each value with "+setCredential)
+		r.addf(key, "is not an object of credential names; set each value with %s", setCredential)
 		return nil
 	}
 	var payloads []payload
 	for _, name := range slices.Sorted(maps.Keys(members)) {
+		at := key + "." + name
 		if problem := pathProblem(name); problem != "" {
-			c.addf(key+"."+name, "the name %s", problem)
+			r.addf(at, "the name %s", problem)
 		}
-		if at := key + "." + name; !faulty[at] {
-			if p, ok := decodePayload(c, at, members[name]); ok {
-				p.name = name
-				payloads = append(payloads, p)
-			}
-		}
-	}
-	var texts []string
-	for _, other := range others {
-		texts = append(texts, other.Reveal())
-	}
-	for _, p := range payloads {
-		texts = append(texts, p.secretTexts()...)
-	}
-	m := newMask(texts)
-	var credentials []Credential
-	for _, p := range payloads {
-		at := key + "." + p.name
-		canonical, err := strictjson.Encode(p.object)
-		if err != nil {
-			c.addf(at, "cannot be written as JSON")
+		if faulty[at] {
 			continue
 		}
-		if len(canonical) > maxPayloadBytes {
-			c.addf(at, "has %d bytes of JSON; Vault takes at most %d in one secret, split it", len(canonical), maxPayloadBytes)
+		decoded, ok := decodePayload(r, at, members[name])
+		if ok {
+			decoded.name = name
+			payloads = append(payloads, decoded)
 		}
-		credentials = append(credentials, Credential{Name: p.name, Payload: NewSecret(string(canonical)), Masked: p.masked(c, at, file, m)})
 	}
-	return credentials
+	return payloads
 }
 
-// decodePayload accepts a payload as an object, whose leaves are then config secrets of their own, and as a text that holds
-// a JSON object, which is how `pulumi config set --secret` stores numbers and nested values.
-func decodePayload(c *collector, key string, value any) (p payload, ok bool) {
+// decodePayload accepts a payload as an object, whose leaves are then config secrets of their own,
+// and as a text that holds a JSON object, which is how `pulumi config set --secret` stores numbers
+// and nested values.
+func decodePayload(r *report, key string, value any) (payload, bool) {
+	var decoded payload
 	if text, isText := value.(string); isText {
-		if !strings.HasPrefix(strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")), "{") {
-			c.addf(key, "is a text and no object of keys and values. Set each value with `pulumi config set --path --secret %s.<key>`", key)
-			return p, false
+		parsed, ok := parsePayload(r, key, text)
+		if !ok {
+			return payload{}, false
 		}
-		parsed, faults := strictjson.Parse(text)
-		if reportFaults(c, key, faults)[key] {
-			return p, false
-		}
-		value, p.text = parsed, text
+		decoded.text = text
+		value = parsed
 	}
-	if p.object, ok = value.(map[string]any); !ok {
-		c.addf(key, "is not an object of keys and values, which is all that KV v2 stores")
-	} else if ok = len(p.object) > 0; !ok {
-		c.addf(key, "has no keys; give it one with `pulumi config set --path --secret %s.<key>`, or remove it", key)
+	object, isObject := value.(map[string]any)
+	switch {
+	case !isObject:
+		r.addf(key, "is not an object of keys and values, which is all that KV v2 stores")
+		return payload{}, false
+	case len(object) == 0:
+		r.addf(key, "has no keys; give it one with `pulumi config set --path --secret %s.<key>`, "+
+			"or remove it", key)
+		return payload{}, false
 	}
-	return p, ok
+	decoded.object = object
+	return decoded, true
+}
+
+// parsePayload reads a payload that is one text.
+func parsePayload(r *report, key, text string) (any, bool) {
+	start := strings.TrimSpace(strings.TrimPrefix(text, byteOrderMark))
+	if !strings.HasPrefix(start, "{") {
+		r.addf(key, "is a text and no object of keys and values. "+
+			"Set each value with `pulumi config set --path --secret %s.<key>`", key)
+		return nil, false
+	}
+	parsed, faults := strictjson.Parse(text)
+	faulty := reportFaults(r, key, faults)
+	return parsed, !faulty[key]
 }
 
 // secretTexts are the configuration secrets that a payload is made of.
@@ -121,37 +167,37 @@ func (p payload) secretTexts() []string {
 	return texts
 }
 
-// masked tells whether the plugin may read a credential: each value is encrypted by itself in the stack's file, and the CLI
-// replaces it wherever the plugin logs it. A value in plain text beside encrypted ones is refused.
-func (p payload) masked(c *collector, key string, file settingsFile, m mask) bool {
+// isMasked tells whether the plugin may read a credential: each value is encrypted by itself in the
+// stack's file, and the CLI replaces it wherever the plugin logs it. A value in plain text beside
+// encrypted ones is refused.
+func (p payload) isMasked(r *report, key string, file settingsFile, m mask) bool {
 	if p.text != "" {
 		// The whole text is the configuration secret, and the values in it are none.
 		if file.keeps(p.name) == keptPlain {
-			c.addPlain(key)
+			r.addPlain(key)
 		}
 		return false
 	}
-	masked := true
+	isMasked := true
 	strictjson.Leaves(p.object, func(path []string, leaf any) {
-		kept := file.keeps(append([]string{p.name}, path...)...)
-		if kept == keptPlain {
-			at := key
-			for _, step := range path {
-				at += "." + step
-			}
-			c.addPlain(strings.ReplaceAll(at, ".[", "["))
+		place := file.keeps(append([]string{p.name}, path...)...)
+		if place == keptPlain {
+			r.addPlain(keyOfLeaf(key, path))
 		}
-		masked = masked && kept == keptEncrypted && m.covers(leaf)
+		if place != keptEncrypted || !m.covers(leaf) {
+			isMasked = false
+		}
 	})
-	return masked
+	return isMasked
 }
 
-// reportFaults adds the faults and returns the keys that have one.
-func reportFaults(c *collector, key string, faults []strictjson.Fault) map[string]bool {
-	faulty := map[string]bool{}
-	for _, f := range faults {
-		c.addf(key+f.Path, "%s", f.Text)
-		faulty[key+f.Path] = true
+// keyOfLeaf is the key of a value inside a credential. A step into a list is in brackets already.
+func keyOfLeaf(key string, path []string) string {
+	for _, step := range path {
+		if !strings.HasPrefix(step, "[") {
+			key += "."
+		}
+		key += step
 	}
-	return faulty
+	return key
 }

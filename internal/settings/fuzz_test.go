@@ -15,75 +15,108 @@ import (
 	"unicode/utf8"
 )
 
-// requireNoSecret holds for whatever a person may get to see of a configuration: its errors, and any printing of it.
-func requireNoSecret(t *testing.T, cfg *Settings, err error) {
+// requireNoSecret holds for whatever a person may get to see of a configuration: its errors, and
+// any printing of it.
+func requireNoSecret(t *testing.T, s *Settings, err error) {
 	t.Helper()
 	if err != nil && strings.Contains(err.Error(), canary) {
 		t.Errorf("the error quotes a secret: %q", err)
 	}
-	if printed := fmt.Sprintf("%+v %#v", cfg, cfg); strings.Contains(printed, canary) {
+	if printed := fmt.Sprintf("%+v %#v", s, s); strings.Contains(printed, canary) {
 		t.Errorf("printed as %s", printed)
 	}
 }
 
-// requireALineForEachProblem holds whatever characters a key has: a line break in one would forge a line of the report, and
-// an escape sequence change what the terminal shows.
+// requireALineForEachProblem holds whatever characters a key has: a line break in one would forge a
+// line of the report, and an escape sequence change what the terminal shows.
 func requireALineForEachProblem(t *testing.T, err error) {
 	t.Helper()
-	if problems, ok := AsProblems(err); err != nil && (!ok || strings.Count(err.Error(), "\n") != len(problems) || strings.Contains(err.Error(), "\x1b")) {
+	if err == nil {
+		return
+	}
+	problems, isReport := AsProblems(err)
+	lines := strings.Count(err.Error(), "\n")
+	if !isReport || lines != len(problems) || strings.Contains(err.Error(), "\x1b") {
 		t.Errorf("%d problems in %q", len(problems), err)
 	}
 }
 
+// FuzzSections takes any text as a section, a project, a stack or a credential's name. What is
+// taken has its own path in Vault, and is taken alike the next time.
 func FuzzSections(f *testing.F) {
-	for _, refusal := range refusals {
-		values := with(refusal.edit)
-		f.Add(values["azure-native:location"], values["mlvault:vault"], values["mlvault:azure"], values["mlvault:workload"], values["mlvault:compute"], "mlvault", "dev", "a.b")
-	}
-	for _, name := range []string{"a\nb", "a\x1b[2J", "a/../b", "data/x", "*", "ä", ""} {
-		f.Add("westeurope", `{"mount":"kv/data"}`, "{}", `{"audience":"a","authPath":"jwt/"}`, "{}", "mlvault", "dev", name)
-	}
-	for _, stack := range []string{"../root", "*"} { // which once were a path and a wildcard
-		f.Add("westeurope", `{"prefix":"p"}`, "{}", `{"audience":"a","authPath":"jwt"}`, "{}", "mlvault", stack, "a")
-	}
-	f.Add("westeurope", `{"mount":"kv","prefix":"a/b","namespace":"n"}`, "{}", `{"audience":"a","authPath":"jwt"}`, "{}", "p*", "s\n", "a/b")
+	seedSections(f)
 	f.Fuzz(func(t *testing.T, location, vault, azure, workload, compute, project, stack, name string) {
 		credentials, err := json.Marshal(map[string]any{name: map[string]string{"k": canary}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		values := fake{"azure-native:location": location}
-		for name, text := range map[string]string{
-			"vaultAddress": "https://vault.example.com:8200", "vaultToken": canary, "credentials": string(credentials),
-			"vault": vault, "azure": azure, "workload": workload, "compute": compute,
-		} {
-			values[project+":"+name] = text
-		}
-		src := values.source()
-		src.Project, src.Stack = project, stack
-		cfg, err := From(src)
-		requireNoSecret(t, cfg, err)
+		src := fake{
+			"azure-native:location":   location,
+			project + ":vaultAddress": "https://vault.example.com:8200",
+			project + ":vaultToken":   canary,
+			project + ":credentials":  string(credentials),
+			project + ":vault":        vault,
+			project + ":azure":        azure,
+			project + ":workload":     workload,
+			project + ":compute":      compute,
+		}.source()
+		src.Project = project
+		src.Stack = stack
+		s, err := From(src)
+		requireNoSecret(t, s, err)
 		requireALineForEachProblem(t, err)
 		if err != nil {
 			return
 		}
-		if cfg.Credentials[0].Name != name && utf8.ValidString(name) {
-			t.Errorf("%q became %q", name, cfg.Credentials[0].Name)
+		requireOwnPaths(t, s)
+		if s.Credentials[0].Name != name && utf8.ValidString(name) {
+			t.Errorf("%q became %q", name, s.Credentials[0].Name)
 		}
-		for _, p := range []string{cfg.Vault.Mount, cfg.Vault.Prefix, cfg.Workload.AuthPath, cfg.VaultName(), cfg.Credentials[0].Name} {
-			requireItsOwnPath(t, p)
-		}
-		if cfg.Vault.Namespace != "" {
-			requireItsOwnPath(t, cfg.Vault.Namespace)
-		}
-		if again, err := From(src); err != nil || !reflect.DeepEqual(cfg, again) {
-			t.Errorf("the same text gave %v and then %v, %v", cfg, again, err)
+		again, err := From(src)
+		if err != nil || !reflect.DeepEqual(s, again) {
+			t.Errorf("the same text gave %v and then %v, %v", s, again, err)
 		}
 	})
 }
 
-// requireItsOwnPath is the promise about names in other words than pathProblem's: nothing between here and Vault takes the
-// path for another one, and no policy takes it for more than one.
+// seedSections are the refusals, and what once was taken for something else.
+func seedSections(f *testing.F) {
+	for _, test := range refusals {
+		values := with(test.edit)
+		f.Add(values["azure-native:location"], values["mlvault:vault"], values["mlvault:azure"],
+			values["mlvault:workload"], values["mlvault:compute"], "mlvault", "dev", "a.b")
+	}
+	const empty, audience = "{}", `{"audience":"a","authPath":"jwt"}`
+	for _, name := range []string{"a\nb", "a\x1b[2J", "a/../b", "data/x", "*", "ä", ""} {
+		f.Add("westeurope", `{"mount":"kv/data"}`, empty, `{"audience":"a","authPath":"jwt/"}`,
+			empty, "mlvault", "dev", name)
+	}
+	for _, stack := range []string{"../root", "*"} { // which once were a path and a wildcard
+		f.Add("westeurope", `{"prefix":"p"}`, empty, audience, empty, "mlvault", stack, "a")
+	}
+	f.Add("westeurope", `{"mount":"kv","prefix":"a/b","namespace":"n"}`, empty, audience, empty, "p*", "s\n", "a/b")
+}
+
+// requireOwnPaths holds for all that becomes part of a path.
+func requireOwnPaths(t *testing.T, s *Settings) {
+	t.Helper()
+	parts := []string{
+		s.Vault.Mount,
+		s.Vault.Prefix,
+		s.Workload.AuthPath,
+		s.VaultName(),
+		s.Credentials[0].Name,
+	}
+	if s.Vault.Namespace != "" {
+		parts = append(parts, s.Vault.Namespace)
+	}
+	for _, part := range parts {
+		requireItsOwnPath(t, part)
+	}
+}
+
+// requireItsOwnPath is the promise about names in other words than pathProblem's: nothing between
+// here and Vault takes the path for another one, and no policy takes it for more than one.
 func requireItsOwnPath(t *testing.T, p string) {
 	t.Helper()
 	if p == "" || path.Clean("/"+p) != "/"+p {
@@ -104,10 +137,13 @@ func requireItsOwnPath(t *testing.T, p string) {
 
 // FuzzSecrets puts the canary into each of the three secret texts, wherever the fuzzer wants it.
 func FuzzSecrets(f *testing.F) {
-	for _, refusal := range refusals {
-		values := with(refusal.edit)
-		strip := func(key string) string { return strings.ReplaceAll(values["mlvault:"+key], canary, "") }
-		if credentials := strip("credentials"); len(credentials) < 10_000 {
+	for _, test := range refusals {
+		values := with(test.edit)
+		strip := func(key string) string {
+			return strings.ReplaceAll(values["mlvault:"+key], canary, "")
+		}
+		credentials := strip("credentials")
+		if len(credentials) < 10_000 {
 			f.Add(strip("vaultAddress"), strip("vaultToken"), credentials, 7)
 		}
 	}
@@ -119,9 +155,13 @@ func FuzzSecrets(f *testing.F) {
 			i := int(uint(at) % uint(len(text)+1))
 			return text[:i] + canary + text[i:]
 		}
-		src := with(set("vaultAddress", plant(address)), set("vaultToken", plant(token)), set("credentials", plantInValues(credentials, plant))).source()
-		cfg, err := From(src)
-		requireNoSecret(t, cfg, err)
+		src := with(
+			set("vaultAddress", plant(address)),
+			set("vaultToken", plant(token)),
+			set("credentials", plantInValues(credentials, plant)),
+		).source()
+		s, err := From(src)
+		requireNoSecret(t, s, err)
 		requireALineForEachProblem(t, err)
 		src.Encrypted = func(string) bool { return false }
 		_, err = From(src)
@@ -129,8 +169,8 @@ func FuzzSecrets(f *testing.F) {
 	})
 }
 
-// plantInValues puts the canary into every text of a JSON document but the names and keys, which are no secrets, and into
-// any place of a text that is no JSON.
+// plantInValues puts the canary into every text of a JSON document but the names and keys, which
+// are no secrets, and into any place of a text that is no JSON.
 func plantInValues(text string, plant func(string) string) string {
 	var document any
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -163,9 +203,21 @@ func plantInValues(text string, plant func(string) string) string {
 
 func FuzzPayload(f *testing.F) {
 	for _, seed := range []string{
-		`{"k":"v"}`, `{"k":{"n":[1,-0,0.1,1e3,5e-324,9007199254740991],"t":true}}`, `{"k":"\u00e9\ud83d\ude00\\ud800<&>\u2028"}`, `{"k":"\ufffd"}`,
-		`{"a":1,"a":2}`, `{"a":{"b":1,"c":{"b":1}}}`, `{"":""}`, `{"k":1.10}`, `{"k":1E400}`, "{\"k\":\"\x7f\"}", `{"k":[[],{}]}`, ` {"k" : "v"} `,
-		`{"k":0e999999999}`, `{"k":"v"},"other":{"k":"v"}`, `{"k":[]}`,
+		`{"k":"v"}`,
+		`{"k":{"n":[1,-0,0.1,1e3,5e-324,9007199254740991],"t":true}}`,
+		`{"k":"\u00e9\ud83d\ude00\\ud800<&>\u2028"}`,
+		`{"k":"\ufffd"}`,
+		`{"a":1,"a":2}`,
+		`{"a":{"b":1,"c":{"b":1}}}`,
+		`{"":""}`,
+		`{"k":1.10}`,
+		`{"k":1E400}`,
+		"{\"k\":\"\x7f\"}",
+		`{"k":[[],{}]}`,
+		` {"k" : "v"} `,
+		`{"k":0e999999999}`,
+		`{"k":"v"},"other":{"k":"v"}`,
+		`{"k":[]}`,
 	} {
 		f.Add(seed)
 	}
@@ -195,8 +247,8 @@ func FuzzPayload(f *testing.F) {
 	})
 }
 
-// requireStoredAsGiven compares what was written with what Vault holds after the plugin has decoded and encoded it as Go
-// does: into float64 and back.
+// requireStoredAsGiven compares what was written with what Vault holds after the plugin has decoded
+// and encoded it as Go does: into float64 and back.
 func requireStoredAsGiven(t *testing.T, source, canonical string) {
 	t.Helper()
 	var given, sent, stored any
@@ -210,8 +262,8 @@ func requireStoredAsGiven(t *testing.T, source, canonical string) {
 	}
 }
 
-// scalars are a document's keys and values in an order of their own, with every digit of a number, so that a key that is
-// lost or a number that is rounded shows.
+// scalars are a document's keys and values in an order of their own, with every digit of a number,
+// so that a key that is lost or a number that is rounded shows.
 func scalars(t *testing.T, text string) []string {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -231,8 +283,9 @@ func scalars(t *testing.T, text string) []string {
 			}
 			found = append(found, exact.RatString())
 		case string:
-			if strings.ContainsRune(token, unicode.ReplacementChar) && !strings.ContainsRune(text, unicode.ReplacementChar) &&
-				!strings.Contains(strings.ToLower(text), `\ufffd`) {
+			isWritten := strings.ContainsRune(text, unicode.ReplacementChar) ||
+				strings.Contains(strings.ToLower(text), `\ufffd`)
+			if strings.ContainsRune(token, unicode.ReplacementChar) && !isWritten {
 				t.Errorf("%q has a character that nobody wrote", token)
 			}
 			found = append(found, token)

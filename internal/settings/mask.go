@@ -6,12 +6,14 @@ import (
 	"strings"
 )
 
-// The Vault plugin logs every secret that it reads, whole and in Go's syntax (%#v), and `--json`, `--debug` and the event
-// log show the line. The CLI replaces in it what equals a configuration secret, as it was set or as JSON writes it
-// (AddGlobalSecretFilter in pulumi/sdk/v3/go/common/util/logging). So a credential may be read back only if each of its values is
-// certain to be replaced there; [Credential.Masked] says which are.
+// The Vault plugin logs every secret that it reads, whole and in Go's syntax (%#v), and `--json`,
+// `--debug` and the event log show the line. The CLI replaces in it what equals a configuration
+// secret, as it was set or as JSON writes it (AddGlobalSecretFilter in
+// pulumi/sdk/v3/go/common/util/logging). So a credential may be read back only if each of its
+// values is certain to be replaced there; [Credential.Masked] says which are.
 
-// minMasked is the length of the shortest text that the CLI replaces. Nothing shorter is kept from any output.
+// minMasked is the length of the shortest text that the CLI replaces. Nothing shorter is kept from
+// any output.
 const minMasked = 3
 
 // mask holds every text that the CLI replaces.
@@ -37,7 +39,8 @@ func newMask(texts []string) mask {
 }
 
 func replaced(text string) bool {
-	return len(text) >= minMasked && !strings.EqualFold(text, "true") && !strings.EqualFold(text, "false")
+	isTruthValue := strings.EqualFold(text, "true") || strings.EqualFold(text, "false")
+	return len(text) >= minMasked && !isTruthValue
 }
 
 // covers tells whether the CLI replaces a value of a payload wherever the plugin logs it.
@@ -55,8 +58,9 @@ func (m mask) covers(leaf any) bool {
 			return false // for example " together with <: Go writes \"<, JSON \"\u003c
 		}
 		for _, form := range append(m.forms, m.tails...) {
-			// The CLI replaces the texts in no fixed order: where a shorter one fits first, the rest of this one stays.
-			// A text with a quotation mark can also begin before this one and end inside it.
+			// The CLI replaces the texts in no fixed order: where a shorter one fits first, the
+			// rest of this one stays. A text with a quotation mark can also begin before this one
+			// and end inside it.
 			if len(form) < len(logged) && strings.HasPrefix(logged, form) {
 				return false
 			}
@@ -65,7 +69,8 @@ func (m mask) covers(leaf any) bool {
 	return true
 }
 
-// escaped is a text as the CLI escapes it: by encoding/json with its HTML escapes, without the quotation marks.
+// escaped is a text as the CLI escapes it: by encoding/json with its HTML escapes, without the
+// quotation marks.
 func escaped(text string) string {
 	encoded, err := json.Marshal(text)
 	if err != nil {

@@ -42,8 +42,8 @@ func TestACredentialIsReadBackOnlyIfEachOfItsValuesIsMasked(t *testing.T) {
 	}
 }
 
-// The rule against the CLI's own filter, on the line that the plugin logs: what the rule calls masked leaves nothing of
-// a value, in whatever order the filter got the texts.
+// The rule against the CLI's own filter, on the line that the plugin logs: what the rule calls
+// masked leaves nothing of a value, in whatever order the filter got the texts.
 func TestWhatTheRuleCallsMaskedTheCLIMasks(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // G404: test data
 	pieces := []string{"a", "b", `"`, `\`, "<", "&", "\n", "\u00a0", "é", `":"`, `", "`, "aab", "1"}
@@ -79,8 +79,9 @@ func TestWhatTheRuleCallsMaskedTheCLIMasks(t *testing.T) {
 	}
 }
 
-// cliFilter replaces texts as the CLI does. The CLI keeps one filter for the whole process and cannot forget a text, so
-// the random cases need one of their own; the test below holds it to the CLI's.
+// cliFilter replaces texts as the CLI does. The CLI keeps one filter for the whole process and
+// cannot forget a text, so the random cases need one of their own; the test below holds it to the
+// CLI's.
 func cliFilter(texts []string) *strings.Replacer {
 	var pairs []string
 	for _, text := range texts {

@@ -1,14 +1,15 @@
-// Package config reads the program's configuration: the one place that knows its keys.
+// Package settings reads the program's configuration: the one place that knows its keys, their
+// defaults, their rules and what they mean. What follows from settings is here too: the names and
+// paths in Vault, and what of Azure's names, roles, clouds and API versions the program relies on.
 //
-// [From] decodes strictly, applies the defaults and validates, and reports every problem of the configuration in one
-// error before anything is registered. Values that are secret are masked by their type from here on. The package is plain
-// Go without Pulumi, so that the preflight compiles no SDK.
+// [From] decodes strictly, puts the defaults where nothing is written and checks, and reports every
+// problem of the configuration in one error before anything is registered. Values that are secret
+// are masked by their type from here on. [Reference] describes every setting, for the generated
+// reference and for editors. The package is plain Go without Pulumi, so that the preflight compiles
+// no SDK.
 package settings
 
 import (
-	"cmp"
-	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -20,7 +21,7 @@ type Settings struct {
 	Location string
 	// Address is Vault's URL, without a slash at its end.
 	Address Secret
-	// Token is the deployer's Vault token. Without one the plugin takes VAULT_TOKEN of its environment.
+	// Token is the deployer's Vault token. Without one the plugin takes that of its environment.
 	Token       Secret
 	Credentials []Credential
 	Vault       Vault
@@ -28,14 +29,6 @@ type Settings struct {
 	Workload    Workload
 	// Compute is nil without a cluster.
 	Compute *Compute
-}
-
-// Compute is a cluster of Azure ML that carries the job identity and scales to zero.
-type Compute struct {
-	// VMSize is Azure's name of a size. A change replaces the cluster. DSv2 sizes are being retired.
-	VMSize   string `json:"vmSize" default:"Standard_D4ds_v5"`
-	MaxNodes int    `json:"maxNodes" default:"1" between:"1 1000"`
-	SubnetID string `json:"subnetId" arm:"Microsoft.Network/virtualNetworks/subnets"`
 }
 
 var (
@@ -47,70 +40,122 @@ var (
 
 // From reads a configuration. The error is a [Problems] and quotes no secret.
 func From(src Source) (*Settings, error) {
-	c := &collector{secret: src.encrypted}
-	refuseUnknownKeys(c, src)
-	cfg := decode(c, src)
-	cfg.normalise()
-	cfg.validate(c)
-	if err := c.err(); err != nil {
+	r := &report{isSecret: src.encrypted}
+	refuseUnknownKeys(r, src)
+	s := &Settings{Project: src.Project, Stack: src.Stack}
+	s.defaults()
+	s.decode(r, src)
+	s.Azure.defaultsFromOthers()
+	s.validate(r)
+	if err := r.err(); err != nil {
 		return nil, err
 	}
-	return cfg, nil
+	return s, nil
 }
 
-func decode(c *collector, src Source) *Settings {
-	cfg := &Settings{Project: src.Project, Stack: src.Stack, Location: src.Values["azure-native:location"]}
-	for _, name := range SecretKeys {
-		// Plain text in the stack's file would be plain text in the state too: the SDK masks neither address nor token.
-		if text := src.value(name); text != "" && text != "{}" && !src.encrypted(name) {
-			c.addPlain(name)
+// topSection is one of the objects at the top of the configuration.
+type topSection struct {
+	key     string
+	meaning string
+	into    section
+}
+
+// sections are the objects at the top, in the order of the reference. There are defaults before.
+func (s *Settings) sections() []topSection {
+	return []topSection{
+		{
+			key:     "vault",
+			meaning: "Where in Vault the credentials are, and which others the jobs may read.",
+			into:    &s.Vault,
+		},
+		{
+			key:     "workload",
+			meaning: "Which tokens may log in to Vault and read the credentials.",
+			into:    &s.Workload,
+		},
+		{
+			key:     "compute",
+			meaning: "A cluster that runs jobs as the job identity. Without it, or empty, none is made.",
+			into:    s.Compute,
+		},
+		{
+			key:     "azure",
+			meaning: "How Azure is built, and what of it exists already.",
+			into:    &s.Azure,
+		},
+	}
+}
+
+// defaults are what holds where nothing is written: the safe side, or what most teams have.
+func (s *Settings) defaults() {
+	s.Compute = &Compute{} // decode takes it away where it is not asked for
+	for _, each := range s.sections() {
+		each.into.defaults()
+	}
+	s.Vault.Prefix = s.Project + "/" + s.Stack
+	s.Workload.AuthPath = DefaultAuthPath(s.Project, s.Stack)
+}
+
+// decode takes what is written. A section that is not written has its defaults.
+func (s *Settings) decode(r *report, src Source) {
+	s.decodeSecrets(r, src)
+	s.Location = src.Values["azure-native:location"]
+	for _, each := range s.sections() {
+		text, given := src.value(each.key)
+		if !given {
+			text = "{}"
+		}
+		isWritten := decodeSection(r, each.key, text, each.into)
+		if each.key == "compute" && !isWritten {
+			s.Compute = nil
 		}
 	}
-	cfg.Address, cfg.Token = NewSecret(strings.TrimSuffix(src.value("vaultAddress"), "/")), NewSecret(src.value("vaultToken"))
+}
+
+// decodeSecrets takes the secret keys. Plain text in the stack's file would be plain text in the
+// state too: the SDK masks neither address nor token.
+func (s *Settings) decodeSecrets(r *report, src Source) {
+	for _, name := range SecretKeys {
+		text, _ := src.value(name)
+		isEmpty := text == "" || text == "{}" // the defaults of Pulumi.yaml
+		if !isEmpty && !src.encrypted(name) {
+			r.addPlain(name)
+		}
+	}
+	address, _ := src.value("vaultAddress")
+	s.Address = NewSecret(strings.TrimSuffix(address, "/"))
+	token, _ := src.value("vaultToken")
+	s.Token = NewSecret(token)
+
 	file := openSettings(src)
-	if c.refused("credentials") {
+	if r.has("credentials") {
 		file = settingsFile{} // all of it is in plain text, which is said
 	}
-	cfg.Credentials = decodeCredentials(c, src.value("credentials"), file, cfg.Address, cfg.Token)
-
-	for name, section := range cfg.sections() {
-		if text := src.value(name); text != "" && text != "{}" {
-			decodeSection(c, name, text, section)
-		}
-	}
-	return cfg
-}
-
-// sections are the structs of the configuration, by key.
-func (cfg *Settings) sections() map[string]any {
-	return map[string]any{"vault": &cfg.Vault, "azure": &cfg.Azure, "workload": &cfg.Workload, "compute": &cfg.Compute}
-}
-
-func (cfg *Settings) eachField(visit func(key string, field reflect.Value, tag reflect.StructTag)) {
-	for name, section := range cfg.sections() {
-		eachField(name, reflect.ValueOf(section), visit)
+	text, given := src.value("credentials")
+	if given {
+		s.Credentials = decodeCredentials(r, text, file, s.Address, s.Token)
 	}
 }
 
-// normalise fills what the configuration leaves out, each with the safe side or what most teams have, and writes what has
-// several spellings in one. It is the only step that writes.
-func (cfg *Settings) normalise() {
-	cfg.Vault.Prefix = cmp.Or(cfg.Vault.Prefix, cfg.Project+"/"+cfg.Stack)
-	cfg.Workload.AuthPath = cmp.Or(cfg.Workload.AuthPath, DefaultAuthPath(cfg.Project, cfg.Stack))
-	cfg.Azure.normalise()
-	cfg.eachField(setDefault)
-	cfg.eachField(normaliseID)
+// validate checks what no field can tell by itself. It changes nothing.
+func (s *Settings) validate(r *report) {
+	s.validateStack(r)
+	s.validateLocation(r)
+	validateAddress(r, s.Address.Reveal())
+	validateToken(r, s.Token.Reveal())
+	s.validateReads(r)
+	s.Workload.validate(r)
+	s.Azure.validate(r)
+	s.validateExisting(r)
+	s.validateNetwork(r)
+	s.validateEndpoints(r)
 }
 
-// validate only reads.
-func (cfg *Settings) validate(c *collector) {
-	cfg.eachField(c.checkField)
-	validateAddress(c, cfg.Address.Reveal())
-	validateToken(c, cfg.Token.Reveal())
-	cfg.validateVault(c)
-	cfg.validateAzure(c)
-	cfg.validateWorkload(c)
-	if size := cfg.Compute; size != nil && !regexp.MustCompile(`^[A-Za-z0-9_]+$`).MatchString(size.VMSize) {
-		c.addf("compute.vmSize", "%s is not a VM size such as Standard_D4ds_v5", c.show("compute.vmSize", size.VMSize))
+// validateStack refuses a project and a stack that give no names in Vault.
+func (s *Settings) validateStack(r *report) {
+	if !hasNamesInVault(s.Project, s.Stack) {
+		r.addf("stack", "%q gives no names in Vault. Rename the project or the stack: letters, digits, "+
+			"_, - and ., beginning with none of the last two and without two dots in a row",
+			s.Project+"/"+s.Stack)
 	}
 }

@@ -32,7 +32,7 @@ func (s *Settings) Access() Store {
 		CreateMount:     s.Vault.CreateMount,
 		Reads:           s.Vault.Reads,
 		AuthPath:        s.Workload.AuthPath,
-		CreateBackend:   *s.Workload.CreateAuthBackend,
+		CreateBackend:   s.Workload.CreateAuthBackend,
 		DeleteOnDestroy: s.Vault.DeleteOnDestroy,
 		SkipChildToken:  s.Vault.SkipChildToken,
 	}

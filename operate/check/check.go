@@ -9,9 +9,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
-	"slices"
-	"strings"
 
 	"mlvault/internal/settings"
 )
@@ -98,21 +95,10 @@ func (c *checker) passed(format string, args ...any) {
 
 // masked is the report without what is secret, which an answer of Vault or of a library may quote.
 func (c *checker) masked() Report {
-	secrets := []string{c.cfg.Address.Reveal(), c.cfg.Token.Reveal(), c.stack.Token.Reveal()}
-	if u, err := url.Parse(c.cfg.Address.Reveal()); err == nil {
-		secrets = append(secrets, u.Host, u.Hostname())
-	}
-	for _, credential := range c.cfg.Credentials {
-		secrets = append(secrets, credential.Payload.Reveal())
-	}
-	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < 3 })
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	r := c.report
 	for _, texts := range [][]string{r.Problems, r.Warnings, r.Unseen, r.Passed} {
-		for i := range texts {
-			for _, secret := range secrets {
-				texts[i] = strings.ReplaceAll(texts[i], secret, "[secret]")
-			}
+		for i, text := range texts {
+			texts[i] = c.cfg.Mask(text, c.stack.Token)
 		}
 	}
 	return r

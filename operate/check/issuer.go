@@ -12,7 +12,7 @@ import (
 // issuer fetches the document that Vault will fetch when the auth backend is made. What Vault's own network lets it reach
 // cannot be seen from here.
 func (c *checker) issuer(ctx context.Context) {
-	if !*c.cfg.Workload.CreateAuthBackend {
+	if !c.cfg.Workload.CreateAuthBackend {
 		return // its owner has configured it
 	}
 	issuer, from := c.cfg.Workload.Issuer, "workload.issuer"
@@ -22,7 +22,7 @@ func (c *checker) issuer(ctx context.Context) {
 			c.unseen("the issuer's document: the tenant is not known yet (no ARM_TENANT_ID, no `az login`)")
 			return
 		}
-		issuer, from = "https://sts.windows.net/"+tenant+"/", "workload.issuer (by default the tenant's)"
+		issuer, from = c.cfg.DefaultIssuer(tenant), "workload.issuer (by default the tenant's)"
 	}
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if pem := c.cfg.Workload.IssuerCAPEM; pem != "" {

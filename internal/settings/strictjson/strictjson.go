@@ -1,4 +1,5 @@
-// Package strictjson reads JSON as it will be stored: it reports what encoding/json alone would lose or change in silence.
+// Package strictjson reads JSON as it will be stored: it reports what encoding/json alone would
+// lose or change in silence.
 package strictjson
 
 import (
@@ -16,8 +17,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth keeps a payload within what Vault parses: its listener refuses JSON nested more than 300 deep
-// (max_json_depth, Vault 1.21), and the API wraps a payload in objects of its own.
+// maxDepth keeps a payload within what Vault parses: its listener refuses JSON nested more than 300
+// deep (max_json_depth, Vault 1.21), and the API wraps a payload in objects of its own.
 const maxDepth = 256
 
 // Fault is a place in a JSON text that would be lost or changed on its way to Vault.
@@ -28,9 +29,10 @@ type Fault struct {
 	Text string
 }
 
-// Parse reads one JSON text as encoding/json does, with numbers that keep their digits, and returns what that alone would
-// let pass in silence: duplicate keys, null, numbers that a float64 rounds, text that is not UTF-8. A fault never quotes
-// the text. With a fault at the root there is no value.
+// Parse reads one JSON text as encoding/json does, with numbers that keep their digits, and returns
+// what that alone would let pass in silence: duplicate keys, null, numbers that a float64 rounds,
+// text that is not UTF-8. A fault never quotes the text. With a fault at the root there is no
+// value.
 func Parse(text string) (any, []Fault) {
 	if !utf8.ValidString(text) {
 		return nil, []Fault{{Text: "is not valid UTF-8; Vault would store other characters"}}
@@ -60,9 +62,12 @@ type parser struct {
 	faults  []Fault
 }
 
-func (p *parser) fault(path, text string) { p.faults = append(p.faults, Fault{Path: path, Text: text}) }
+func (p *parser) fault(path, text string) {
+	p.faults = append(p.faults, Fault{Path: path, Text: text})
+}
 
-// token is the next one. The decoder's own error quotes a character of the input, which may be a secret's.
+// token is the next one. The decoder's own error quotes a character of the input, which may be a
+// secret's.
 func (p *parser) token() (json.Token, error) {
 	token, err := p.decoder.Token()
 	if err != nil {
@@ -129,9 +134,10 @@ func (p *parser) array(path string, depth int) ([]any, error) {
 	return list, err
 }
 
-// Encode is json.Marshal without HTML escapes: the CLI masks a secret where it stands as it was configured,
-// and `<` written as a unicode escape would no longer match. Keys are sorted and numbers as they were written, so the same
-// payload always gives the same text, whichever way it was configured.
+// Encode is json.Marshal without HTML escapes: the CLI masks a secret where it stands as it was
+// configured, and `<` written as a unicode escape would no longer match. Keys are sorted and
+// numbers as they were written, so the same payload always gives the same text, whichever way it
+// was configured.
 func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -142,7 +148,8 @@ func Encode(v any) ([]byte, error) {
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
-// Leaves visits the values without members, each with its path: a key, or [0] for an element of an array.
+// Leaves visits the values without members, each with its path: a key, or [0] for an element of an
+// array.
 func Leaves(value any, visit func(path []string, leaf any), path ...string) {
 	switch value := value.(type) {
 	case map[string]any:
@@ -158,7 +165,8 @@ func Leaves(value any, visit func(path []string, leaf any), path ...string) {
 	}
 }
 
-// exact tells whether a reader that keeps numbers as float64, as Vault's clients and the Pulumi plugin do, keeps n.
+// exact tells whether a reader that keeps numbers as float64, as Vault's clients and the Pulumi
+// plugin do, keeps n.
 func exact(n json.Number) bool {
 	f, err := strconv.ParseFloat(n.String(), 64)
 	if err != nil || math.IsInf(f, 0) {

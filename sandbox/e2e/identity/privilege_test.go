@@ -191,7 +191,7 @@ func (p *privileges) clear() {
 		_, err := root.Logical().DeleteWithContext(p.T.Context(), path)
 		require.NoError(p.T, err)
 	}
-	if !*p.cfg.Workload.CreateAuthBackend {
+	if !p.cfg.Workload.CreateAuthBackend {
 		p.Write("sys/auth/"+p.cfg.Workload.AuthPath, map[string]any{"type": "jwt"})
 	}
 }

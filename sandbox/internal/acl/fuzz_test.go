@@ -113,7 +113,7 @@ func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 		cfg.Vault.DisableRead = flags&2 != 0
 		cfg.Vault.DeleteOnDestroy = flags&4 != 0
 		cfg.Vault.SkipChildToken = flags&8 != 0
-		*cfg.Workload.CreateAuthBackend = flags&16 != 0
+		cfg.Workload.CreateAuthBackend = flags&16 != 0
 
 		var reads []rights.Grant
 		for _, credential := range cfg.Credentials {

@@ -143,7 +143,7 @@ func (s *Sandbox) Files(stack string) repair.Files {
 // removeHalfMadeBackend disables the stack's auth backend if a run enabled it and did not get to know: the state has
 // none, so that the next run would enable it again, which Vault refuses. It must be the stack's own and let nobody in.
 func (s *Stack) removeHalfMadeBackend(ctx context.Context) error {
-	if s.Config == nil || !*s.Config.Workload.CreateAuthBackend {
+	if s.Config == nil || !s.Config.Workload.CreateAuthBackend {
 		return nil
 	}
 	deployment, err := s.deployment(ctx)

@@ -1,0 +1,69 @@
+package settings
+
+var refusalsOfEndpoints = []refusal{
+	{
+		name: "a cluster that ends in a hyphen",
+		edit: alter(endpoints(aSubnet), "azure", `{`, `{"names":{"computeCluster":"gpu-"},`),
+		want: "azure.names.computeCluster: ",
+	},
+	{
+		name: "endpoints from nowhere",
+		edit: endpoints(``),
+		want: "azure.privateEndpoints.subnetId: is missing",
+	},
+	{
+		name: "endpoints from a network",
+		edit: endpoints(`"subnetId":"` + aNetwork + `"`),
+		want: "is the id of a Microsoft.Network/virtualNetworks, not of a Microsoft.Network/virtualNetworks/subnets",
+	},
+	{
+		name: "endpoints beside public access",
+		edit: alter(endpoints(aSubnet), "azure", `{`, `{"publicNetworkAccess":"Enabled",`),
+		want: "azure.publicNetworkAccess: is Enabled, and azure.privateEndpoints closes it",
+	},
+	{
+		name: "endpoints without a cluster",
+		edit: alter(endpoints(aSubnet), "compute", `{"maxNodes":2}`, `{}`),
+		want: "compute: is missing, and azure.privateEndpoints needs it",
+	},
+	{
+		name: "endpoints that the cluster does not reach",
+		edit: alter(endpoints(aSubnet), "azure", "AllowInternetOutbound", "Disabled"),
+		want: "compute.subnetId: is missing, and azure.privateEndpoints closes",
+	},
+	{
+		name: "endpoints beside a public registry",
+		edit: alter(endpoints(aSubnet), "azure", `"createContainerRegistry":true`, `"hbiWorkspace":true`),
+		want: "azure.privateEndpoints: needs a registry",
+	},
+	{
+		name: "endpoints to a registry that has none",
+		edit: alter(endpoints(aSubnet), "azure", `{`, `{"containerRegistrySku":"Basic",`),
+		want: `azure.containerRegistrySku: "Basic" has no private endpoint`,
+	},
+	{
+		name: "zones that are made and brought",
+		edit: endpoints(aSubnet + `,"virtualNetworkId":"` + aNetwork + `","dnsZoneIds":["` + zoneID + `"]`),
+		want: "azure.privateEndpoints.virtualNetworkId: is for zones that are made",
+	},
+	{
+		name: "zones that lack one",
+		edit: endpoints(aSubnet + `,"dnsZoneIds":["` + zoneID + `"]`),
+		want: "dnsZoneIds: lacks privatelink.api.azureml.ms, privatelink.azurecr.io, ",
+	},
+	{
+		name: "zones for a subnet",
+		edit: endpoints(aSubnet + `,"virtualNetworkId":"` + aNetwork + `/subnets/a"`),
+		want: "azure.privateEndpoints.virtualNetworkId: ",
+	},
+	{
+		name: "a subnet beside a managed network",
+		edit: alter(endpoints(aSubnet), "compute", `{`, `{`+aSubnet+`,`),
+		want: "compute.subnetId: and azure.managedNetwork exclude each other",
+	},
+	{
+		name: "serverless jobs beside a managed network",
+		edit: alter(endpoints(aSubnet), "azure", `{`, `{"serverlessComputeSettings":{`+aSubnet+`},`),
+		want: "azure.serverlessComputeSettings.subnetId: and azure.managedNetwork exclude",
+	},
+}
