@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"mlvault/internal/settings"
 )
 
 // Pulumi's types of what a stack has in Vault.
@@ -117,12 +119,6 @@ func (s State) Knows(urn string) bool {
 	return false
 }
 
-// text is an input, or empty where there is none that can be read.
-func (r Resource) text(name string) string {
-	text, _ := r.Inputs[name].(string)
-	return text
-}
-
 // is tells whether an input is true. One that cannot be read is not known to be.
 func (r Resource) is(name string) (value, known bool) {
 	input, given := r.Inputs[name]
@@ -150,41 +146,30 @@ func (r Resource) heldGrants() []Grant {
 	case TypeSecret:
 		return r.secretGrants()
 	case TypePolicy:
-		return grantsAt("sys/policies/acl/", r.place(r.text("name")), "read", "delete")
+		return grantsAt("sys/policies/acl/", r.place(), "read", "delete")
 	case TypeRole:
-		return grantsAt("", r.place(r.rolePath()), "read", "delete")
+		return grantsAt("", r.place(), "read", "delete")
 	case TypeBackend:
-		return backendGrants(r.place(r.text("path")), "delete")
+		return backendGrants(r.place(), "delete")
 	case TypeMount:
 		// A mount is never deleted: it may hold other people's secrets.
-		return grantsAt("sys/mounts/", r.place(r.text("path")), "read")
+		return grantsAt("sys/mounts/", r.place(), "read")
 	default:
 		return nil // in Azure, or no object of its own in Vault
 	}
 }
 
 // place is where a resource is: its id, or what its inputs say while it has none yet.
-func (r Resource) place(fromInputs string) string {
+func (r Resource) place() string {
 	if r.ID != "" {
 		return r.ID
 	}
-	return fromInputs
-}
-
-func (r Resource) rolePath() string {
-	backend, name := r.text("backend"), r.text("roleName")
-	if backend == "" || name == "" {
-		return ""
-	}
-	return "auth/" + backend + "/role/" + name
+	return settings.IDOf(r.Type, r.Inputs, "")
 }
 
 func (r Resource) secretGrants() []Grant {
-	mount, name, isPath := strings.Cut(r.ID, "/data/") // no mount has a part that is called data
+	mount, name, isPath := strings.Cut(r.place(), "/data/") // no mount has a part called data
 	if !isPath {
-		mount, name = r.text("mount"), r.text("name")
-	}
-	if mount == "" || name == "" {
 		return nil
 	}
 	// deleteAllVersions says at which of the two paths the plugin deletes.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"mlvault/internal/settings"
 )
 
 // Taken is a state with what was being created when a run died.
@@ -134,5 +136,5 @@ func Settle(state []byte) (settled []byte, replaced []Pending, err error) {
 func idOf(resource object, subscription string) string {
 	var inputs map[string]any
 	_ = json.Unmarshal(resource["inputs"], &inputs)
-	return ID(text(resource, "type"), inputs, subscription)
+	return settings.IDOf(text(resource, "type"), inputs, subscription)
 }
