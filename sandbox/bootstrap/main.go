@@ -1,6 +1,6 @@
 // Command bootstrap builds what the sandbox needs and the machine does not have: the Pulumi CLI, a
-// Vault server and the sandbox itself. It tells how far it is, and then runs the sandbox with its own
-// arguments:
+// Vault server and the sandbox itself. It tells how far it is, and then runs the sandbox with its
+// own arguments:
 //
 //	go run ./bootstrap up        in the sandbox folder
 //
@@ -75,8 +75,8 @@ const sandboxCommand = "mlvault-sandbox"
 // needsPython are the commands that run a job's script.
 var needsPython = []string{"up", "pipeline"}
 
-// prepare finds or builds everything that the command needs. What it cannot build it asks for first,
-// so that nobody waits minutes to hear of it.
+// prepare finds or builds everything that the command needs. What it cannot build it asks for
+// first, so that nobody waits minutes to hear of it.
 func prepare(builder cli.Builder, command string) (cli.CLI, error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -111,8 +111,9 @@ func build(ctx context.Context, builder cli.Builder, command string) (cli.CLI, e
 
 // runSandbox runs the sandbox on this terminal.
 func runSandbox(path string, args []string) error {
-	// A terminal sends Ctrl-C to the sandbox too, which stops everything in order. This process only
-	// waits for it, so it catches the signal. To ignore it would not do: a child inherits that.
+	// A terminal sends Ctrl-C to the sandbox too, which stops everything in order. This process
+	// only waits for it, so it catches the signal. To ignore it would not do: a child inherits
+	// that.
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A failed build and a failed sandbox both end with an exec.ExitError. Only the sandbox has said why.
+// A failed build and a failed sandbox both end with an exec.ExitError. Only the sandbox has said
+// why.
 func TestOnlyTheSandboxsOwnFailureIsNotPrintedAgain(t *testing.T) {
 	failed := exec.Command("sh", "-c", "exit 1").Run()
 	var stderr strings.Builder

@@ -52,6 +52,12 @@ func openTerminal(t *testing.T, dir, state string) *terminal {
 // copyRepository copies what a clone has, and what is not committed yet.
 func copyRepository(t *testing.T, to string) {
 	t.Helper()
+	// The pages name paths of the project mlvault, which a copy by `pulumi new` has renamed.
+	defer func() {
+		file := filepath.Join(to, "Pulumi.yaml")
+		text := lab.WithProjectName(lab.ReadFile(t, file), lab.ProjectName)
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	}()
 	entries, err := os.ReadDir(lab.Repository())
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(to, 0o700))

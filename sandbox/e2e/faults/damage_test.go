@@ -38,6 +38,6 @@ func TestADamagedStateIsMendedOrNamed(t *testing.T) {
 		},
 		"down": func() error { _, err := l.Select(t.Context(), "dev"); return err },
 	} {
-		require.ErrorContains(t, run(), "`make clean` forgets both, then `make up` starts anew", name)
+		require.ErrorContains(t, run(), "`make clean`, then start anew with `make up`", name)
 	}
 }

@@ -3,7 +3,6 @@
 package lab
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +23,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/rights"
@@ -106,10 +107,36 @@ func Open(t *testing.T, options sandbox.Options) *Lab {
 	if options.Dir == "" {
 		options.Dir = t.TempDir()
 	}
+	if options.Project == "" {
+		options.Project = projectOf(t, options.Root)
+	}
 	options.Pulumi = Pulumi
 	l := &Lab{T: t}
 	l.open(options)
 	return l
+}
+
+// ProjectName is the project's in all tests, also in a repository that `pulumi new` made under
+// another name: names in Vault begin with it.
+const ProjectName = "mlvault"
+
+// projectOf is the name of the project in a folder.
+func projectOf(t *testing.T, root string) string {
+	t.Helper()
+	if root == Repository() {
+		return ProjectName
+	}
+	project, err := workspace.LoadProject(filepath.Join(root, "Pulumi.yaml"))
+	require.NoError(t, err)
+	return project.Name.String()
+}
+
+// nameLine is the line of Pulumi.yaml with the project's name.
+var nameLine = regexp.MustCompile(`(?m)^name: .*$`)
+
+// WithProjectName is the text of Pulumi.yaml with another name.
+func WithProjectName(text, name string) string {
+	return nameLine.ReplaceAllLiteralString(text, "name: "+name)
 }
 
 func (l *Lab) open(options sandbox.Options) {
@@ -143,10 +170,11 @@ func Project(t *testing.T, name string, stacks ...string) string {
 	t.Helper()
 	root := t.TempDir()
 	place := func(from, to string) {
-		text, err := os.ReadFile(filepath.Join(Repository(), from))
-		require.NoError(t, err)
-		text = bytes.Replace(text, []byte("name: mlvault"), []byte("name: "+name), 1)
-		require.NoError(t, os.WriteFile(filepath.Join(root, to), text, 0o600))
+		text := ReadFile(t, filepath.Join(Repository(), from))
+		if from == "Pulumi.yaml" {
+			text = WithProjectName(text, name)
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(root, to), []byte(text), 0o600))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(root, "job"), 0o700))
 	place("job/vault_credentials.py", "job/vault_credentials.py")

@@ -111,8 +111,8 @@ func follow(stderr io.Reader, p *progress) string {
 	return said.String()
 }
 
-// countStale is how many packages a build would compile. It is 0 where that cannot be told: then the
-// build itself says what is wrong.
+// countStale is how many packages a build would compile. It is 0 where that cannot be told: then
+// the build itself says what is wrong.
 func countStale(ctx context.Context, folder, pkg string) int {
 	//nolint:gosec // G204: our own arguments.
 	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{if .Stale}}.{{end}}", pkg)

@@ -59,7 +59,7 @@ func TestPythonThatIsMissingOrTooOldIsTold(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("PATH", folder)
 	_, err := FindPython(t.Context())
-	require.ErrorContains(t, err, "Python 3.9 or newer as `python3`; install it")
+	require.ErrorContains(t, err, "Python 3.9 or newer: install it as `python3`")
 
 	python := filepath.Join(folder, "python3")
 	write(t, python, "#!/bin/sh\nexit 1\n")

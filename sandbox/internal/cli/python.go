@@ -8,7 +8,7 @@ import (
 
 // FindPython is the Python that runs the client of a job, which needs 3.9 or newer.
 func FindPython(ctx context.Context) (string, error) {
-	const advice = "the job that reads the credentials needs Python 3.9 or newer as `python3`; install it"
+	const advice = "a job reads its credentials with Python 3.9 or newer: install it as `python3`"
 	path, err := exec.LookPath("python3")
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", advice, err)

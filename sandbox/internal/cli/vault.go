@@ -57,8 +57,8 @@ func changedSince(folder string, since time.Time) bool {
 	return changed || err != nil
 }
 
-// FindVault is the server that SANDBOX_VAULT names, the vault or bao on PATH, or the vaultd that was
-// built in the repository around the working folder.
+// FindVault is the server that SANDBOX_VAULT names, the vault or bao on PATH, or the vaultd that
+// was built in the repository around the working folder.
 func FindVault() (string, error) {
 	if named := os.Getenv("SANDBOX_VAULT"); named != "" {
 		path, err := exec.LookPath(named)

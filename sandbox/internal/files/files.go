@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Replace writes path anew, mode 0600, so that a reader or a crash sees the old content or the new, and nobody else sees
-// either.
+// Replace writes path anew, mode 0600, so that a reader or a crash sees the old content or the new,
+// and nobody else sees either.
 func Replace(path string, data []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // made 0600
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 	"mlvault/sandbox/internal/files"
 )
 
-// Listen listens at the address that file holds from the run before, because addresses are part of a stack's
-// configuration. Where that port is taken, or there is no file yet, it takes a free one. The file then holds the address.
+// Listen listens at the address that file holds from the run before, because addresses are part of
+// a stack's configuration. Where that port is taken, or there is no file yet, it takes a free one.
+// The file then holds the address.
 func Listen(ctx context.Context, file string) (net.Listener, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -24,7 +25,8 @@ func Listen(ctx context.Context, file string) (net.Listener, error) {
 	}
 	address, err := netip.ParseAddrPort(string(text))
 	if err != nil || !address.Addr().IsLoopback() {
-		return nil, fmt.Errorf("%s holds %q, which is not a loopback IP address with a port: delete the file", file, text)
+		return nil, fmt.Errorf("%s holds %q, which is not a loopback IP address with a port: "+
+			"delete the file", file, text)
 	}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address.String())

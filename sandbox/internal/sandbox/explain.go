@@ -12,18 +12,29 @@ import (
 	"mlvault/sandbox/internal/vaultserver"
 )
 
-// Explain is one sentence with the cause of a failed run and what to do about it, or "" when it has nothing to add to
-// what the CLI has printed. It goes by what Vault, ARM and the network say themselves, so that it serves with the
-// genuine Vault plugin (6.7.4) and with the built-in one. It quotes nothing.
+// ofCLI is in the errors of the Automation API, which repeat all that the CLI printed.
+const ofCLI = "code: "
+
+// inSandbox turns the commands for a real stack into the sandbox's. Its up repairs by itself.
+var inSandbox = strings.NewReplacer(
+	"Run `make repair`, then `pulumi up`",
+	"Run `make up` again, which looks first at what is there",
+
+	"`pulumi up`",
+	"`make up`",
+)
+
+// Explain is the cause of a failed run and what to do about it. It is empty where nothing can be
+// added to what the CLI has printed.
 func Explain(err error) string {
 	if err == nil {
 		return ""
 	}
-	var inUse *vaultserver.InUseError
-	switch {
-	case errors.As(err, &inUse):
-		return fmt.Sprintf("another make up, down or vault runs here (process %d): wait for it, or end it", inUse.PID)
-	case auto.IsConcurrentUpdateError(err):
+	if inUse, ok := errors.AsType[*vaultserver.InUseError](err); ok {
+		return fmt.Sprintf("another make up, down or vault runs here (process %d): "+
+			"wait for it, or end it", inUse.PID)
+	}
+	if auto.IsConcurrentUpdateError(err) {
 		return "another run holds the stack, and its process lives or is on another machine: wait for it"
 	}
 	found, known := explain.Find(err.Error())
@@ -33,37 +44,36 @@ func Explain(err error) string {
 	return inSandbox.Replace(found.Sentence())
 }
 
-// inSandbox turns the commands for a real stack into the sandbox's. Its up repairs by itself.
-var inSandbox = strings.NewReplacer(
-	"Run `make repair`, then `pulumi up`", "Run `make up` again, which looks first at what is there",
-	"`pulumi up`", "`make up`",
-)
-
-// Explained is the short form of an error of a command of make: its cause, else the last error that the CLI printed,
-// whose whole output the Automation API repeats in its errors. Refused settings stay as they are.
+// Explained is the short form of an error of a command of make: its cause, else the last error that
+// the CLI printed. Refused settings stay as they are.
 func Explained(command string, err error) error {
-	ofCLI := err != nil && strings.Contains(err.Error(), "code: ")
-	problems, refused := settings.AsProblems(err)
-	switch {
-	case refused && ofCLI:
-		return problems
-	case err == nil || refused:
+	if err == nil {
+		return nil
+	}
+	isOfCLI := strings.Contains(err.Error(), ofCLI)
+	if problems, refused := settings.AsProblems(err); refused {
+		if isOfCLI {
+			return problems
+		}
 		return err
 	}
 	said := Explain(err)
-	switch {
-	case said == "" && ofCLI:
+	if said == "" {
+		if !isOfCLI {
+			return err
+		}
 		said = lastError(err)
-	case said == "":
-		return err
 	}
-	return errors.New(strings.ReplaceAll(said, "`make up` again", "`make "+command+"` again"))
+	again := "`make " + command + "` again"
+	return errors.New(strings.ReplaceAll(said, "`make up` again", again))
 }
 
+// lastError is the CLI's last one, with what to do.
 func lastError(err error) string {
 	said := explain.LastError(err.Error())
 	if said == "" {
-		return "the Pulumi CLI ended without a word. Run `make up` again. If it stays so, `make clean` forgets the sandbox"
+		return "the Pulumi CLI ended without a word. Run `make up` again. " +
+			"If it stays so, `make clean` forgets the sandbox"
 	}
 	return said + ". Mend that, then run `make up` again"
 }

@@ -13,13 +13,15 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/sandbox"
 )
 
-// files are all of a sandbox but the engine's and Vault's own. What Vault holds is told by its requests.
+// files are all of a sandbox but the engine's and Vault's own. What Vault holds is told by its
+// requests.
 func files(t *testing.T, l *lab.Lab) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
@@ -66,7 +68,32 @@ func TestAPreviewWritesNothing(t *testing.T) {
 	}
 }
 
-// The second preview and up are allowed what their own settings need, and still what the state needs.
+func TestTheDeployersTokenHasThePolicyOfMakePolicyAndNoOther(t *testing.T) {
+	l := lab.New(t)
+	l.Up("dev", lab.Sample())
+	moved := l.Prepare("dev", lab.Sample(), lab.With(t, "vault.prefix", "moved"))
+
+	exported, err := moved.Export(t.Context())
+	require.NoError(t, err)
+	text, err := json.Marshal(exported)
+	require.NoError(t, err)
+	state, err := rights.ParseState(text)
+	require.NoError(t, err)
+	token := lab.ReadFile(t, l.DeployerTokenFile("dev"))
+	found, err := l.Vault.Root().Auth().Token().LookupWithContext(t.Context(), token)
+	require.NoError(t, err)
+	policies, err := found.TokenPolicies()
+	require.NoError(t, err)
+	require.Len(t, policies, 1)
+	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), policies[0])
+	require.NoError(t, err)
+	require.Equal(t, rights.DeployerPolicy(moved.Config, state), policy)
+	require.Contains(t, policy, lab.APIKeyPath, "what the state has at the old prefix")
+	require.Contains(t, policy, "secret/data/moved/ml_api_key")
+}
+
+// The second preview and up are allowed what their own settings need, and still what the state
+// needs.
 func TestTheDeployersRightsCoverTheStateAndTheConfiguration(t *testing.T) {
 	l := lab.New(t)
 	l.Up("dev", lab.Sample())
@@ -91,7 +118,8 @@ func TestTheDeployersRightsCoverTheStateAndTheConfiguration(t *testing.T) {
 	}
 }
 
-// odd are texts that a stack's file, a path of `pulumi config set` or a shell reads otherwise than they are.
+// odd are texts that a stack's file, a path of `pulumi config set` or a shell reads otherwise than
+// they are.
 var odd = []string{
 	"", " ", "a", "secure", "null", "true", "~", "=", "<<", "-", "0", "1e3", "0x1f", "2001-01-01", "on", "a.b", "a[0]", `a["b"]`, `\`, `\n`, "\t", "\n", "\r\n", "a\nb\n",
 	"é漢字😀", "\u00a0", "\u200b", "\u2028", "\ufeff", "\u0000", "\u001b[31m", "\u007f", "\u0085", "\ufffd", "${x}", "$HOME", "%s", "#", "a: b", "- a", "&a", "*a", "!!str", "|", ">", `"`, "'", "<&>", "{", "]",
@@ -159,8 +187,8 @@ func randomCredentials(seed uint64) lab.Payloads {
 	return all
 }
 
-// The settings of the sandbox are one way on which a payload could change, the engine and the plugin are the others: these
-// go all the way.
+// The settings of the sandbox are one way on which a payload could change, the engine and the
+// plugin are the others: these go all the way.
 func TestVaultHoldsWhatTheCredentialsFileSays(t *testing.T) {
 	t.Parallel()
 	l, bytes := lab.New(t), 0

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,11 +17,12 @@ import (
 
 	"mlvault/internal/outputs"
 	"mlvault/sandbox/internal/arm"
+	"mlvault/sandbox/internal/cli"
 )
 
-// Job does what a job of the stack does on a compute node, by job/vault_credentials.py: it asks the managed identity
-// endpoint for a token, logs in to Vault with it, and reads every credential. It returns credential names with their key
-// names, and never a value.
+// Job does what a job of the stack does on a compute node, by job/vault_credentials.py: it asks the
+// managed identity endpoint for a token, logs in to Vault with it, and reads every credential. It
+// returns credential names with their key names, and never a value.
 func (s *Stack) Job(ctx context.Context) (string, error) {
 	values, environment, err := s.JobEnvironment(ctx)
 	if err != nil {
@@ -29,19 +31,27 @@ func (s *Stack) Job(ctx context.Context) (string, error) {
 	if err := s.sandbox.ARM.BuildImage(Text(values, outputs.WorkspaceID)); err != nil {
 		return "", err
 	}
-	return onNode(ctx, "", environment, filepath.Join(s.sandbox.Options.Root, "job", "vault_credentials.py"))
+	script := filepath.Join(s.sandbox.Options.Root, "job", "vault_credentials.py")
+	return onNode(ctx, "", environment, script)
 }
 
-// Python is a command of Python as a job runs it. Nothing of this shell reaches the job: it has what Azure ML gives it and
-// what its definition says.
-func Python(ctx context.Context, folder string, environment map[string]string, args ...string) (*exec.Cmd, error) {
-	python, err := exec.LookPath("python3")
+// Python is a command of Python as a job runs it. Nothing of this shell reaches the job: it has what
+// Azure ML gives it and what its definition says.
+func Python(
+	ctx context.Context, folder string, environment map[string]string, args ...string,
+) (*exec.Cmd, error) {
+	python, err := cli.FindPython(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w; install Python 3.9 or newer", err)
+		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, python, args...) //nolint:gosec // G204: the repository's own script.
+	//nolint:gosec // G204: the repository's own script.
+	cmd := exec.CommandContext(ctx, python, args...)
 	cmd.Dir = folder
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SYSTEMROOT=" + os.Getenv("SYSTEMROOT"), "PYTHONDONTWRITEBYTECODE=1"}
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"SYSTEMROOT=" + os.Getenv("SYSTEMROOT"),
+		"PYTHONDONTWRITEBYTECODE=1",
+	}
 	for name, value := range environment {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
@@ -49,20 +59,24 @@ func Python(ctx context.Context, folder string, environment map[string]string, a
 }
 
 // onNode runs Python as a job and returns what it prints.
-func onNode(ctx context.Context, folder string, environment map[string]string, args ...string) (string, error) {
+func onNode(
+	ctx context.Context, folder string, environment map[string]string, args ...string,
+) (string, error) {
 	cmd, err := Python(ctx, folder, environment, args...)
 	if err != nil {
 		return "", err
 	}
 	printed, err := cmd.Output()
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
-		return "", fmt.Errorf("%s: %w\n%s", filepath.Base(args[0]), err, bytes.TrimSpace(failed.Stderr))
+		said := bytes.TrimSpace(failed.Stderr)
+		return "", fmt.Errorf("%s: %w\n%s", filepath.Base(args[0]), err, said)
 	}
 	return string(bytes.TrimSpace(printed)), err
 }
 
-// WriteJobEnvironment writes the environment of a job of the stack to a file (0600) that a shell can read in, and
-// returns its path. It is good while the sandbox runs. It holds no credential, and the endpoint's key opens nothing else.
+// WriteJobEnvironment writes the environment of a job of the stack to a file (0600) that a shell can
+// read in, and returns its path. It is good while the sandbox runs. It holds no credential, and the
+// endpoint's key opens nothing else.
 func (s *Stack) WriteJobEnvironment(ctx context.Context) (string, error) {
 	_, environment, err := s.JobEnvironment(ctx)
 	if err != nil {
@@ -70,7 +84,7 @@ func (s *Stack) WriteJobEnvironment(ctx context.Context) (string, error) {
 	}
 	var lines strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(environment)) {
-		fmt.Fprintf(&lines, "%s='%s'\n", name, environment[name]) // no value here has a quote: paths, GUIDs, URLs
+		lines.WriteString(name + "=" + ShellQuote(environment[name]) + "\n")
 	}
 	file := s.sandbox.Path("job.env")
 	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
@@ -79,8 +93,19 @@ func (s *Stack) WriteJobEnvironment(ctx context.Context) (string, error) {
 	return file, nil
 }
 
-// JobEnvironment is the environment of a job on a node of Azure ML: what its definition takes from the
-// stack's outputs, which come with it, and the endpoint that the node offers.
+// plainWord is what a shell reads as it is.
+var plainWord = regexp.MustCompile(`^[\w./:@%+,=-]+$`)
+
+// ShellQuote is a text as one word of a shell, whatever it has in it.
+func ShellQuote(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// JobEnvironment is the environment of a job on a node of Azure ML: what its definition takes from
+// the stack's outputs, which come with it, and the endpoint that the node offers.
 func (s *Stack) JobEnvironment(ctx context.Context) (auto.OutputMap, map[string]string, error) {
 	values, err := s.Outputs(ctx)
 	if err != nil {

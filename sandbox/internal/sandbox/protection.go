@@ -27,23 +27,27 @@ func (s *Stack) Protected(ctx context.Context) ([]string, error) {
 }
 
 // deployment is the stack's state.
-func (s *Stack) deployment(ctx context.Context) (deployment apitype.DeploymentV3, err error) {
+func (s *Stack) deployment(ctx context.Context) (apitype.DeploymentV3, error) {
+	var deployment apitype.DeploymentV3
 	exported, err := s.Export(ctx)
-	if err == nil {
-		err = json.Unmarshal(exported.Deployment, &deployment)
-	}
 	if err != nil {
+		return deployment, fmt.Errorf("state of stack %s: %w", s.Name(), err)
+	}
+	if err := json.Unmarshal(exported.Deployment, &deployment); err != nil {
 		return deployment, fmt.Errorf("state of stack %s: %w", s.Name(), err)
 	}
 	return deployment, nil
 }
 
-// Unprotect sets azure.protect to false in the sandbox's copy of the settings, so that the next destroy takes the
-// protection off. `pulumi state unprotect` would not do here: a destroy that runs the program, as is the rule, puts on
-// again what the settings say (seen on 3.250). The next Configure restores the settings.
+// Unprotect sets azure.protect to false in the sandbox's copy of the settings, so that the next
+// destroy takes the protection off. The next Configure restores the settings.
+//
+// `pulumi state unprotect` would not do here. A destroy that runs the program, as every destroy
+// here does, puts on again what the settings say (seen on 3.250).
 func (s *Stack) Unprotect(ctx context.Context) error {
-	err := s.SetConfigWithOptions(ctx, "azure.protect", auto.ConfigValue{Value: "false"}, &auto.ConfigOptions{Path: true})
-	if err != nil {
+	no := auto.ConfigValue{Value: "false"}
+	atPath := &auto.ConfigOptions{Path: true}
+	if err := s.SetConfigWithOptions(ctx, "azure.protect", no, atPath); err != nil {
 		return fmt.Errorf("unprotect stack %s: %w", s.Name(), err)
 	}
 	return nil

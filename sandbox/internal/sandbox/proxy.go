@@ -12,16 +12,17 @@ import (
 	"mlvault/sandbox/internal/vaultserver"
 )
 
-// A stack whose managed network lets out only what a rule approves wants Vault under a DNS name and on port 443, which
-// no ordinary user of this machine may listen on. So Vault has such a name here, and whoever asks for it goes through a
-// forward proxy, as in many a company: the plugin, and the job.
-
 // NamedAddress is Vault's address behind the proxy.
+//
+// A managed network that lets out only what a rule approves wants Vault under a DNS name and on
+// port 443, where no ordinary user of this machine may listen. So Vault has such a name here.
+// Whoever asks for it, the plugin or the job, goes through a forward proxy, as in many companies.
 const NamedAddress = "https://" + vaultserver.Name
 
-// proxy leads CONNECT requests for Vault's name to Vault, and no other request anywhere.
+// proxy passes CONNECT requests for Vault's name on to Vault, and refuses every other request.
 type proxy struct {
-	target string // host:port
+	// target is host:port.
+	target string
 	url    *url.URL
 	server *http.Server
 }
@@ -37,8 +38,8 @@ func startProxy(ctx context.Context, target string) (*proxy, error) {
 	return p, nil
 }
 
-// forName is the proxy for requests to Vault's name, and none for others: what http.ProxyFromEnvironment says in a process
-// whose HTTPS_PROXY is this one.
+// forName is the proxy for requests to Vault's name, and none for others. http.ProxyFromEnvironment
+// says the same in a process whose HTTPS_PROXY is this one.
 func (p *proxy) forName(r *http.Request) (*url.URL, error) {
 	if r.URL.Hostname() == vaultserver.Name {
 		return p.url, nil

@@ -21,10 +21,12 @@ import (
 	"mlvault/sandbox/internal/files"
 )
 
-// Up deploys the stack, whatever ended the run before it. After a run that failed or was killed, the state does not say
-// what is there: an answer may have been lost on its way, and what was being made when the process died is in Vault or in
-// Azure and in no state. So that such a run is repaired by the next one alone, it first removes the lock of a process
-// that is gone, takes over what was being created, and has the engine look (--refresh) before it compares.
+// Up deploys the stack, whatever ended the run before it.
+//
+// After a run that failed or was killed, the state does not say what is there. An answer may have
+// been lost on its way, and what was being made when the process died is in Vault or in Azure and
+// in no state. The next run alone repairs that: it first removes the lock of a process that is
+// gone, takes in what was being created, and has the engine look (--refresh) before it compares.
 func (s *Stack) Up(ctx context.Context, opts ...optup.Option) (auto.UpResult, error) {
 	unfinished, err := s.begin(ctx)
 	if err != nil {
@@ -40,8 +42,11 @@ func (s *Stack) Up(ctx context.Context, opts ...optup.Option) (auto.UpResult, er
 	return result, s.end(err)
 }
 
-// Destroy removes what the stack made, and after a run that did not end well also what only Vault or Azure know of.
-func (s *Stack) Destroy(ctx context.Context, opts ...optdestroy.Option) (auto.DestroyResult, error) {
+// Destroy removes what the stack made. After a run that did not end well it also removes what only
+// Vault or Azure know of.
+func (s *Stack) Destroy(
+	ctx context.Context, opts ...optdestroy.Option,
+) (auto.DestroyResult, error) {
 	unfinished, err := s.begin(ctx)
 	if err != nil {
 		return auto.DestroyResult{}, err
@@ -53,33 +58,44 @@ func (s *Stack) Destroy(ctx context.Context, opts ...optdestroy.Option) (auto.De
 	return result, s.end(err)
 }
 
-// mend makes the state of a stack readable before the CLI reads it: a full disk or a kill may have cut its files off.
+// mend makes the state of a stack readable before the CLI reads it: a full disk or a kill may have
+// cut its files off.
 func (s *Sandbox) mend(name string) error {
-	// What others made, such as a storage account that a stack brings along, has not this tag.
-	ours := func(doc arm.Document) bool {
-		tags, _ := doc["tags"].(map[string]any)
-		return tags["managed-by"] == "pulumi"
-	}
-	if stacks, _ := filepath.Glob(s.Path("state/.pulumi/stacks/*/*.json*")); len(stacks) == 0 && slices.ContainsFunc(s.ARM.List(""), ours) {
-		return fmt.Errorf("the state in %s is gone, and what it knew is still in the sandbox's Vault and Azure: `make clean` forgets both, then `make up` starts anew", s.Path("state"))
+	states, _ := filepath.Glob(s.Path("state/.pulumi/stacks/*/*.json*"))
+	if len(states) == 0 && slices.ContainsFunc(s.ARM.List(""), isDeployed) {
+		return fmt.Errorf("the state in %s is gone, "+
+			"and what it knew is still in the sandbox's Vault and Azure. "+
+			"Forget both with `make clean`, then start anew with `make up`", s.Path("state"))
 	}
 	if _, err := s.Files(name).Mend(); err != nil {
-		return fmt.Errorf("%w. In the sandbox `make clean` forgets all of it, then `make up` starts anew", err)
+		return fmt.Errorf("%w. In the sandbox `make clean` forgets all of it, "+
+			"then `make up` starts anew", err)
 	}
 	return nil
 }
 
-// begin notes that a run has started, and repairs the state when the note of the run before is still there.
+// isDeployed tells whether a stack of the sandbox deployed a resource. What others made, such as a
+// storage account that a stack brings along, does not have this tag.
+func isDeployed(doc arm.Document) bool {
+	tags, _ := doc["tags"].(map[string]any)
+	return tags["managed-by"] == "pulumi"
+}
+
+const noteText = "A run of this stack has started and has not ended well. " +
+	"The next one looks at what is there before it compares.\n"
+
+// begin notes that a run has started, and repairs the state when the note of the run before is
+// still there.
 func (s *Stack) begin(ctx context.Context) (unfinished bool, err error) {
 	mend := s.repair()
-	var locked *repair.LockedError
-	if err := mend.Unlock(ctx); err != nil && !errors.As(err, &locked) { // the CLI says who holds it
+	err = mend.Unlock(ctx)
+	if _, locked := errors.AsType[*repair.LockedError](err); err != nil && !locked {
 		return false, fmt.Errorf("lock of stack %s: %w", s.Name(), err)
 	}
+	// Where it is locked, the CLI says by whom.
 	_, err = os.Stat(s.note())
 	if errors.Is(err, fs.ErrNotExist) {
-		const note = "A run of this stack has started and not ended well, so the next one looks before it compares.\n"
-		return false, files.Replace(s.note(), []byte(note))
+		return false, files.Replace(s.note(), []byte(noteText))
 	}
 	if err != nil {
 		return false, fmt.Errorf("sandbox: %w", err)
@@ -89,6 +105,16 @@ func (s *Stack) begin(ctx context.Context) (unfinished bool, err error) {
 	}
 	return true, nil
 }
+
+// end takes the note away after a run that ended well.
+func (s *Stack) end(err error) error {
+	if err != nil {
+		return err
+	}
+	return os.Remove(s.note())
+}
+
+func (s *Stack) note() string { return s.sandbox.Path("unfinished-" + s.Name()) }
 
 // repair is the product's, with the sandbox's own CLI and folder.
 func (s *Stack) repair() repair.Repair {
@@ -101,9 +127,15 @@ func (s *Stack) repair() repair.Repair {
 	}
 }
 
+// Files are the stack's in the sandbox's backend.
+func (s *Sandbox) Files(stack string) repair.Files {
+	return repair.Files{Root: s.Path("state"), Project: s.Project, Stack: stack}
+}
+
 // engine is a stack as a repair asks for it.
 type engine struct{ stack *Stack }
 
+// Export implements repair.Stack.
 func (e engine) Export(ctx context.Context) ([]byte, error) {
 	exported, err := e.stack.Export(ctx)
 	if err != nil {
@@ -112,6 +144,7 @@ func (e engine) Export(ctx context.Context) ([]byte, error) {
 	return json.Marshal(exported)
 }
 
+// Import implements repair.Stack.
 func (e engine) Import(ctx context.Context, state []byte) error {
 	var document apitype.UntypedDeployment
 	if err := json.Unmarshal(state, &document); err != nil {
@@ -120,28 +153,15 @@ func (e engine) Import(ctx context.Context, state []byte) error {
 	return e.stack.Import(ctx, document)
 }
 
+// Refresh implements repair.Stack.
 func (e engine) Refresh(ctx context.Context) error {
 	_, err := e.stack.Refresh(ctx)
 	return err
 }
 
-// end takes the note away after a run that ended well.
-func (s *Stack) end(err error) error {
-	if err == nil {
-		err = os.Remove(s.note())
-	}
-	return err
-}
-
-func (s *Stack) note() string { return s.sandbox.Path("unfinished-" + s.Name()) }
-
-// Files are the stack's in the sandbox's backend.
-func (s *Sandbox) Files(stack string) repair.Files {
-	return repair.Files{Root: s.Path("state"), Project: s.Project, Stack: stack}
-}
-
-// removeHalfMadeBackend disables the stack's auth backend if a run enabled it and did not get to know: the state has
-// none, so that the next run would enable it again, which Vault refuses. It must be the stack's own and let nobody in.
+// removeHalfMadeBackend disables the stack's auth backend if a run enabled it and did not get to
+// know: the state has none, so the next run would enable it again, which Vault refuses. The backend
+// must be the stack's own and let nobody in.
 func (s *Stack) removeHalfMadeBackend(ctx context.Context) error {
 	if s.Config == nil || !s.Config.Workload.CreateAuthBackend {
 		return nil
@@ -150,12 +170,14 @@ func (s *Stack) removeHalfMadeBackend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(deployment.Resources, func(r apitype.ResourceV3) bool { return r.Type == check.TypeBackend }) {
+	isBackend := func(r apitype.ResourceV3) bool { return r.Type == check.TypeBackend }
+	if slices.ContainsFunc(deployment.Resources, isBackend) {
 		return nil
 	}
-	vault, store := s.sandbox.Vault.Root(), s.Config.Access()
-	half, err := check.HalfMade(ctx, vault, store)
-	if err == nil && half {
+	vault := s.sandbox.Vault.Root()
+	store := s.Config.Access()
+	isHalfMade, err := check.HalfMade(ctx, vault, store)
+	if err == nil && isHalfMade {
 		err = vault.Sys().DisableAuthWithContext(ctx, store.AuthPath)
 	}
 	if err != nil {

@@ -2,5 +2,6 @@
 
 package sandbox_test
 
-// So many runs of so many random credentials, every second with so many payloads within; make prove has 100,000.
+// So many runs of so many random credentials, every second with so many payloads within; make prove
+// has 100,000.
 const runs, each, within = 1, 80, 24
