@@ -1,6 +1,8 @@
 package azureml
 
 import (
+	"fmt"
+
 	ml "github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2/v20241001"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -34,13 +36,17 @@ func (b *builder) computeCluster() error {
 		// Azure gives each node a public address unless it is told not to.
 		properties.EnableNodePublicIp = pulumi.Bool(false)
 	}
-	// Azure changes neither the size nor the subnet of a cluster.
-	fixed := pulumi.String(compute.VMSize + " " + compute.SubnetID)
-	options := replaceFor(fixed)
-	// A nested resource keeps its name, so the old one has to go first.
-	options = append(options, pulumi.DeleteBeforeReplace(true))
+	fixed := fmt.Sprintf("vmSize %s, subnetId %q", compute.VMSize, compute.SubnetID)
+	group, err := b.groupFixed(clusterSuffix, pulumi.String(fixed))
+	if err != nil {
+		return err
+	}
+	options := b.taggedOptions(
+		pulumi.IgnoreChanges([]string{"properties.properties.subnet"}), // fixed
+		pulumi.DeleteBeforeReplace(true),                               // the new one has the same name
+	)
 	cluster, err := ml.NewCompute(b.ctx, b.name+clusterSuffix, &ml.ComputeArgs{
-		ResourceGroupName: b.group,
+		ResourceGroupName: group,
 		WorkspaceName:     b.parent.Name,
 		ComputeName:       component.Optional(b.azure.Names.ComputeCluster),
 		Location:          pulumi.String(b.settings.Location),
@@ -54,7 +60,7 @@ func (b *builder) computeCluster() error {
 			Properties:       properties,
 		},
 		Tags: b.tags(),
-	}, b.taggedOptions(options...)...)
+	}, options...)
 	if err != nil {
 		return err
 	}

@@ -21,53 +21,58 @@ func (b *builder) privateEndpoints() error {
 		return fmt.Errorf("amlworkspace: %w", err)
 	}
 	for _, part := range b.ownedParts() {
-		for _, group := range part.endpoints {
-			if err := b.privateEndpoint(group, part.id); err != nil {
-				return fmt.Errorf("%s: %w", group, err)
+		for _, groupID := range part.endpoints {
+			if err := b.privateEndpoint(groupID, part.id); err != nil {
+				return fmt.Errorf("%s: %w", groupID, err)
 			}
 		}
 	}
 	return nil
 }
 
-// privateEndpoint leads to a group of a resource, such as the blobs of a storage account.
-func (b *builder) privateEndpoint(group string, target pulumi.StringInput) error {
+// privateEndpoint leads to a part of a resource, such as the blobs of a storage account.
+func (b *builder) privateEndpoint(groupID string, target pulumi.StringInput) error {
 	subnet := b.azure.PrivateEndpoints.SubnetID
+	suffix := "-" + groupID + "-endpoint"
+	group, err := b.groupFixed(suffix, pulumi.Sprintf("subnetId %s, of %s", subnet, target))
+	if err != nil {
+		return err
+	}
 	connection := network.PrivateLinkServiceConnectionArgs{
-		Name:                 pulumi.String(group),
+		Name:                 pulumi.String(groupID),
 		PrivateLinkServiceId: target.ToStringOutput(),
-		GroupIds:             pulumi.ToStringArray([]string{group}),
+		GroupIds:             pulumi.ToStringArray([]string{groupID}),
 	}
 	args := &network.PrivateEndpointArgs{
-		ResourceGroupName:             b.group,
+		ResourceGroupName:             group,
 		Location:                      pulumi.String(b.settings.Location),
 		Subnet:                        network.SubnetTypeArgs{Id: pulumi.String(subnet)},
 		PrivateLinkServiceConnections: network.PrivateLinkServiceConnectionArray{connection},
 		Tags:                          b.tags(),
 	}
-	fixed := pulumi.Sprintf("%s %s", subnet, target)
-	options := b.taggedOptions(replaceFor(fixed, "subnet", "privateLinkServiceConnections")...)
-	endpoint, err := network.NewPrivateEndpoint(b.ctx, b.name+"-"+group+"-endpoint", args, options...)
+	options := b.taggedOptions(
+		pulumi.IgnoreChanges([]string{"subnet", "privateLinkServiceConnections"})) // fixed
+	endpoint, err := network.NewPrivateEndpoint(b.ctx, b.name+suffix, args, options...)
 	if err != nil {
 		return err
 	}
 	b.attachments = append(b.attachments, endpoint)
-	if group == "blob" || group == "file" {
+	if groupID == "blob" || groupID == "file" {
 		// The studio shows data of an account without public access through these alone, as the
 		// workspace's identity.
 		id := endpoint.ID().ToStringOutput()
-		err := b.grant("-"+group+"-endpoint-reader", settings.RoleIDReader, id, b.workspacePrincipal)
+		err := b.grant(suffix+"-reader", settings.RoleIDReader, id, b.workspacePrincipal)
 		if err != nil {
 			return err
 		}
 	}
-	return b.zoneGroup(group, endpoint.Name)
+	return b.zoneGroup(groupID, endpoint.Name)
 }
 
-// zoneGroup enters an endpoint in the private DNS zones of its group.
-func (b *builder) zoneGroup(group string, endpointName pulumi.StringInput) error {
+// zoneGroup enters an endpoint in the private DNS zones of its part.
+func (b *builder) zoneGroup(groupID string, endpointName pulumi.StringInput) error {
 	var configs network.PrivateDnsZoneConfigArray
-	for _, zone := range b.settings.PrivateZones()[group] {
+	for _, zone := range b.settings.PrivateZones()[groupID] {
 		id, err := b.zone(zone)
 		if err != nil {
 			return fmt.Errorf("zone %s: %w", zone, err)
@@ -89,7 +94,7 @@ func (b *builder) zoneGroup(group string, endpointName pulumi.StringInput) error
 		PrivateDnsZoneGroupName: pulumi.String("default"),
 		PrivateDnsZoneConfigs:   configs,
 	}
-	name := b.name + "-" + group + "-dns"
+	name := b.name + "-" + groupID + "-dns"
 	_, err := network.NewPrivateDnsZoneGroup(b.ctx, name, args, b.childOptions()...)
 	return err
 }
@@ -120,17 +125,23 @@ func (b *builder) zone(name string) (pulumi.StringInput, error) {
 // zoneLink makes a zone known in the user's network.
 func (b *builder) zoneLink(zone string, zoneName pulumi.StringInput) error {
 	virtualNetwork := pulumi.String(b.azure.PrivateEndpoints.VirtualNetworkID)
-	options := replaceFor(virtualNetwork, "virtualNetwork")
-	// The new link has the old one's name.
-	options = append(options, pulumi.DeleteBeforeReplace(true))
-	_, err := dns.NewVirtualNetworkLink(b.ctx, b.name+"-"+zone+"-link", &dns.VirtualNetworkLinkArgs{
-		ResourceGroupName:      b.group,
+	suffix := "-" + zone + "-link"
+	group, err := b.groupFixed(suffix, pulumi.Sprintf("virtualNetworkId %s", virtualNetwork))
+	if err != nil {
+		return err
+	}
+	options := b.taggedOptions(
+		pulumi.IgnoreChanges([]string{"virtualNetwork"}), // fixed
+		pulumi.DeleteBeforeReplace(true),                 // the new one has the same name
+	)
+	_, err = dns.NewVirtualNetworkLink(b.ctx, b.name+suffix, &dns.VirtualNetworkLinkArgs{
+		ResourceGroupName:      group,
 		PrivateZoneName:        zoneName,
 		VirtualNetworkLinkName: pulumi.String(b.name),
 		Location:               pulumi.String("global"),
 		RegistrationEnabled:    pulumi.Bool(false),
 		VirtualNetwork:         dns.SubResourceArgs{Id: virtualNetwork},
 		Tags:                   b.tags(),
-	}, b.taggedOptions(options...)...)
+	}, options...)
 	return err
 }

@@ -30,15 +30,16 @@ func (b *builder) dataOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceO
 	return b.taggedOptions(options...)
 }
 
-// replaceFor replaces a resource when a value changes that Azure never changes; azure-native would
-// send the change, and Azure refuse it. fixed has the ids that the program knows, and the
-// properties with those that Azure answers are ignored: Azure varies their case, and a refresh
-// would make a change of that.
-func replaceFor(fixed pulumi.StringInput, ignored ...string) []pulumi.ResourceOption {
-	return []pulumi.ResourceOption{
-		pulumi.ReplacementTrigger(fixed),
-		pulumi.IgnoreChanges(ignored),
+// groupFixed is the resource group of a child that is made again when the values change, since
+// Azure never changes them: azure-native would send the change, and Azure refuse it. Every resource
+// is replaced with its group. Properties with ids are ignored beside it, because Azure varies their
+// case, and a refresh would make a change of that.
+func (b *builder) groupFixed(child string, values pulumi.StringInput) (pulumi.StringOutput, error) {
+	fixed, err := component.NewFixed(b.ctx, b.name+child+"-fixed", values, b.childOptions()...)
+	if err != nil {
+		return pulumi.StringOutput{}, err
 	}
+	return fixed.Known(b.group), nil
 }
 
 // tags are the stack's own and those of the settings.

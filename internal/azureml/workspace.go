@@ -125,8 +125,12 @@ func (b *builder) build() error {
 
 func (b *builder) workspace() error {
 	azure := b.azure
+	group, err := b.workspaceGroup()
+	if err != nil {
+		return err
+	}
 	args := &ml.WorkspaceArgs{
-		ResourceGroupName: b.group,
+		ResourceGroupName: group,
 		WorkspaceName:     component.Optional(azure.Names.Workspace),
 		Location:          pulumi.String(b.settings.Location),
 		Kind:              pulumi.String("Default"),
@@ -203,15 +207,12 @@ func (b *builder) workspaceOptions() []pulumi.ResourceOption {
 		// a secret.
 		options = append(options, pulumi.AdditionalSecretOutputs([]string{"managedNetwork"}))
 	}
+	// Fixed, see workspaceGroup.
 	ids := []string{"storageAccount", "keyVault"}
-	keyOfUser := ""
 	if azure.CustomerManagedKey != nil {
-		keyOfUser = azure.CustomerManagedKey.KeyVaultID
 		ids = append(ids, "encryption.keyVaultProperties.keyVaultArmId")
 	}
-	fixed := pulumi.Sprintf("%s %s %t %s",
-		b.dependents.storageAccount, b.dependents.keyVault, azure.HBIWorkspace, keyOfUser)
-	options = append(options, replaceFor(fixed, ids...)...)
+	options = append(options, pulumi.IgnoreChanges(ids))
 	if azure.Names.Workspace != "" {
 		options = append(options, pulumi.DeleteBeforeReplace(true)) // the new one has the same name
 	}
@@ -220,6 +221,17 @@ func (b *builder) workspaceOptions() []pulumi.ResourceOption {
 		options = append(options, pulumi.IgnoreChanges([]string{"containerRegistry"}))
 	}
 	return options
+}
+
+// workspaceGroup is the resource group, with all that a workspace keeps for its life.
+func (b *builder) workspaceGroup() (pulumi.StringOutput, error) {
+	keyVaultOfKey := "none"
+	if key := b.azure.CustomerManagedKey; key != nil {
+		keyVaultOfKey = key.KeyVaultID
+	}
+	return b.groupFixed("-workspace", pulumi.Sprintf(
+		"storageAccount %s, keyVault %s, hbiWorkspace %t, keyVault of the customer's key %s",
+		b.dependents.storageAccount, b.dependents.keyVault, b.azure.HBIWorkspace, keyVaultOfKey))
 }
 
 // encryption has a key of the user's own, with which Azure ML encrypts what it stores about the

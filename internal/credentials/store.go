@@ -95,7 +95,7 @@ func (b *builder) build() error {
 		return fmt.Errorf("policy %s: %w", b.settings.VaultName(), err)
 	}
 	b.parent.Policy = policy.Name
-	role, err := b.role(backend, policy.Name)
+	role, err := b.role(backend, policy)
 	if err != nil {
 		return fmt.Errorf("role %s: %w", b.settings.VaultName(), err)
 	}
@@ -206,17 +206,24 @@ func (b *builder) backend() (pulumi.StringInput, error) {
 
 // role admits a token only when issuer, audience, object id and tenant all match, and gives it the
 // read policy only.
-func (b *builder) role(backend, policy pulumi.StringInput) (*jwt.AuthBackendRole, error) {
+func (b *builder) role(
+	backend pulumi.StringInput, policy *vault.Policy,
+) (*jwt.AuthBackendRole, error) {
 	workload := b.settings.Workload
-	options := b.behindTheFence(
-		// No input of a role can say which Vault it is meant for, so another address replaces it.
-		pulumi.ReplacementTrigger(pulumi.String(b.settings.Fingerprint())),
-		// Both have the same path. Where the backend is missing, creating fails and the run is red.
-		pulumi.DeleteBeforeReplace(true),
-	)
+	// No input of a role can say which Vault it is meant for, so another address replaces it.
+	address := pulumi.String("address with the fingerprint " + b.settings.Fingerprint())
+	// The old role is deleted as soon as the address is known to differ. That is late, so that jobs
+	// are locked out for as short as can be.
+	late := component.Child(b.parent, pulumi.DependsOn([]pulumi.Resource{policy}))
+	fixed, err := component.NewFixed(b.ctx, b.name+"-role-fixed", address, late...)
+	if err != nil {
+		return nil, err
+	}
+	// Both have the same path. Where the backend is missing, creating fails and the run is red.
+	options := b.behindTheFence(pulumi.DeleteBeforeReplace(true))
 	return jwt.NewAuthBackendRole(b.ctx, b.name+"-role", &jwt.AuthBackendRoleArgs{
 		Backend:         backend.ToStringOutput().ToStringPtrOutput(),
-		RoleName:        pulumi.String(b.settings.VaultName()),
+		RoleName:        fixed.Known(pulumi.String(b.settings.VaultName())),
 		RoleType:        pulumi.String("jwt"),
 		BoundAudiences:  pulumi.StringArray{pulumi.String(workload.Audience)},
 		BoundClaimsType: pulumi.String("string"),
@@ -228,7 +235,7 @@ func (b *builder) role(backend, policy pulumi.StringInput) (*jwt.AuthBackendRole
 			"iss": b.issuer(),
 		},
 		UserClaim:     pulumi.String("oid"),
-		TokenPolicies: pulumi.StringArray{policy},
+		TokenPolicies: pulumi.StringArray{policy.Name},
 		// A batch token cannot create others, costs Vault no storage however many jobs start at once,
 		// and is dead after its time; it cannot be revoked, so its time is short.
 		TokenType:            pulumi.String("batch"),

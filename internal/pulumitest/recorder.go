@@ -32,10 +32,9 @@ type Registration struct {
 	IgnoreChanges    []string `json:"ignoreChanges,omitempty"`
 	// SecretOutputs are those that the provider would leave in the clear.
 	SecretOutputs []string `json:"secretOutputs,omitempty"`
-	// ReplacedWith is the replacement trigger. DeleteFirst holds when the resource is replaced.
-	ReplacedWith string   `json:"replacedWith,omitempty"`
-	DeleteFirst  bool     `json:"deleteFirst,omitempty"`
-	DependsOn    []string `json:"dependsOn,omitempty"`
+	// DeleteFirst holds when the resource is replaced.
+	DeleteFirst bool     `json:"deleteFirst,omitempty"`
+	DependsOn   []string `json:"dependsOn,omitempty"`
 	// Inputs show a secret as {"secret": value}.
 	Inputs map[string]any `json:"inputs,omitempty"`
 }
@@ -65,7 +64,6 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		ReplaceOnChanges: rpc.GetReplaceOnChanges(),
 		IgnoreChanges:    rpc.GetIgnoreChanges(),
 		SecretOutputs:    rpc.GetAdditionalSecretOutputs(),
-		ReplacedWith:     rpc.GetReplacementTrigger().GetStringValue(),
 		DeleteFirst:      rpc.GetDeleteBeforeReplace(),
 		DependsOn:        namesOf(rpc.GetDependencies(), rpc.GetPropertyDependencies()),
 		Inputs:           plain(args.Inputs),
@@ -74,6 +72,9 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 
 	outputs := args.Inputs.Copy()
 	maps.Copy(outputs, r.Outputs[args.TypeToken])
+	if input, isStash := outputs["input"]; isStash && args.TypeToken == "pulumi:index:Stash" {
+		outputs["output"] = input
+	}
 	if _, named := outputs["name"]; !named {
 		outputs["name"] = resource.NewStringProperty(args.Name)
 	}

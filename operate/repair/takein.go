@@ -34,7 +34,8 @@ const waiting = "-run-make-repair"
 
 // TakeIn takes what was being created into a state, which is what `pulumi stack export` prints. To drop it would orphan
 // a resource with a random name, and leave what has a fixed one "already in use" for ever. Every other operation was
-// on a resource that the state has, and the refresh reads that too. A provider is nowhere but in the state.
+// on a resource that the state has, and the refresh reads that too. A provider and a stash, the engine's own, are nowhere
+// but in the state.
 //
 // A resource that was to be replaced is still in the state, under the same URN. The new one gets a URN of its own
 // until the refresh has found it, since the old one must stay the stack's if the new one was never made.
@@ -48,7 +49,7 @@ func TakeIn(state []byte, subscription string) (Taken, error) {
 	for _, pending := range d.pending {
 		one := pending.Resource
 		kind := text(one, "type")
-		if pending.Type != "creating" || strings.HasPrefix(kind, "pulumi:providers:") {
+		if pending.Type != "creating" || strings.HasPrefix(kind, "pulumi:") {
 			continue
 		}
 		created := Pending{URN: text(one, "urn"), ID: idOf(one, subscription)}

@@ -68,6 +68,7 @@ func TestWhatWasBeingCreatedIsTakenInUnderItsIDAndEverythingElseStays(t *testing
 		creating("nameless", "azure-native:storage/v20220901:StorageAccount", `{"resourceGroupName":"rg"}`),
 		creating("stranger", "random:index/randomId:RandomId", `{}`),
 		creating("provider", "pulumi:providers:azure-native", `{"location":"westeurope"}`),
+		creating("stash", "pulumi:index:Stash", `{"input":"vmSize Standard_D4ds_v5"}`),
 		inFlight("updating", "other", "vault:index/policy:Policy", `{"name":"p"}`),
 	})
 	require.Equal(t, of, repair.SubscriptionOf(state))

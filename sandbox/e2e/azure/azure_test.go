@@ -277,7 +277,7 @@ func TestAnotherSizeReplacesTheClusterUnderItsName(t *testing.T) {
 	l := newRig(t, fixtures())
 	l.Up("dev", lab.Sample())
 	_, changes := l.Up("dev", lab.Sample(), lab.With(t, "compute.vmSize", "Standard_E8ds_v5"))
-	require.Equal(t, 1, changes["replace"], "%v", changes)
+	require.Equal(t, 2, changes["replace"], "the cluster, and what it is fixed to: %v", changes)
 	clusters := l.ARM.List("Microsoft.MachineLearningServices/workspaces/computes")
 	require.Len(t, clusters, 1)
 	require.Equal(t, "ml-cluster", clusters[0]["name"])

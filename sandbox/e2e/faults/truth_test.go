@@ -54,7 +54,7 @@ func TestANewTokenReachesEveryCommandAndWritesNothingAgain(t *testing.T) {
 	require.Contains(t, sandbox.Explain(err), "Make a new one")
 	result, err := dev.Up(t.Context(), optup.SuppressProgress())
 	require.NoError(t, err)
-	require.Equal(t, map[string]int{"same": 16, "update": 1}, *result.Summary.ResourceChanges, "the provider, in place")
+	require.Equal(t, map[string]int{"same": 19, "update": 1}, *result.Summary.ResourceChanges, "the provider, in place")
 	require.Equal(t, before, history(t, l.Vault.Root()), "no version was written")
 
 	rotate()
@@ -108,7 +108,7 @@ func TestANewEmptyVaultIsNeverLeftEmptyBehindAGreenUp(t *testing.T) {
 	_, err = dev.Up(t.Context(), optup.Refresh(), optup.SuppressProgress())
 	require.NoError(t, err, "up --refresh completes it")
 	l.requireComplete(dev)
-	require.Equal(t, map[string]int{"same": 17}, l.Planned(dev))
+	require.Equal(t, map[string]int{"same": 20}, l.Planned(dev))
 
 	require.Equal(t, before, history(t, old.Root()), "the old Vault was not touched")
 }
@@ -122,7 +122,7 @@ func TestAnotherNameOfTheSameVaultCostsOneVersionAndLosesNothing(t *testing.T) {
 	dev := l.Configured(sandbox.Settings{Stack: "dev", Credentials: readable().JSON(t), Address: alias})
 	result, err := dev.Up(t.Context(), optup.SuppressProgress())
 	require.NoError(t, err)
-	require.Equal(t, map[string]int{"same": 12, "update": 4, "replace": 1}, *result.Summary.ResourceChanges,
+	require.Equal(t, map[string]int{"same": 14, "update": 4, "replace": 2}, *result.Summary.ResourceChanges,
 		"the provider, both secrets and the policy; the role, which cannot be updated without a change, is made anew")
 	after := history(t, l.Vault.Root())
 	for name, versions := range before {
@@ -130,7 +130,7 @@ func TestAnotherNameOfTheSameVaultCostsOneVersionAndLosesNothing(t *testing.T) {
 	}
 	require.Len(t, after, 2)
 	l.requireComplete(dev)
-	require.Equal(t, map[string]int{"same": 17}, l.Planned(dev))
+	require.Equal(t, map[string]int{"same": 20}, l.Planned(dev))
 }
 
 func TestAVaultThatHasABackendAlreadyIsCompleteAfterOneUp(t *testing.T) {
@@ -143,7 +143,7 @@ func TestAVaultThatHasABackendAlreadyIsCompleteAfterOneUp(t *testing.T) {
 	l.SharedBackend("jwt-shared")
 
 	dev, changes := l.Up("dev", readable(), edits...)
-	require.Equal(t, 1, changes["replace"])
+	require.Equal(t, 2, changes["replace"])
 	l.requireComplete(dev)
 	require.Equal(t, before, history(t, l.Vault.Root()))
 }

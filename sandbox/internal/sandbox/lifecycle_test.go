@@ -21,22 +21,22 @@ func TestAStackLivesFromUpToDown(t *testing.T) {
 	require.Nil(t, data, "a preview creates nothing in Vault")
 
 	_, changes := l.Up("dev", lab.Sample())
-	require.Equal(t, map[string]int{"create": 17}, changes)
+	require.Equal(t, map[string]int{"create": 20}, changes)
 	data, version := l.Read(lab.StorePath)
 	require.Equal(t, lab.Canary+`-"<&>`, data["password"], "the payload arrives as it was given")
 	require.Equal(t, 1, version)
 
 	_, changes = l.Up("dev", lab.Sample())
-	require.Equal(t, map[string]int{"same": 17}, changes, "the second up changes nothing")
+	require.Equal(t, map[string]int{"same": 20}, changes, "the second up changes nothing")
 
 	l.Reopen()
 	_, changes = l.Up("dev", lab.Sample())
-	require.Equal(t, map[string]int{"same": 17}, changes, "and neither does one after a restart")
+	require.Equal(t, map[string]int{"same": 20}, changes, "and neither does one after a restart")
 
 	changed := lab.Sample()
 	changed["ml_api_key"]["api_key"] = lab.Canary + "-rotated"
 	dev, changes := l.Up("dev", changed)
-	require.Equal(t, map[string]int{"same": 16, "update": 1}, changes, "one changed payload is one update")
+	require.Equal(t, map[string]int{"same": 19, "update": 1}, changes, "one changed payload is one update")
 	data, version = l.Read(lab.APIKeyPath)
 	require.Equal(t, lab.Canary+"-rotated", data["api_key"])
 	require.Equal(t, 2, version, "of one new version")
@@ -45,8 +45,8 @@ func TestAStackLivesFromUpToDown(t *testing.T) {
 
 	refreshed, err := dev.Refresh(t.Context(), optrefresh.SuppressProgress())
 	require.NoError(t, err)
-	require.Equal(t, map[string]int{"same": 17}, *refreshed.Summary.ResourceChanges, "refresh finds nothing changed: ARM's casing of ids is no drift")
-	require.Equal(t, map[string]int{"same": 17}, l.Planned(dev, optpreview.ExpectNoChanges()))
+	require.Equal(t, map[string]int{"same": 20}, *refreshed.Summary.ResourceChanges, "refresh finds nothing changed: ARM's casing of ids is no drift")
+	require.Equal(t, map[string]int{"same": 20}, l.Planned(dev, optpreview.ExpectNoChanges()))
 
 	l.Destroy(dev)
 	require.Empty(t, l.ARM.List(""))
@@ -57,7 +57,7 @@ func TestAStackLivesFromUpToDown(t *testing.T) {
 	require.Equal(t, lab.Canary+"-rotated", data["api_key"], "a destroyed credential can be brought back")
 
 	dev, changes = l.Up("dev", lab.Sample())
-	require.Equal(t, 17, changes["create"], "after a destroy, up works again")
+	require.Equal(t, 20, changes["create"], "after a destroy, up works again")
 	read, err := dev.Job(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "feature_store: password, port, user\nml_api_key: api_key", read, "a job reads, and prints no value")
@@ -69,7 +69,7 @@ func TestACredentialThatLeavesTheConfigurationLeavesVaultAndThePolicyAndCanBeBro
 
 	renamed := lab.Payloads{"ml_api_key": lab.Sample()["ml_api_key"], "features": {"user": "ml", "password": lab.Canary + "-new"}}
 	_, changes := l.Up("dev", renamed)
-	require.Equal(t, map[string]int{"same": 15, "create": 1, "update": 1, "delete": 1}, changes, "a renamed credential is a new one, a changed policy and a deleted one")
+	require.Equal(t, map[string]int{"same": 18, "create": 1, "update": 1, "delete": 1}, changes, "a renamed credential is a new one, a changed policy and a deleted one")
 	data, version := l.Read("secret/data/mlvault/dev/features")
 	require.Equal(t, lab.Canary+"-new", data["password"], "the new name has the new value")
 	require.Equal(t, 1, version)
@@ -106,7 +106,7 @@ func TestDriftInVaultIsFoundByARefreshAndRepaired(t *testing.T) {
 	_, err = dev.Refresh(t.Context(), optrefresh.SuppressProgress())
 	require.NoError(t, err)
 	_, changes := l.Up("dev", credentials)
-	require.Equal(t, map[string]int{"same": 16, "update": 2, "create": 1}, changes)
+	require.Equal(t, map[string]int{"same": 19, "update": 2, "create": 1}, changes)
 	data, _ := l.Read(lab.APIKeyPath)
 	require.Equal(t, lab.Canary+"-key", data["api_key"], "an edit is corrected")
 	data, _ = l.Read(lab.StorePath)
