@@ -34,11 +34,28 @@ func (b *builder) roleAssignments() error {
 			return err
 		}
 	}
+	if err := b.endpointRoles(); err != nil {
+		return err
+	}
 	if b.azure.WorkspaceIdentity {
 		principal := b.workspacePrincipal
 		return b.grant("-workspace-contributor", settings.RoleIDContributor, b.parent.ID, principal)
 	}
 	return nil
+}
+
+// endpointRoles are what an online endpoint needs that runs as the job identity, beside the right to
+// pull that every registry made here gives: it loads model and code from the storage account
+// ("Access Azure resources from an online endpoint with a managed identity"). On what exists already
+// its owner gives them.
+func (b *builder) endpointRoles() error {
+	mayRead := b.azure.JobHas(settings.RoleBlobContributor)
+	if !b.settings.Workload.Endpoints || b.azure.StorageAccountID != "" || mayRead {
+		return nil
+	}
+	account := b.dependents.storageAccount
+	jobs := b.parent.JobIdentity.PrincipalID
+	return b.grant("-job-blob-reader", settings.RoleIDBlobReader, account, jobs)
 }
 
 // assignOnWorkspace gives a role of the settings. Its name has role and principal and not the place

@@ -17,6 +17,8 @@ const (
 	JobIdentityID       = "jobIdentityId"
 	JobIdentityClientID = "jobIdentityClientId"
 	ComputeCluster      = "computeCluster"
+	PublicNetworkAccess = "publicNetworkAccess"
+	Endpoints           = "endpoints"
 	VaultAddress        = "vaultAddress"
 	VaultNamespace      = "vaultNamespace"
 	VaultLoginPath      = "vaultLoginPath"

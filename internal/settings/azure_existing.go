@@ -47,6 +47,11 @@ func (s *Settings) validateExisting(r *report) {
 	refuse("containerRegistrySku", a.ContainerRegistrySKU != "" && !a.CreateContainerRegistry,
 		"is for a registry that is made here; set azure.createContainerRegistry, or remove it")
 
+	if s.Workload.Endpoints && hasNoRegistry {
+		r.addf("workload.endpoints", "needs a registry that is known: an endpoint pulls its image as the "+
+			"job identity. Set azure.createContainerRegistry to true, or name azure.containerRegistryId")
+	}
+
 	makesNoData := a.StorageAccountID != "" && a.KeyVaultID != "" && !a.CreateContainerRegistry
 	refuse("lock", a.Lock != "" && makesNoData,
 		"locks nothing: storage account and key vault are brought along, and no registry is made. "+

@@ -16,6 +16,7 @@ const (
 	RoleIDContributor           = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 	RoleIDReader                = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 	RoleIDKeyVaultAdministrator = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
+	RoleIDBlobReader            = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 	RoleIDBlobContributor       = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 	RoleIDConnectionApprover    = "b556d68e-0be0-4f35-a333-ad7ee1ce17ea"
 	RoleIDDataScientist         = "f6c7c914-8db3-469d-8ca1-694a8f32e121"

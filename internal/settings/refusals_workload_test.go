@@ -12,6 +12,11 @@ var refusalsOfWorkload = []refusal{
 		want: `workload.audience: "a,b" has a character`,
 	},
 	{
+		name: "endpoints that pull from a registry that nobody knows",
+		edit: set("workload", `{"audience":"a","endpoints":true}`),
+		want: "workload.endpoints: needs a registry that is known",
+	},
+	{
 		name: "an issuer of every tenant",
 		edit: set("workload", `{"audience":"a","issuer":"https://login.microsoftonline.com/common/v2.0"}`),
 		want: "does not name one tenant",

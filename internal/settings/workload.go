@@ -23,6 +23,8 @@ type Workload struct {
 	PrincipalIDs []string
 	// PublishAddress makes the output vaultAddress plain.
 	PublishAddress bool
+	// Endpoints gives the job identity what an online endpoint of Azure ML needs to run as it.
+	Endpoints bool
 	// TokenTTLSeconds is the life of a job's token: long enough to read every credential at the start
 	// of a job, too short to be worth stealing afterwards.
 	TokenTTLSeconds int
@@ -76,6 +78,12 @@ func (w *Workload) fields() []field {
 			value: flag(&w.PublishAddress),
 			meaning: "Make the output `vaultAddress` plain, so that `make job` needs no key. `pulumi up` " +
 				"shows `[secret]` in any case.",
+		},
+		{
+			key:   "endpoints",
+			value: flag(&w.Endpoints),
+			meaning: "Online endpoints may run as the job identity: it may read the storage account that is " +
+				"made, and pull from the registry that is made.",
 		},
 		{
 			key:     "tokenTtlSeconds",

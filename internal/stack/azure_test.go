@@ -3,6 +3,7 @@ package stack
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"mlvault/internal/pulumitest"
@@ -87,5 +88,42 @@ func requireRule(t *testing.T, got any, kind string, destination map[string]any)
 	want := map[string]any{"type": kind, "category": "UserDefined", "destination": destination}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the rule is %v, want %v", got, want)
+	}
+}
+
+// Microsoft, "Access Azure resources from an online endpoint with a managed identity": a
+// user-assigned identity gets neither role by itself.
+func TestEndpointsGiveTheJobIdentityWhatAnOnlineEndpointNeeds(t *testing.T) {
+	const (
+		workload = `{"audience":"api://x","endpoints":true}`
+		reads    = "ml-job-blob-reader"
+		pulls    = "ml-registry-pull"
+	)
+	for _, test := range []struct {
+		azure string
+		want  []string
+	}{
+		{azure: `{"createContainerRegistry":true}`, want: []string{reads, pulls}},
+		{
+			azure: `{"createContainerRegistry":true,"jobIdentityRoles":["Storage Blob Data Contributor"]}`,
+			want:  []string{"ml-job-blobs", pulls},
+		},
+		{
+			azure: `{"createContainerRegistry":true,"storageAccountId":"` + storageID + `"}`,
+			want:  []string{pulls},
+		},
+	} {
+		made := mustRun(t, "dev", set("mlvault:workload", workload), set("mlvault:azure", test.azure))
+		var got []string
+		for _, registration := range made.Registrations() {
+			isRole := registration.Inputs["roleDefinitionId"] != nil
+			if isRole && strings.HasPrefix(registration.Name, "ml-") {
+				got = append(got, registration.Name)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: roles are %v, want %v", test.azure, got, test.want)
+		}
 	}
 }

@@ -19,6 +19,8 @@ func stackOutputs(
 		outputs.WorkspaceID:         workspace.ID,
 		outputs.JobIdentityID:       workspace.JobIdentity.ID,
 		outputs.JobIdentityClientID: workspace.JobIdentity.ClientID,
+		outputs.PublicNetworkAccess: pulumi.String(s.Azure.PublicNetworkAccess),
+		outputs.Endpoints:           pulumi.Bool(s.Workload.Endpoints),
 		outputs.VaultAddress:        component.Secret(s.Address),
 		outputs.VaultNamespace:      pulumi.String(s.Vault.Namespace),
 		outputs.VaultLoginPath:      pulumi.String(s.LoginPath()),

@@ -76,6 +76,8 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 		outputs.JobIdentityID:       "UserAssignedIdentity/ml-identity",
 		outputs.JobIdentityClientID: "11111111-1111-1111-1111-111111111111",
 		outputs.ComputeCluster:      "ml-cluster",
+		outputs.PublicNetworkAccess: "Enabled",
+		outputs.Endpoints:           false,
 		outputs.VaultAddress:        addressCanary,
 		outputs.VaultNamespace:      "",
 		outputs.VaultLoginPath:      "auth/jwt-mlvault-dev-ae5143b98a56bf8e/login",

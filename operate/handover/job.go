@@ -24,6 +24,8 @@ const (
 	inferenceImage = "mcr.microsoft.com/azureml/minimal-py312-inference:latest" // with the inference server
 	client         = "vault_credentials.py"
 	noCluster      = "NAME-OF-YOUR-CLUSTER"
+	// serverless is what `make job COMPUTE=` takes for jobs without a cluster, as Azure ML calls it.
+	serverless = "serverless"
 )
 
 //go:embed templates
@@ -105,11 +107,30 @@ func read(given map[string]any) (values, error) {
 	if v[outputs.ComputeCluster] == nil {
 		v[outputs.ComputeCluster] = noCluster
 	}
+	v["serverless"] = v[outputs.ComputeCluster] == serverless
+	v["batchCluster"] = v[outputs.ComputeCluster]
+	if v[outputs.ComputeCluster] == serverless {
+		v["batchCluster"] = noCluster
+	}
+	v["closed"] = v[outputs.PublicNetworkAccess] == "Disabled"
 	v["firstCredential"] = slices.Min(slices.Collect(maps.Keys(paths)))
 	// An endpoint's name is unique in its region, and has at most 32 letters, digits and hyphens.
 	sum := sha256.Sum256(fmt.Append(nil, v[outputs.JobIdentityID]))
-	v["endpointName"] = "mlvault-" + hex.EncodeToString(sum[:4])
+	suffix := hex.EncodeToString(sum[:4])
+	v["endpointName"] = "mlvault-" + suffix
+	v["batchEndpointName"] = "mlvault-batch-" + suffix
 	return v, nil
+}
+
+// identity is the identity of a job below an indentation. On a cluster it is the one that the
+// cluster carries; without one it is chosen among those of the workspace, by its client id.
+func (v values) identity(indent int) string {
+	space := strings.Repeat(" ", indent)
+	text := space + "type: managed"
+	if v["serverless"] == true {
+		text += fmt.Sprintf("\n%sclient_id: %s", space, v[outputs.JobIdentityClientID])
+	}
+	return text
 }
 
 // functions print the environment in single quotes, as YAML below an indentation and for a shell.
@@ -126,6 +147,7 @@ func (v values) functions() template.FuncMap {
 	return template.FuncMap{
 		"image":          func() string { return image },
 		"inferenceImage": func() string { return inferenceImage },
+		"identity":       v.identity,
 		"env":            func(indent int) (string, error) { return lines(strings.Repeat(" ", indent)+"%s: '%s'", "''") },
 		"shell":          func() (string, error) { return lines("%s='%s'", `'\''`) },
 	}

@@ -49,6 +49,13 @@ var kinds = map[string][2]string{
 	"schedule":          {"name trigger create_job", "$schema description tags"},
 	"cron trigger":      {"type expression", "start_time end_time time_zone"},
 	"scheduled job":     {"type job", "experiment_name inputs outputs settings"},
+	"job-parallel": {"type task input_data", "inputs outputs compute mini_batch_size partition_keys mini_batch_error_threshold logging_level " +
+		"resources max_concurrency_per_instance retry_settings environment_variables"},
+	"parallel task":  {"type code entry_script environment", "program_arguments append_row_to"},
+	"endpoint-batch": {"name", "$schema description tags auth_mode defaults"},
+	// Without a type, as the reference describes it: what stands in settings with one stands at the top.
+	"deployment-batch": {"name endpoint_name model compute", "$schema description tags code_configuration environment resources max_concurrency_per_instance " +
+		"mini_batch_size error_threshold logging_level retry_settings output_action output_file_name environment_variables"},
 	"endpoint-online":   {"name", "$schema description tags auth_mode identity traffic public_network_access mirror_traffic"},
 	"endpoint identity": {"type user_assigned_identities", ""},
 	"deployment-managed-online": {"name endpoint_name environment instance_type instance_count", "$schema description tags model model_mount_path code_configuration " +
@@ -112,7 +119,20 @@ func TestEachDefinitionHasTheKeysOfItsKindAndAnEndpointRunsAsTheJobIdentity(t *t
 	require.Equal(t, variables, deployment["environment_variables"])
 	require.FileExists(t, filepath.Join(dir, word(asMap(deployment["code_configuration"])["scoring_script"])))
 	require.FileExists(t, filepath.Join(dir, word(asMap(deployment["model"])["path"])))
-	for _, each := range []map[string]any{job, pipeline, schedule, endpoint} {
+	require.NotContains(t, endpoint, "public_network_access", "the workspace is open")
+
+	parallel := file("parallel.yml", "job-pipeline")
+	score := requireKind(t, "job-parallel", asMap(parallel["jobs"])["score"])
+	require.Equal(t, variables, score["environment_variables"])
+	task := requireKind(t, "parallel task", score["task"])
+	require.FileExists(t, filepath.Join(dir, word(task["entry_script"])))
+	batchEndpoint := file("batch-endpoint.yml", "endpoint-batch")
+	batch := file("batch-deployment.yml", "deployment-batch")
+	require.Regexp(t, `^[a-z][a-z0-9-]{2,31}$`, batchEndpoint["name"])
+	require.Equal(t, batchEndpoint["name"], batch["endpoint_name"])
+	require.Equal(t, "azureml:ml-cluster", batch["compute"])
+	require.Equal(t, variables, batch["environment_variables"])
+	for _, each := range []map[string]any{job, pipeline, schedule, endpoint, parallel, batchEndpoint, batch} {
 		require.Regexp(t, `^https://azuremlschemas\.azureedge\.net/latest/\w+\.schema\.json$`, each["$schema"])
 	}
 }
@@ -142,6 +162,84 @@ func TestAStackWithoutAClusterOrWithANamespaceIsHandedOverToo(t *testing.T) {
 	require.Contains(t, string(page), "COMPUTE=<name>")
 }
 
+// Sizes that Azure takes for online endpoints, of reference-managed-online-endpoints-vm-sku-list.md
+// (October 2023): those for CPUs up to four cores. Ddsv5, which clusters here have, is in no family.
+const endpointSizes = "Standard_D2as_v4 Standard_D4as_v4 Standard_D2a_v4 Standard_D4a_v4 Standard_DS2_v2 " +
+	"Standard_DS3_v2 Standard_E2s_v3 Standard_E4s_v3 Standard_F2s_v2 Standard_F4s_v2"
+
+func TestTheEndpointHasASizeThatAzureTakesForEndpoints(t *testing.T) {
+	deployment := parse(t, filepath.Join(render(t, exampleOutputs()), "deployment.yml"))
+	require.Contains(t, strings.Fields(endpointSizes), deployment["instance_type"])
+}
+
+func TestAnEndpointIsAsClosedAsItsWorkspace(t *testing.T) {
+	given := exampleOutputs()
+	given["publicNetworkAccess"] = "Disabled"
+	dir := render(t, given)
+	require.Equal(t, "disabled", parse(t, filepath.Join(dir, "endpoint.yml"))["public_network_access"])
+	require.Contains(t, page(t, dir), "The workspace is closed")
+}
+
+func TestThePageSaysWhetherTheStackHasPreparedEndpoints(t *testing.T) {
+	given := exampleOutputs()
+	require.Contains(t, page(t, render(t, given)), "Set `workload.endpoints` to true")
+	given["endpoints"] = true
+	require.NotContains(t, page(t, render(t, given)), "workload.endpoints")
+}
+
+// Azure ML takes a job without a compute as serverless, and runs it as an identity of the workspace
+// that the job names by its client id (how-to-use-serverless-compute.md).
+func TestAServerlessJobNamesTheIdentityAndNoCluster(t *testing.T) {
+	given := exampleOutputs()
+	given["computeCluster"] = serverless
+	dir := render(t, given)
+	managed := map[string]any{"type": "managed", "client_id": "22222222-2222-2222-2222-222222222222"}
+	job := parse(t, filepath.Join(dir, "job.yml"))
+	require.NotContains(t, job, "compute")
+	require.Equal(t, managed, job["identity"])
+	for _, name := range []string{"pipeline.yml", "component-pipeline.yml"} {
+		pipeline := parse(t, filepath.Join(dir, name))
+		require.Equal(t, "azureml:serverless", asMap(pipeline["settings"])["default_compute"])
+		for _, step := range asMap(pipeline["jobs"]) {
+			require.Equal(t, managed, asMap(step)["identity"])
+		}
+	}
+	batch := parse(t, filepath.Join(dir, "batch-deployment.yml"))
+	require.Equal(t, "azureml:"+noCluster, batch["compute"], "a batch job needs a cluster")
+	require.Contains(t, page(t, dir), "this stack has not attached it")
+	given["serverlessIdentity"] = true
+	require.NotContains(t, page(t, render(t, given)), "has not attached")
+}
+
+// A job takes along what somebody puts into the folder, whatever it is called.
+func TestOnlyTheFilesOfTheHandOverItselfStayBehind(t *testing.T) {
+	dir := render(t, exampleOutputs())
+	text, err := os.ReadFile(filepath.Join(dir, ".amlignore"))
+	require.NoError(t, err)
+	ignored := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		require.Regexp(t, `^/[\w.-]+/?$`, line, "from the top of the folder, and no pattern")
+		ignored[strings.Trim(line, "/")] = true
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, entry := range entries {
+		isCode := filepath.Ext(entry.Name()) == ".py" || entry.Name() == "model.txt"
+		require.Equal(t, !isCode, ignored[entry.Name()], entry.Name())
+	}
+}
+
+func page(t *testing.T, dir string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	require.NoError(t, err)
+	return string(text)
+}
+
 func TestOutputsThatAreNotEnoughAreRefused(t *testing.T) {
 	for name, want := range map[string]string{"vaultAddress": "workload.publishAddress", "vaultRole": "no output vaultRole. Run `pulumi up`"} {
 		given := exampleOutputs()
@@ -156,7 +254,7 @@ func TestOutputsThatAreNotEnoughAreRefused(t *testing.T) {
 
 // A shell reads job.env as it is meant, quotes included, and Python the samples.
 func TestTheEnvironmentFileAndTheSamplesAreReadAsTheyAreMeant(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", `set -a; . ./job.env; printf %s "$VAULT_CREDENTIALS"; python3 -m py_compile steps.py score.py`)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `set -a; . ./job.env; printf %s "$VAULT_CREDENTIALS"; python3 -m py_compile steps.py score.py batch_score.py`)
 	cmd.Dir = render(t, exampleOutputs())
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

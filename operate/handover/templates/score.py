@@ -1,4 +1,7 @@
-"""A scoring script that reads credentials for as long as the endpoint lives. A rotated value is seen within minutes."""
+"""A scoring script that reads credentials for as long as the endpoint lives.
+
+A rotated value is seen within minutes.
+"""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Sample steps. Each reads its credentials with the job identity. Replace the bodies by your own work.
+"""Sample steps. Each reads its credentials with the job identity. Replace the bodies by your own.
 
 python steps.py                       lists names and keys
 python steps.py prepare DATA          writes into the folder DATA
