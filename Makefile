@@ -98,6 +98,7 @@ check: ## build, vet, lint, tidy, generated code
 	$(ACTIONLINT)
 	$(call each,go -C,run -gcflags=all= $(GOLANGCI) run --build-tags prove --config "$(CURDIR)/.golangci.yml" ./...)
 	go -C tools run ./sdkgen -check
+	go -C tools run ./reference -check
 
 cross: ## build every module for Windows and macOS; compiles Vault for each, which takes minutes
 	$(foreach os,windows darwin,(export GOOS=$(os) && $(call each,go -C,build ./...)) &&) true
@@ -109,8 +110,9 @@ audit: ## secrets in any commit, Azure's API versions that end, known vulnerabil
 	go -C tools run ./calendar
 	tools/audit/run $(GOVULNCHECK) $(VULNDB) $(MODULES)
 
-generate: ## the slim SDKs under sdks/, from their schemas
+generate: ## the slim SDKs, from their schemas; the reference of the settings, from the settings
 	go -C tools run ./sdkgen
+	go -C tools run ./reference
 
 bench: ## measure against floors, about 11 minutes (ONLY="runs job"), and write the tables of docs/benchmarks.md
 	go -C tools run ./bench $(ONLY)

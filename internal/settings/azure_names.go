@@ -62,7 +62,9 @@ func (rule NameRule) Valid(name string) bool {
 // azureName is a rule for a setting. what is what the text should have been.
 func azureName(rule NameRule, what string) textRule {
 	return textRule{
-		pattern: rule.Pattern.String(),
+		pattern:  rule.Pattern.String(),
+		shortest: rule.Min,
+		longest:  rule.Max,
 		problem: func(name string) string {
 			if rule.Valid(name) {
 				return ""

@@ -114,6 +114,8 @@ type textRule struct {
 	canonical func(text string) string
 	// pattern is what an editor can check of problem. It refuses nothing that problem takes.
 	pattern string
+	// shortest and longest are numbers of characters; 0: no limit that an editor can check.
+	shortest, longest int
 	// mayBeEmpty is for values that mean something when they are empty.
 	mayBeEmpty bool
 	// isLong is for texts of many lines, which no message repeats.
@@ -165,6 +167,8 @@ func (rule textRule) check(text string) string {
 func (rule textRule) describe(into *Setting) {
 	into.OneOf = rule.oneOf
 	into.Pattern = rule.pattern
+	into.Shortest = rule.shortest
+	into.Longest = rule.longest
 	into.MayBeEmpty = rule.mayBeEmpty
 }
 

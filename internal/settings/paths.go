@@ -15,10 +15,10 @@ var pathSegment = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_
 const segments = `^[A-Za-z0-9_](?:[A-Za-z0-9_./-]*[A-Za-z0-9_-])?$`
 
 // vaultPath is the rule of a path in Vault.
-var vaultPath = textRule{problem: pathProblem, pattern: segments}
+var vaultPath = textRule{problem: pathProblem, pattern: segments, longest: maxPathLength}
 
 // mountPath is the rule of the KV v2 mount.
-var mountPath = textRule{problem: mountProblem, pattern: segments}
+var mountPath = textRule{problem: mountProblem, pattern: segments, longest: maxPathLength}
 
 // maxPathLength keeps a path, and a policy of many paths, well within what Vault stores.
 const maxPathLength = 256

@@ -31,6 +31,8 @@ type Setting struct {
 	OneOf []string
 	// Pattern is a regular expression for a text; empty: none that an editor can check.
 	Pattern string
+	// Shortest and Longest are the lengths of a text in characters; 0: none that an editor can check.
+	Shortest, Longest int
 	// MayBeEmpty says that an empty text is one too.
 	MayBeEmpty bool
 	// Least and Most are the ends of a whole number.

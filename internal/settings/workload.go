@@ -60,7 +60,7 @@ func (w *Workload) fields() []field {
 		{
 			key:          "authPath",
 			value:        text(&w.AuthPath, textRule{problem: authPathProblem, pattern: segments}),
-			shownDefault: "jwt-<project>-<stack>-<16 digits>",
+			shownDefault: "jwt-<project>-<stack>-<digest>",
 			meaning:      "Where the JWT auth backend is.",
 		},
 		{
