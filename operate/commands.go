@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"mlvault/operate/check"
 	"mlvault/operate/cli"
@@ -35,15 +36,17 @@ func runCheck(ctx context.Context, o options) error {
 	fmt.Fprintf(o.out, "Preflight of stack %s\n", o.stack)
 	report := check.Check(ctx, stack)
 	report.Print(o.out)
+	verdict := report.Verdict() + ". Nothing was changed"
 	if !report.Ready() {
-		return fmt.Errorf("`pulumi up` would fail. Problems: %d. Nothing was changed", len(report.Problems))
+		return errors.New(verdict)
 	}
-	fmt.Fprintln(o.out, "No problem found. `pulumi up` should succeed. Nothing was changed.")
+	fmt.Fprintln(o.out, verdict+".")
 	return nil
 }
 
-// forgetVault keeps VAULT_* of the shell out of the checks: the report names those that reach the plugin, and the
-// configuration has the rest. The CLI has run before, since a secrets provider may need them.
+// forgetVault keeps VAULT_* of the shell out of the checks: the report names those that reach the
+// plugin, and the configuration has the rest. The CLI has run before, since a secrets provider may
+// need them.
 func forgetVault() {
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
@@ -68,19 +71,36 @@ func runRepair(ctx context.Context, o options) error {
 		return err
 	}
 	if files == nil {
-		say("the lock of this backend is not looked at. If the run is gone, `pulumi cancel --stack " + o.stack + "`")
+		say("the lock of this backend is not looked at. If the run is gone, `pulumi cancel " +
+			"--stack " + o.stack + "`")
 	}
 	run := repair.Repair{
 		Stack:        cli.Stack{CLI: o.cli(), Name: o.stack, Out: o.out},
 		Files:        files,
+		Wants:        wanted(ctx, o),
 		Subscription: subscription,
 		Say:          say,
 	}
 	if err := run.Run(ctx); err != nil {
 		return err
 	}
-	say(fmt.Sprintf("done. Run `make preflight STACK=%s`, then `pulumi up --stack %s`", o.stack, o.stack))
+	say(fmt.Sprintf("done. Run `make preflight STACK=%s`, then `pulumi up --stack "+
+		"%s`", o.stack, o.stack))
 	return nil
+}
+
+// wanted tells what the configuration asks for. It reads that when it is asked first, since the CLI
+// knows no stack whose files are damaged. A repair works with a configuration that is refused, too:
+// then it is known to ask for nothing.
+func wanted(ctx context.Context, o options) func(id string) bool {
+	load := sync.OnceValue(func() func(string) bool {
+		configured, err := check.LoadSettings(ctx, o.cli(), o.stack)
+		if err != nil {
+			return func(string) bool { return false }
+		}
+		return repair.WantedBy(configured)
+	})
+	return func(id string) bool { return load()(id) }
 }
 
 // subscription is where the stack's resources would be.

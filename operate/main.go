@@ -1,6 +1,7 @@
-// Command operate looks after a real stack: it tells whether `pulumi up` would succeed, prints the policy that the
-// deployer's Vault token needs, hands the stack over to those who run jobs, repairs it after a run that was killed, and
-// explains errors. It works on the stack through the Pulumi CLI on PATH, as its user is logged in.
+// Command operate looks after a real stack: it tells whether `pulumi up` would succeed, prints the
+// policy that the deployer's Vault token needs, hands the stack over to those who run jobs, repairs
+// it after a run that was killed, and explains errors. It works on the stack through the Pulumi CLI
+// on PATH, as its user is logged in.
 package main
 
 import (
@@ -28,9 +29,10 @@ type command struct {
 func commands() []command {
 	return []command{
 		{
-			name:    "check",
-			meaning: "tell whether `pulumi up` would succeed; changes nothing. Exit code 1: there is a problem",
-			run:     runCheck,
+			name: "check",
+			meaning: "tell whether `pulumi up` would succeed; changes nothing. Exit code 1: there is a " +
+				"problem",
+			run: runCheck,
 		},
 		{
 			name:    "policy",
@@ -38,9 +40,10 @@ func commands() []command {
 			run:     runPolicy,
 		},
 		{
-			name:    "job",
-			meaning: "write job/<stack>/: definitions of jobs, pipelines and endpoints, ready to submit, and the client",
-			run:     runJob,
+			name: "job",
+			meaning: "write job/<stack>/: definitions of jobs, pipelines and endpoints, ready to submit, " +
+				"and the client",
+			run: runJob,
 		},
 		{
 			name:    "repair",
@@ -83,7 +86,8 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	flags.SetOutput(out)
 	flags.StringVar(&o.stack, "stack", "dev", "the stack's `name`, as `pulumi stack select` takes it")
 	flags.StringVar(&o.root, "root", ".", "the `folder` of Pulumi.yaml")
-	flags.StringVar(&o.compute, "compute", "", "for job: the `cluster` to name where the stack makes none")
+	flags.StringVar(&o.compute, "compute", "", "for job: the `cluster` to name where the stack "+
+		"makes none")
 	flags.Usage = func() { printUsage(flags) }
 
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {

@@ -36,6 +36,11 @@ type Resource struct {
 	// before the provider answered.
 	ID     string
 	Inputs map[string]any
+	// Outputs are plain but for what is secret, which is ciphertext. The stack itself is a resource
+	// too, whose outputs are the stack's.
+	Outputs map[string]any
+	// Protected says that Pulumi refuses to delete it.
+	Protected bool
 	// Replaced says that another resource took its place, and that the next run deletes it.
 	Replaced bool
 	// Pending is what a run was doing when it ended: "creating", "updating", "deleting" and so on.
@@ -48,11 +53,13 @@ type Resource struct {
 // a policy would read otherwise than it is written is refused. No error quotes the text.
 func ParseState(export []byte) (State, error) {
 	type resource struct {
-		URN    string         `json:"urn"`
-		Type   string         `json:"type"`
-		ID     string         `json:"id"`
-		Inputs map[string]any `json:"inputs"`
-		Delete bool           `json:"delete"`
+		URN     string         `json:"urn"`
+		Type    string         `json:"type"`
+		ID      string         `json:"id"`
+		Inputs  map[string]any `json:"inputs"`
+		Outputs map[string]any `json:"outputs"`
+		Protect bool           `json:"protect"`
+		Delete  bool           `json:"delete"`
 	}
 	var file struct {
 		Deployment struct {
@@ -69,12 +76,14 @@ func ParseState(export []byte) (State, error) {
 	var state State
 	add := func(r resource, pending string) {
 		state.Resources = append(state.Resources, Resource{
-			URN:      r.URN,
-			Type:     r.Type,
-			ID:       strings.Trim(r.ID, "/"),
-			Inputs:   r.Inputs,
-			Replaced: r.Delete,
-			Pending:  pending,
+			URN:       r.URN,
+			Type:      r.Type,
+			ID:        strings.Trim(r.ID, "/"),
+			Inputs:    r.Inputs,
+			Outputs:   r.Outputs,
+			Protected: r.Protect,
+			Replaced:  r.Delete,
+			Pending:   pending,
 		})
 	}
 	for _, r := range file.Deployment.Resources {

@@ -54,9 +54,14 @@ func (s *Settings) VaultName() string {
 	return NameInVault(s.Project, s.Stack)
 }
 
-// Fingerprint is the [AddressFingerprint] of the stack's Vault.
+// Fingerprint is the [AddressFingerprint] of the stack's Vault. A namespace is a Vault of its own:
+// what has the same path in another one is somebody else's.
 func (s *Settings) Fingerprint() string {
-	return AddressFingerprint(s.Project, s.Stack, s.Address.Reveal())
+	place := s.Address.Reveal()
+	if s.Vault.Namespace != "" {
+		place += "/" + s.Vault.Namespace
+	}
+	return AddressFingerprint(s.Project, s.Stack, place)
 }
 
 // OwnerLabels are the custom metadata of each secret. They say whose it is to whoever finds it.

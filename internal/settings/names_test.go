@@ -102,3 +102,18 @@ func TestTheAddressesFingerprintIsShortAndOfOneStack(t *testing.T) {
 		}
 	}
 }
+
+func TestANamespaceIsAVaultOfItsOwn(t *testing.T) {
+	s := Settings{
+		Project: "mlvault",
+		Stack:   "dev",
+		Address: NewSecret("https://vault.example.com"),
+	}
+	root := s.Fingerprint()
+	s.Vault.Namespace = "team-a"
+	teamA := s.Fingerprint()
+	s.Vault.Namespace = "team-b"
+	if root == teamA || teamA == s.Fingerprint() {
+		t.Error("two namespaces have one fingerprint")
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -13,23 +14,38 @@ import (
 	"mlvault/internal/settings"
 )
 
-// providers are Azure's resource providers that a configuration needs (learn.microsoft.com/azure/machine-learning,
-// "Azure Machine Learning resource provider registration"). What is brought along exists, and so its provider is
-// registered where it is. A registry that nobody names is made by Azure ML at the first image build.
+// providers are Azure's resource providers that a configuration needs
+// (learn.microsoft.com/azure/machine-learning, "Azure Machine Learning resource provider
+// registration"). What is brought along exists, and so its provider is registered where it is. A
+// registry that nobody names is made by Azure ML at the first image build.
 func providers(azure settings.Azure) []string {
-	names := []string{"Microsoft.MachineLearningServices", "Microsoft.ManagedIdentity", "Microsoft.Notebooks"}
-	for name, needs := range map[string]bool{
-		"Microsoft.Storage":             azure.StorageAccountID == "",
-		"Microsoft.KeyVault":            azure.KeyVaultID == "",
-		"Microsoft.Insights":            azure.ApplicationInsightsID == "" || azure.Diagnostics,
-		"Microsoft.OperationalInsights": azure.LogAnalyticsWorkspaceID == "" && (azure.ApplicationInsightsID == "" || azure.Diagnostics),
-		"Microsoft.ContainerRegistry":   azure.ContainerRegistryID == "",
-		"Microsoft.Network":             azure.PrivateEndpoints != nil || azure.ManagedNetwork != nil && azure.ManagedNetwork.Mode != "Disabled",
-		"Microsoft.DocumentDB":          azure.CustomerManagedKey != nil,
-		"Microsoft.Search":              azure.CustomerManagedKey != nil,
+	needsInsights := azure.ApplicationInsightsID == ""
+	names := []string{
+		"Microsoft.MachineLearningServices",
+		"Microsoft.ManagedIdentity",
+		"Microsoft.Notebooks",
+	}
+	for _, each := range []struct {
+		name  string
+		needs bool
+	}{
+		{name: "Microsoft.Storage", needs: azure.StorageAccountID == ""},
+		{name: "Microsoft.KeyVault", needs: azure.KeyVaultID == ""},
+		{name: "Microsoft.Insights", needs: needsInsights || azure.Diagnostics},
+		{
+			name:  "Microsoft.OperationalInsights",
+			needs: azure.LogAnalyticsWorkspaceID == "" && azure.NeedsLogAnalytics(),
+		},
+		{name: "Microsoft.ContainerRegistry", needs: azure.ContainerRegistryID == ""},
+		{
+			name:  "Microsoft.Network",
+			needs: azure.PrivateEndpoints != nil || azure.ManagedNetwork.IsOn(),
+		},
+		{name: "Microsoft.DocumentDB", needs: azure.CustomerManagedKey != nil},
+		{name: "Microsoft.Search", needs: azure.CustomerManagedKey != nil},
 	} {
-		if needs {
-			names = append(names, name)
+		if each.needs {
+			names = append(names, each.name)
 		}
 	}
 	slices.Sort(names)
@@ -38,106 +54,155 @@ func providers(azure settings.Azure) []string {
 
 // azure asks the Azure CLI, where that is the login of the Azure provider.
 func (c *checker) azure(ctx context.Context) {
-	if group := c.cfg.Azure.ExistingResourceGroup; group != "" && !c.cfg.Azure.WorkspaceIdentity {
-		c.warning("azure.existingResourceGroup: Azure gives the workspace's identity the role Azure AI Administrator on all of %s. It can then change and delete "+
-			"whatever else is in it. Keep the group for this stack, or leave the setting out", group)
+	azure := c.settings.Azure
+	if group := azure.ExistingResourceGroup; group != "" && !azure.WorkspaceIdentity {
+		c.warning("azure.existingResourceGroup: Azure gives the workspace's identity the role Azure AI "+
+			"Administrator on all of %s. It can then change and delete whatever else is in it. "+
+			"Keep the group for this stack, or leave the setting out", group)
 	}
-	switch login := c.stack.azureLogin(); {
-	case login != "":
-		c.passed("Azure: login by %s, not tried", login)
-		c.unseen("Azure's resource providers, quota and the audience's app: the login is not the Azure CLI's")
-		return
-	case az(ctx, nil, "version") != nil:
-		c.problem("Azure: there is no login: no ARM_* variables and no Azure CLI. Install it and `az login`, or set the variables of a service principal")
-		return
-	case Subscription(ctx) == "":
-		c.problem("Azure: the Azure CLI has no login. Run `az login`, and `az account set --subscription ...`")
+	if !c.azureLogin(ctx) {
 		return
 	}
-	c.passed("Azure: login by the Azure CLI; location %s, not tried", c.cfg.Location)
 	c.registrations(ctx)
 	c.quota(ctx)
 	c.audience(ctx)
+	c.zones(ctx)
+}
+
+// azureLogin tells whether the Azure CLI may be asked.
+func (c *checker) azureLogin(ctx context.Context) bool {
+	if login := c.stack.azureLogin(); login != "" {
+		c.passed("Azure: the login is from %s. It was not tried", login)
+		c.unseen("Azure's resource providers, quota, DNS zones and the audience's app: " +
+			"only the Azure CLI's login can be asked")
+		return false
+	}
+	if az(ctx, nil, "version") != nil {
+		c.problem("Azure: there is no login: no ARM_* variables and no Azure CLI. " +
+			"Install it and run `az login`, or set the variables of a service principal")
+		return false
+	}
+	if Subscription(ctx) == "" {
+		c.problem("Azure: the Azure CLI has no login. Run `az login`, and " +
+			"`az account set --subscription ...`")
+		return false
+	}
+	c.passed("Azure: the login is the Azure CLI's. The location %s was not tried", c.settings.Location)
+	return true
 }
 
 func (c *checker) registrations(ctx context.Context) {
 	var registered []string
-	if az(ctx, &registered, "provider", "list", "--query", "[?registrationState=='Registered'].namespace") != nil {
+	const query = "[?registrationState=='Registered'].namespace"
+	if az(ctx, &registered, "provider", "list", "--query", query) != nil {
 		c.unseen("registrations of Azure's resource providers: `az provider list` fails")
 		return
 	}
-	for _, provider := range providers(c.cfg.Azure) {
-		if !slices.ContainsFunc(registered, func(name string) bool { return strings.EqualFold(name, provider) }) {
-			c.problem("Azure: the resource provider %s is not registered in the subscription. Run `az provider register --namespace %s`", provider, provider)
+	for _, provider := range providers(c.settings.Azure) {
+		isRegistered := slices.ContainsFunc(registered, func(name string) bool {
+			return strings.EqualFold(name, provider)
+		})
+		if !isRegistered {
+			c.problem("Azure: the resource provider %s is not registered in the subscription. "+
+				"Run `az provider register --namespace %s`", provider, provider)
 		}
 	}
 }
 
-// quota compares the cores of the cluster with Azure ML's own quota for its family of sizes, which is another than that
-// of virtual machines (learn.microsoft.com/rest/api/azureml: Virtual Machine Sizes - List, Usages - List).
+// size is a size of virtual machines, as Azure ML lists it.
+type size struct {
+	Name   string
+	Family string
+	Cores  int `json:"vCPUs"`
+}
+
+// usage is Azure ML's quota for a family of sizes.
+type usage struct {
+	Name  string
+	Used  int
+	Limit int
+}
+
+// quota compares the cores of the cluster with Azure ML's own quota for its family of sizes, which
+// is another than that of virtual machines (learn.microsoft.com/rest/api/azureml: Virtual Machine
+// Sizes - List, Usages - List).
 func (c *checker) quota(ctx context.Context) {
-	if c.cfg.Compute == nil {
+	if c.settings.Compute == nil {
 		return
 	}
-	rest := func(into any, list, query string) error {
-		location := strings.ToLower(strings.ReplaceAll(c.cfg.Location, " ", ""))
-		return az(ctx, into, "rest", "--method", "get", "--query", query, "--url",
-			"/subscriptions/{subscriptionId}/providers/Microsoft.MachineLearningServices/locations/"+location+"/"+list+"?api-version=2024-10-01")
+	var sizes []size
+	var usages []usage
+	const (
+		sizesQuery  = "value[].{name: name, family: family, vCPUs: vCPUs}"
+		usagesQuery = "value[?type=='Microsoft.MachineLearningServices/vmFamily/usages']." +
+			"{name: name.value, used: currentValue, limit: limit}"
+	)
+	err := c.ofLocation(ctx, &sizes, "vmSizes", sizesQuery)
+	if err == nil {
+		err = c.ofLocation(ctx, &usages, "usages", usagesQuery)
 	}
-	var sizes []struct {
-		Name, Family string
-		Cores        int `json:"vCPUs"`
-	}
-	var usages []struct {
-		Name        string
-		Used, Limit int
-	}
-	if rest(&sizes, "vmSizes", "value[].{name: name, family: family, vCPUs: vCPUs}") != nil ||
-		rest(&usages, "usages", "value[?type=='Microsoft.MachineLearningServices/vmFamily/usages'].{name: name.value, used: currentValue, limit: limit}") != nil {
+	if err != nil {
 		c.unseen("quota of the cluster: Azure ML's lists of sizes and usages could not be read")
 		return
 	}
-	for _, size := range sizes {
-		if !strings.EqualFold(size.Name, c.cfg.Compute.VMSize) {
-			continue
-		}
-		family := strings.TrimSuffix(strings.TrimPrefix(size.Family, "standard"), "Family")
-		for _, usage := range usages {
-			if !strings.EqualFold(usage.Name, "Standard "+family+" Family Cluster Dedicated vCPUs") {
-				continue
-			}
-			need, has := size.Cores*c.cfg.Compute.MaxNodes, usage.Limit-usage.Used
-			if slices.ContainsFunc(c.stack.Resources, func(r Resource) bool { return strings.HasSuffix(r.Type, ":Compute") }) {
-				has = usage.Limit // some of what is used may be the cluster's own
-			}
-			const text = "compute: the cluster needs %d cores (%d nodes of %s), and the quota of %q has %d free of %d. Request more: ml.azure.com, Quota"
-			switch {
-			case usage.Limit < 0 || has >= need:
-				c.passed("quota: %d cores needed, %d free of %d", need, has, usage.Limit)
-			case has < size.Cores:
-				c.problem(text, need, c.cfg.Compute.MaxNodes, size.Name, usage.Name, has, usage.Limit)
-			default:
-				c.warning(text, need, c.cfg.Compute.MaxNodes, size.Name, usage.Name, has, usage.Limit)
-			}
-			return
-		}
+	vmSize := c.settings.Compute.VMSize
+	at := slices.IndexFunc(sizes, func(s size) bool { return strings.EqualFold(s.Name, vmSize) })
+	if at < 0 {
+		c.problem("compute.vmSize: Azure ML has no size %s in %s. List them: "+
+			"`az ml compute list-sizes --location %s`", vmSize, c.settings.Location, c.settings.Location)
+		return
+	}
+	c.quotaOf(sizes[at], usages)
+}
+
+// ofLocation reads a list of Azure ML's for the stack's location.
+func (c *checker) ofLocation(ctx context.Context, into any, list, query string) error {
+	url := "/subscriptions/{subscriptionId}/providers/Microsoft.MachineLearningServices/locations/" +
+		region(c.settings.Location) + "/" + list + "?api-version=2024-10-01"
+	return az(ctx, into, "rest", "--method", "get", "--query", query, "--url", url)
+}
+
+func (c *checker) quotaOf(size size, usages []usage) {
+	family := strings.TrimSuffix(strings.TrimPrefix(size.Family, "standard"), "Family")
+	quota := "Standard " + family + " Family Cluster Dedicated vCPUs"
+	at := slices.IndexFunc(usages, func(u usage) bool { return strings.EqualFold(u.Name, quota) })
+	if at < 0 {
 		c.unseen("quota of the cluster: Azure ML lists none for the family %s", size.Family)
 		return
 	}
-	c.problem("compute.vmSize: Azure ML has no size %s in %s. List them: `az ml compute list-sizes --location %s`", c.cfg.Compute.VMSize, c.cfg.Location, c.cfg.Location)
+	found := usages[at]
+	nodes := c.settings.Compute.MaxNodes
+	need := size.Cores * nodes
+	free := found.Limit - found.Used
+	if len(c.made(computeKind)) > 0 {
+		free = found.Limit // some of what is used may be the cluster's own
+	}
+	const lacking = "compute: the cluster needs %d cores (%d nodes of %s), and the quota of %q has " +
+		"%d free of %d. Request more: ml.azure.com, Quota"
+	isUnlimited := found.Limit < 0
+	switch {
+	case isUnlimited || free >= need:
+		c.passed("quota: %d cores needed, %d free of %d", need, free, found.Limit)
+	case free < size.Cores:
+		c.problem(lacking, need, nodes, size.Name, found.Name, free, found.Limit)
+	default:
+		c.warning(lacking, need, nodes, size.Name, found.Name, free, found.Limit)
+	}
 }
 
-// audience asks Entra for what a job's token needs: an app of this name, its service principal (else AADSTS500011), and
-// no required assignment (else AADSTS501051).
+// audience asks Entra for what a job's token needs: an app of this name, its service principal
+// (else AADSTS500011), and no required assignment (else AADSTS501051).
 func (c *checker) audience(ctx context.Context) {
-	id := c.cfg.Workload.Audience
+	id := c.settings.Workload.Audience
 	var principal struct {
 		AppID    string `json:"appId"`
 		Required bool   `json:"required"`
 	}
-	err := az(ctx, &principal, "ad", "sp", "show", "--id", id, "--query", "{appId: appId, required: appRoleAssignmentRequired}")
+	const query = "{appId: appId, required: appRoleAssignmentRequired}"
+	err := az(ctx, &principal, "ad", "sp", "show", "--id", id, "--query", query)
 	if err == nil && principal.Required {
-		c.problem("workload.audience: the app %s wants every caller assigned, and the job identity is not. Run `az ad sp update --id %s --set appRoleAssignmentRequired=false`", id, principal.AppID)
+		c.problem("workload.audience: the app %s wants every caller assigned, and the job identity is "+
+			"not. Run `az ad sp update --id %s --set appRoleAssignmentRequired=false`", id, principal.AppID)
 		return
 	}
 	if err == nil {
@@ -148,61 +213,141 @@ func (c *checker) audience(ctx context.Context) {
 	appErr := az(ctx, &app, "ad", "app", "show", "--id", id, "--query", "appId")
 	switch {
 	case appErr == nil:
-		c.problem("workload.audience: the app %s has no service principal in this tenant, so that Entra gives no token for it. Run `az ad sp create --id %s`", id, app)
-	case missing(err) && missing(appErr):
-		c.problem("workload.audience: Entra has no app %s in this tenant, so that a job gets no token for it. Make one (docs/deploy.md), or correct the setting", id)
+		c.problem("workload.audience: the app %s has no service principal in this tenant, so that Entra "+
+			"gives no token for it. Run `az ad sp create --id %s`", id, app)
+	case foundNothing(err) && foundNothing(appErr):
+		c.problem("workload.audience: Entra has no app %s in this tenant, so that a job gets no token "+
+			"for it. Make one (docs/deploy.md), or correct the setting", id)
 	default:
 		c.unseen("the app of workload.audience: the Azure CLI may not read it")
 	}
 }
 
+// zones looks for private DNS zones of the same names that the virtual network is linked to
+// already. Azure refuses the link to a second one, by then with most of the stack made. A hub
+// mostly has them, and a second stack in the same network finds the first one's.
+func (c *checker) zones(ctx context.Context) {
+	endpoints := c.settings.Azure.PrivateEndpoints
+	if endpoints == nil || endpoints.VirtualNetworkID == "" {
+		return
+	}
+	var zones []struct{ Name, ID string }
+	const list = "Microsoft.Network/privateDnsZones"
+	err := az(ctx, &zones, "resource", "list", "--resource-type", list, "--query", "[].{name: name, "+
+		"id: id}")
+	if err != nil {
+		c.unseen("private DNS zones of the virtual network: `az resource list` fails")
+		return
+	}
+	own := map[string]bool{}
+	for _, r := range c.made("azure-native:network:PrivateZone") {
+		own[strings.ToLower(strings.Trim(r.ID, "/"))] = true
+	}
+	var taken []string
+	for _, zone := range zones {
+		isOwn := own[strings.ToLower(strings.Trim(zone.ID, "/"))]
+		if !isOwn && c.needsZone(zone.Name) && isLinked(ctx, zone.ID, endpoints.VirtualNetworkID) {
+			taken = append(taken, zone.ID)
+		}
+	}
+	if len(taken) > 0 {
+		c.problem("azure.privateEndpoints.virtualNetworkId: the network has private DNS zones of these "+
+			"names "+
+			"already, and Azure links no second one: %s. Remove the setting, and name all zones that are "+
+			"needed in azure.privateEndpoints.dnsZoneIds", strings.Join(taken, ", "))
+		return
+	}
+	c.passed("private DNS zones: the network has none of these names that this subscription shows")
+}
+
+func (c *checker) needsZone(name string) bool {
+	for _, names := range c.settings.PrivateZones() {
+		if slices.Contains(names, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLinked tells whether a private DNS zone is linked to a virtual network.
+func isLinked(ctx context.Context, zone, network string) bool {
+	group, _, _ := strings.Cut(after(zone, "/resourceGroups/"), "/")
+	subscription, _, _ := strings.Cut(after(zone, "/subscriptions/"), "/")
+	var networks []string
+	err := az(ctx, &networks, "network", "private-dns", "link", "vnet", "list",
+		"--subscription", subscription, "--resource-group", group, "--zone-name", path.Base(zone),
+		"--query", "[].virtualNetwork.id")
+	return err == nil && slices.ContainsFunc(networks, func(id string) bool {
+		return strings.EqualFold(id, network)
+	})
+}
+
+// after is what follows a part of an ARM id, whose case varies.
+func after(id, part string) string {
+	at := strings.Index(strings.ToLower(id), strings.ToLower(part))
+	if at < 0 {
+		return ""
+	}
+	return id[at+len(part):]
+}
+
 // Subscription is the Azure CLI's, or empty.
-func Subscription(ctx context.Context) (id string) {
+func Subscription(ctx context.Context) string {
+	var id string
 	_ = az(ctx, &id, "account", "show", "--query", "id")
 	return id
 }
 
-// azureLogin names a login that is not the Azure CLI's, from the stack's configuration or the variables that the
-// azure-native provider reads.
+// azureLogin names a login that is not the Azure CLI's, from the stack's configuration or the
+// variables that the azure-native provider reads.
 func (s Stack) azureLogin() string {
-	if s.AzureLogin {
-		return "the azure-native settings of the stack"
-	}
-	set := func(name string) bool { return os.Getenv(name) != "" }
+	isSet := func(name string) bool { return os.Getenv(name) != "" }
+	isPrincipal := isSet("ARM_CLIENT_ID") && isSet("ARM_TENANT_ID")
+	hasProof := isSet("ARM_CLIENT_SECRET") || isSet("ARM_CLIENT_CERTIFICATE_PATH") ||
+		isSet("ARM_OIDC_TOKEN")
 	switch {
-	case set("ARM_USE_MSI") || set("ARM_USE_OIDC"):
-		return "the ARM_USE_ variables"
-	case set("ARM_CLIENT_ID") && set("ARM_TENANT_ID") && (set("ARM_CLIENT_SECRET") || set("ARM_CLIENT_CERTIFICATE_PATH") || set("ARM_OIDC_TOKEN")):
+	case s.AzureLogin:
+		return "the azure-native settings of the stack"
+	case isSet("ARM_USE_MSI"):
+		return "a managed identity (ARM_USE_MSI)"
+	case isSet("ARM_USE_OIDC"):
+		return "the pipeline's OIDC token (ARM_USE_OIDC)"
+	case isPrincipal && hasProof:
 		return "the ARM_ variables of a service principal"
+	default:
+		return ""
 	}
-	return ""
 }
 
 // tenant is the one that the login is in, or empty.
-func (c *checker) tenant(ctx context.Context) (id string) {
-	if id = os.Getenv("ARM_TENANT_ID"); id == "" {
+func (c *checker) tenant(ctx context.Context) string {
+	id := os.Getenv("ARM_TENANT_ID")
+	if id == "" {
 		_ = az(ctx, &id, "account", "show", "--query", "tenantId")
 	}
 	return id
 }
 
-// az runs the Azure CLI and reads its answer. What it says about a failure is not shown: it may name accounts.
+// az runs the Azure CLI and reads its answer. What it says about a failure is not shown: it may
+// name accounts.
 func az(ctx context.Context, into any, args ...string) error {
-	path, err := exec.LookPath("az")
+	command, err := exec.LookPath("az")
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, append(args, "--output", "json")...).Output() //nolint:gosec // G204: the Azure CLI, with arguments of this file.
+	args = append(args, "--output", "json")
+	cmd := exec.CommandContext(ctx, command, args...) //nolint:gosec // G204: arguments of this file.
+	out, err := cmd.Output()
 	if err != nil || into == nil {
 		return err
 	}
 	return json.Unmarshal(out, into)
 }
 
-// missing tells whether the Azure CLI found nothing, as it says by its exit code.
-func missing(err error) bool {
+// foundNothing tells whether the Azure CLI found nothing, as it says by its exit code.
+func foundNothing(err error) bool {
 	var exit *exec.ExitError
 	return errors.As(err, &exit) && exit.ExitCode() == 3
 }

@@ -17,105 +17,133 @@ import (
 
 // Stack is a real stack as its CLI gives it.
 type Stack struct {
-	Config      *settings.Settings
-	Token       settings.Secret // of the deployer: vaultToken, or what the plugin takes without one
-	TokenFrom   string          // where from, for people
-	Size        int             // bytes of the environment variable that carries the configuration to the program
-	Resources   []Resource      // what the stack has made so far
-	Environment []string        // names of variables that change what the Vault plugin does
-	AzureLogin  bool            // the configuration has a login of the Azure provider's own
-	Root        string          // the repository: relative paths of the configuration start there
+	Settings *settings.Settings
+	// State is what the stack has made so far.
+	State rights.State
+	// Token is the deployer's: vaultToken, or what the plugin takes without one.
+	Token settings.Secret
+	// TokenFrom says where the token is from, for people.
+	TokenFrom string
+	// Size is that of the environment variable which carries the configuration to the program, in
+	// bytes.
+	Size int
+	// Environment are the names of variables that change what the Vault plugin does.
+	Environment []string
+	// AzureLogin says that the configuration has a login of the Azure provider's own.
+	AzureLogin bool
+	// Root is the repository: relative paths of the configuration start there.
+	Root string
 }
-
-// Resource is one of the stack's state.
-type Resource = rights.Resource
-
-// Pulumi's types of what a stack has in Vault.
-const (
-	TypeMount   = rights.TypeMount
-	TypeBackend = rights.TypeBackend
-	TypePolicy  = rights.TypePolicy
-	TypeRole    = rights.TypeRole
-	TypeSecret  = rights.TypeSecret
-)
-
-// state is what rights are made of.
-func (s Stack) state() rights.State { return rights.State{Resources: s.Resources} }
-
-// Has tells whether the state knows a resource.
-func (s Stack) Has(kind, id string) bool {
-	return s.state().Has(kind, id)
-}
-
-func (s Stack) knows(urn string) bool {
-	return s.state().Knows(urn)
-}
-
-func (s Stack) ids(kind string) []string { return s.state().IDs(kind) }
 
 // Policy is the deployer's policy for the next up.
-func (s Stack) Policy() string { return rights.DeployerPolicy(s.Config, s.state()) }
+func (s Stack) Policy() string { return rights.DeployerPolicy(s.Settings, s.State) }
 
-// Load reads a stack's configuration through the program's own loader. A configuration that it refuses is
-// a [settings.Problems]; no error quotes a value.
+// Load reads a stack's configuration and state through the CLI. A configuration that the program
+// refuses is a [settings.Problems]. No error quotes a value.
 func Load(ctx context.Context, c cli.CLI, name string) (Stack, error) {
-	project, err := c.Project()
+	read, err := configuration(ctx, c, name)
 	if err != nil {
 		return Stack{}, err
 	}
-	var values map[string]struct {
-		Value  string
-		Secret bool
-	}
-	if err := c.JSON(ctx, &values, "config", "--show-secrets", "--json", "--stack", name); err != nil {
-		return Stack{}, fmt.Errorf("configuration of stack %s: %w", name, err)
-	}
-	texts := map[string]string{}
-	for key, value := range values {
-		texts[key] = value.Value
-	}
-	cfg, err := settings.From(settings.Source{
-		Project: project, Stack: name, Values: texts, Encrypted: func(key string) bool { return values[key].Secret }, Settings: settings.ReadSettings(c.Root, name),
-	})
+	export, err := cli.Stack{CLI: c, Name: name}.Export(ctx) // what is secret is ciphertext in it
 	if err != nil {
-		return Stack{}, err
-	}
-	s := Stack{Config: cfg, Root: c.Root}
-	if s.Resources, err = resources(ctx, c, name); err != nil {
 		return Stack{}, fmt.Errorf("state of stack %s: %w", name, err)
 	}
-	encoded, err := json.Marshal(texts)
+	state, err := rights.ParseState(export)
+	if err != nil {
+		return Stack{}, fmt.Errorf("state of stack %s: %w", name, err)
+	}
+	encoded, err := json.Marshal(read.texts)
 	if err != nil {
 		return Stack{}, errors.New("the configuration cannot be written as JSON")
 	}
-	for _, key := range []string{"clientId", "useMsi", "useOidc"} {
-		s.AzureLogin = s.AzureLogin || texts["azure-native:"+key] != ""
+	s := Stack{
+		Settings: read.settings,
+		State:    state,
+		Size:     len("PULUMI_CONFIG=") + len(encoded) + 1,
+		Root:     c.Root,
 	}
-	s.Size = len("PULUMI_CONFIG=") + len(encoded) + 1
-	s.Token, s.TokenFrom = token(cfg)
-	for _, variable := range os.Environ() {
-		if name, value, _ := strings.Cut(variable, "="); value != "" && slices.Contains(pluginReads, name) {
+	for _, key := range []string{"clientId", "useMsi", "useOidc"} {
+		if read.texts["azure-native:"+key] != "" {
+			s.AzureLogin = true
+		}
+	}
+	s.Token, s.TokenFrom = token(read.settings)
+	for _, name := range pluginReads {
+		if os.Getenv(name) != "" {
 			s.Environment = append(s.Environment, name)
 		}
 	}
 	return s, nil
 }
 
-// pluginReads are variables that reach the plugin although the program states every setting that it can. VAULT_CACERT and
-// VAULT_PROXY_ADDR were seen to do harm; the others are read by the same client library.
-var pluginReads = []string{
-	"VAULT_CACERT", "VAULT_CAPATH", "VAULT_CACERT_BYTES", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY", "VAULT_TLS_SERVER_NAME",
-	"VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY", "VAULT_NAMESPACE",
+// LoadSettings reads a stack's configuration alone.
+func LoadSettings(ctx context.Context, c cli.CLI, name string) (*settings.Settings, error) {
+	read, err := configuration(ctx, c, name)
+	return read.settings, err
 }
 
-// token is the one that the plugin would use. Version 6.7.4 prefers the file to the variable, as its token is set to "".
-func token(cfg *settings.Settings) (settings.Secret, string) {
-	if !cfg.Token.Empty() {
-		return cfg.Token, "vaultToken"
+// configured is a configuration as the CLI has it, and as the program reads it.
+type configured struct {
+	settings *settings.Settings
+	texts    map[string]string
+}
+
+func configuration(ctx context.Context, c cli.CLI, name string) (configured, error) {
+	project, err := c.Project()
+	if err != nil {
+		return configured{}, err
 	}
-	if home, err := os.UserHomeDir(); err == nil {
-		if text, err := os.ReadFile(filepath.Join(home, ".vault-token")); err == nil && len(text) > 0 {
-			return settings.NewSecret(strings.TrimSpace(string(text))), "~/.vault-token"
+	var values map[string]struct {
+		Value  string
+		Secret bool
+	}
+	err = c.JSON(ctx, &values, "config", "--show-secrets", "--json", "--stack", name)
+	if err != nil {
+		return configured{}, fmt.Errorf("configuration of stack %s: %w", name, err)
+	}
+	texts := map[string]string{}
+	for key, value := range values {
+		texts[key] = value.Value
+	}
+	read, err := settings.From(settings.Source{
+		Project:   project,
+		Stack:     name,
+		Values:    texts,
+		Encrypted: func(key string) bool { return values[key].Secret },
+		Settings:  settings.ReadSettings(c.Root, name),
+	})
+	return configured{settings: read, texts: texts}, err
+}
+
+// pluginReads are variables that reach the plugin although the program states every setting that it
+// can. VAULT_CACERT and VAULT_PROXY_ADDR were seen to do harm; the others are read by the same
+// client library.
+var pluginReads = []string{
+	"VAULT_CACERT",
+	"VAULT_CAPATH",
+	"VAULT_CACERT_BYTES",
+	"VAULT_CLIENT_CERT",
+	"VAULT_CLIENT_KEY",
+	"VAULT_TLS_SERVER_NAME",
+	"VAULT_PROXY_ADDR",
+	"VAULT_HTTP_PROXY",
+	"VAULT_NAMESPACE",
+}
+
+// token is the one that the plugin would use. The program gives an empty token where the
+// configuration has none, and with that version 6.7.4 prefers the file ~/.vault-token to the
+// variable VAULT_TOKEN.
+func token(s *settings.Settings) (secret settings.Secret, from string) {
+	if !s.Token.Empty() {
+		return s.Token, "vaultToken"
+	}
+	home, err := os.UserHomeDir()
+	if err == nil {
+		content, err := os.ReadFile(filepath.Join(home, ".vault-token"))
+		text := strings.TrimSpace(string(content))
+		if err == nil && text != "" {
+			return settings.NewSecret(text), "~/.vault-token"
 		}
 	}
 	if text := os.Getenv("VAULT_TOKEN"); text != "" {
@@ -124,11 +152,9 @@ func token(cfg *settings.Settings) (settings.Secret, string) {
 	return settings.Secret{}, "vaultToken"
 }
 
-func resources(ctx context.Context, c cli.CLI, name string) ([]Resource, error) {
-	export, err := c.Run(ctx, nil, "stack", "export", "--stack", name) // without --show-secrets: ciphertext
-	if err != nil {
-		return nil, err
-	}
-	state, err := rights.ParseState(export)
-	return state.Resources, err
+// owned are the resources of the state that the stack owns now.
+func (s Stack) owned() []rights.Resource {
+	return slices.DeleteFunc(slices.Clone(s.State.Resources), func(r rights.Resource) bool {
+		return r.Replaced || r.Pending != ""
+	})
 }

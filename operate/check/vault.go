@@ -31,12 +31,14 @@ type client struct {
 	expires time.Time // the server's certificate, once it has been seen
 }
 
-// connect says why Vault cannot be talked to, or in which state it is. It tells whether the rest can be asked.
+// connect says why Vault cannot be talked to, or in which state it is. It tells whether the rest
+// can be asked.
 func (c *checker) connect(ctx context.Context) bool {
-	var ok bool
-	if c.vault, ok = c.newClient(); !ok {
+	vault, isMade := c.newClient()
+	if !isMade {
 		return false
 	}
+	c.vault = vault
 	// Without the namespace: Vault answers this one in the root namespace only.
 	anonymous, err := c.vault.Clone()
 	if err != nil {
@@ -50,8 +52,10 @@ func (c *checker) connect(ctx context.Context) bool {
 		c.problem("vaultAddress: %s", c.unreachable(err))
 		return false
 	}
-	if rest := time.Until(c.vault.expires); !c.vault.expires.IsZero() && rest < certificateLife {
-		c.warning("vaultAddress: the server's certificate expires on %s. Renew it", c.vault.expires.Format(time.DateOnly))
+	hasCertificate := !c.vault.expires.IsZero()
+	if hasCertificate && time.Until(c.vault.expires) < certificateLife {
+		c.warning("vaultAddress: the server's certificate expires on %s. Renew "+
+			"it", c.vault.expires.Format(time.DateOnly))
 	}
 	switch {
 	case health.Version == "" && !health.Initialized:
@@ -61,9 +65,11 @@ func (c *checker) connect(ctx context.Context) bool {
 	case health.Sealed:
 		c.problem("Vault is sealed. Unseal it (`vault operator unseal`), or address another node")
 	case health.ReplicationDRMode == "secondary":
-		c.problem("vaultAddress: is a disaster recovery secondary, which answers nothing else. Address the primary")
+		c.problem("vaultAddress: is a disaster recovery secondary, which answers nothing else. Address " +
+			"the primary")
 	case health.Standby && !health.PerformanceStandby:
-		c.warning("vaultAddress: is a standby node's, and works while that one can forward. Address the active node or the load balancer")
+		c.warning("vaultAddress: is a standby node's, and works while that one can forward. Address " +
+			"the active node or the load balancer")
 		return true
 	default:
 		c.passed("Vault %s: reached, certificate accepted, unsealed", health.Version)
@@ -74,28 +80,34 @@ func (c *checker) connect(ctx context.Context) bool {
 
 func (c *checker) newClient() (*client, bool) {
 	vault := &client{}
-	settings := &tls.Config{MinVersion: tls.VersionTLS12, VerifyConnection: func(state tls.ConnectionState) error {
-		vault.expires = state.PeerCertificates[0].NotAfter
-		return nil
-	}}
-	if file := c.cfg.Vault.CACertFile; file != "" {
+	security := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		VerifyConnection: func(state tls.ConnectionState) error {
+			vault.expires = state.PeerCertificates[0].NotAfter
+			return nil
+		},
+	}
+	if file := c.settings.Vault.CACertFile; file != "" {
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(c.stack.Root, file)
 		}
 		pem, err := os.ReadFile(file)
 		if err != nil {
-			c.problem("vault.caCertFile: %s cannot be read on this machine. Put the CA's PEM file there, or name where it is", c.cfg.Vault.CACertFile)
+			c.problem("vault.caCertFile: %s cannot be read on this machine. Put the CA's PEM file there, "+
+				"or name where it is", c.settings.Vault.CACertFile)
 			return nil, false
 		}
-		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			c.problem("vault.caCertFile: %s has no PEM certificate in it. Name the file of the CA that signed Vault's", c.cfg.Vault.CACertFile)
+		security.RootCAs = x509.NewCertPool()
+		if !security.RootCAs.AppendCertsFromPEM(pem) {
+			c.problem("vault.caCertFile: %s has no PEM certificate in it. Name the file of the CA that "+
+				"signed Vault's", c.settings.Vault.CACertFile)
 			return nil, false
 		}
 	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: security}
 	created, err := api.NewClient(&api.Config{
-		Address:    c.cfg.Address.Reveal(),
-		HttpClient: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: settings}},
+		Address:    c.settings.Address.Reveal(),
+		HttpClient: &http.Client{Transport: transport},
 		Timeout:    Patience,
 		MaxRetries: 0,
 	})
@@ -105,13 +117,15 @@ func (c *checker) newClient() (*client, bool) {
 	}
 	vault.Client = created
 	vault.SetToken(c.stack.Token.Reveal())
-	if vault.ClearNamespace(); c.cfg.Vault.Namespace != "" {
-		vault.SetNamespace(c.cfg.Vault.Namespace)
+	vault.ClearNamespace()
+	if namespace := c.settings.Vault.Namespace; namespace != "" {
+		vault.SetNamespace(namespace)
 	}
 	return vault, true
 }
 
-// unreachable is why a request got no answer of Vault's, and what to do. The texts of the libraries name the address.
+// unreachable is why a request got no answer of Vault's, and what to do. The texts of the libraries
+// name the address.
 func (c *checker) unreachable(err error) string {
 	var (
 		dns       *net.DNSError
@@ -127,17 +141,20 @@ func (c *checker) unreachable(err error) string {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there (connection refused). Check the port, and whether Vault runs"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the server's certificate has expired or is not valid yet. Renew it, and check this machine's clock"
+		return "the server's certificate has expired or is not valid yet. Renew it, and check this " +
+			"machine's clock"
 	case errors.As(err, &hostname):
 		return "the server's certificate is for another name. Use a name that is in it"
 	case errors.As(err, &authority), errors.As(err, &invalid):
-		return "the server's certificate is not signed by a CA that this machine trusts. Set vault.caCertFile to the PEM file of the CA that signed it"
+		return "the server's certificate is not signed by a CA that this machine trusts. Set " +
+			"vault.caCertFile to the PEM file of the CA that signed it"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "the server speaks plain http. Enable TLS in Vault's listener, or use the port that has it"
-	case errors.As(err, &answer) && strings.Contains(strings.Join(answer.Errors, " "), "HTTP request to an HTTPS server"):
+	case errors.As(err, &answer) && speaksTLS(answer):
 		return "the server speaks TLS. Write https://"
 	case errors.As(err, &answer):
-		return fmt.Sprintf("what answers there is not Vault (status %d). Give scheme, host and port of its API", answer.StatusCode)
+		return fmt.Sprintf("what answers there is not Vault (status %d). Give scheme, host and port of "+
+			"its API", answer.StatusCode)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Sprintf("no answer within %s. Check the network, the firewall and the VPN", Patience)
 	case isJSONError(err):
@@ -146,20 +163,27 @@ func (c *checker) unreachable(err error) string {
 	return reason(err)
 }
 
+// speaksTLS tells whether a server of TLS has refused plain http.
+func speaksTLS(answer *api.ResponseError) bool {
+	return strings.Contains(strings.Join(answer.Errors, " "), "HTTP request to an HTTPS server")
+}
+
 func isJSONError(err error) bool {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	return errors.As(err, &syntax) || errors.As(err, &kind)
 }
 
-// reason is the innermost text of an error, or what Vault says: no more of it, since the outer ones quote the URL.
+// reason is the innermost text of an error, or what Vault says: no more of it, since the outer ones
+// quote the URL.
 func reason(err error) string {
 	if err == nil {
 		return "Vault answers nothing"
 	}
 	var answer *api.ResponseError
 	if errors.As(err, &answer) {
-		return fmt.Sprintf("Vault answers %d (%s)", answer.StatusCode, strings.Join(strings.Fields(strings.Join(answer.Errors, "; ")), " "))
+		said := strings.Fields(strings.Join(answer.Errors, "; "))
+		return fmt.Sprintf("Vault answers %d (%s)", answer.StatusCode, strings.Join(said, " "))
 	}
 	for {
 		inner := errors.Unwrap(err)

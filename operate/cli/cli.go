@@ -44,7 +44,8 @@ func (c CLI) Backend(ctx context.Context) (string, error) {
 	return backend.URL, nil
 }
 
-// Run runs the CLI and returns its standard output, which may hold secrets, so that no error quotes it.
+// Run runs the CLI and returns its standard output, which may hold secrets, so that no error quotes
+// it.
 func (c CLI) Run(ctx context.Context, input io.Reader, args ...string) ([]byte, error) {
 	var said bytes.Buffer
 	cmd := c.command(ctx, args...)
@@ -76,7 +77,8 @@ func (c CLI) JSON(ctx context.Context, into any, args ...string) error {
 		return err
 	}
 	if json.Unmarshal(out, into) != nil {
-		return fmt.Errorf("`pulumi %s` did not print JSON. Check that `pulumi version` is 3.208.0 or newer", args[0])
+		return fmt.Errorf("`pulumi %s` did not print JSON. Check that `pulumi version` is 3.208.0 or "+
+			"newer", args[0])
 	}
 	return nil
 }
@@ -95,7 +97,8 @@ func (c CLI) command(ctx context.Context, args ...string) *exec.Cmd {
 
 func failed(err error, command, said string) error {
 	if errors.Is(err, exec.ErrNotFound) {
-		return errors.New("there is no Pulumi CLI on PATH. Install it: https://www.pulumi.com/docs/install/")
+		return errors.New("there is no Pulumi CLI on PATH. Install it: " +
+			"https://www.pulumi.com/docs/install/")
 	}
 	return fmt.Errorf("`pulumi %s` failed: %s", command, said)
 }

@@ -20,7 +20,8 @@ func TestAnAnswerOfTheCLIIsNeverQuoted(t *testing.T) {
 		},
 	} {
 		folder := t.TempDir()
-		require.NoError(t, os.WriteFile(filepath.Join(folder, "pulumi"), []byte("#!/bin/sh\n"+row.script), 0o700))
+		script := []byte("#!/bin/sh\n" + row.script)
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "pulumi"), script, 0o700))
 		t.Setenv("PATH", folder)
 		err := cli.CLI{Root: folder}.JSON(t.Context(), new(any), "config")
 		require.ErrorContains(t, err, row.said)

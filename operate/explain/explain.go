@@ -1,7 +1,8 @@
 // Package explain tells what a failed run of Pulumi means, and what to do about it.
 //
-// It goes by what Vault, Azure and the network say themselves. So it serves with every version of the
-// plugins whose errors pass those words on. It repeats nothing of the log, which may hold secrets.
+// It goes by what Vault, Azure and the network say themselves. So it serves with every version of
+// the plugins whose errors pass those words on. It repeats nothing of the log, which may hold
+// secrets.
 package explain
 
 import (

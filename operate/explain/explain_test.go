@@ -15,7 +15,8 @@ func TestALogIsExplainedByItsFirstCause(t *testing.T) {
 	for _, row := range []struct{ log, remedy string }{
 		{
 			log: "failed to lookup token, err=Error making API request.\n\n" +
-				"URL: GET [secret]/v1/auth/token/lookup-self\nCode: 403. Errors:\n\n* permission denied\n* invalid token",
+				"URL: GET [secret]/v1/auth/token/lookup-self\nCode: 403. Errors:\n\n* permission denied\n* " +
+				"invalid token",
 			remedy: "Make a new one",
 		},
 		{

@@ -16,7 +16,7 @@ var explanations = []Explanation{
 	},
 	{
 		Sign:    "the stack is currently locked by 1 lock(s)",
-		pattern: regexp.MustCompile(`stack is currently locked by|Another update is currently in progress`),
+		pattern: regexp.MustCompile(`stack is currently locked|Another update is currently in progress`),
 		Cause:   "Another run holds the stack, or one that was killed left its lock",
 		Remedy:  "If the run lives, wait for it. If it is gone, run `make repair`",
 	},
@@ -36,7 +36,8 @@ var explanations = []Explanation{
 		Sign:    "incorrect passphrase",
 		pattern: regexp.MustCompile(`incorrect passphrase`),
 		Cause:   "The key of the stack's secrets is another one",
-		Remedy: "Set PULUMI_CONFIG_PASSPHRASE to the stack's own. A copied `Pulumi.<stack>.yaml` brings " +
+		Remedy: "Set PULUMI_CONFIG_PASSPHRASE to the stack's own. A copied `Pulumi.<stack>.yaml` " +
+			"brings " +
 			"the other stack's key: make the new stack with `pulumi stack init --copy-config-from`",
 	},
 	{
@@ -44,13 +45,15 @@ var explanations = []Explanation{
 		pattern: regexp.MustCompile(`(?s)lookup-self.{0,60}\b403\b`),
 		Cause: "Vault does not accept the deployer's token: it was revoked, it has expired, or it is " +
 			"another Vault's",
-		Remedy: "Make a new one, set it with `pulumi config set --secret vaultToken`, and run the command " +
+		Remedy: "Make a new one, set it with `pulumi config set --secret vaultToken`, and run the " +
+			"command " +
 			"again with --run-program",
 	},
 	{
 		Sign:    "auth/.../role/... no handler for route",
 		pattern: regexp.MustCompile(`(?s)auth/[^\n]*/role/.*no handler for route`),
-		Cause: "This Vault has no auth method at the stack's path. After a change of vaultAddress that is " +
+		Cause: "This Vault has no auth method at the stack's path. After a change of vaultAddress that " +
+			"is " +
 			"expected: the new Vault has the credentials and the policy by now",
 		Remedy: "Run `pulumi up --refresh --run-program`, which adds the auth method and the role",
 	},
@@ -91,7 +94,8 @@ var explanations = []Explanation{
 		pattern: regexp.MustCompile(`RoleAssignmentExists`),
 		Cause: "Azure has this role assignment already, and the state does not. To run again never " +
 			"helps",
-		Remedy: "Import it: `pulumi import <type> <name> <id>`, with type and name of the failed resource. " +
+		Remedy: "Import it: `pulumi import <type> <name> <id>`, with type and name of the failed " +
+			"resource. " +
 			"`az role assignment list --scope <scope> --query \"[].id\"` gives the id. " +
 			"See [Import what exists](#import-what-exists)",
 	},
@@ -99,7 +103,8 @@ var explanations = []Explanation{
 		Sign:    "cannot create already existing resource",
 		pattern: regexp.MustCompile(`cannot create already existing resource`),
 		Cause:   "Azure has a resource of this name, and the state does not have it",
-		Remedy: "If a run was cut off, run `make repair`. If the resource is yours, import it. Else choose " +
+		Remedy: "If a run was cut off, run `make repair`. If the resource is yours, import it. Else " +
+			"choose " +
 			"another name",
 	},
 	{
@@ -113,7 +118,8 @@ var explanations = []Explanation{
 		Sign:    "AuthorizationFailed",
 		pattern: regexp.MustCompile(`AuthorizationFailed|LinkedAuthorizationFailed`),
 		Cause:   "The login to Azure lacks a role",
-		Remedy: "docs/deploy.md has the roles that the deployer needs. A new role takes some minutes to " +
+		Remedy: "docs/deploy.md has the roles that the deployer needs. A new role takes some minutes " +
+			"to " +
 			"count",
 	},
 	{
@@ -138,7 +144,8 @@ var explanations = []Explanation{
 		Sign:    "ScopeLocked",
 		pattern: regexp.MustCompile(`ScopeLocked`),
 		Cause:   "A lock in Azure holds the resource",
-		Remedy: "Is it this stack's (azure.lock)? Set azure.lock to false, run `pulumi up`, then repeat " +
+		Remedy: "Is it this stack's (azure.lock)? Set azure.lock to false, run `pulumi up`, then " +
+			"repeat " +
 			"the command",
 	},
 	{

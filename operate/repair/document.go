@@ -3,6 +3,7 @@ package repair
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // object is a JSON object. Nothing of it is decoded but what is asked for, so that nothing is lost.
@@ -53,15 +54,9 @@ func parse(state []byte) (document, error) {
 	return d, nil
 }
 
+// marshal is the state without what was pending.
 func (d document) marshal() ([]byte, error) {
-	delete(d.deployment, keyPending)
-	if len(d.pending) > 0 {
-		raw, err := json.Marshal(d.pending)
-		if err != nil {
-			return nil, fmt.Errorf("state: %w", err)
-		}
-		d.deployment[keyPending] = raw
-	}
+	delete(d.deployment, keyPending) // an import drops them anyway
 	raw, err := json.Marshal(d.resources)
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
@@ -77,7 +72,8 @@ func (d document) marshal() ([]byte, error) {
 	return raw, nil
 }
 
-// live is the place of the resource that the state holds under a URN, or -1. What waits for its deletion is not it.
+// live is the place of the resource that the state holds under a URN, or -1. What waits for its
+// deletion is not it.
 func (d document) live(urn string) int {
 	for i, resource := range d.resources {
 		if text(resource, "urn") == urn && !is(resource, "delete") {
@@ -85,6 +81,17 @@ func (d document) live(urn string) int {
 		}
 	}
 	return -1
+}
+
+// exchange makes the resource at a later place, which waits for its deletion, the live one of its
+// URN. The engine wants the live one first. The other one comes next, behind what it depends on and
+// before what depends on it.
+func (d *document) exchange(live, waits int) {
+	one := d.resources[waits]
+	delete(one, "delete")
+	set(d.resources[live], "delete", true)
+	d.resources = slices.Delete(d.resources, waits, waits+1)
+	d.resources = slices.Insert(d.resources, live, one)
 }
 
 // text is a field of an object that is a string, or empty.

@@ -26,8 +26,8 @@ type Files struct {
 	Stack   string
 }
 
-// FilesAt are the files of a stack of the backend at a URL, or nil where that is not a folder. A relative URL starts at
-// the project's folder, as for the CLI.
+// FilesAt are the files of a stack of the backend at a URL, or nil where that is not a folder. A
+// relative URL starts at the project's folder, as for the CLI.
 func FilesAt(backend, folder, project, stack string) (*Files, error) {
 	rest, isFile := strings.CutPrefix(backend, "file://")
 	if !isFile {
@@ -57,9 +57,10 @@ func (f Files) path(parts ...string) string {
 	return filepath.Join(append([]string{f.Root, ".pulumi"}, parts...)...)
 }
 
-// Mend makes the stack's files readable, and says what it did. An attributes file that is empty makes the CLI fail with
-// EOF on every stack of the backend. A state that was cut off is replaced by the newest whole one that the engine
-// keeps: the copy beside it, or one of its history. The damaged file stays beside it.
+// Mend makes the stack's files readable, and says what it did. An attributes file that is empty
+// makes the CLI fail with EOF on every stack of the backend. A state that was cut off is replaced
+// by the newest whole one that the engine keeps: the copy beside it, or one of its history. The
+// damaged file stays beside it.
 func (f Files) Mend() (done []string, err error) {
 	done, err = f.removeDamagedAttributes()
 	if err != nil {
@@ -77,8 +78,10 @@ func (f Files) Mend() (done []string, err error) {
 		return done, err
 	}
 	if good == "" {
-		return done, fmt.Errorf("the state in %s is damaged, and no whole copy is left beside it or in its history. "+
-			"Restore the file from a backup, or import the resources into a new stack (`pulumi import`)", state)
+		return done, fmt.Errorf("the state in %s is damaged, and no whole copy is left beside it or in "+
+			"its history. "+
+			"Restore the file from a backup, or import the resources into a new stack (`pulumi "+
+			"import`)", state)
 	}
 	if err := restore(state, good); err != nil {
 		return done, err
@@ -104,12 +107,12 @@ func (f Files) removeDamagedAttributes() (done []string, err error) {
 	return done, nil
 }
 
-// compressions are the endings of a state's file. PULUMI_DIY_BACKEND_ZSTD and PULUMI_DIY_BACKEND_GZIP choose, and a
-// backend may hold files of several.
+// compressions are the endings of a state's file. PULUMI_DIY_BACKEND_ZSTD and
+// PULUMI_DIY_BACKEND_GZIP choose, and a backend may hold files of several.
 var compressions = []string{"", ".gz", ".zst"}
 
-// state is the file that the CLI reads: the newest of those that there are. It is empty for a stack that was removed,
-// whose history is gone too. A stack with a history and no file has lost it.
+// state is the file that the CLI reads: the newest of those that there are. It is empty for a stack
+// that was removed, whose history is gone too. A stack with a history and no file has lost it.
 func (f Files) state() (string, error) {
 	plain := f.path("stacks", f.Project, f.Stack+".json")
 	newest := ""
@@ -142,8 +145,9 @@ func (f Files) history() ([]string, error) {
 	return filepath.Glob(filepath.Join(folder, f.Stack+"-*.checkpoint.json*"))
 }
 
-// newestCopy is the newest whole checkpoint of those that the engine keeps, or empty. The copy beside the state is of
-// the step before, mostly: an update that ended later, and whose checkpoint is in the history, is newer.
+// newestCopy is the newest whole checkpoint of those that the engine keeps, or empty. The copy
+// beside the state is of the step before, mostly: an update that ended later, and whose checkpoint
+// is in the history, is newer.
 func (f Files) newestCopy() (string, error) {
 	copies, err := f.history()
 	if err != nil {
@@ -164,7 +168,8 @@ func (f Files) newestCopy() (string, error) {
 	return newest, nil
 }
 
-// restore puts a copy in the place of the damaged state, under the ending that says how it is compressed.
+// restore puts a copy in the place of the damaged state, under the ending that says how it is
+// compressed.
 func restore(state, good string) error {
 	content, err := os.ReadFile(good)
 	if err != nil {
@@ -198,7 +203,8 @@ func compressionOf(content []byte) string {
 	}
 }
 
-// readCheckpoint tells whether a file is a whole checkpoint, and when it was made. One that was cut off may begin well.
+// readCheckpoint tells whether a file is a whole checkpoint, and when it was made. One that was cut
+// off may begin well.
 func readCheckpoint(file string) (made time.Time, whole bool) {
 	content, err := os.ReadFile(file)
 	if err != nil {

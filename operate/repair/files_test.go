@@ -64,8 +64,10 @@ func cut(content []byte) []byte { return content[:len(content)/2] }
 
 func TestADamagedStateIsReplacedByTheNewestWholeOne(t *testing.T) {
 	const (
-		state   = "stacks/mlvault/dev.json"
-		history = "history/mlvault/dev/dev-"
+		state    = "stacks/mlvault/dev.json"
+		bak      = state + ".bak"
+		history1 = "history/mlvault/dev/dev-1.checkpoint.json"
+		history2 = "history/mlvault/dev/dev-2.checkpoint.json"
 	)
 	one := checkpoint(1)
 	two := checkpoint(2)
@@ -79,25 +81,60 @@ func TestADamagedStateIsReplacedByTheNewestWholeOne(t *testing.T) {
 		in   string
 		said string
 	}{
-		{name: "a whole one", files: []kept{{state + ".bak", one}, {state, two}}, in: state, want: two},
-		{name: "cut off", files: []kept{{state + ".bak", one}, {state, cut(two)}}, in: state, want: one, said: "dev.json.bak"},
-		{name: "empty, and so its copy", files: []kept{{history + "1.checkpoint.json", one}, {history + "2.checkpoint.json", two}, {state + ".bak", nil}, {state, nil}},
-			in: state, want: two, said: "dev-2."},
-		{name: "a history that is newer than the copy beside it",
-			files: []kept{{state + ".bak", one}, {history + "2.checkpoint.json", two}, {state, cut(two)}}, in: state, want: two, said: "dev-2."},
-		{name: "a copy beside it that is newer than the history",
-			files: []kept{{history + "1.checkpoint.json", one}, {state + ".bak", two}, {state, cut(two)}}, in: state, want: two, said: "dev.json.bak"},
-		{name: "missing with a history", files: []kept{{history + "1.checkpoint.json", one}}, in: state, want: one, said: "dev-1."},
-		{name: "removed", files: []kept{{state + ".bak", one}}, in: state},
-		{name: "empty attributes", files: []kept{{state, one}, {"stacks/mlvault/prod.json.attrs", nil}}, in: state, want: one, said: "prod.json.attrs"},
-
-		{name: "zstandard beside an older plain one", files: []kept{{state, cut(one)}, {state + ".zst", zst(two)}}, in: state + ".zst", want: zst(two)},
-		{name: "gzip beside an older plain one", files: []kept{{state, one}, {state + ".gz", zip(two)}}, in: state + ".gz", want: zip(two)},
-		{name: "zstandard, cut off", files: []kept{{state, one}, {state + ".zst.bak", zst(one)}, {history + "2.checkpoint.json.zst", zst(two)}, {state + ".zst", cut(zst(two))}},
-			in: state + ".zst", want: zst(two), said: "dev-2.checkpoint.json.zst"},
-		{name: "gzip, cut off", files: []kept{{state + ".gz.bak", zip(two)}, {history + "1.checkpoint.json.gz", zip(one)}, {state + ".gz", cut(zip(two))}},
-			in: state + ".gz", want: zip(two), said: "dev.json.gz.bak"},
-		{name: "zstandard, cut off, with a plain copy", files: []kept{{state + ".bak", one}, {state + ".zst", cut(zst(two))}}, in: state, want: one, said: "dev.json.bak"},
+		{name: "a whole one", files: []kept{{bak, one}, {state, two}}, in: state, want: two},
+		{name: "cut off", files: []kept{{bak, one}, {state, cut(two)}}, in: state, want: one, said: "dev.json.bak"},
+		{
+			name:  "empty, and so its copy",
+			files: []kept{{history1, one}, {history2, two}, {bak, nil}, {state, nil}},
+			in:    state, want: two, said: "dev-2.",
+		},
+		{
+			name:  "a history that is newer than the copy beside it",
+			files: []kept{{bak, one}, {history2, two}, {state, cut(two)}},
+			in:    state, want: two, said: "dev-2.",
+		},
+		{
+			name:  "a copy beside it that is newer than the history",
+			files: []kept{{history1, one}, {bak, two}, {state, cut(two)}},
+			in:    state, want: two, said: "dev.json.bak",
+		},
+		{name: "missing with a history", files: []kept{{history1, one}}, in: state, want: one, said: "dev-1."},
+		{name: "removed", files: []kept{{bak, one}}, in: state},
+		{
+			name:  "empty attributes",
+			files: []kept{{state, one}, {"stacks/mlvault/prod.json.attrs", nil}},
+			in:    state, want: one, said: "prod.json.attrs",
+		},
+		{
+			name:  "zstandard beside an older plain one",
+			files: []kept{{state, cut(one)}, {state + ".zst", zst(two)}},
+			in:    state + ".zst", want: zst(two),
+		},
+		{
+			name:  "gzip beside an older plain one",
+			files: []kept{{state, one}, {state + ".gz", zip(two)}},
+			in:    state + ".gz", want: zip(two),
+		},
+		{
+			name: "zstandard, cut off",
+			files: []kept{
+				{state, one},
+				{state + ".zst.bak", zst(one)},
+				{history2 + ".zst", zst(two)},
+				{state + ".zst", cut(zst(two))},
+			},
+			in: state + ".zst", want: zst(two), said: "dev-2.checkpoint.json.zst",
+		},
+		{
+			name:  "gzip, cut off",
+			files: []kept{{state + ".gz.bak", zip(two)}, {history1 + ".gz", zip(one)}, {state + ".gz", cut(zip(two))}},
+			in:    state + ".gz", want: zip(two), said: "dev.json.gz.bak",
+		},
+		{
+			name:  "zstandard, cut off, with a plain copy",
+			files: []kept{{bak, one}, {state + ".zst", cut(zst(two))}},
+			in:    state, want: one, said: "dev.json.bak",
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := backend(t, row.files...)
@@ -146,7 +183,10 @@ func ended(t *testing.T) int {
 	return cmd.Process.Pid
 }
 
-const lockFile = "locks/organization/mlvault/dev/a.json"
+const (
+	lockFile      = "locks/organization/mlvault/dev/a.json"
+	otherLockFile = "locks/organization/mlvault/dev/b.json"
+)
 
 func lockOf(pid int, host string) []byte {
 	return fmt.Appendf(nil, `{"pid":%d,"username":"me","hostname":%q,"timestamp":%q}`,
@@ -164,11 +204,19 @@ func TestOnlyLocksOfProcessesThatAreGoneAreRemoved(t *testing.T) {
 	}{
 		{name: "none"},
 		{name: "gone", locks: []kept{{lockFile, lockOf(ended(t), host)}}, dead: 1},
-		{name: "gone, with attributes", locks: []kept{{lockFile, lockOf(ended(t), host)}, {lockFile + ".attrs", []byte(`{"user.content_type":"x"}`)}}, dead: 1},
+		{
+			name:  "gone, with attributes",
+			locks: []kept{{lockFile, lockOf(ended(t), host)}, {lockFile + ".attrs", []byte(`{"user.x":"y"}`)}},
+			dead:  1,
+		},
 		{name: "cut off", locks: []kept{{lockFile, []byte(`{"pi`)}}, dead: 1},
 		{name: "living", locks: []kept{{lockFile, lockOf(pulumi(t).Process.Pid, host)}}, living: 1},
 		{name: "another machine", locks: []kept{{lockFile, lockOf(1, "another")}}, living: 1},
-		{name: "one of each", locks: []kept{{lockFile, lockOf(ended(t), host)}, {"locks/organization/mlvault/dev/b.json", lockOf(1, "another")}}, dead: 1, living: 1},
+		{
+			name:  "one of each",
+			locks: []kept{{lockFile, lockOf(ended(t), host)}, {otherLockFile, lockOf(1, "another")}},
+			dead:  1, living: 1,
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := backend(t, row.locks...)
@@ -214,7 +262,8 @@ func TestALockOfALivingProcessInAnotherNamespaceStays(t *testing.T) {
 }
 
 func TestAProcessIsKnownByItsIDInAContainerToo(t *testing.T) {
-	const status = "Name:\t%s\nUmask:\t0022\nState:\t%s\nTgid:\t4711\nPid:\t4711\nPPid:\t1\nNSpid:\t4711\t7\n"
+	const status = "Name:\t%s\nUmask:\t0022\nState:\t%s\nTgid:\t4711\nPid:\t4711\nPPid:\t1\n" +
+		"NSpid:\t4711\t7\n"
 	for _, row := range []struct {
 		name, program, state string
 		pid                  int
@@ -226,7 +275,8 @@ func TestAProcessIsKnownByItsIDInAContainerToo(t *testing.T) {
 		{name: "another program", program: "sleep", state: "S (sleeping)", pid: 4711},
 		{name: "ended", program: "pulumi", state: "Z (zombie)", pid: 4711},
 	} {
-		require.Equal(t, row.want, isCLI(fmt.Appendf(nil, status, row.program, row.state), row.pid), row.name)
+		content := fmt.Appendf(nil, status, row.program, row.state)
+		require.Equal(t, row.want, isCLI(content, row.pid), row.name)
 	}
 }
 

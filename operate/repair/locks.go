@@ -32,18 +32,19 @@ func (e *LockedError) Error() string {
 		locks = append(locks, fmt.Sprintf("process %d of %s on %s since %s (%s)",
 			lock.PID, lock.Username, lock.Hostname, lock.Time.Format(time.DateTime), lock.Why))
 	}
-	return "the stack is locked by " + strings.Join(locks, ", ") + ". If the run lives, wait for it. If you know that " +
+	return "the stack is locked by " + strings.Join(locks, ", ") + ". If the run lives, wait for " +
+		"it. If you know that " +
 		"it is gone, run `pulumi cancel`, then repeat the command"
 }
 
-// patience is how long a repair waits for a CLI whose caller was killed. Without its program and its providers, which
-// lived in the caller, it ends by itself within a second or so.
+// patience is how long a repair waits for a CLI whose caller was killed. Without its program and
+// its providers, which lived in the caller, it ends by itself within a second or so.
 const patience = 30 * time.Second
 
 // Unlock removes the locks of processes that are gone. Each other one is in a [LockedError].
 //
-// It removes exactly the files that it has looked at, and not by `pulumi cancel`, which would also take away the lock
-// of a run that began in between.
+// It removes exactly the files that it has looked at, and not by `pulumi cancel`, which would also
+// take away the lock of a run that began in between.
 func (f Files) Unlock(ctx context.Context) (removed int, err error) {
 	deadline := time.Now().Add(patience)
 	for {
@@ -75,7 +76,8 @@ func (f Files) Unlock(ctx context.Context) (removed int, err error) {
 	}
 }
 
-// attributes ends the name of the second file that the backend keeps for each one, unless its URL has metadata=skip.
+// attributes ends the name of the second file that the backend keeps for each one, unless its URL
+// has metadata=skip.
 const attributes = ".attrs"
 
 func removeLock(file string) error {

@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// alive tells whether the Pulumi CLI with this process id runs on this machine, as far as it can be seen.
+// alive tells whether the Pulumi CLI with this process id runs on this machine, as far as it can be
+// seen.
 //
-// On Linux that is exact for all processes that /proc shows: an id may have gone to another program since, a process
-// that nobody waits for stays in the table after its end, and a container has ids of its own, which a lock of it holds.
-// Elsewhere any process of that id counts.
+// On Linux that is exact for all processes that /proc shows: an id may have gone to another program
+// since, a process that nobody waits for stays in the table after its end, and a container has ids
+// of its own, which a lock of it holds. Elsewhere any process of that id counts.
 func alive(pid int) bool {
 	if pid <= 0 {
 		return false
@@ -40,7 +41,8 @@ func alive(pid int) bool {
 	return err == nil || errors.Is(err, syscall.EPERM)
 }
 
-// isCLI tells whether /proc/<id>/status is of a Pulumi CLI that has this id, here or in a container.
+// isCLI tells whether /proc/<id>/status is of a Pulumi CLI that has this id, here or in a
+// container.
 func isCLI(status []byte, pid int) bool {
 	fields := map[string]string{}
 	for line := range bytes.Lines(status) {
@@ -55,12 +57,14 @@ func isCLI(status []byte, pid int) bool {
 	return strings.Contains(fields["Name"], "pulumi") && !ended
 }
 
-// firstNamespace is how Linux names the process namespace of the machine itself, which sees all processes.
+// firstNamespace is how Linux names the process namespace of the machine itself, which sees all
+// processes.
 const firstNamespace = "pid:[4026531836]"
 
-// wouldBeSeen tells whether the process of a lock of this host's name would be seen from here. A container may have its
-// host's name, and sees neither the host's processes nor those of another container. So a lock counts as this container's
-// own only if it was taken after the container's start, by an id that the container has given out.
+// wouldBeSeen tells whether the process of a lock of this host's name would be seen from here. A
+// container may have its host's name, and sees neither the host's processes nor those of another
+// container. So a lock counts as this container's own only if it was taken after the container's
+// start, by an id that the container has given out.
 func wouldBeSeen(lock Lock) bool {
 	namespace, err := os.Readlink("/proc/self/ns/pid")
 	if err != nil || namespace == firstNamespace {
@@ -97,7 +101,8 @@ func beginOfContainer() (time.Time, bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	stat, err := os.ReadFile("/proc/1/stat") // 1 (name) S ...: the state is field 3, the begin field 22
+	// 1 (name) S ...: the state is field 3, and the begin field 22.
+	stat, err := os.ReadFile("/proc/1/stat")
 	if err != nil {
 		return time.Time{}, false
 	}

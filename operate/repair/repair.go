@@ -1,6 +1,6 @@
-// Package repair makes a stack's state true again after a run that was killed. `pulumi up` by itself does not: it
-// stops at the lock of a process that is gone and at a file that was cut off, and it forgets what was being created
-// when the run died, which then exists and is in no state.
+// Package repair makes a stack's state true again after a run that was killed. `pulumi up` by
+// itself does not: it stops at the lock of a process that is gone and at a file that was cut off,
+// and it forgets what was being created when the run died, which then exists and is in no state.
 package repair
 
 import (
@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Stack is what a repair asks of the Pulumi CLI.
@@ -16,16 +17,20 @@ type Stack interface {
 	Export(ctx context.Context) ([]byte, error)
 	// Import is `pulumi stack import`. It drops all pending operations.
 	Import(ctx context.Context, state []byte) error
-	// Refresh compares the state with what is there and writes what it finds into the state. It takes the logins of
-	// the configuration, since those of the state may be dead.
+	// Refresh compares the state with what is there and writes what it finds into the state. It takes
+	// the logins of the configuration, since those of the state may be dead.
 	Refresh(ctx context.Context) error
 }
 
 // Repair is the repair of one stack.
 type Repair struct {
 	Stack Stack
-	// Files are the stack's in a backend of the kind file://. Without them only the CLI can look at locks and state.
+	// Files are the stack's in a backend of the kind file://. Without them only the CLI can look at
+	// locks and state.
 	Files *Files
+	// Wants tells whether the configuration asks for a resource of this id. Of an old resource and its
+	// replacement the stack keeps the one that it asks for. Nil: it asks for no id that is known.
+	Wants func(id string) bool
 	// Subscription is the one that Azure's resources are in, for a state that does not tell.
 	Subscription func(context.Context) string
 	// Say tells a person what was done. Texts have no secret in them.
@@ -40,8 +45,8 @@ func (r Repair) Run(ctx context.Context) error {
 	if err := r.Unlock(ctx); err != nil {
 		return err
 	}
-	refreshed, err := r.TakeIn(ctx)
-	if err != nil || refreshed {
+	isRefreshed, err := r.TakeIn(ctx)
+	if err != nil || isRefreshed {
 		return err
 	}
 	return r.Stack.Refresh(ctx)
@@ -71,10 +76,11 @@ func (r Repair) Unlock(ctx context.Context) error {
 	return err
 }
 
-// TakeIn takes what was being created when a run died into the state, under the id that it has if it was made. Then
-// a refresh has to follow, which reads it, and drops it where it is not there. Only where something was to be
-// replaced TakeIn refreshes by itself, since what then becomes of the old one depends on what is found.
-func (r Repair) TakeIn(ctx context.Context) (refreshed bool, err error) {
+// TakeIn takes what was being created when a run died into the state, under the id that it has if
+// it was made. Then a refresh has to follow, which reads it, and drops it where it is not there.
+// Only where something was to be replaced TakeIn refreshes by itself, since what then becomes of
+// the old one depends on what is found.
+func (r Repair) TakeIn(ctx context.Context) (isRefreshed bool, err error) {
 	state, err := r.Stack.Export(ctx)
 	if err != nil {
 		return false, err
@@ -84,43 +90,50 @@ func (r Repair) TakeIn(ctx context.Context) (refreshed bool, err error) {
 		return false, err
 	}
 	for _, pending := range taken.Unknown {
-		r.Say("was being created, and its id is not known: " + pending.URN + ". Look for it by its tags and its type, " +
+		r.Say("was being created, and its id is not known: " + pending.URN + ". Look for it by its " +
+			"tags and its type, " +
 			"and delete it or import it (`pulumi import`)")
 	}
 	for _, pending := range taken.Created {
 		r.Say("was being created, is looked for: " + pending.ID)
 	}
+	if !taken.Replacements {
+		return false, r.settle(ctx, state, taken.State)
+	}
 	if err := r.replaceState(ctx, state, taken.State); err != nil {
 		return false, err
 	}
-	if !taken.Replacements {
-		return false, nil
-	}
 	if err := r.Stack.Refresh(ctx); err != nil {
-		return false, fmt.Errorf("%w. The repair is not done: run `make repair` again before `pulumi up`", err)
+		return false, fmt.Errorf("%w. The repair is not done: run `make repair` again before `pulumi "+
+			"up`", err)
 	}
-	return true, r.settle(ctx)
+	refreshed, err := r.Stack.Export(ctx)
+	if err != nil {
+		return false, err
+	}
+	return true, r.settle(ctx, refreshed, refreshed)
 }
 
-// settle puts each replacement that the refresh has found in the place of what it replaces.
-func (r Repair) settle(ctx context.Context) error {
-	state, err := r.Stack.Export(ctx)
+// settle writes a state in which each URN has one resource that is the stack's.
+func (r Repair) settle(ctx context.Context, exported, taken []byte) error {
+	settled, err := Settle(taken, r.wants)
 	if err != nil {
 		return err
 	}
-	settled, replaced, err := Settle(state)
-	if err != nil {
-		return err
+	for _, choice := range settled.Kept {
+		r.Say(fmt.Sprintf("there are two of %s. The stack keeps %s. The next `pulumi up` deletes %s",
+			nameOf(choice.URN), choice.Kept, choice.Deleted))
 	}
-	for _, one := range replaced {
-		r.Say(fmt.Sprintf("was being created in place of %s, and is there: %s. The next `pulumi up` deletes the old one",
-			one.Replaces, one.ID))
-	}
-	return r.replaceState(ctx, state, settled)
+	return r.replaceState(ctx, exported, settled.State)
 }
 
-// replaceState imports a state, unless another run has written one since it was exported. A run that is under way holds
-// the stack's lock, which makes the import fail.
+// nameOf is the last part of a URN, which is the program's own name of a resource.
+func nameOf(urn string) string { return urn[strings.LastIndex(urn, ":")+1:] }
+
+func (r Repair) wants(id string) bool { return r.Wants != nil && r.Wants(id) }
+
+// replaceState imports a state, unless another run has written one since it was exported. A run
+// that is under way holds the stack's lock, which makes the import fail.
 func (r Repair) replaceState(ctx context.Context, exported, repaired []byte) error {
 	if bytes.Equal(exported, repaired) {
 		return nil
@@ -130,7 +143,8 @@ func (r Repair) replaceState(ctx context.Context, exported, repaired []byte) err
 		return err
 	}
 	if !bytes.Equal(exported, now) {
-		return errors.New("another run has changed the state meanwhile. Nothing was written. Run `make repair` again")
+		return errors.New("another run has changed the state meanwhile. Nothing was written. Run `make " +
+			"repair` again")
 	}
 	return r.Stack.Import(ctx, repaired)
 }

@@ -14,9 +14,9 @@ type Taken struct {
 	State []byte
 	// Created are now in the state, and a refresh has to look whether they are there.
 	Created []Pending
-	// Unknown cannot be looked for. The import of the state drops them, so a person has to be told.
+	// Unknown cannot be looked for, and are in no state from now on. A person has to be told.
 	Unknown []Pending
-	// Replacements says that some resource waits for [Settle].
+	// Replacements says that some resource has to be looked for before [Settle].
 	Replacements bool
 }
 
@@ -28,24 +28,24 @@ type Pending struct {
 	Replaces string
 }
 
-// waiting ends the URN of a replacement that is not settled. It is protected, so an `up` before the repair is done
-// fails, and its message names the resource.
+// waiting ends the URN of a replacement that is not settled. It is protected, so an `up` before the
+// repair is done fails, and its message names the resource.
 const waiting = "-run-make-repair"
 
-// TakeIn takes what was being created into a state, which is what `pulumi stack export` prints. To drop it would orphan
-// a resource with a random name, and leave what has a fixed one "already in use" for ever. Every other operation was
-// on a resource that the state has, and the refresh reads that too. A provider and a stash, the engine's own, are nowhere
-// but in the state.
+// TakeIn takes what was being created into a state, which is what `pulumi stack export` prints. To
+// drop it would orphan a resource with a random name, and leave what has a fixed one "already in
+// use" for ever. Every other operation was on a resource that the state has, and the refresh reads
+// that too. A provider and a stash, the engine's own, are nowhere but in the state.
 //
-// A resource that was to be replaced is still in the state, under the same URN. The new one gets a URN of its own
-// until the refresh has found it, since the old one must stay the stack's if the new one was never made.
+// A resource that was to be replaced is still in the state, under the same URN. The new one gets a
+// URN of its own until the refresh has found it, since the old one must stay the stack's if the new
+// one was never made.
 func TakeIn(state []byte, subscription string) (Taken, error) {
 	d, err := parse(state)
 	if err != nil {
 		return Taken{}, err
 	}
 	taken := Taken{State: state}
-	var left []operation
 	for _, pending := range d.pending {
 		one := pending.Resource
 		kind := text(one, "type")
@@ -55,7 +55,6 @@ func TakeIn(state []byte, subscription string) (Taken, error) {
 		created := Pending{URN: text(one, "urn"), ID: idOf(one, subscription)}
 		if created.ID == "" {
 			taken.Unknown = append(taken.Unknown, created)
-			left = append(left, pending)
 			continue
 		}
 		old := d.live(created.URN)
@@ -78,10 +77,9 @@ func TakeIn(state []byte, subscription string) (Taken, error) {
 		taken.Created = append(taken.Created, created)
 	}
 	taken.Replacements = len(waitingIn(d)) > 0 // a repair that was killed may have left some
-	if len(left) == len(d.pending) {
+	if len(d.pending) == 0 {
 		return taken, nil
 	}
-	d.pending = left
 	taken.State, err = d.marshal()
 	return taken, err
 }
@@ -97,41 +95,71 @@ func waitingIn(d document) []int {
 	return places
 }
 
-// Settle makes the state, after the refresh, what the engine would have made of it if the run had gone on for one step
-// more: a replacement that is there is the stack's, and the old one waits for its deletion.
-func Settle(state []byte) (settled []byte, replaced []Pending, err error) {
+// Settled is a state in which each URN has at most one resource that does not wait for its
+// deletion.
+type Settled struct {
+	State []byte
+	// Kept are the stack's own from now on, each in place of another one that the next `up` deletes.
+	Kept []Choice
+}
+
+// Choice is which of two resources of one URN is the stack's.
+type Choice struct {
+	URN     string
+	Kept    string
+	Deleted string
+}
+
+// Settle decides, after the refresh, which of an old resource and its replacement is the stack's.
+// The other one waits for its deletion, as the engine writes it, so that the next `up` deletes it.
+//
+// The new one is it where the configuration asks for its id, since the next `up` could not make it
+// a second time. Otherwise the old one is it, which may hold data: the next `up` replaces it anew
+// if it has to.
+//
+// What a failed run left waiting for its deletion is the stack's again where the configuration asks
+// for its id by now: else the next `up` would write it, and then delete it under the same id.
+func Settle(state []byte, wants func(id string) bool) (Settled, error) {
 	d, err := parse(state)
 	if err != nil {
-		return nil, nil, err
+		return Settled{}, err
 	}
-	places := waitingIn(d)
-	if len(places) == 0 {
-		return state, nil, nil
-	}
-	var news []object
-	for _, place := range slices.Backward(places) {
-		news = append(news, d.resources[place])
-		d.resources = slices.Delete(d.resources, place, place+1)
-	}
-	for _, one := range news {
+	var found []string // URNs of replacements that the refresh has found
+	for _, place := range waitingIn(d) {
+		one := d.resources[place]
 		urn := strings.TrimSuffix(text(one, "urn"), waiting)
+		isReplacement := d.live(urn) >= 0
 		set(one, "urn", urn)
 		delete(one, "protect")
-		old := d.live(urn)
-		if old < 0 {
-			d.resources = append(d.resources, one)
+		if isReplacement {
+			set(one, "delete", true)
+		}
+		found = append(found, urn)
+	}
+	settled := Settled{State: state}
+	for place, one := range slices.Clone(d.resources) {
+		urn := text(one, "urn")
+		live := d.live(urn)
+		if !is(one, "delete") || live < 0 {
 			continue
 		}
-		if protect, has := d.resources[old]["protect"]; has {
-			one["protect"] = protect
+		keeps := d.resources[live]
+		deletes := one
+		isWanted := wants(text(one, "id")) && !wants(text(keeps, "id"))
+		if isWanted {
+			d.exchange(live, place)
+			keeps, deletes = deletes, keeps
 		}
-		set(d.resources[old], "delete", true)
-		replaced = append(replaced, Pending{URN: urn, ID: text(one, "id"), Replaces: text(d.resources[old], "id")})
-		// What depends on the old one stands behind it, and depends on this URN.
-		d.resources = slices.Insert(d.resources, old, one)
+		if isWanted || slices.Contains(found, urn) {
+			choice := Choice{URN: urn, Kept: text(keeps, "id"), Deleted: text(deletes, "id")}
+			settled.Kept = append(settled.Kept, choice)
+		}
 	}
-	settled, err = d.marshal()
-	return settled, replaced, err
+	if len(found) == 0 && len(settled.Kept) == 0 {
+		return settled, nil
+	}
+	settled.State, err = d.marshal()
+	return settled, err
 }
 
 func idOf(resource object, subscription string) string {

@@ -19,8 +19,8 @@ const of = "5a9db0c5-0000-4000-8000-000000000009"
 func creating(urn, kind, inputs string) string { return inFlight("creating", urn, kind, inputs) }
 
 func inFlight(operation, urn, kind, inputs string) string {
-	return fmt.Sprintf(`{"type":%q,"resource":{"urn":%q,"custom":true,"type":%q,"inputs":%s,"provider":"p"}}`,
-		operation, urn, kind, inputs)
+	const form = `{"type":%q,"resource":{"urn":%q,"custom":true,"type":%q,"inputs":%s,"provider":"p"}}`
+	return fmt.Sprintf(form, operation, urn, kind, inputs)
 }
 
 // export is a state. The first resource has a number that no float64 holds.
@@ -65,7 +65,8 @@ func TestWhatWasBeingCreatedIsTakenInUnderItsIDAndEverythingElseStays(t *testing
 			`{"resourceGroupName":"rg","accountName":"ml1"}`),
 		creating("lock", "azure-native:authorization/v20200501:ManagementLockByScope",
 			`{"scope":"/subscriptions/s/resourceGroups/rg","lockName":"l"}`),
-		creating("nameless", "azure-native:storage/v20220901:StorageAccount", `{"resourceGroupName":"rg"}`),
+		creating("nameless", "azure-native:storage/v20220901:StorageAccount",
+			`{"resourceGroupName":"rg"}`),
 		creating("stranger", "random:index/randomId:RandomId", `{}`),
 		creating("provider", "pulumi:providers:azure-native", `{"location":"westeurope"}`),
 		creating("stash", "pulumi:index:Stash", `{"input":"vmSize Standard_D4ds_v5"}`),
@@ -76,7 +77,8 @@ func TestWhatWasBeingCreatedIsTakenInUnderItsIDAndEverythingElseStays(t *testing
 	require.NoError(t, err)
 	require.False(t, taken.Replacements)
 	require.Equal(t, []repair.Pending{{URN: "nameless"}, {URN: "stranger"}}, taken.Unknown)
-	account := "/subscriptions/" + of + "/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/ml1"
+	account := "/subscriptions/" + of + "/resourceGroups/rg/providers/" +
+		"Microsoft.Storage/storageAccounts/ml1"
 	require.Equal(t, []repair.Pending{
 		{URN: "secret", ID: "secret/data/mlvault/dev/k"},
 		{URN: "account", ID: account},
@@ -92,7 +94,7 @@ func TestWhatWasBeingCreatedIsTakenInUnderItsIDAndEverythingElseStays(t *testing
 		require.JSONEq(t, string(one.Inputs), string(one.Outputs))
 		require.Equal(t, "p", one.Provider)
 	}
-	require.Len(t, got.Pending, 2)
+	require.Empty(t, got.Pending)
 
 	again, err := repair.TakeIn(taken.State, of)
 	require.NoError(t, err)
@@ -105,10 +107,12 @@ const (
 	oldPolicy  = `{"urn":"policy","id":"old","type":"vault:index/policy:Policy","protect":true}`
 )
 
-// The engine keeps the old resource under the URN until its replacement is made (create before delete).
+var creatingNew = creating("policy", policyKind, `{"name":"new"}`)
+
+// The engine keeps the old resource under the URN until its replacement is made.
 func TestAReplacementThatWasBeingCreatedTakesThePlaceOfTheOldOne(t *testing.T) {
 	dependent := `{"urn":"dependent","id":"d","dependencies":["policy"]}`
-	state := export([]string{oldPolicy, dependent}, []string{creating("policy", policyKind, `{"name":"new"}`)})
+	state := export([]string{oldPolicy, dependent}, []string{creatingNew})
 	taken, err := repair.TakeIn(state, of)
 	require.NoError(t, err)
 	require.True(t, taken.Replacements)
@@ -121,31 +125,83 @@ func TestAReplacementThatWasBeingCreatedTakesThePlaceOfTheOldOne(t *testing.T) {
 	require.Equal(t, "policy-run-make-repair", between[3].URN)
 	require.True(t, between[3].Protect, "an up before the repair is done must fail")
 
-	settled, replaced, err := repair.Settle(taken.State)
+	settled, err := repair.Settle(taken.State, wants("new"))
 	require.NoError(t, err)
-	require.Equal(t, taken.Created, replaced)
-	after := read(t, settled).Resources
-	require.Equal(t, "policy new false true", fmt.Sprint(after[1].URN, " ", after[1].ID, " ", after[1].Delete, " ", after[1].Protect))
-	require.Equal(t, "policy old true", fmt.Sprint(after[2].URN, " ", after[2].ID, " ", after[2].Delete))
-	require.Equal(t, "dependent", after[3].URN)
+	require.Equal(t, []repair.Choice{{URN: "policy", Kept: "new", Deleted: "old"}}, settled.Kept)
+	require.Equal(t, []string{"known", "new", "old delete", "d"}, order(t, settled.State))
 
-	again, replaced, err := repair.Settle(settled)
+	again, err := repair.Settle(settled.State, wants("new"))
 	require.NoError(t, err)
-	require.Empty(t, replaced)
-	require.Equal(t, string(settled), string(again))
+	require.Empty(t, again.Kept)
+	require.Equal(t, string(settled.State), string(again.State))
+}
+
+// wants is a configuration that asks for one id.
+func wants(id string) func(string) bool {
+	return func(asked string) bool { return asked == id }
+}
+
+// order are the ids of a state, and which of them wait for their deletion.
+func order(t *testing.T, state []byte) []string {
+	t.Helper()
+	var all []string
+	for _, one := range read(t, state).Resources {
+		name := one.ID
+		if one.URN == "known" {
+			name = "known"
+		}
+		if one.Delete {
+			name += " delete"
+		}
+		all = append(all, name)
+	}
+	return all
+}
+
+// The old one may hold data, and the configuration may have gone back to it.
+func TestTheOldOneIsKeptUnlessTheConfigurationAsksForTheNewOne(t *testing.T) {
+	state := export([]string{oldPolicy}, []string{creatingNew})
+	taken, err := repair.TakeIn(state, of)
+	require.NoError(t, err)
+	for _, wanted := range []string{"old", "neither"} {
+		settled, err := repair.Settle(taken.State, wants(wanted))
+		require.NoError(t, err)
+		require.Equal(t, []repair.Choice{{URN: "policy", Kept: "old", Deleted: "new"}}, settled.Kept)
+		require.Equal(t, []string{"known", "old", "new delete"}, order(t, settled.State))
+		for _, one := range read(t, settled.State).Resources {
+			require.NotContains(t, one.URN, "make-repair")
+		}
+	}
+}
+
+// Nothing is pending here: a run failed after the new one was made, and then the setting went back.
+func TestWhatWaitsForItsDeletionIsKeptWhereTheConfigurationAsksForItAgain(t *testing.T) {
+	state := export([]string{
+		`{"urn":"policy","id":"new"}`,
+		`{"urn":"dependent","id":"d","dependencies":["policy"]}`,
+		`{"urn":"policy","id":"old","delete":true}`,
+	}, nil)
+	settled, err := repair.Settle(state, wants("old"))
+	require.NoError(t, err)
+	require.Equal(t, []repair.Choice{{URN: "policy", Kept: "old", Deleted: "new"}}, settled.Kept)
+	require.Equal(t, []string{"known", "old", "new delete", "d"}, order(t, settled.State))
+
+	same, err := repair.Settle(state, wants("new"))
+	require.NoError(t, err)
+	require.Equal(t, string(state), string(same.State))
 }
 
 func TestAReplacementThatWasNeverMadeLeavesTheOldOne(t *testing.T) {
 	state := export([]string{oldPolicy}, nil) // the refresh has dropped the new one
-	settled, replaced, err := repair.Settle(state)
+	settled, err := repair.Settle(state, wants("new"))
 	require.NoError(t, err)
-	require.Empty(t, replaced)
-	require.Equal(t, string(state), string(settled))
+	require.Empty(t, settled.Kept)
+	require.Equal(t, string(state), string(settled.State))
 }
 
 func TestAReplacementWhoseOldOneIsDeletedIsTakenInAsANewOne(t *testing.T) {
-	deleted := `{"urn":"policy","id":"old","type":"vault:index/policy:Policy","pendingReplacement":true}`
-	state := export([]string{deleted}, []string{creating("policy", policyKind, `{"name":"new"}`)})
+	deleted := `{"urn":"policy","id":"old","pendingReplacement":true}`
+	state := export([]string{deleted}, []string{creatingNew})
 	taken, err := repair.TakeIn(state, of)
 	require.NoError(t, err)
 	require.False(t, taken.Replacements)
@@ -198,8 +254,8 @@ func (s *stack) Refresh(context.Context) error {
 }
 
 func TestARepairRefreshesOnceAndSaysWhatItFound(t *testing.T) {
-	created := export(nil, []string{creating("policy", policyKind, `{"name":"new"}`)})
-	replaced := export([]string{oldPolicy}, []string{creating("policy", policyKind, `{"name":"new"}`)})
+	created := export(nil, []string{creatingNew})
+	replaced := export([]string{oldPolicy}, []string{creatingNew})
 	for _, row := range []struct {
 		name  string
 		stack stack
@@ -210,14 +266,24 @@ func TestARepairRefreshesOnceAndSaysWhatItFound(t *testing.T) {
 	}{
 		{name: "nothing is pending", stack: stack{state: export(nil, nil)}, done: "refresh"},
 		{name: "a creation", stack: stack{state: created}, done: "import refresh", said: "is looked for: new", live: "new"},
-		{name: "a replacement", stack: stack{state: replaced}, done: "import refresh import", said: "in place of old, and is there: new", live: "new"},
+		{
+			name: "a replacement", stack: stack{state: replaced}, done: "import refresh import",
+			said: "The stack keeps new. The next `pulumi up` deletes old", live: "new",
+		},
 		{name: "no replacement", stack: stack{state: replaced, gone: "new"}, done: "import refresh", live: "old"},
-		{name: "a refresh that fails", stack: stack{state: replaced, gone: "dead token"}, done: "import refresh", live: "old", fails: "run `make repair` again"},
-		{name: "another run meanwhile", stack: stack{state: created, changes: true}, fails: "another run has changed the state"},
+		{
+			name: "a refresh that fails", stack: stack{state: replaced, gone: "dead token"}, done: "import refresh",
+			live: "old", fails: "run `make repair` again",
+		},
+		{name: "another run meanwhile", stack: stack{state: created, changes: true}, fails: "another run has changed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var said []string
-			run := repair.Repair{Stack: &row.stack, Say: func(text string) { said = append(said, text) }}
+			run := repair.Repair{
+				Stack: &row.stack,
+				Wants: wants("new"),
+				Say:   func(text string) { said = append(said, text) },
+			}
 			err := run.Run(t.Context())
 			if row.fails == "" {
 				require.NoError(t, err)

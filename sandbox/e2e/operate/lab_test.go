@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,8 @@ func TestMain(m *testing.M) {
 // sections are a stack's configuration, section by section.
 type sections map[string]map[string]any
 
-// attempt is a stack before its first up, with what one row breaks: settings, the address, the token, or things in Vault.
+// attempt is a stack before its first up, with what one row breaks: settings, the address, the
+// token, or things in Vault.
 type attempt struct {
 	*lab.Lab
 
@@ -61,7 +63,8 @@ const noToken = "no-token-at-all"
 // name is the stack's policy and role.
 var name = settings.NameInVault("mlvault", "dev")
 
-// newAttempt is right in everything. The token has the deployer's policy and the default one, as Vault gives it.
+// newAttempt is right in everything. The token has the deployer's policy and the default one, as
+// Vault gives it.
 func newAttempt(l *lab.Lab) *attempt {
 	l.T.Helper()
 	return &attempt{Lab: l, address: l.Vault.Addr(), settings: sections{
@@ -93,9 +96,9 @@ func (a *attempt) config() *settings.Settings {
 // check runs the preflight and looks for what must never be in its report.
 func (a *attempt) check() check.Report {
 	a.T.Helper()
-	a.stack.Config = a.config()
+	a.stack.Settings = a.config()
 	if a.token == "" {
-		a.token = a.deployer(rights.DeployerPolicy(a.stack.Config, rights.State{}), token{})
+		a.token = a.deployer(rights.DeployerPolicy(a.stack.Settings, a.stack.State), token{})
 	}
 	if a.token != noToken {
 		a.stack.Token = settings.NewSecret(a.token)
@@ -143,13 +146,14 @@ func set(key string, value any) step {
 }
 
 // stateHas puts something into the stack's state.
-func stateHas(resource check.Resource) step {
-	return func(a *attempt) { a.stack.Resources = append(a.stack.Resources, resource) }
+func stateHas(resource rights.Resource) step {
+	return func(a *attempt) { a.stack.State.Resources = append(a.stack.State.Resources, resource) }
 }
 
-// ours gives a token with the deployer's policy, bare one without a right, and also one with more rights than an up needs.
+// ours gives a token with the deployer's policy, bare one without a right, and also one with more
+// rights than an up needs.
 func ours(asked token) step {
-	return func(a *attempt) { a.token = a.deployer(rights.DeployerPolicy(a.config(), rights.State{}), asked) }
+	return func(a *attempt) { a.token = a.deployer(rights.DeployerPolicy(a.config(), a.stack.State), asked) }
 }
 
 func bare(asked token) step {
@@ -159,7 +163,18 @@ func bare(asked token) step {
 func also(capability, path string) step {
 	return func(a *attempt) {
 		more := `path "` + path + `" { capabilities = ["` + capability + `"] }`
-		a.token = a.deployer(rights.DeployerPolicy(a.config(), rights.State{})+more, token{})
+		a.token = a.deployer(rights.DeployerPolicy(a.config(), a.stack.State)+more, token{})
+	}
+}
+
+// more adds a right to those of the token that the row has by now.
+func more(capability, path string) step {
+	return func(a *attempt) {
+		text, err := a.Vault.Root().Sys().GetPolicyWithContext(a.T.Context(), "deployer")
+		require.NoError(a.T, err)
+		a.Write("sys/policies/acl/deployer", map[string]any{
+			"policy": text + `path "` + path + `" { capabilities = ["` + capability + `"] }`,
+		})
 	}
 }
 
@@ -184,15 +199,61 @@ func policy(name string) step {
 	return makes("sys/policies/acl/"+name, map[string]any{"policy": `path "secret/data/x" { capabilities = ["read"] }`})
 }
 
-// secret makes one, with the label of a stack of this project, and any other fields of its metadata.
+// secret makes one, with the mark of a stack of this project, or with none.
 func secret(path, stack string) step {
+	labels := map[string]string{}
+	if stack != "" {
+		labels = map[string]string{"project": "mlvault", "stack": stack}
+	}
+	return labelled(path, labels)
+}
+
+// labelled makes a secret with custom metadata.
+func labelled(path string, labels map[string]string) step {
 	return func(a *attempt) {
-		labels := map[string]string{}
-		if stack != "" {
-			labels = map[string]string{"project": "mlvault", "stack": stack}
-		}
 		makes("secret/metadata/"+path, map[string]any{"custom_metadata": labels})(a)
 		a.Write("secret/data/"+path, map[string]any{"data": map[string]string{"k": lab.Canary}})
+	}
+}
+
+// policyOf is this stack's policy in a state that was written against the Vault of a fingerprint.
+// An empty one is the attempt's own Vault.
+func policyOf(fingerprint string) rights.Resource {
+	return rights.Resource{
+		Type:   rights.TypePolicy,
+		ID:     name,
+		Inputs: map[string]any{"policy": policyText(fingerprint)},
+	}
+}
+
+func policyText(fingerprint string) string {
+	return "# Fingerprint of the Vault address: " + fingerprint + ". A new address changes it.\n"
+}
+
+// writtenPolicy is the same in Vault.
+func writtenPolicy(fingerprint string) step {
+	return makes("sys/policies/acl/"+name, map[string]any{
+		"policy": policyText(fingerprint) + `path "secret/data/x" { capabilities = ["read"] }`,
+	})
+}
+
+// allBut gives a token with the deployer's policy, but without a capability at a resource's paths.
+func allBut(capability string, resource rights.Resource) step {
+	return func(a *attempt) {
+		var grants []rights.Grant
+		for _, grant := range rights.DeployerGrants(a.config(), a.stack.State) {
+			isOf := strings.Replace(grant.Path, "/metadata/", "/data/", 1) == strings.Replace(resource.ID, "/metadata/", "/data/", 1)
+			isExact := !strings.Contains(resource.ID, "/metadata/") || grant.Path == resource.ID
+			if isOf && isExact {
+				grant.Capabilities = slices.DeleteFunc(slices.Clone(grant.Capabilities), func(each string) bool {
+					return each == capability
+				})
+			}
+			if len(grant.Capabilities) > 0 {
+				grants = append(grants, grant)
+			}
+		}
+		a.token = a.deployer(rights.PolicyText("all but one", grants), token{})
 	}
 }
 
@@ -224,7 +285,8 @@ func certificate(t *testing.T, ends time.Time) (tls.Certificate, string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test"}, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: ends,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a " +
+			"test"}, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: ends,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

@@ -15,11 +15,12 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/require"
 
-	"mlvault/operate/check"
+	"mlvault/internal/rights"
 	"mlvault/sandbox/e2e/lab"
 )
 
-// real is a shell in the project of a stack that the real CLI knows, with the command that looks after it.
+// real is a shell in the project of a stack that the real CLI knows, with the command that looks
+// after it.
 type real struct{ *lab.Shell }
 
 func newReal(l *lab.Lab, folder string) real {
@@ -101,9 +102,11 @@ func TestWhatAStateHasLostIsAdoptedByTheCommandThatTheFindingGives(t *testing.T)
 	require.Contains(t, r.preflight(true, "check"), "No problem found.")
 
 	for _, lost := range []string{"vault:jwt/authBackendRole:AuthBackendRole::credentials-role", "vault:kv/secretV2:SecretV2::credentials-ml_api_key"} {
-		r.says(true, "pulumi state delete --yes 'urn:pulumi:dev::mlvault::mlvault:credentials:Store$"+lost+"'")
+		r.says(true, "pulumi state delete --yes "+
+			"'urn:pulumi:dev::mlvault::mlvault:credentials:Store$"+lost+"'")
 		out := r.preflight(false, "check")
-		require.Contains(t, out, "exists, and this stack's state does not have it, so it is somebody else's")
+		require.Contains(t, out, "exists, and this stack's state does not have it, so it is somebody "+
+			"else's")
 		adopt := regexp.MustCompile("adopt it: `(pulumi import [^`]+)`").FindStringSubmatch(out)
 		require.NotNil(t, adopt, out)
 		r.says(true, adopt[1])
@@ -113,12 +116,14 @@ func TestWhatAStateHasLostIsAdoptedByTheCommandThatTheFindingGives(t *testing.T)
 	require.Subset(t, []string{"same", "update", "replace"}, slices.Collect(maps.Keys(r.Planned(dev))), "the next up makes nothing a second time")
 
 	r.says(true, "pulumi config rm --path credentials.feature_store --stack dev")
-	_, leaving, _ := strings.Cut(r.preflight(true, "policy"), "# These left the configuration.")
-	require.Contains(t, leaving, "path \"secret/data/mlvault/dev/feature_store\" {\n  capabilities = [\"delete\"]\n}")
+	_, leaving, _ := strings.Cut(r.preflight(true, "policy"), "# The settings no longer name these")
+	require.Contains(t, leaving, "path \"secret/data/mlvault/dev/feature_store\" {\n  capabilities "+
+		"= [\"delete\"]\n}")
 	require.NotContains(t, leaving, "ml_api_key")
 }
 
-// Before the first up neither component nor provider is in the state, so that the finding's first command makes these.
+// Before the first up neither component nor provider is in the state, so that the finding's first
+// command makes these.
 func TestASecretOfOthersIsAdoptedBeforeTheFirstUp(t *testing.T) {
 	l := lab.New(t)
 	dev := l.Prepare("dev", lab.Sample())
@@ -126,7 +131,8 @@ func TestASecretOfOthersIsAdoptedBeforeTheFirstUp(t *testing.T) {
 	r.Write(lab.APIKeyPath, map[string]any{"data": map[string]any{"theirs": "x"}})
 	r.asks()
 	out := r.preflight(false, "check")
-	adopt := regexp.MustCompile("adopt it: `pulumi up --target '([^']+)' --target '([^']+)' --stack dev`, and then `(pulumi import [^`]+)`").FindStringSubmatch(out)
+	adopt := regexp.MustCompile("adopt it: `pulumi up --target '([^']+)' --target '([^']+)' --stack " +
+		"dev`, and then `(pulumi import [^`]+)`").FindStringSubmatch(out)
 	require.NotNil(t, adopt, out)
 	_, err := dev.Up(t.Context(), optup.Target(adopt[1:3]), optup.SuppressProgress())
 	require.NoError(t, err)
@@ -170,7 +176,7 @@ func TestAStackWhoseRunWasKilledIsRepaired(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(lab.ReadFile(t, file)), &state))
 	latest := state.Checkpoint.Latest
 	latest.Resources = slices.DeleteFunc(latest.Resources, func(r apitype.ResourceV3) bool {
-		lost := r.Type == check.TypeSecret || r.Type == "azure-native:machinelearningservices/v20241001:Compute"
+		lost := r.Type == rights.TypeSecret || r.Type == "azure-native:machinelearningservices/v20241001:Compute"
 		if lost { // as if it had been made, and the answer lost
 			r.ID, r.Outputs = "", nil
 			latest.PendingOperations = append(latest.PendingOperations, apitype.OperationV2{Resource: r, Type: apitype.OperationTypeCreating})
@@ -189,6 +195,7 @@ func TestAStackWhoseRunWasKilledIsRepaired(t *testing.T) {
 	require.Contains(t, out, "removed the damaged ")
 	require.Contains(t, out, "removed the lock of a run that is gone")
 	require.Equal(t, 3, strings.Count(out, "was being created, is looked for: "), out)
-	require.Subset(t, []string{"same", "update"}, slices.Collect(maps.Keys(r.Planned(dev))), "the next up makes nothing a second time")
+	require.Subset(t, []string{"same", "update"}, slices.Collect(maps.Keys(r.Planned(dev))), "the "+
+		"next up makes nothing a second time")
 	t.Log(out)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
+	"mlvault/internal/rights"
 	"mlvault/operate/check"
 	"mlvault/operate/repair"
 	"mlvault/sandbox/internal/arm"
@@ -119,9 +120,14 @@ func (s *Stack) note() string { return s.sandbox.Path("unfinished-" + s.Name()) 
 // repair is the product's, with the sandbox's own CLI and folder.
 func (s *Stack) repair() repair.Repair {
 	stackFiles := s.sandbox.Files(s.Name())
+	var wants func(id string) bool
+	if s.Config != nil {
+		wants = repair.WantedBy(s.Config)
+	}
 	return repair.Repair{
 		Stack:        engine{stack: s},
 		Files:        &stackFiles,
+		Wants:        wants,
 		Subscription: func(context.Context) string { return arm.SubscriptionID },
 		Say:          func(string) {},
 	}
@@ -170,18 +176,17 @@ func (s *Stack) removeHalfMadeBackend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	isBackend := func(r apitype.ResourceV3) bool { return r.Type == check.TypeBackend }
+	isBackend := func(r apitype.ResourceV3) bool { return r.Type == rights.TypeBackend }
 	if slices.ContainsFunc(deployment.Resources, isBackend) {
 		return nil
 	}
 	vault := s.sandbox.Vault.Root()
-	store := s.Config.Access()
-	isHalfMade, err := check.HalfMade(ctx, vault, store)
+	isHalfMade, err := check.HalfMade(ctx, vault, s.Config)
 	if err == nil && isHalfMade {
-		err = vault.Sys().DisableAuthWithContext(ctx, store.AuthPath)
+		err = vault.Sys().DisableAuthWithContext(ctx, s.Config.Workload.AuthPath)
 	}
 	if err != nil {
-		return fmt.Errorf("auth backend %s: %w", store.AuthPath, err)
+		return fmt.Errorf("auth backend %s: %w", s.Config.Workload.AuthPath, err)
 	}
 	return nil
 }

@@ -1,0 +1,56 @@
+package check
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"mlvault/internal/outputs"
+	"mlvault/internal/rights"
+)
+
+// definitions says when the next up outdates the job definitions that are out: they name paths,
+// role, login path and audience, and a job that was defined before fails with them.
+func (c *checker) definitions() {
+	stack := c.made("pulumi:pulumi:Stack")
+	if len(stack) == 0 || stack[0].Outputs[outputs.VaultRole] == nil {
+		return // no up has ended
+	}
+	changes := c.changedOutputs(stack[0])
+	if len(changes) == 0 {
+		return
+	}
+	c.warning("job definitions: the next up outdates those that are out: %s. After it, run `make "+
+		"job STACK=%s`, and submit "+
+		"jobs, schedules and endpoints from the new files. Until then they fail",
+		strings.Join(changes, ", "), c.settings.Stack)
+}
+
+func (c *checker) changedOutputs(stack rights.Resource) []string {
+	var changes []string
+	for _, each := range []struct{ output, what, now string }{
+		{output: outputs.VaultAudience, what: "workload.audience", now: c.settings.Workload.Audience},
+		{output: outputs.VaultLoginPath, what: "the login path", now: c.settings.LoginPath()},
+		{output: outputs.VaultRole, what: "the role", now: c.settings.VaultName()},
+		{output: outputs.VaultNamespace, what: "vault.namespace", now: c.settings.Vault.Namespace},
+	} {
+		if text(stack.Outputs[each.output]) != each.now {
+			changes = append(changes, each.what+" changes")
+		}
+	}
+	written := c.writtenAgainst()
+	if written != "" && written != c.settings.Fingerprint() {
+		changes = append(changes, "vaultAddress changes")
+	}
+	before, _ := stack.Outputs[outputs.CredentialPaths].(map[string]any)
+	now := c.settings.CredentialPaths()
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		switch {
+		case now[name] == "":
+			changes = append(changes, "credential "+name+" goes")
+		case now[name] != text(before[name]):
+			changes = append(changes, "credential "+name+" moves")
+		}
+	}
+	return changes
+}

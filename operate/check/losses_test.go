@@ -1,0 +1,255 @@
+package check
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"mlvault/internal/rights"
+	"mlvault/internal/settings"
+)
+
+const deployedGroup = "/subscriptions/s/resourceGroups/ml-group1"
+
+// resource is one of a state, as JSON.
+func resource(t *testing.T, kind, name, id, inputs string) rights.Resource {
+	t.Helper()
+	r := rights.Resource{Type: kind, ID: id, URN: "urn:pulumi:dev::mlvault::" + kind + "::" + name}
+	require.NoError(t, json.Unmarshal([]byte(inputs), &r.Inputs))
+	return r
+}
+
+// deployed is a stack as its last up left it.
+func deployed(t *testing.T) (*checker, *settings.Settings) {
+	t.Helper()
+	s := &settings.Settings{
+		Project:     "mlvault",
+		Stack:       "dev",
+		Location:    "westeurope",
+		Address:     settings.NewSecret("https://vault.example.com"),
+		Credentials: []settings.Credential{{Name: "ml_api_key"}},
+		Vault:       settings.Vault{Mount: "secret", Prefix: "mlvault/dev"},
+		Workload:    settings.Workload{Audience: "api://x", AuthPath: "jwt-x", CreateAuthBackend: true},
+		Compute:     &settings.Compute{VMSize: "Standard_D4ds_v5", MaxNodes: 1},
+	}
+	workspace := resource(t, "azure-native:machinelearningservices/v20241001:Workspace", "ml-workspace",
+		deployedGroup+"/providers/Microsoft.MachineLearningServices/workspaces/ml-workspace1",
+		`{"location":"westeurope","hbiWorkspace":false,"identity":{"type":"SystemAssigned"},
+		  "storageAccount":"/st","keyVault":"/kv"}`)
+	cluster := resource(t, "azure-native:machinelearningservices/v20241001:Compute", "ml-cluster",
+		workspace.ID+"/computes/ml-cluster",
+		`{"location":"westeurope","properties":{"properties":{"vmSize":"Standard_D4ds_v5"}}}`)
+	stack := rights.Resource{Type: "pulumi:pulumi:Stack", URN: "urn:pulumi:dev::mlvault::pulumi:pulumi:Stack::x"}
+	stack.Outputs = map[string]any{
+		"vaultAudience":   "api://x",
+		"vaultLoginPath":  s.LoginPath(),
+		"vaultRole":       s.VaultName(),
+		"vaultNamespace":  "",
+		"credentialPaths": map[string]any{"ml_api_key": "secret/data/mlvault/dev/ml_api_key"},
+	}
+	c := &checker{settings: s, stack: Stack{Settings: s, State: rights.State{Resources: []rights.Resource{
+		stack,
+		resource(t, "azure-native:resources/v20220901:ResourceGroup", "ml-group", deployedGroup,
+			`{"location":"westeurope"}`),
+		resource(t, "azure-native:storage/v20220901:StorageAccount", "mlstorage",
+			deployedGroup+"/providers/Microsoft.Storage/storageAccounts/mlstorage1", `{"location":"westeurope"}`),
+		resource(t, "azure-native:resources/v20220901:Resource", "ml-kv",
+			deployedGroup+"/providers/Microsoft.KeyVault/vaults/ml-kv1",
+			`{"location":"westeurope","resourceType":"vaults","properties":{}}`),
+		resource(t, "azure-native:managedidentity/v20230131:UserAssignedIdentity", "ml-identity",
+			deployedGroup+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ml-identity1", `{}`),
+		workspace,
+		cluster,
+		resource(t, rights.TypeBackend, "credentials-jwt", "jwt-x", `{"path":"jwt-x"}`),
+		resource(t, rights.TypeSecret, "credentials-ml_api_key", "secret/data/mlvault/dev/ml_api_key", `{}`),
+		resource(t, rights.TypePolicy, "credentials-read", s.VaultName(), `{"policy":"`+
+			`# Fingerprint of the Vault address: `+s.Fingerprint()+`. A new one"}`),
+	}}}}
+	return c, s
+}
+
+// edit changes a resource of the state.
+func edit(c *checker, name string, does func(*rights.Resource)) {
+	for i := range c.stack.State.Resources {
+		if nameOf(c.stack.State.Resources[i].URN) == name {
+			does(&c.stack.State.Resources[i])
+		}
+	}
+}
+
+func protectAll(c *checker) {
+	for _, name := range []string{"ml-group", "mlstorage", "ml-kv", "ml-workspace"} {
+		edit(c, name, func(r *rights.Resource) { r.Protected = true })
+	}
+}
+
+func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		problem string
+		warning string
+		does    func(*checker, *settings.Settings)
+	}{
+		{name: "nothing changes", does: func(*checker, *settings.Settings) {}},
+		{
+			name: "hbiWorkspace",
+			warning: "azure.hbiWorkspace: the next up deletes the workspace (ml-workspace1), and with it all runs, " +
+				"models, endpoints and schedules",
+			does: func(_ *checker, s *settings.Settings) { s.Azure.HBIWorkspace = true },
+		},
+		{
+			name:    "hbiWorkspace of a protected one",
+			problem: "azure.protect refuses that, and the run fails half-way. Set azure.hbiWorkspace back",
+			does: func(c *checker, s *settings.Settings) {
+				s.Azure.HBIWorkspace = true
+				s.Azure.Protect = true
+				protectAll(c)
+			},
+		},
+		{
+			name:    "protect off",
+			warning: "azure.protect: is off, and the state protects the resource group, the workspace, the storage account",
+			does:    func(c *checker, _ *settings.Settings) { protectAll(c) },
+		},
+		{
+			name:    "protect that no up has switched on yet",
+			warning: "will be protected only when an up has ended well",
+			does:    func(_ *checker, s *settings.Settings) { s.Azure.Protect = true },
+		},
+		{
+			name:    "a name",
+			warning: "azure.names.keyVault: the next up deletes the key vault (ml-kv1)",
+			does:    func(_ *checker, s *settings.Settings) { s.Azure.Names.KeyVault = "ml-kv2" },
+		},
+		{
+			name:    "the name that it has",
+			warning: "",
+			does:    func(_ *checker, s *settings.Settings) { s.Azure.Names.KeyVault = "ML-kv1" },
+		},
+		{
+			name:    "the job identity's name",
+			warning: "azure.names.jobIdentity: the next up deletes the job identity",
+			does:    func(_ *checker, s *settings.Settings) { s.Azure.Names.JobIdentity = "ml-job" },
+		},
+		{
+			name:    "a size of the cluster",
+			warning: "compute.vmSize: the next up deletes the cluster (ml-cluster), and with it the jobs that run on it",
+			does:    func(_ *checker, s *settings.Settings) { s.Compute.VMSize = "Standard_D8ds_v5" },
+		},
+		{
+			name:    "no cluster",
+			warning: "compute: the next up deletes the cluster",
+			does:    func(_ *checker, s *settings.Settings) { s.Compute = nil },
+		},
+		{
+			name:    "a looser network",
+			problem: "azure.managedNetwork.mode: the workspace has AllowOnlyApprovedOutbound",
+			does: func(c *checker, s *settings.Settings) {
+				edit(c, "ml-workspace", func(r *rights.Resource) {
+					r.Inputs["managedNetwork"] = map[string]any{"isolationMode": "AllowOnlyApprovedOutbound"}
+				})
+				s.Azure.ManagedNetwork = &settings.ManagedNetwork{Mode: "AllowInternetOutbound"}
+			},
+		},
+		{
+			name:    "the workspace's own identity taken back",
+			problem: "azure.workspaceIdentity: the workspace has an identity of its own",
+			does: func(c *checker, _ *settings.Settings) {
+				edit(c, "ml-workspace", func(r *rights.Resource) {
+					r.Inputs["identity"] = map[string]any{"type": "UserAssigned"}
+				})
+			},
+		},
+		{
+			name:    "purge protection taken back",
+			problem: "azure.keyVaultPurgeProtection: the key vault has it",
+			does: func(c *checker, _ *settings.Settings) {
+				edit(c, "ml-kv", func(r *rights.Resource) {
+					r.Inputs["properties"] = map[string]any{"enablePurgeProtection": true}
+				})
+			},
+		},
+		{
+			name:    "an auth backend given away",
+			warning: "the next up disables the auth backend auth/jwt-x with every role in it",
+			does:    func(_ *checker, s *settings.Settings) { s.Workload.CreateAuthBackend = false },
+		},
+		{
+			name:    "another audience",
+			warning: "outdates those that are out: workload.audience changes. After it, run `make job STACK=dev`",
+			does:    func(_ *checker, s *settings.Settings) { s.Workload.Audience = "api://y" },
+		},
+		{
+			name:    "a creation that was cut off",
+			problem: "while it was creating credentials-new. Run `make repair STACK=dev`",
+			does: func(c *checker, _ *settings.Settings) {
+				c.stack.State.Resources = append(c.stack.State.Resources, rights.Resource{
+					Type: rights.TypeSecret, URN: "urn:pulumi:dev::mlvault::x::credentials-new", Pending: "creating",
+				})
+			},
+		},
+		{
+			name:    "a replaced one that the configuration asks for again",
+			problem: "waits for its deletion, and the configuration asks for it again",
+			does: func(c *checker, _ *settings.Settings) {
+				edit(c, "credentials-ml_api_key", func(r *rights.Resource) { r.Replaced = true })
+			},
+		},
+		{
+			name:    "a replaced one",
+			warning: "an earlier run replaced credentials-ml_api_key and left the old one. The next up deletes ml_api_key",
+			does: func(c *checker, _ *settings.Settings) {
+				edit(c, "credentials-ml_api_key", func(r *rights.Resource) {
+					r.Replaced = true
+					r.ID = "secret/data/old/ml_api_key"
+				})
+			},
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, s := deployed(t)
+			row.does(c, s)
+			c.losses()
+			c.definitions()
+			requireOne(t, row.problem, c.report.Problems)
+			requireOne(t, row.warning, c.report.Warnings)
+		})
+	}
+}
+
+// Everything follows the location, and a preview says no more than `replace`.
+func TestAnotherLocationIsSaidOfEachThingThatGoesWithIt(t *testing.T) {
+	c, s := deployed(t)
+	s.Location = "North Europe"
+	c.losses()
+	require.Len(t, c.report.Warnings, 5, "group, workspace, storage account, key vault and cluster")
+	for _, warning := range c.report.Warnings {
+		require.Contains(t, warning, "azure-native:location: the next up deletes ")
+	}
+	c, s = deployed(t)
+	s.Location = "West Europe"
+	c.losses()
+	require.Empty(t, c.report.Warnings, "the same region in other words")
+}
+
+func TestACredentialThatGoesIsSaidForVaultAndForTheDefinitions(t *testing.T) {
+	c, s := deployed(t)
+	s.Credentials = nil
+	edit(c, "credentials-ml_api_key", func(r *rights.Resource) { r.Inputs["deleteAllVersions"] = true })
+	c.losses()
+	c.definitions()
+	require.Len(t, c.report.Warnings, 2)
+	require.Contains(t, c.report.Warnings[0], "purges every version of secret/data/mlvault/dev/ml_api_key")
+	require.Contains(t, c.report.Warnings[1], "credential ml_api_key goes")
+}
+
+func TestADeletionByTheNextUpCanBeTakenBackUnlessItPurges(t *testing.T) {
+	c, s := deployed(t)
+	s.Vault.Prefix = "elsewhere"
+	c.losses()
+	c.definitions()
+	require.Len(t, c.report.Warnings, 2)
+	require.Contains(t, c.report.Warnings[0], "`vault kv undelete` brings a value back")
+	require.Contains(t, c.report.Warnings[1], "credential ml_api_key moves")
+}
