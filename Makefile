@@ -89,6 +89,7 @@ fuzz: ## bad input: FUZZTIME inputs (1000000x) or that long (30s) for each fuzz 
 	go -C sandbox test -c -o ../.sandbox/bin/acl.test ./internal/acl
 	cd sandbox/internal/acl && ../../../.sandbox/bin/acl.test -test.run '^$$' -test.fuzztime $(FUZZTIME) -test.fuzzcachedir ../../../.sandbox/fuzz -test.fuzz '^FuzzPolicyMatchesItsPathsOnly$$'
 
+PYTHON = $(shell git ls-files '*.py')
 check: ## build, vet, lint, tidy, generated code
 	go build ./...
 	$(call each,go -C,vet -tags prove ./...)
@@ -99,6 +100,11 @@ check: ## build, vet, lint, tidy, generated code
 	$(call each,go -C,run -gcflags=all= $(GOLANGCI) run --build-tags prove --config "$(CURDIR)/.golangci.yml" ./...)
 	go -C tools run ./sdkgen -check
 	go -C tools run ./reference -check
+	black --check --line-length 100 --target-version py39 $(PYTHON)
+	flake8 $(PYTHON)
+	mypy --strict --config-file job/pyproject.toml job
+	cd .ci && mypy --strict *.py
+	MYPYPATH=job mypy --strict tools/bench/floor_job.py
 
 cross: ## build every module for Windows and macOS; compiles Vault for each, which takes minutes
 	$(foreach os,windows darwin,(export GOOS=$(os) && $(call each,go -C,build ./...)) &&) true

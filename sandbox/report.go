@@ -69,7 +69,7 @@ func (r upReport) print(out io.Writer) {
 		text(outputs.VaultRole))
 	printField(out, "more", r.readme+": all outputs, and how a job reads its credentials")
 
-	fmt.Fprint(out, "\nA job has read these, as the job identity and with job/vault_credentials.py\n"+
+	fmt.Fprint(out, "\nA job has read these, as the job identity and with job/vault_credentials\n"+
 		"(names and keys; values are never printed):\n")
 	lines := strings.Split(r.read, "\n")
 	for _, line := range lines[:min(len(lines), mostRead)] {
@@ -192,7 +192,7 @@ func jobLines(file string) string {
 As a job on a node of Azure ML, with its identity and no token:
 
   set -a; . %s; set +a
-  python3 job/vault_credentials.py --check
+  PYTHONPATH=job python3 -m vault_credentials --check
 `
 	return fmt.Sprintf(text, sandbox.ShellQuote(file))
 }

@@ -35,7 +35,7 @@ type Variable struct {
 	Output string
 }
 
-// JobVariables are all that job/vault_credentials.py needs of a stack, sorted by name.
+// JobVariables are all that job/vault_credentials needs of a stack, sorted by name.
 var JobVariables = []Variable{
 	{Name: "AZURE_CLIENT_ID", Output: JobIdentityClientID},
 	{Name: "VAULT_ADDR", Output: VaultAddress},

@@ -54,9 +54,13 @@ func TestANamespaceReachesTheJob(t *testing.T) {
 
 // The client names its variables in texts; one that it reads and no output sets would be silence.
 func TestEachVariableIsOneThatTheClientReads(t *testing.T) {
-	client, err := os.ReadFile(filepath.Join("..", "..", "job", "vault_credentials.py"))
-	if err != nil {
-		t.Fatal(err)
+	var client []byte
+	for _, name := range []string{"settings.py", "identity.py"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "job", "vault_credentials", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		client = append(client, text...)
 	}
 	for _, variable := range JobVariables {
 		inQuotes := regexp.MustCompile(`["']` + variable.Name + `["']`)

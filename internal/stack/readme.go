@@ -86,7 +86,7 @@ func readmeValue(s *settings.Settings, output string, values pulumi.Map) pulumi.
 // one goes.
 func readmeScript(names []string) string {
 	var page strings.Builder
-	page.WriteString("Copy `vault_credentials.py` from the job folder next to your script.\n" +
+	page.WriteString("Copy the folder `job/vault_credentials` next to your script.\n" +
 		"Ask for the credentials that the script needs, by name:\n\n" +
 		"```python\nfrom vault_credentials import read_credentials\n\n")
 	fmt.Fprintf(&page, "credentials = read_credentials(%q)\n", names[0])

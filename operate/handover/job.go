@@ -22,7 +22,7 @@ import (
 const (
 	image          = "mcr.microsoft.com/azureml/curated/sklearn-1.5:latest"     // Python 3.10
 	inferenceImage = "mcr.microsoft.com/azureml/minimal-py312-inference:latest" // with the inference server
-	client         = "vault_credentials.py"
+	client         = "vault_credentials"                                        // the client's folder
 	noCluster      = "NAME-OF-YOUR-CLUSTER"
 	// serverless is what `make job COMPUTE=` takes for jobs without a cluster, as Azure ML calls it.
 	serverless = "serverless"
@@ -47,11 +47,10 @@ func Render(given map[string]any, clientFolder, dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("hand-over: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(clientFolder, client))
+	files, err := clientFiles(clientFolder)
 	if err != nil {
 		return fmt.Errorf("hand-over: %w", err)
 	}
-	files := map[string][]byte{client: text}
 	parsed, err := template.New("").Delims("<<", ">>").Funcs(values.functions()).ParseFS(templates, "templates/*")
 	if err != nil {
 		return fmt.Errorf("hand-over: %w", err)
@@ -70,12 +69,36 @@ func Render(given map[string]any, clientFolder, dir string) error {
 		}
 		files[name] = []byte(out.String())
 	}
+	if err := os.MkdirAll(filepath.Join(dir, client), 0o750); err != nil {
+		return fmt.Errorf("hand-over: %w", err)
+	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			return fmt.Errorf("hand-over: %w", err)
 		}
 	}
 	return nil
+}
+
+// clientFiles are the source files of the client, by their path below the folder that holds it. What
+// Python compiled beside them is left out.
+func clientFiles(folder string) (map[string][]byte, error) {
+	paths, err := filepath.Glob(filepath.Join(folder, client, "*.py"))
+	if err != nil {
+		return nil, err
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("%s holds no client: %w", filepath.Join(folder, client), os.ErrNotExist)
+	}
+	files := map[string][]byte{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		files[filepath.Join(client, filepath.Base(path))] = text
+	}
+	return files, nil
 }
 
 // values are what the templates use, by the outputs' names.

@@ -91,7 +91,7 @@ func TestEachDefinitionHasTheKeysOfItsKindAndAnEndpointRunsAsTheJobIdentity(t *t
 		return requireKind(t, kind, parse(t, filepath.Join(dir, name)))
 	}
 	runs := func(fields map[string]any) {
-		require.FileExists(t, filepath.Join(dir, word(fields["code"]), "vault_credentials.py"))
+		require.FileExists(t, filepath.Join(dir, word(fields["code"]), "vault_credentials", "client.py"))
 		requireKind(t, "environment", fields["environment"])
 	}
 	job := file("job.yml", "job-command")
@@ -228,7 +228,8 @@ func TestOnlyTheFilesOfTheHandOverItselfStayBehind(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	for _, entry := range entries {
-		isCode := filepath.Ext(entry.Name()) == ".py" || entry.Name() == "model.txt"
+		isSource := filepath.Ext(entry.Name()) == ".py" || entry.Name() == client
+		isCode := isSource || entry.Name() == "model.txt"
 		require.Equal(t, !isCode, ignored[entry.Name()], entry.Name())
 	}
 }

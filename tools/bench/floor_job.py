@@ -1,18 +1,34 @@
-"""The floor of a job's read: one token of the identity, one login, one read for each path, by raw HTTP and no more."""
-import json, os, ssl, urllib.parse, urllib.request
+"""The floor of a job's read: a token, a login, and a read for each path, by raw HTTP."""
 
-context = ssl.create_default_context(cafile=os.environ["VAULT_CACERT"])
+import json
+import os
+import ssl
+import urllib.parse
+import urllib.request
+from typing import Any, Dict, Optional
+
+env = os.environ
+tls = ssl.create_default_context(cafile=env["VAULT_CACERT"])
 
 
-def call(url, headers, body=None):
+def call(url: str, headers: Dict[str, str], body: Optional[Dict[str, str]] = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers), context=context if url[:5] == "https" else None) as answer:
+    request = urllib.request.Request(url, data, headers)
+    context = tls if url.startswith("https") else None
+    with urllib.request.urlopen(request, context=context) as answer:
         return json.load(answer)
 
 
-query = urllib.parse.urlencode({"resource": os.environ["VAULT_AUDIENCE"], "api-version": "2017-09-01", "clientid": os.environ["AZURE_CLIENT_ID"]})
-jwt = call(os.environ["MSI_ENDPOINT"] + "?" + query, {"secret": os.environ["MSI_SECRET"]})["access_token"]
-vault = os.environ["VAULT_ADDR"] + "/v1/"
-token = call(vault + os.environ["VAULT_LOGIN_PATH"], {}, {"role": os.environ["VAULT_ROLE"], "jwt": jwt})["auth"]["client_token"]
-for path in json.loads(os.environ["VAULT_CREDENTIALS"]).values():
+query = urllib.parse.urlencode(
+    {
+        "resource": env["VAULT_AUDIENCE"],
+        "api-version": "2017-09-01",
+        "clientid": env["AZURE_CLIENT_ID"],
+    }
+)
+identity = call(f"{env['MSI_ENDPOINT']}?{query}", {"secret": env["MSI_SECRET"]})
+vault = f"{env['VAULT_ADDR']}/v1/"
+login = {"role": env["VAULT_ROLE"], "jwt": identity["access_token"]}
+token = call(vault + env["VAULT_LOGIN_PATH"], {}, login)["auth"]["client_token"]
+for path in json.loads(env["VAULT_CREDENTIALS"]).values():
     call(vault + path, {"X-Vault-Token": token})["data"]["data"]

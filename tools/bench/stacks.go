@@ -53,7 +53,9 @@ type lab struct {
 func (b *bench) open(ctx context.Context, name string) (lab, error) {
 	l := lab{b, b.path(name)}
 	err := b.prepare(ctx)
-	for _, part := range []string{"job/vault_credentials.py", "Pulumi.yaml", "Pulumi.dev.yaml"} {
+	client := filepath.Join("job", "vault_credentials")
+	err = errors.Join(err, os.CopyFS(filepath.Join(l.root, client), os.DirFS(filepath.Join(b.root, client))))
+	for _, part := range []string{"Pulumi.yaml", "Pulumi.dev.yaml"} {
 		text, readErr := os.ReadFile(filepath.Join(b.root, filepath.FromSlash(part)))
 		copied := filepath.Join(l.root, filepath.FromSlash(part))
 		err = errors.Join(err, readErr, os.MkdirAll(filepath.Dir(copied), 0o700), os.WriteFile(copied, text, 0o600))

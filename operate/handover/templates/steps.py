@@ -1,4 +1,4 @@
-"""Sample steps. Each reads its credentials with the job identity. Replace the bodies by your own.
+"""Sample steps. Each reads its credentials with the job identity. Put your own work in their place.
 
 python steps.py                       lists names and keys
 python steps.py prepare DATA          writes into the folder DATA
@@ -16,8 +16,10 @@ credentials = read_credentials()
 for name, credential in credentials.items():
     print(f"{step}: {name} has {', '.join(credential)}")  # names of keys, never a value
 
-for folder in folders[-1:] if step in ("prepare", "train") else []:
-    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    (pathlib.Path(folder) / f"{step}.txt").write_text("done\n")
-for folder in folders[:1] if step in ("train", "register") else []:
-    print(f"{step}: reads {sorted(path.name for path in pathlib.Path(folder).iterdir())}")
+if step in ("prepare", "train"):
+    written = pathlib.Path(folders[-1])
+    written.mkdir(parents=True, exist_ok=True)
+    (written / f"{step}.txt").write_text("done\n")
+if step in ("train", "register"):
+    read = pathlib.Path(folders[0])
+    print(f"{step}: reads {sorted(path.name for path in read.iterdir())}")

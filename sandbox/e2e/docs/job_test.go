@@ -103,7 +103,7 @@ func TestTheHandOverRunsAsAzureMLRunsIt(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 		require.NotContains(t, lab.ReadFile(t, file), lab.Canary)
-		cmd := exec.CommandContext(t.Context(), "sh", "-ac", ". '"+file+"' && python3 job/vault_credentials.py --check")
+		cmd := exec.CommandContext(t.Context(), "sh", "-ac", ". '"+file+"' && PYTHONPATH=job python3 -m vault_credentials --check")
 		cmd.Dir, cmd.Env = lab.Repository(), []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
 		printed, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", printed)

@@ -176,8 +176,8 @@ func Project(t *testing.T, name string, stacks ...string) string {
 		}
 		require.NoError(t, os.WriteFile(filepath.Join(root, to), []byte(text), 0o600))
 	}
-	require.NoError(t, os.Mkdir(filepath.Join(root, "job"), 0o700))
-	place("job/vault_credentials.py", "job/vault_credentials.py")
+	client := filepath.Join("job", "vault_credentials")
+	require.NoError(t, os.CopyFS(filepath.Join(root, client), os.DirFS(filepath.Join(Repository(), client))))
 	place("Pulumi.yaml", "Pulumi.yaml")
 	for _, stack := range stacks {
 		place("Pulumi.dev.yaml", "Pulumi."+stack+".yaml")

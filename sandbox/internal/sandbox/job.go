@@ -20,7 +20,7 @@ import (
 	"mlvault/sandbox/internal/cli"
 )
 
-// Job does what a job of the stack does on a compute node, by job/vault_credentials.py: it asks the
+// Job does what a job of the stack does on a compute node, by job/vault_credentials: it asks the
 // managed identity endpoint for a token, logs in to Vault with it, and reads every credential. It
 // returns credential names with their key names, and never a value.
 func (s *Stack) Job(ctx context.Context) (string, error) {
@@ -31,8 +31,8 @@ func (s *Stack) Job(ctx context.Context) (string, error) {
 	if err := s.sandbox.ARM.BuildImage(Text(values, outputs.WorkspaceID)); err != nil {
 		return "", err
 	}
-	script := filepath.Join(s.sandbox.Options.Root, "job", "vault_credentials.py")
-	return onNode(ctx, "", environment, script)
+	folder := filepath.Join(s.sandbox.Options.Root, "job")
+	return onNode(ctx, folder, environment, "-m", "vault_credentials")
 }
 
 // Python is a command of Python as a job runs it. Nothing of this shell reaches the job: it has what
@@ -69,7 +69,11 @@ func onNode(
 	printed, err := cmd.Output()
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		said := bytes.TrimSpace(failed.Stderr)
-		return "", fmt.Errorf("%s: %w\n%s", filepath.Base(args[0]), err, said)
+		script := filepath.Base(args[0])
+		if script == "-m" {
+			script = args[1]
+		}
+		return "", fmt.Errorf("%s: %w\n%s", script, err, said)
 	}
 	return string(bytes.TrimSpace(printed)), err
 }
