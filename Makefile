@@ -1,6 +1,6 @@
 # Thin recipes: each is one go command. CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help up preview down pipeline vault preflight policy job repair explain build clean test prove fuzz check cross audit generate bench
+.PHONY: help up preview down pipeline vault preflight policy job verify repair explain build clean test prove fuzz check cross audit generate bench
 
 # One build cache for every clone. What make compiles runs briefly, so all but the standard library is not optimised, and
 # nothing is described to a debugger: a third fewer CPU seconds. Not so where make measures, searches long, or fills the
@@ -53,6 +53,9 @@ policy: ## the least Vault policy for the token that deploys the real stack
 
 job: ## from the real stack's outputs, files ready to submit: job/<stack>/ (COMPUTE=cluster)
 	@$(OPERATE) job -stack "$(STACK)" $(if $(COMPUTE),-compute "$(COMPUTE)")
+
+verify: ## after pulumi up of the real stack: try it in Azure, up to an hour, two jobs; writes docs/verified/
+	@$(OPERATE) verify -stack "$(STACK)"
 
 repair: ## after a run of the real stack that was killed: make its state true again
 	@$(OPERATE) repair -stack "$(STACK)"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"mlvault/operate/check"
 	"mlvault/operate/cli"
 	"mlvault/operate/explain"
 	"mlvault/operate/handover"
 	"mlvault/operate/repair"
+	"mlvault/operate/verify"
 )
 
 func runPolicy(ctx context.Context, o options) error {
@@ -54,6 +57,61 @@ func forgetVault() {
 			_ = os.Unsetenv(name)
 		}
 	}
+}
+
+// jobPatience is how long a job may take: the first one waits for a node, and pulls its image.
+const (
+	jobPatience = 45 * time.Minute
+	jobPause    = 20 * time.Second
+)
+
+func runVerify(ctx context.Context, o options) error {
+	found, err := check.LoadSettings(ctx, o.cli(), o.stack)
+	if err != nil {
+		return err
+	}
+	forgetVault()
+	name := path.Base(o.stack)
+	fmt.Fprintf(o.out, "Verifying stack %s in Azure: two jobs, 15 to 45 minutes\n", o.stack)
+	now := time.Now()
+	report, err := verify.Verification{
+		Stack:    name,
+		Azure:    verify.AzureCLI{},
+		Pulumi:   verify.PulumiCLI{CLI: o.cli(), Stack: o.stack},
+		Vault:    verify.VaultServer{CACertFile: found.Vault.CACertFile},
+		Folder:   filepath.Join(o.root, "job", name),
+		Patience: jobPatience,
+		Pause:    jobPause,
+		Today:    now,
+		Progress: o.out,
+	}.Run(ctx)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join("docs", "verified", now.Format(time.DateOnly)+"-"+name+".md")
+	if err := writePage(filepath.Join(o.root, file), report); err != nil {
+		return err
+	}
+	if wrong := report.Wrong(); len(wrong) > 0 {
+		return fmt.Errorf("not as assumed: %s. Wrote %s. Please open an issue with it: it holds nothing "+
+			"secret", strings.Join(wrong, "; "), file)
+	}
+	fmt.Fprintf(o.out, "Nothing is wrong. Wrote %s; it holds nothing secret.\n", file)
+	return nil
+}
+
+func writePage(file string, report *verify.Report) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+		return fmt.Errorf("the report: %w", err)
+	}
+	var page bytes.Buffer
+	if err := report.Write(&page); err != nil {
+		return fmt.Errorf("the report: %w", err)
+	}
+	if err := os.WriteFile(file, page.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("the report: %w", err)
+	}
+	return nil
 }
 
 func runRepair(ctx context.Context, o options) error {

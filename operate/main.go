@@ -46,6 +46,12 @@ func commands() []command {
 			run: runJob,
 		},
 		{
+			name: "verify",
+			meaning: "try the stack in Azure and write docs/verified/<date>-<stack>.md. Changes nothing of it. " +
+				"Submits two jobs: 15 to 45 minutes, and what the cluster costs for so long",
+			run: runVerify,
+		},
+		{
 			name:    "repair",
 			meaning: "make the state true again after a run that was killed; then run `pulumi up`",
 			run:     runRepair,
