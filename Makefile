@@ -2,17 +2,25 @@
 .DEFAULT_GOAL := help
 .PHONY: help up preview down pipeline vault preflight policy job verify repair explain build clean test prove fuzz check cross audit generate bench
 
-# One build cache for every clone. What make compiles runs briefly, so all but the standard library is not optimised, and
-# nothing is described to a debugger: a third fewer CPU seconds. Not so where make measures, searches long, or fills the
-# cache for Pulumi.
+# One build cache for every clone. What make compiles runs briefly, so all but the standard library
+# is not optimised, and nothing is described to a debugger: a third fewer CPU seconds. Not so where
+# make measures, searches long, or fills the cache for Pulumi.
 QUICK = '-gcflags=all=-N -l -dwarf=false' -gcflags=std=-dwarf=false
 audit bench build fuzz: QUICK =
 export GOFLAGS += -trimpath $(QUICK)
 
-# make up STACK=prod CREDENTIALS=path.json
+# What make help says of the variables.
+#:
+#: Variables, such as make up STACK=prod:
+#:   STACK=dev              the stack: settings in Pulumi.<stack>.yaml
+#:   CREDENTIALS=path.json  up, preview: your credentials, JSON: name -> object of key -> value
+#:   UNPROTECT=yes          down: destroy also what azure.protect holds
+#:   COMPUTE=cluster        job: the cluster to name where the stack makes none
+#:   ONLY=folder RUN=name   test: one folder with what is below it, and tests whose name matches
+
 STACK ?= dev
 SANDBOX = go -C sandbox run ./bootstrap
-FLAGS = -stack "$(STACK)" $(if $(CREDENTIALS),-credentials "$(abspath $(CREDENTIALS))")
+FLAGS = -stack "$(STACK)" $(if $(CREDENTIALS),-credentials "$(CREDENTIALS)")
 
 OPERATE = { test -x .operate || echo "Compiling operate, about a minute the first time" >&2; } && \
 	go -C operate build -o ../.operate . && ./.operate
@@ -28,7 +36,8 @@ GITLEAKS = go run github.com/zricethezav/gitleaks/v8@v8.24.0
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 up: ## run the whole program here, on a real Vault and a stand-in for Azure; no account
 	@$(SANDBOX) up $(FLAGS)
@@ -36,7 +45,7 @@ up: ## run the whole program here, on a real Vault and a stand-in for Azure; no 
 preview: ## what an up would change
 	@$(SANDBOX) preview $(FLAGS)
 
-down: ## destroy what up made; with UNPROTECT=yes also what azure.protect holds
+down: ## destroy what up made
 	@$(SANDBOX) down -stack "$(STACK)" $(if $(UNPROTECT),-unprotect)
 
 pipeline: ## after make up: run the jobs, pipelines and schedules that make job writes, step by step
@@ -51,7 +60,7 @@ preflight: ## would pulumi up of the real stack work? Asks its Vault, changes no
 policy: ## the least Vault policy for the token that deploys the real stack
 	@$(OPERATE) policy -stack "$(STACK)"
 
-job: ## from the real stack's outputs, files ready to submit: job/<stack>/ (COMPUTE=cluster)
+job: ## from the real stack's outputs, files ready to submit: job/<stack>/
 	@$(OPERATE) job -stack "$(STACK)" $(if $(COMPUTE),-compute "$(COMPUTE)")
 
 verify: ## after pulumi up of the real stack: try it in Azure, up to an hour, two jobs; writes docs/verified/
@@ -70,18 +79,23 @@ build: ## compile the program as Pulumi's language host does, so that the next p
 clean: ## forget the sandbox: its Vault, its state and the built commands
 	@$(SANDBOX) clean
 
-test: ## every test of every module
-	$(SANDBOX) build
-	$(call each,go -C,test -timeout 30m ./...)
-	python3 -m unittest discover -s job
+# The sandbox's tests drive commands that bootstrap builds.
+TEST = test -timeout 30m $(if $(RUN),-run "$(RUN)") ./...
+
+test: ## every test of every module; ONLY=internal/settings one folder's
+	$(if $(filter-out sandbox%,$(or $(ONLY),sandbox)),,$(SANDBOX) build)
+	$(if $(filter job,$(or $(ONLY),$(if $(RUN),,job))),python3 -m unittest discover -s job)
+	$(if $(ONLY),$(if $(filter-out job,$(ONLY)),go -C "$(ONLY)" $(TEST)),$(call each,go -C,$(TEST)))
 
 prove: ## the proofs that take long, an hour and more; writes the tables of docs/proofs.md and docs/faults.md
 	$(SANDBOX) build
 	UPDATE_GOLDEN=1 go -C sandbox test -tags prove -v -p 2 -parallel 2 -timeout 120m \
 		-run '^TestProve|^TestNoSurface|^TestAPlanted|^TestVaultHolds' ./...
+	go -C tools test -tags prove -run '^TestProve' ./...
 
-# Of each target; 1000000x is a million inputs. The last one asks a Vault server, and runs without the fuzzer's counters,
-# which would compile everything once more: it makes an acceptable configuration of whatever it gets.
+# Of each target; 1000000x is a million inputs. The last one asks a Vault server, and runs without
+# the fuzzer's counters, which would compile everything once more: it makes an acceptable
+# configuration of whatever it gets.
 FUZZTIME ?= 1000000x
 FUZZ = -run '^$$' -fuzztime $(FUZZTIME) -fuzz
 fuzz: ## bad input: FUZZTIME inputs (1000000x) or that long (30s) for each fuzz target
@@ -90,7 +104,9 @@ fuzz: ## bad input: FUZZTIME inputs (1000000x) or that long (30s) for each fuzz 
 	go test $(FUZZ) '^FuzzSecrets$$' ./internal/settings
 	go test $(FUZZ) '^FuzzPayload$$' ./internal/settings
 	go -C sandbox test -c -o ../.sandbox/bin/acl.test ./internal/acl
-	cd sandbox/internal/acl && ../../../.sandbox/bin/acl.test -test.run '^$$' -test.fuzztime $(FUZZTIME) -test.fuzzcachedir ../../../.sandbox/fuzz -test.fuzz '^FuzzPolicyMatchesItsPathsOnly$$'
+	cd sandbox/internal/acl && ../../../.sandbox/bin/acl.test \
+		-test.run '^$$' -test.fuzz '^FuzzPolicyMatchesItsPathsOnly$$' \
+		-test.fuzztime $(FUZZTIME) -test.fuzzcachedir ../../../.sandbox/fuzz
 
 PYTHON = $(shell git ls-files '*.py')
 check: ## build, vet, lint, tidy, generated code

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"maps"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -12,24 +10,6 @@ import (
 )
 
 const official = "github.com/pulumi/pulumi-azure-native-sdk/"
-
-// The promise of a slim SDK is that the official module can take its place. The official network module is small enough
-// to download (10 MB); the other two are not served by every proxy.
-func TestEveryDeclarationOfTheSlimNetworkIsUpstreams(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", official+"network/v2@v2.92.3")
-	cmd.Dir = t.TempDir() // outside of any module
-	output, err := cmd.Output()
-	var found struct{ Dir, Error string }
-	if decodeErr := json.Unmarshal(output, &found); decodeErr != nil || found.Dir == "" {
-		t.Fatalf("download the official module: %v %v %s", err, decodeErr, found.Error)
-	}
-	for _, dir := range glob(t, "../../sdks/network/v*") {
-		theirs := filepath.Join(found.Dir, filepath.Base(dir))
-		if differences := foreign(pieces(readGo(t, dir)), pieces(readGo(t, theirs))); len(differences) != 0 {
-			t.Errorf("%s: upstream has these otherwise, or not at all: %q", dir, differences)
-		}
-	}
-}
 
 func TestAnyOtherTokenInADeclarationIsSeen(t *testing.T) {
 	const upstream = "type Sku struct {\n\tName string `pulumi:\"name\"`\n\tTier string\n}\n" +
