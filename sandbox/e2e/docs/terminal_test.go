@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
@@ -52,12 +53,6 @@ func openTerminal(t *testing.T, dir, state string) *terminal {
 // copyRepository copies what a clone has, and what is not committed yet.
 func copyRepository(t *testing.T, to string) {
 	t.Helper()
-	// The pages name paths of the project mlvault, which a copy by `pulumi new` has renamed.
-	defer func() {
-		file := filepath.Join(to, "Pulumi.yaml")
-		text := lab.WithProjectName(lab.ReadFile(t, file), lab.ProjectName)
-		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-	}()
 	entries, err := os.ReadDir(lab.Repository())
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(to, 0o700))
@@ -68,8 +63,23 @@ func copyRepository(t *testing.T, to string) {
 		case entry.IsDir():
 			require.NoError(t, os.CopyFS(to, os.DirFS(from)))
 		default:
-			require.NoError(t, os.WriteFile(to, []byte(lab.ReadFile(t, from)), 0o600))
+			text := underOneName(t, entry.Name(), lab.ReadFile(t, from))
+			require.NoError(t, os.WriteFile(to, []byte(text), 0o600))
 		}
+	}
+}
+
+// underOneName is a file of the project as this repository has it, in a copy that `pulumi new` made
+// under another name too: the pages name paths that begin with the project's.
+func underOneName(t *testing.T, file, text string) string {
+	t.Helper()
+	switch {
+	case file == "Pulumi.yaml":
+		return lab.WithProjectName(text, lab.ProjectName)
+	case strings.HasPrefix(file, "Pulumi."):
+		return lab.Neutral(t, text)
+	default:
+		return text
 	}
 }
 

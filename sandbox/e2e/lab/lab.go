@@ -102,13 +102,10 @@ func New(t *testing.T) *Lab { t.Helper(); return Open(t, sandbox.Options{}) }
 func Open(t *testing.T, options sandbox.Options) *Lab {
 	t.Helper()
 	if options.Root == "" {
-		options.Root = Repository()
+		options.Root = root(t)
 	}
 	if options.Dir == "" {
 		options.Dir = t.TempDir()
-	}
-	if options.Project == "" {
-		options.Project = projectOf(t, options.Root)
 	}
 	options.Pulumi = Pulumi
 	l := &Lab{T: t}
@@ -116,17 +113,32 @@ func Open(t *testing.T, options sandbox.Options) *Lab {
 	return l
 }
 
-// ProjectName is the project's in all tests, also in a repository that `pulumi new` made under
-// another name: names in Vault begin with it.
+// ProjectName is the project's in all tests that do not say otherwise. They name paths in Vault, which
+// begin with it.
 const ProjectName = "mlvault"
 
-// projectOf is the name of the project in a folder.
-func projectOf(t *testing.T, root string) string {
+// root is the repository. In one that `pulumi new` made under another name, it is a copy of what a
+// sandbox reads of it, under the name of this one.
+func root(t *testing.T) string {
 	t.Helper()
-	if root == Repository() {
-		return ProjectName
+	if ownName(t) == ProjectName {
+		return Repository()
 	}
-	project, err := workspace.LoadProject(filepath.Join(root, "Pulumi.yaml"))
+	files, err := filepath.Glob(filepath.Join(Repository(), "Pulumi.*.yaml"))
+	require.NoError(t, err)
+	copied := Project(t, ProjectName)
+	for _, file := range files {
+		text := Neutral(t, ReadFile(t, file))
+		path := filepath.Join(copied, filepath.Base(file))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	return copied
+}
+
+// ownName is the name of the repository's project.
+func ownName(t *testing.T) string {
+	t.Helper()
+	project, err := workspace.LoadProject(filepath.Join(Repository(), "Pulumi.yaml"))
 	require.NoError(t, err)
 	return project.Name.String()
 }
@@ -137,6 +149,14 @@ var nameLine = regexp.MustCompile(`(?m)^name: .*$`)
 // WithProjectName is the text of Pulumi.yaml with another name.
 func WithProjectName(text, name string) string {
 	return nameLine.ReplaceAllLiteralString(text, "name: "+name)
+}
+
+// Neutral is the text of a stack's file whose keys belong to the project, whatever its name. `pulumi
+// new` puts the name before them.
+func Neutral(t *testing.T, text string) string {
+	t.Helper()
+	own := regexp.MustCompile(`(?m)^  ` + regexp.QuoteMeta(ownName(t)) + `:`)
+	return own.ReplaceAllLiteralString(text, "  ")
 }
 
 func (l *Lab) open(options sandbox.Options) {
@@ -168,21 +188,20 @@ func (l *Lab) In(other *Lab) *Lab {
 // Project is a folder with the settings of dev under the names of other stacks, and of a project.
 func Project(t *testing.T, name string, stacks ...string) string {
 	t.Helper()
-	root := t.TempDir()
-	place := func(from, to string) {
-		text := ReadFile(t, filepath.Join(Repository(), from))
-		if from == "Pulumi.yaml" {
-			text = WithProjectName(text, name)
-		}
-		require.NoError(t, os.WriteFile(filepath.Join(root, to), []byte(text), 0o600))
+	folder := t.TempDir()
+	write := func(file, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600))
 	}
 	client := filepath.Join("job", "vault_credentials")
-	require.NoError(t, os.CopyFS(filepath.Join(root, client), os.DirFS(filepath.Join(Repository(), client))))
-	place("Pulumi.yaml", "Pulumi.yaml")
+	source := os.DirFS(filepath.Join(Repository(), client))
+	require.NoError(t, os.CopyFS(filepath.Join(folder, client), source))
+	yaml := ReadFile(t, filepath.Join(Repository(), "Pulumi.yaml"))
+	write("Pulumi.yaml", WithProjectName(yaml, name))
+	dev := Neutral(t, ReadFile(t, filepath.Join(Repository(), "Pulumi.dev.yaml")))
 	for _, stack := range stacks {
-		place("Pulumi.dev.yaml", "Pulumi."+stack+".yaml")
+		write("Pulumi."+stack+".yaml", dev)
 	}
-	return root
+	return folder
 }
 
 // Payloads are credentials of a test: name -> key -> value.

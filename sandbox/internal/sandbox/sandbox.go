@@ -9,7 +9,6 @@
 package sandbox
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -20,7 +19,6 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 
 	"mlvault/sandbox/internal/arm"
@@ -32,9 +30,6 @@ import (
 type Options struct {
 	// Root is the repository, with Pulumi.yaml.
 	Root string
-	// Project is the project's name. Empty: the one in Pulumi.yaml, which is mlvault here and
-	// another one in a copy that `pulumi new` made.
-	Project string
 	// Settings is the folder of the stacks' settings. Empty: Root.
 	Settings string
 	// Dir has the state of the sandbox. It is created when missing.
@@ -55,7 +50,7 @@ type Sandbox struct {
 	IssuerCA string
 	// Plugin tells people which Vault plugin is used.
 	Plugin string
-	// Project is the project's name.
+	// Project is the name in Pulumi.yaml: mlvault here, another one in a copy that `pulumi new` made.
 	Project string
 	Options Options
 	// WrapCommand goes around the CLI: for a terminal, and for tests that listen in.
@@ -114,8 +109,6 @@ func (s *Sandbox) loadProject() (*workspace.Project, error) {
 	if err != nil {
 		return nil, fmt.Errorf("project Pulumi.yaml: %w", err)
 	}
-	name := cmp.Or(s.Options.Project, project.Name.String())
-	project.Name = tokens.PackageName(name)
 	return project, nil
 }
 
