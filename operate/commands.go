@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -172,6 +173,15 @@ func subscription(ctx context.Context) string {
 
 // runJob decrypts Vault's address where it is a secret output, and nothing else.
 func runJob(ctx context.Context, o options) error {
+	name := path.Base(o.stack)
+	if !stackName.MatchString(name) {
+		return fmt.Errorf("-stack %q is no name of a stack that a folder can have", o.stack)
+	}
+	if o.compute != "" {
+		if err := handover.Compute(o.compute); err != nil {
+			return err
+		}
+	}
 	var outputs map[string]any
 	err := o.cli().JSON(ctx, &outputs, "stack", "output", "--json", "--stack", o.stack)
 	if err != nil {
@@ -188,7 +198,6 @@ func runJob(ctx context.Context, o options) error {
 		outputs["computeCluster"] = o.compute
 	}
 	jobs := filepath.Join(o.root, "job")
-	name := path.Base(o.stack)
 	if err := handover.Render(outputs, jobs, filepath.Join(jobs, name)); err != nil {
 		return err
 	}
@@ -197,6 +206,9 @@ func runJob(ctx context.Context, o options) error {
 	fmt.Fprintf(o.out, "Wrote %s. It holds no credential. Start with %s.\n", folder, start)
 	return nil
 }
+
+// stackName has no dot in front: job/.. is the repository itself.
+var stackName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 
 func revealedAddress(ctx context.Context, o options) (string, error) {
 	var address string

@@ -1,5 +1,5 @@
-// Package job writes what an ML engineer needs to run jobs of a stack: definitions for the Azure ML CLI v2, made from the
-// stack's outputs, and the client. No file holds a credential.
+// Package handover writes what an ML engineer needs to run jobs of a stack: definitions for the
+// Azure ML CLI v2, made from the stack's outputs, and the client. No file holds a credential.
 package handover
 
 import (
@@ -8,9 +8,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -18,12 +20,16 @@ import (
 	"mlvault/internal/outputs"
 )
 
-// Both are from Microsoft's registry, which a closed network reaches without a rule, and are run as they are.
+// Images of Microsoft's registry, which a closed network reaches without a rule. They are run as
+// they are.
 const (
 	image          = "mcr.microsoft.com/azureml/curated/sklearn-1.5:latest"     // Python 3.10
-	inferenceImage = "mcr.microsoft.com/azureml/minimal-py312-inference:latest" // with the inference server
-	client         = "vault_credentials"                                        // the client's folder
-	noCluster      = "NAME-OF-YOUR-CLUSTER"
+	inferenceImage = "mcr.microsoft.com/azureml/minimal-py312-inference:latest" // with the server
+)
+
+const (
+	client    = "vault_credentials" // its folder
+	noCluster = "NAME-OF-YOUR-CLUSTER"
 	// serverless is what `make job COMPUTE=` takes for jobs without a cluster, as Azure ML calls it.
 	serverless = "serverless"
 )
@@ -35,50 +41,135 @@ var templates embed.FS
 const Hidden = "[secret]"
 
 // ErrHidden says that the outputs hide Vault's address.
-var ErrHidden = errors.New("vaultAddress is a secret output. Run this with the key that decrypts the stack, or set workload.publishAddress to true and run `pulumi up`")
+var ErrHidden = errors.New("vaultAddress is a secret output. Run this with the key that decrypts " +
+	"the stack, or set workload.publishAddress to true and run `pulumi up`")
 
-// Render writes the files into dir, from a stack's outputs and the folder that holds the client. It overwrites
-// definitions and the client, and keeps sample scripts that exist: their bodies may be somebody's work by now.
+// Render writes the files into dir, from a stack's outputs and the folder that holds the client. It
+// overwrites definitions and the client, and keeps sample scripts that exist: their bodies may be
+// somebody's work by now. It follows no symbolic link, and writes nothing where it refuses one.
 func Render(given map[string]any, clientFolder, dir string) error {
 	values, err := read(given)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("hand-over: %w", err)
-	}
-	files, err := clientFiles(clientFolder)
+	files, err := values.files()
 	if err != nil {
 		return fmt.Errorf("hand-over: %w", err)
 	}
-	parsed, err := template.New("").Delims("<<", ">>").Funcs(values.functions()).ParseFS(templates, "templates/*")
+	ofClient, err := clientFiles(clientFolder)
 	if err != nil {
 		return fmt.Errorf("hand-over: %w", err)
 	}
+	maps.Copy(files, ofClient)
+	if err := write(files, dir); err != nil {
+		return fmt.Errorf("hand-over: %w", err)
+	}
+	return nil
+}
+
+// files are the texts of the templates, by the names that they get.
+func (v values) files() (map[string][]byte, error) {
+	parsed := template.New("").Delims("<<", ">>").Funcs(v.functions())
+	parsed, err := parsed.ParseFS(templates, "templates/*")
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
 	for _, file := range parsed.Templates() {
-		name := strings.Replace(file.Name(), "amlignore", ".amlignore", 1) // embed leaves out names with a dot
-		if name == "" {
+		name := file.Name()
+		switch name {
+		case "":
 			continue
-		}
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil && (filepath.Ext(name) == ".py" || filepath.Ext(name) == ".txt") {
-			continue
+		case "amlignore": // embed leaves out names that begin with a dot
+			name = ".amlignore"
 		}
 		var out strings.Builder
-		if err := file.Execute(&out, values); err != nil {
-			return fmt.Errorf("hand-over %s: %w", name, err)
+		if err := file.Execute(&out, v); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		files[name] = []byte(out.String())
 	}
-	if err := os.MkdirAll(filepath.Join(dir, client), 0o750); err != nil {
-		return fmt.Errorf("hand-over: %w", err)
+	return files, nil
+}
+
+func write(files map[string][]byte, dir string) error {
+	parent, err := os.OpenRoot(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	defer parent.Close() //nolint:errcheck // Nothing is written through it.
+	name := filepath.Base(dir)
+	if err := refuseLink(parent, name); err != nil {
+		return err
+	}
+	if err := parent.MkdirAll(name, 0o750); err != nil {
+		return err
+	}
+	folder, err := parent.OpenRoot(name)
+	if err != nil {
+		return err
+	}
+	defer folder.Close() //nolint:errcheck // Each file is written and closed by itself.
+	if err := refuseLink(folder, client); err != nil {
+		return err
+	}
+	for name := range files {
+		if err := refuseLink(folder, name); err != nil {
+			return err
+		}
+	}
+	if err := folder.MkdirAll(client, 0o750); err != nil {
+		return err
 	}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			return fmt.Errorf("hand-over: %w", err)
+		if isSample(name) && exists(folder, name) {
+			continue
+		}
+		if err := folder.WriteFile(name, text, 0o600); err != nil {
+			return err
 		}
 	}
 	return nil
 }
+
+// isSample tells of a script or a sample model, which its user changes.
+func isSample(name string) bool {
+	ending := filepath.Ext(name)
+	isClient := filepath.Dir(name) == client
+	return !isClient && (ending == ".py" || ending == ".txt")
+}
+
+func exists(folder *os.Root, name string) bool {
+	_, err := folder.Stat(name)
+	return err == nil
+}
+
+// refuseLink keeps a write out of wherever somebody's link leads.
+func refuseLink(folder *os.Root, name string) error {
+	info, err := folder.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("%s is a symbolic link. Nothing was written. Remove it",
+			filepath.Join(folder.Name(), name))
+	}
+	return nil
+}
+
+// Compute refuses what is no name of a cluster: it goes into the definitions as it is.
+func Compute(name string) error {
+	if name == serverless || clusterName.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("-compute %q is not the name of a cluster in Azure ML: letters, digits and -, "+
+		"beginning with a letter, 2 to 32 characters. `az ml compute list` has them", name)
+}
+
+var clusterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{1,31}$`)
 
 // clientFiles are the source files of the client, by their path below the folder that holds it. What
 // Python compiled beside them is left out.
@@ -88,7 +179,7 @@ func clientFiles(folder string) (map[string][]byte, error) {
 		return nil, err
 	}
 	if len(paths) == 0 {
-		return nil, fmt.Errorf("%s holds no client: %w", filepath.Join(folder, client), os.ErrNotExist)
+		return nil, fmt.Errorf("%s holds no client: %w", filepath.Join(folder, client), fs.ErrNotExist)
 	}
 	files := map[string][]byte{}
 	for _, path := range paths {
@@ -121,7 +212,8 @@ func read(given map[string]any) (values, error) {
 		missing = append(missing, outputs.CredentialPaths)
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("the stack has no output %s. Run `pulumi up` first", strings.Join(missing, ", "))
+		return nil, fmt.Errorf("the stack has no output %s. Run `pulumi up` first",
+			strings.Join(missing, ", "))
 	}
 	if v[outputs.VaultAddress] == Hidden {
 		return nil, ErrHidden
@@ -171,7 +263,23 @@ func (v values) functions() template.FuncMap {
 		"image":          func() string { return image },
 		"inferenceImage": func() string { return inferenceImage },
 		"identity":       v.identity,
-		"env":            func(indent int) (string, error) { return lines(strings.Repeat(" ", indent)+"%s: '%s'", "''") },
-		"shell":          func() (string, error) { return lines("%s='%s'", `'\''`) },
+		"env": func(indent int) (string, error) {
+			return lines(strings.Repeat(" ", indent)+"%s: '%s'", "''")
+		},
+		"shell": func() (string, error) { return lines("%s='%s'", quoteInShell) },
+		"quote": quoted,
 	}
 }
+
+// quoteInShell is a single quote within single quotes.
+const quoteInShell = `'\''`
+
+// quoted is a text as one word of a shell. A resource group may be called rg(prod).
+func quoted(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", quoteInShell) + "'"
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:-]+$`)

@@ -261,3 +261,53 @@ func TestTheEnvironmentFileAndTheSamplesAreReadAsTheyAreMeant(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	require.Equal(t, variables["VAULT_CREDENTIALS"], string(out))
 }
+
+// A resource group may have parentheses, which a shell reads otherwise.
+func TestTheCommandsOfThePageRunWithTheGroupAsItIsCalled(t *testing.T) {
+	given := exampleOutputs()
+	given["resourceGroup"] = "rg(prod)"
+	dir := render(t, given)
+	page, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	require.NoError(t, err)
+	_, command, found := strings.Cut(string(page), "az configure --defaults ")
+	require.True(t, found)
+	command, _, _ = strings.Cut(command, "\n")
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf '%s|' "+command).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Equal(t, "group=rg(prod)|workspace=ml-ws|", string(out))
+	require.Equal(t, `'it'\''s'`, quoted("it's"))
+}
+
+func TestAClustersNameIsOneAndNothingMore(t *testing.T) {
+	for _, name := range []string{"gpu-cluster", "serverless", strings.Repeat("a", 32)} {
+		require.NoError(t, Compute(name))
+	}
+	for _, name := range []string{"a\nidentity: none", "", "-", "a b", "1st", strings.Repeat("a", 33)} {
+		require.ErrorContains(t, Compute(name), "is not the name of a cluster")
+	}
+}
+
+func TestNothingIsWrittenThroughASymbolicLink(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "Pulumi.dev.yaml")
+	require.NoError(t, os.WriteFile(outside, []byte("mine"), 0o600))
+	for _, row := range []struct{ name, link, to string }{
+		{name: "a definition", link: "dev/job.yml", to: outside},
+		{name: "a script", link: "dev/steps.py", to: outside},
+		{name: "the folder", link: "dev", to: filepath.Dir(outside)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			jobs := t.TempDir()
+			link := filepath.Join(jobs, row.link)
+			require.NoError(t, os.MkdirAll(filepath.Dir(link), 0o700))
+			require.NoError(t, os.Symlink(row.to, link))
+			err := Render(exampleOutputs(), "../../job", filepath.Join(jobs, "dev"))
+			require.ErrorContains(t, err, "is a symbolic link. Nothing was written")
+			text, err := os.ReadFile(outside)
+			require.NoError(t, err)
+			require.Equal(t, "mine", string(text))
+			entries, err := os.ReadDir(filepath.Dir(outside))
+			require.NoError(t, err)
+			require.Len(t, entries, 1)
+		})
+	}
+}
