@@ -234,6 +234,24 @@ func TestOnlyTheFilesOfTheHandOverItselfStayBehind(t *testing.T) {
 	}
 }
 
+// The same holds for the folder of the client, which a job of its own may name as its code.
+func TestOnlyTheTestsOfTheClientStayBehind(t *testing.T) {
+	const job = "../../job"
+	text, err := os.ReadFile(filepath.Join(job, ".amlignore"))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			require.Regexp(t, `^/[\w.-]+/?$`, strings.TrimSpace(line))
+		}
+	}
+	tests, err := filepath.Glob(filepath.Join(job, "test_*.py"))
+	require.NoError(t, err)
+	require.NotEmpty(t, tests)
+	for _, test := range tests {
+		require.Contains(t, string(text), "\n/"+filepath.Base(test)+"\n")
+	}
+}
+
 func page(t *testing.T, dir string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
