@@ -332,6 +332,22 @@ class Clock:
         self.waits.append(seconds)
 
 
+def environment(vault: FakeVault, identity: FakeIdentityEndpoint) -> Dict[str, str]:
+    """What a job on a compute node finds, and nothing else."""
+    return {
+        "PATH": os.environ["PATH"],
+        "VAULT_ADDR": vault.url,
+        "VAULT_LOGIN_PATH": LOGIN,
+        "VAULT_ROLE": "mlvault-dev",
+        "VAULT_AUDIENCE": AUDIENCE,
+        "VAULT_CREDENTIALS": json.dumps({"ml_api_key": PATH}),
+        "VAULT_CACERT": str(certificates() / "ca.pem"),
+        "MSI_ENDPOINT": f"{identity.url}/MSI/token",
+        "MSI_SECRET": MSI_SECRET,
+        "DEFAULT_IDENTITY_CLIENT_ID": CLIENT_ID,
+    }
+
+
 class TestCase(unittest.TestCase):
     """A fresh pair of stand-ins, the environment of a job that fits them, and a clock."""
 
@@ -342,27 +358,13 @@ class TestCase(unittest.TestCase):
         quiet = logging.NullHandler()
         logging.getLogger("vault_credentials").addHandler(quiet)
         self.addCleanup(logging.getLogger("vault_credentials").removeHandler, quiet)
-        self.use(mock.patch.dict(os.environ, self.environment(), clear=True))
+        job = environment(self.vault, self.identity)
+        self.use(mock.patch.dict(os.environ, job, clear=True))
         self.use(
             mock.patch.multiple(
                 clock, now=self.clock.now, utc=self.clock.utc, sleep=self.clock.sleep
             )
         )
-
-    def environment(self) -> Dict[str, str]:
-        """What a job on a compute node finds, and nothing else."""
-        return {
-            "PATH": os.environ["PATH"],
-            "VAULT_ADDR": self.vault.url,
-            "VAULT_LOGIN_PATH": LOGIN,
-            "VAULT_ROLE": "mlvault-dev",
-            "VAULT_AUDIENCE": AUDIENCE,
-            "VAULT_CREDENTIALS": json.dumps({"ml_api_key": PATH}),
-            "VAULT_CACERT": str(certificates() / "ca.pem"),
-            "MSI_ENDPOINT": f"{self.identity.url}/MSI/token",
-            "MSI_SECRET": MSI_SECRET,
-            "DEFAULT_IDENTITY_CLIENT_ID": CLIENT_ID,
-        }
 
     def use(self, patch: Any) -> None:
         """Apply a patch until the end of the test."""
