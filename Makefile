@@ -57,8 +57,8 @@ vault: ## keep the sandbox's Vault running, to look around in
 preflight: ## would pulumi up of the real stack work? Asks its Vault, changes nothing
 	@$(OPERATE) check -stack "$(STACK)"
 
-policy: ## the least Vault policy for the token that deploys the real stack
-	@$(OPERATE) policy -stack "$(STACK)"
+policy: ## the least Vault policy for the token that deploys the real stack; FOR=drift: that looks for drift
+	@$(OPERATE) policy -stack "$(STACK)" $(if $(filter drift,$(FOR)),-drift)
 
 job: ## from the real stack's outputs, files ready to submit: job/<stack>/
 	@$(OPERATE) job -stack "$(STACK)" $(if $(COMPUTE),-compute "$(COMPUTE)")

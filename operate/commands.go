@@ -27,7 +27,11 @@ func runPolicy(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(o.out, stack.Policy())
+	policy := stack.Policy()
+	if o.drift {
+		policy = stack.DriftPolicy()
+	}
+	_, err = io.WriteString(o.out, policy)
 	return err
 }
 

@@ -69,6 +69,7 @@ type options struct {
 	stack   string
 	root    string
 	compute string
+	drift   bool
 	in      io.Reader
 	out     io.Writer
 }
@@ -94,6 +95,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	flags.StringVar(&o.root, "root", ".", "the `folder` of Pulumi.yaml")
 	flags.StringVar(&o.compute, "compute", "", "for job: the `cluster` to name where the stack "+
 		"makes none")
+	flags.BoolVar(&o.drift, "drift", false, "for policy: that of the token which looks for drift")
 	flags.Usage = func() { printUsage(flags) }
 
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {

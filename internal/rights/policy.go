@@ -68,6 +68,31 @@ func DeployerPolicy(s *settings.Settings, state State) string {
 	return text
 }
 
+// DriftGrants are the least that the token needs which looks for drift (`pulumi preview --refresh`):
+// to read what the deployer reads, and to make the child token that the plugin works with.
+func DriftGrants(s *settings.Settings, state State) []Grant {
+	var grants []Grant
+	for _, grant := range DeployerGrants(s, state) {
+		switch {
+		case strings.HasPrefix(grant.Path, "auth/token/"):
+			grants = append(grants, grant)
+		case slices.Contains(grant.Capabilities, "read"):
+			grant.Capabilities = []string{"read"}
+			grants = append(grants, grant)
+		}
+	}
+	return grants
+}
+
+// DriftPolicy is the text of the least policy for the token that looks for drift: [DriftGrants].
+//
+// It reads every credential, and can write nothing.
+func DriftPolicy(s *settings.Settings, state State) string {
+	title := "Looks for drift of mlvault stack " + s.Project + "/" + s.Stack +
+		". Whoever holds it can read its credentials, and write nothing."
+	return PolicyText(title, DriftGrants(s, state))
+}
+
 // SettingsGrants are what it takes to make, to change, to look at and to delete what the settings
 // ask for. Without any one capability of them one of create, update, refresh and destroy fails, or
 // the preflight cannot see whose secret stands at a path. The paths of vault.reads need none.

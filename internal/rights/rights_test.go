@@ -291,3 +291,20 @@ func TestMergedGrantsHaveEachPathOnceWithAllCapabilities(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+func TestWhoLooksForDriftMayReadAndMakeAChildTokenAndNothingElse(t *testing.T) {
+	s := dev(t, nil)
+	for _, grant := range rights.DriftGrants(s, rights.State{}) {
+		want := []string{"read"}
+		if grant.Path == "auth/token/create" {
+			want = []string{"update"}
+		}
+		if !slices.Equal(grant.Capabilities, want) {
+			t.Errorf("%s: %v", grant.Path, grant.Capabilities)
+		}
+	}
+	without := dev(t, map[string]string{"vault": `{"skipChildToken":true}`})
+	if strings.Contains(rights.DriftPolicy(without, rights.State{}), "auth/token/create") {
+		t.Error("without a child token nobody needs to make one")
+	}
+}

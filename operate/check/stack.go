@@ -38,6 +38,9 @@ type Stack struct {
 // Policy is the deployer's policy for the next up.
 func (s Stack) Policy() string { return rights.DeployerPolicy(s.Settings, s.State) }
 
+// DriftPolicy is the policy of the token that looks for drift.
+func (s Stack) DriftPolicy() string { return rights.DriftPolicy(s.Settings, s.State) }
+
 // Load reads a stack's configuration and state through the CLI. A configuration that the program
 // refuses is a [settings.Problems]. No error quotes a value.
 func Load(ctx context.Context, c cli.CLI, name string) (Stack, error) {

@@ -35,7 +35,8 @@ func (f *faulty) killedUp(edits []lab.Edit, arm func()) {
 func (f *faulty) nextUp(edits []lab.Edit) {
 	f.T.Helper()
 	f.stack, _ = f.Up("dev", lab.Sample(), edits...)
-	require.Subset(f.T, []string{"same"}, keys(f.Planned(f.stack)), "a further up would change something")
+	require.Subset(f.T, []string{"same"}, keys(f.Planned(f.stack)), "a further up would change "+
+		"something")
 }
 
 func keys(changes map[string]int) []string {

@@ -11,12 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/rights"
 	"mlvault/sandbox/e2e/lab"
+	"mlvault/sandbox/internal/sandbox"
 )
 
 // real is a shell in the project of a stack that the real CLI knows, with the command that looks
@@ -44,7 +46,7 @@ func (r real) says(succeeds bool, line string, variables ...string) string {
 	return out
 }
 
-func (r real) preflight(succeeds bool, command string, variables ...string) string {
+func (r real) operate(succeeds bool, command string, variables ...string) string {
 	r.T.Helper()
 	return r.says(succeeds, `"$OPERATE" `+command+" -root . -stack dev", variables...)
 }
@@ -60,35 +62,35 @@ func (r real) asks() {
 
 func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
 	r := newReal(lab.New(t), lab.Project(t, "mlvault"))
-	require.Contains(t, r.preflight(false, "check"), "no stack named 'dev' found")
+	require.Contains(t, r.operate(false, "check"), "no stack named 'dev' found")
 	r.Must(`pulumi stack init dev
 		pulumi config set-all --path --secret vaultAddress="$ADDRESS" --secret credentials.ml_api_key.api_key=`+lab.Canary+` \
 			--plaintext vault.caCertFile="$CA" --plaintext workload.audience=api://x --plaintext azure-native:location=westeurope \
 			--plaintext 'workload.authPath=jwt*'`, "ADDRESS="+r.Vault.Addr(), "CA="+r.Vault.CAFile())
-	require.Contains(t, r.preflight(false, "check"), "workload.authPath: ")
+	require.Contains(t, r.operate(false, "check"), "workload.authPath: ")
 	r.Must(`pulumi config set --path workload.authPath jwt-ours
 		pulumi config set vaultToken "$TOKEN" --plaintext`, "TOKEN="+r.Vault.Root().Token())
-	require.Contains(t, r.preflight(false, "check"), "vaultToken: is in plain text")
+	require.Contains(t, r.operate(false, "check"), "vaultToken: is in plain text")
 	r.Must("pulumi config rm vaultToken")
 
-	policy := r.preflight(true, "policy")
+	policy := r.operate(true, "policy")
 	require.Contains(t, policy, `path "secret/data/mlvault/dev/ml_api_key" {`)
 	token, err := r.Vault.Token(t.Context(), "deployer", policy+`path "sys/capabilities-self" { capabilities = ["update"] }`, time.Hour)
 	require.NoError(t, err)
 	r.Env = append(r.Env, "VAULT_TOKEN="+token, "VAULT_NAMESPACE=elsewhere")
-	out := r.preflight(true, "check")
+	out := r.operate(true, "check")
 	require.Contains(t, out, "warning   VAULT_NAMESPACE is set in this shell")
 	require.Contains(t, out, "ok        rights: all that the deployer's policy names")
 	require.Contains(t, out, "No problem found. `pulumi up` should succeed.")
 	t.Log(out)
 
 	r.Must("echo dead >~/.vault-token")
-	out = r.preflight(false, "check")
+	out = r.operate(false, "check")
 	require.Contains(t, out, "~/.vault-token", "the genuine plugin prefers the file to the variable")
 	r.Must("rm ~/.vault-token")
 
 	require.NoError(t, r.Vault.Seal())
-	out = r.preflight(false, "check")
+	out = r.operate(false, "check")
 	require.Contains(t, out, "error: `pulumi up` would fail. Problems: 1. Nothing was changed")
 	require.Contains(t, out, "problem   Vault is sealed")
 	t.Log(out)
@@ -99,24 +101,24 @@ func TestWhatAStateHasLostIsAdoptedByTheCommandThatTheFindingGives(t *testing.T)
 	dev, _ := l.Up("dev", lab.Sample())
 	r := newReal(l, l.Path("work"))
 	r.asks()
-	require.Contains(t, r.preflight(true, "check"), "No problem found.")
+	require.Contains(t, r.operate(true, "check"), "No problem found.")
 
 	for _, lost := range []string{"vault:jwt/authBackendRole:AuthBackendRole::credentials-role", "vault:kv/secretV2:SecretV2::credentials-ml_api_key"} {
 		r.says(true, "pulumi state delete --yes "+
 			"'urn:pulumi:dev::mlvault::mlvault:credentials:Store$"+lost+"'")
-		out := r.preflight(false, "check")
+		out := r.operate(false, "check")
 		require.Contains(t, out, "exists, and this stack's state does not have it, so it is somebody "+
 			"else's")
 		adopt := regexp.MustCompile("adopt it: `(pulumi import [^`]+)`").FindStringSubmatch(out)
 		require.NotNil(t, adopt, out)
 		r.says(true, adopt[1])
-		r.preflight(true, "check")
+		r.operate(true, "check")
 	}
 	// The import has no trigger of a replacement in it, so that the role is written once more.
 	require.Subset(t, []string{"same", "update", "replace"}, slices.Collect(maps.Keys(r.Planned(dev))), "the next up makes nothing a second time")
 
 	r.says(true, "pulumi config rm --path credentials.feature_store --stack dev")
-	_, leaving, _ := strings.Cut(r.preflight(true, "policy"), "# The settings no longer name these")
+	_, leaving, _ := strings.Cut(r.operate(true, "policy"), "# The settings no longer name these")
 	require.Contains(t, leaving, "path \"secret/data/mlvault/dev/feature_store\" {\n  capabilities "+
 		"= [\"delete\"]\n}")
 	require.NotContains(t, leaving, "ml_api_key")
@@ -130,14 +132,14 @@ func TestASecretOfOthersIsAdoptedBeforeTheFirstUp(t *testing.T) {
 	r := newReal(l, l.Path("work"))
 	r.Write(lab.APIKeyPath, map[string]any{"data": map[string]any{"theirs": "x"}})
 	r.asks()
-	out := r.preflight(false, "check")
+	out := r.operate(false, "check")
 	adopt := regexp.MustCompile("adopt it: `pulumi up --target '([^']+)' --target '([^']+)' --stack " +
 		"dev`, and then `(pulumi import [^`]+)`").FindStringSubmatch(out)
 	require.NotNil(t, adopt, out)
 	_, err := dev.Up(t.Context(), optup.Target(adopt[1:3]), optup.SuppressProgress())
 	require.NoError(t, err)
 	r.says(true, adopt[3])
-	r.preflight(true, "check")
+	r.operate(true, "check")
 	l.Up("dev", lab.Sample())
 	_, version := r.Read(lab.APIKeyPath)
 	require.Equal(t, 2, version, "their version stays below ours")
@@ -156,7 +158,7 @@ func TestTheHandOverNeedsTheKeyOnlyForASecretAddress(t *testing.T) {
 		return text
 	}
 	require.Contains(t, r.says(false, withoutKey), "set workload.publishAddress to true")
-	r.preflight(true, "job")
+	r.operate(true, "job")
 	require.Contains(t, handOver(), r.Vault.Addr())
 	l.Up("dev", lab.Sample(), lab.With(t, "workload.publishAddress", "true"))
 	r.says(true, withoutKey)
@@ -191,11 +193,74 @@ func TestAStackWhoseRunWasKilledIsRepaired(t *testing.T) {
 	r.Must(`mkdir -p "$LOCKS"; printf '{"pid":4194304,"hostname":"%s"}' "$(hostname)" >"$LOCKS/dead.json"`,
 		"LOCKS="+filepath.Join(folder, "locks", "organization", "mlvault", "dev"))
 
-	out := r.preflight(true, "repair")
+	out := r.operate(true, "repair")
 	require.Contains(t, out, "removed the damaged ")
 	require.Contains(t, out, "removed the lock of a run that is gone")
 	require.Equal(t, 3, strings.Count(out, "was being created, is looked for: "), out)
 	require.Subset(t, []string{"same", "update"}, slices.Collect(maps.Keys(r.Planned(dev))), "the "+
 		"next up makes nothing a second time")
 	t.Log(out)
+}
+
+// The token that looks for drift has the printed policy and nothing else, not even the default one.
+func TestDriftIsFoundWithTheReadingPolicyAndNothingIsWritten(t *testing.T) {
+	l := lab.New(t)
+	dev, _ := l.Up("dev", lab.Sample())
+	r := newReal(l, l.Path("work"))
+	policy := r.operate(true, "policy -drift")
+	require.NotRegexp(t, `"(create|delete|sudo)"`, policy)
+
+	look := func(policy string) (map[string]int, error) {
+		t.Helper()
+		token, err := l.Vault.Token(t.Context(), "drift", policy, time.Hour)
+		require.NoError(t, err)
+		looking := l.Configured(sandbox.Settings{Stack: "dev", Credentials: lab.Sample().JSON(t), Token: token})
+		result, err := looking.Preview(t.Context(), optpreview.Refresh(), optpreview.SuppressProgress())
+		changes := map[string]int{}
+		for operation, count := range result.ChangeSummary {
+			changes[string(operation)] = count
+		}
+		return changes, err
+	}
+	changes, err := look(policy)
+	require.NoError(t, err)
+	require.LessOrEqual(t, changes["update"], 1, "the provider has another token: %v", changes)
+
+	l.Write(lab.APIKeyPath, map[string]any{"data": map[string]any{"api_key": "drifted"}})
+	drifted, err := look(policy)
+	require.NoError(t, err)
+	require.Greater(t, drifted["update"], changes["update"], "the secret that somebody changed")
+
+	withoutChild, _, _ := strings.Cut(policy, `path "auth/token/create"`)
+	_, err = look(withoutChild)
+	require.ErrorContains(t, err, "403", "the plugin works with a child token")
+	require.NotNil(t, dev)
+}
+
+// What `make policy` prints is enough for the next up, whatever has changed since the last one.
+func TestTheTokenOfThePrintedPolicyCarriesThroughAChangedPlace(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		edits []lab.Edit
+	}{
+		{name: "another auth path", edits: []lab.Edit{lab.With(t, "workload.authPath", "jwt-moved")}},
+		{name: "another prefix", edits: []lab.Edit{lab.With(t, "vault.prefix", "moved")}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			l := lab.New(t)
+			l.Up("dev", lab.Sample())
+			moved := l.Prepare("dev", lab.Sample(), row.edits...)
+			r := newReal(l, l.Path("work"))
+			policy := r.operate(true, "policy")
+			token, err := l.Vault.Token(t.Context(), "printed", policy, time.Hour)
+			require.NoError(t, err)
+			moved = l.Configured(sandbox.Settings{
+				Stack: "dev", Credentials: lab.Sample().JSON(t), Token: token, Edits: row.edits,
+			})
+			r.says(true, `"$OPERATE" check -root . -stack dev`)
+			_, err = moved.Up(t.Context(), optup.SuppressProgress())
+			require.NoError(t, err)
+			l.Destroy(moved)
+		})
+	}
 }
