@@ -111,7 +111,7 @@ func (b *builder) locks() error {
 		args := &locks.ManagementLockByScopeArgs{
 			Scope: part.id,
 			Level: pulumi.String(locks.LockLevelCanNotDelete),
-			Notes: pulumi.String("Made by Pulumi. Set azure.lock to false to remove it."),
+			Notes: pulumi.String("Made by Pulumi. To remove it, remove azure.lock from the settings."),
 		}
 		options := b.childOptions(pulumi.DependsOn(b.attachments))
 		_, err := locks.NewManagementLockByScope(b.ctx, b.name+"-"+part.name+"-lock", args, options...)

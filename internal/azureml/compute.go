@@ -13,6 +13,20 @@ import (
 // name of a nested resource.
 const clusterSuffix = "-cluster"
 
+// fixCluster registers what a cluster keeps for its life: its size, its subnet, and whether it is
+// in the workspace's managed network. A cluster that was made outside of it stays outside.
+func (b *builder) fixCluster() error {
+	compute := b.settings.Compute
+	if compute == nil {
+		return nil
+	}
+	values := fmt.Sprintf("vmSize %s, subnetId %q, in the managed network %t",
+		compute.VMSize, compute.SubnetID, b.azure.ManagedNetwork.IsOn())
+	var err error
+	b.clusterFixed, err = b.fixed(clusterSuffix, pulumi.String(values))
+	return err
+}
+
 // computeCluster carries the job identity: a job on it asks for that identity's token and for no
 // other.
 func (b *builder) computeCluster() error {
@@ -36,17 +50,17 @@ func (b *builder) computeCluster() error {
 		// Azure gives each node a public address unless it is told not to.
 		properties.EnableNodePublicIp = pulumi.Bool(false)
 	}
-	fixed := fmt.Sprintf("vmSize %s, subnetId %q", compute.VMSize, compute.SubnetID)
-	group, err := b.groupFixed(clusterSuffix, pulumi.String(fixed))
-	if err != nil {
-		return err
-	}
-	options := b.taggedOptions(
-		pulumi.IgnoreChanges([]string{"properties.properties.subnet"}), // fixed
+	options := []pulumi.ResourceOption{
+		pulumi.IgnoreChanges([]string{"properties.properties.subnet"}), // see fixCluster
 		pulumi.DeleteBeforeReplace(true),                               // the new one has the same name
-	)
+	}
+	if compute.SubnetID != "" {
+		// PUT of a cluster without public addresses in a network of one's own: Azure ML refuses it
+		// until the workspace has its private endpoint ("Secure training environment").
+		options = append(options, pulumi.DependsOn(b.endpoints))
+	}
 	cluster, err := ml.NewCompute(b.ctx, b.name+clusterSuffix, &ml.ComputeArgs{
-		ResourceGroupName: group,
+		ResourceGroupName: b.clusterFixed.Known(b.group),
 		WorkspaceName:     b.parent.Name,
 		ComputeName:       component.Optional(b.azure.Names.ComputeCluster),
 		Location:          pulumi.String(b.settings.Location),
@@ -60,7 +74,7 @@ func (b *builder) computeCluster() error {
 			Properties:       properties,
 		},
 		Tags: b.tags(),
-	}, options...)
+	}, b.taggedOptions(options...)...)
 	if err != nil {
 		return err
 	}

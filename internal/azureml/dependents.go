@@ -165,9 +165,16 @@ func (b *builder) storageAccount() (pulumi.StringInput, error) {
 		EnableHttpsTrafficOnly: pulumi.Bool(true),
 		MinimumTlsVersion:      pulumi.String(storage.MinimumTlsVersion_TLS1_2),
 		AllowBlobPublicAccess:  pulumi.Bool(false),
-		Tags:                   b.tags(),
+		AllowSharedKeyAccess:   pulumi.Bool(b.azure.Storage.SharedKeys),
+		// Nothing of Azure ML replicates, and a key that is stolen copies nothing to another tenant.
+		AllowCrossTenantReplication: pulumi.Bool(false),
+		Encryption: storage.EncryptionArgs{
+			KeySource:                       pulumi.String(storage.KeySource_Microsoft_Storage),
+			RequireInfrastructureEncryption: pulumi.Bool(b.azure.Storage.InfrastructureEncryption),
+		},
+		Tags: b.tags(),
 	}
-	if b.azure.PrivateEndpoints != nil {
+	if b.azure.IsClosed() {
 		args.PublicNetworkAccess = pulumi.String(storage.PublicNetworkAccessDisabled)
 		// Azure ML itself comes in as a trusted service, to make the containers of its datastores.
 		args.NetworkRuleSet = storage.NetworkRuleSetArgs{
@@ -190,13 +197,18 @@ func (b *builder) logAnalytics() (pulumi.StringInput, error) {
 	if !b.azure.NeedsLogAnalytics() {
 		return nil, nil
 	}
+	access := b.azure.Logs
 	workspace, err := logs.NewWorkspace(b.ctx, b.name+"-logs", &logs.WorkspaceArgs{
 		ResourceGroupName: b.group,
 		WorkspaceName:     component.Optional(b.azure.Names.LogAnalytics),
 		Location:          pulumi.String(b.settings.Location),
 		Sku:               logs.WorkspaceSkuArgs{Name: pulumi.String(logs.WorkspaceSkuNameEnumPerGB2018)},
 		RetentionInDays:   pulumi.Int(30),
-		Tags:              b.tags(),
+		// Diagnostic settings and Application Insights write as Azure, and no agent is there.
+		Features:                        logs.WorkspaceFeaturesArgs{DisableLocalAuth: pulumi.Bool(true)},
+		PublicNetworkAccessForIngestion: publicAccess(access.PublicIngestion),
+		PublicNetworkAccessForQuery:     publicAccess(access.PublicQuery),
+		Tags:                            b.tags(),
 	}, b.taggedOptions()...)
 	if err != nil {
 		return nil, err
@@ -210,6 +222,7 @@ func (b *builder) applicationInsights() (pulumi.StringInput, error) {
 	if id := b.azure.ApplicationInsightsID; id != "" {
 		return pulumi.String(id), nil
 	}
+	access := b.azure.Logs
 	made, err := insights.NewComponent(b.ctx, b.name+"-insights", &insights.ComponentArgs{
 		ResourceGroupName:   b.group,
 		ResourceName:        component.Optional(b.azure.Names.ApplicationInsights),
@@ -217,12 +230,25 @@ func (b *builder) applicationInsights() (pulumi.StringInput, error) {
 		Kind:                pulumi.String("web"),
 		ApplicationType:     pulumi.String(insights.ApplicationTypeWeb),
 		WorkspaceResourceId: b.dependents.logs.ToStringOutput(),
-		Tags:                b.tags(),
+		DisableLocalAuth:    pulumi.Bool(!access.LocalAuth),
+
+		PublicNetworkAccessForIngestion: publicAccess(access.PublicIngestion),
+		PublicNetworkAccessForQuery:     publicAccess(access.PublicQuery),
+
+		Tags: b.tags(),
 	}, b.taggedOptions()...)
 	if err != nil {
 		return nil, err
 	}
 	return made.ID().ToStringOutput(), nil
+}
+
+// publicAccess is in the words of Azure Monitor.
+func publicAccess(isOpen bool) pulumi.String {
+	if isOpen {
+		return "Enabled"
+	}
+	return "Disabled"
 }
 
 // containerRegistry holds the images of jobs, and is nil where the settings want none. It has no
@@ -244,7 +270,7 @@ func (b *builder) containerRegistry() (pulumi.StringInput, error) {
 		AdminUserEnabled:  pulumi.Bool(false),
 		Tags:              b.tags(),
 	}
-	if b.azure.PrivateEndpoints != nil {
+	if b.azure.IsClosed() {
 		args.PublicNetworkAccess = pulumi.String(containerregistry.PublicNetworkAccessDisabled)
 	}
 	name := b.name + "registry"

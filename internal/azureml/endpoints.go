@@ -57,6 +57,7 @@ func (b *builder) privateEndpoint(groupID string, target pulumi.StringInput) err
 		return err
 	}
 	b.attachments = append(b.attachments, endpoint)
+	b.endpoints = append(b.endpoints, endpoint)
 	if groupID == "blob" || groupID == "file" {
 		// The studio shows data of an account without public access through these alone, as the
 		// workspace's identity.

@@ -23,7 +23,7 @@ func (b *builder) keyVault() (pulumi.StringInput, error) {
 		SoftDeleteRetentionInDays: 90,
 		EnablePurgeProtection:     b.azure.KeyVaultPurgeProtection,
 	}
-	if b.azure.PrivateEndpoints != nil {
+	if b.azure.IsClosed() {
 		properties.PublicNetworkAccess = "Disabled"
 		properties.NetworkACLs = &keyVaultNetworkACLs{Bypass: "AzureServices", DefaultAction: "Deny"}
 	}

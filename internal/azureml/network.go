@@ -43,7 +43,7 @@ func (b *builder) storageNeedsRules() bool {
 		return false
 	}
 	network := b.azure.ManagedNetwork
-	accountIsClosed := b.azure.PrivateEndpoints != nil
+	accountIsClosed := b.azure.IsClosed()
 	return network.IsApprovedOnly() || network.IsOn() && accountIsClosed
 }
 

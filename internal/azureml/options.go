@@ -30,12 +30,17 @@ func (b *builder) dataOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceO
 	return b.taggedOptions(options...)
 }
 
+// fixed are the values of a child that Azure never changes.
+func (b *builder) fixed(child string, values pulumi.StringInput) (component.Fixed, error) {
+	return component.NewFixed(b.ctx, b.name+child+"-fixed", values, b.childOptions()...)
+}
+
 // groupFixed is the resource group of a child that is made again when the values change, since
 // Azure never changes them: azure-native would send the change, and Azure refuse it. Every resource
 // is replaced with its group. Properties with ids are ignored beside it, because Azure varies their
 // case, and a refresh would make a change of that.
 func (b *builder) groupFixed(child string, values pulumi.StringInput) (pulumi.StringOutput, error) {
-	fixed, err := component.NewFixed(b.ctx, b.name+child+"-fixed", values, b.childOptions()...)
+	fixed, err := b.fixed(child, values)
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}

@@ -68,6 +68,10 @@ type builder struct {
 	workspaceIdentity  pulumi.StringInput
 	workspacePrincipal pulumi.StringInput
 
+	// clusterFixed is what the cluster keeps for its life, where there is one.
+	clusterFixed component.Fixed
+	// endpoints are the private endpoints.
+	endpoints []pulumi.Resource
 	// attachments are roles, diagnostic settings and endpoints: what a lock would hold.
 	attachments []pulumi.Resource
 }
@@ -102,11 +106,11 @@ func (b *builder) build() error {
 	if err := b.ownIdentity(); err != nil {
 		return fmt.Errorf("workspace identity: %w", err)
 	}
+	if err := b.fixCluster(); err != nil {
+		return fmt.Errorf("compute cluster: %w", err)
+	}
 	if err := b.workspace(); err != nil {
 		return fmt.Errorf("workspace: %w", err)
-	}
-	if err := b.computeCluster(); err != nil {
-		return fmt.Errorf("compute cluster: %w", err)
 	}
 	if err := b.diagnostics(); err != nil {
 		return fmt.Errorf("diagnostic settings: %w", err)
@@ -116,6 +120,9 @@ func (b *builder) build() error {
 	}
 	if err := b.privateEndpoints(); err != nil {
 		return fmt.Errorf("private endpoints: %w", err)
+	}
+	if err := b.computeCluster(); err != nil {
+		return fmt.Errorf("compute cluster: %w", err)
 	}
 	if err := b.locks(); err != nil {
 		return fmt.Errorf("locks: %w", err)
@@ -158,7 +165,7 @@ func (b *builder) workspace() error {
 	if azure.CustomerManagedKey != nil {
 		args.Encryption = encryption(azure.CustomerManagedKey)
 	}
-	if azure.PrivateEndpoints != nil && b.settings.Compute != nil {
+	if azure.IsClosed() && b.settings.Compute != nil {
 		// A registry without public access cannot build: its builders have no way in.
 		cluster := cmp.Or(azure.Names.ComputeCluster, b.name+clusterSuffix)
 		args.ImageBuildCompute = pulumi.String(cluster)
@@ -182,15 +189,29 @@ func (b *builder) workspace() error {
 	return nil
 }
 
+// identityOfWorkspace is the workspace's own identity, and beside it the job identity where
+// serverless jobs run as that.
 func (b *builder) identityOfWorkspace() ml.ManagedServiceIdentityArgs {
-	if b.workspaceIdentity == nil {
+	isSystems := b.workspaceIdentity == nil
+	var attached pulumi.StringArray
+	if !isSystems {
+		attached = append(attached, b.workspaceIdentity)
+	}
+	if b.settings.Workload.Serverless {
+		attached = append(attached, b.parent.JobIdentity.ID)
+	}
+	kind := ml.ManagedServiceIdentityTypeUserAssigned
+	switch {
+	case isSystems && len(attached) == 0:
 		return ml.ManagedServiceIdentityArgs{
 			Type: pulumi.String(ml.ManagedServiceIdentityTypeSystemAssigned),
 		}
+	case isSystems:
+		kind = ml.ManagedServiceIdentityType_SystemAssigned_UserAssigned
 	}
 	return ml.ManagedServiceIdentityArgs{
-		Type:                   pulumi.String(ml.ManagedServiceIdentityTypeUserAssigned),
-		UserAssignedIdentities: pulumi.StringArray{b.workspaceIdentity},
+		Type:                   pulumi.String(kind),
+		UserAssignedIdentities: attached,
 	}
 }
 
@@ -201,6 +222,11 @@ func (b *builder) workspaceOptions() []pulumi.ResourceOption {
 	if b.workspaceIdentity != nil {
 		// PUT of the workspace: with it Azure reads key vault and storage account as this identity.
 		options = append(options, pulumi.DependsOn(b.attachments))
+	}
+	if b.settings.Compute != nil {
+		// PUT of the workspace with a managed network: all its computes have to be deleted before
+		// ("Workspace managed virtual network isolation").
+		options = append(options, b.clusterFixed.First())
 	}
 	if !b.settings.VaultHost().Empty() {
 		// ARM answers with it, and the engine masks an output by itself only where the whole input is

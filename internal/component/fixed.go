@@ -35,6 +35,11 @@ func NewFixed(
 	return Fixed{stash: stash}, err
 }
 
+// First makes another resource wait until those that are no longer as they were made are deleted.
+func (f Fixed) First() pulumi.ResourceOption {
+	return pulumi.DependsOn([]pulumi.Resource{f.stash})
+}
+
 // Known is a text that is known only when the values are. It belongs into an input that replaces
 // its resource, such as a part of the resource's path.
 func (f Fixed) Known(text pulumi.StringInput) pulumi.StringOutput {

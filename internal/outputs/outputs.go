@@ -19,6 +19,7 @@ const (
 	ComputeCluster      = "computeCluster"
 	PublicNetworkAccess = "publicNetworkAccess"
 	Endpoints           = "endpoints"
+	ServerlessIdentity  = "serverlessIdentity"
 	VaultAddress        = "vaultAddress"
 	VaultNamespace      = "vaultNamespace"
 	VaultLoginPath      = "vaultLoginPath"

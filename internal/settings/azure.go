@@ -29,6 +29,10 @@ type Azure struct {
 	// ContainerRegistrySKU is that of the registry that is made. Private endpoints need Premium.
 	ContainerRegistrySKU string
 
+	// Storage and Logs are how what is made is built.
+	Storage Storage
+	Logs    Logs
+
 	PublicNetworkAccess string
 	// ManagedNetwork is the network that Azure ML keeps for the compute.
 	ManagedNetwork *ManagedNetwork
@@ -68,20 +72,25 @@ const (
 	registryPremium  = "Premium"
 )
 
-func (a *Azure) defaults() {}
+func (a *Azure) defaults() {
+	a.Storage.defaults()
+	a.Logs.defaults()
+}
 
 // defaultsFromOthers are the defaults that follow from other settings of Azure. An empty text is
 // refused where it is written, so that what is empty here was left out.
 func (a *Azure) defaultsFromOthers() {
-	access, size := accessEnabled, registryStandard
-	if a.PrivateEndpoints != nil {
-		access, size = accessDisabled, registryPremium
-	}
 	if a.PublicNetworkAccess == "" {
-		a.PublicNetworkAccess = access
+		a.PublicNetworkAccess = accessEnabled
+		if a.PrivateEndpoints != nil {
+			a.PublicNetworkAccess = accessDisabled
+		}
 	}
 	if a.CreateContainerRegistry && a.ContainerRegistrySKU == "" {
-		a.ContainerRegistrySKU = size
+		a.ContainerRegistrySKU = registryStandard
+		if a.IsClosed() || a.PrivateEndpoints != nil {
+			a.ContainerRegistrySKU = registryPremium
+		}
 	}
 }
 
@@ -157,8 +166,18 @@ func (a *Azure) fieldsOfWhatExists() []field {
 		{
 			key:          "containerRegistrySku",
 			value:        text(&a.ContainerRegistrySKU, oneOf("Basic", registryStandard, registryPremium)),
-			shownDefault: "Standard, or Premium with private endpoints",
+			shownDefault: "Standard, or Premium without public access",
 			meaning:      "Size of the registry that is made.",
+		},
+		{
+			key:     "storage",
+			value:   object(func() section { return &a.Storage }),
+			meaning: "The storage account that is made.",
+		},
+		{
+			key:     "logs",
+			value:   object(func() section { return &a.Logs }),
+			meaning: "The Log Analytics workspace and the Application Insights that are made.",
 		},
 	}
 }
@@ -169,7 +188,8 @@ func (a *Azure) fieldsOfNetwork() []field {
 			key:          "publicNetworkAccess",
 			value:        text(&a.PublicNetworkAccess, oneOf(accessEnabled, accessDisabled)),
 			shownDefault: "Enabled, or Disabled with private endpoints",
-			meaning:      "Whether the workspace can be reached from anywhere, by who has a role.",
+			meaning: "Whether the workspace can be reached from anywhere, by who has a role. `Disabled` " +
+				"closes the storage account, key vault and registry that are made, too.",
 		},
 		{
 			key: "managedNetwork",
@@ -272,6 +292,11 @@ func (a *Azure) NeedsLogAnalytics() bool {
 	return a.ApplicationInsightsID == "" || a.Diagnostics
 }
 
+// IsClosed tells whether the workspace, and what is made for it, refuse public access.
+func (a *Azure) IsClosed() bool {
+	return a.PublicNetworkAccess == accessDisabled
+}
+
 // JobHas tells whether the job identity has a role.
 func (a *Azure) JobHas(role string) bool {
 	for _, each := range a.JobIdentityRoles {
@@ -284,6 +309,7 @@ func (a *Azure) JobHas(role string) bool {
 
 // validate checks what depends on more than one field of Azure.
 func (a *Azure) validate(r *report) {
+	a.validateMade(r)
 	a.validateKey(r)
 	a.validateRoles(r)
 	a.validateTags(r)

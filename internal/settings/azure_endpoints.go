@@ -73,6 +73,10 @@ func (s *Settings) validateEndpoints(r *report) {
 	if serverless := s.Azure.ServerlessComputeSettings; serverless != nil {
 		s.excludeSubnet(r, "azure.serverlessComputeSettings.subnetId", serverless.SubnetID)
 	}
+	s.validateNodes(r)
+	if s.Azure.IsClosed() {
+		s.validateClosed(r)
+	}
 	if s.Azure.PrivateEndpoints == nil {
 		return
 	}
@@ -82,19 +86,49 @@ func (s *Settings) validateEndpoints(r *report) {
 		r.addf("azure.publicNetworkAccess", "is %s, and %s closes it; remove one of the two",
 			a.PublicNetworkAccess, key)
 	}
-	switch {
-	case s.Compute == nil:
-		r.addf("compute", "is missing, and %s needs it: a registry without public access builds its "+
-			"images on the cluster", key)
-	case s.Compute.SubnetID == "" && !a.ManagedNetwork.IsOn():
-		r.addf("compute.subnetId", "is missing, and %s closes the storage account to all other "+
-			"networks; give a subnet, or set azure.managedNetwork.mode", key)
-	}
 	if !a.CreateContainerRegistry && a.ContainerRegistryID == "" {
 		r.addf(key, "needs a registry, since the one that Azure ML makes is public; set "+
 			"azure.createContainerRegistry, or azure.containerRegistryId")
 	}
 	s.validateZones(r, key)
+}
+
+// validateClosed wants a way in for the cluster and for images, where public access is refused.
+func (s *Settings) validateClosed(r *report) {
+	a := &s.Azure
+	reason := "azure.publicNetworkAccess"
+	if a.PrivateEndpoints != nil {
+		reason = "azure.privateEndpoints"
+	}
+	isReached := a.ManagedNetwork.IsOn() || a.StorageAccountID != ""
+	switch {
+	case s.Compute == nil && (a.CreateContainerRegistry || a.PrivateEndpoints != nil):
+		r.addf("compute", "is missing, and %s needs it: a registry without public access builds its "+
+			"images on the cluster", reason)
+	case s.Compute != nil && s.Compute.SubnetID == "" && !isReached:
+		r.addf("compute.subnetId", "is missing, and %s closes the storage account to all other "+
+			"networks; give a subnet, or set azure.managedNetwork.mode", reason)
+	}
+}
+
+// validateNodes refuses nodes without public addresses in a network of the user's own that does not
+// lead to the workspace: Azure ML makes none ("Secure an Azure Machine Learning training
+// environment with virtual networks"). Without public access somebody made the endpoint, here or
+// elsewhere.
+func (s *Settings) validateNodes(r *report) {
+	if s.Azure.IsClosed() {
+		return
+	}
+	const why = "needs a private endpoint of the workspace: without one Azure ML makes no nodes " +
+		"without public addresses; set azure.privateEndpoints, or azure.publicNetworkAccess to " +
+		"Disabled where the network's owner makes the endpoint"
+	if s.Compute != nil && s.Compute.SubnetID != "" {
+		r.addf("compute.subnetId", "%s", why)
+	}
+	serverless := s.Azure.ServerlessComputeSettings
+	if serverless != nil && serverless.NoPublicIP && serverless.SubnetID != "" {
+		r.addf("azure.serverlessComputeSettings.noPublicIp", "%s", why)
+	}
 }
 
 // excludeSubnet refuses a subnet beside a managed network.

@@ -61,7 +61,7 @@ func (s *Settings) validateExisting(r *report) {
 
 // validateRegistrySize refuses a registry that its network cannot reach.
 func (a *Azure) validateRegistrySize(r *report) {
-	isClosed := a.ManagedNetwork.IsOn() || a.PrivateEndpoints != nil
+	isClosed := a.ManagedNetwork.IsOn() || a.IsClosed()
 	if a.CreateContainerRegistry && isClosed && a.ContainerRegistrySKU != registryPremium {
 		const key = "azure.containerRegistrySku"
 		r.addf(key, "%s has no private endpoint, through which a closed network reaches its registry; "+

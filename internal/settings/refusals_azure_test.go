@@ -4,6 +4,16 @@ import "strings"
 
 var refusalsOfAzure = []refusal{
 	{
+		name: "how a storage account is made that exists",
+		edit: set("azure", `{"storageAccountId":"`+storageID+`","storage":{"sharedKeys":false}}`),
+		want: "azure.storage: is for the storage account that the program makes",
+	},
+	{
+		name: "how Application Insights are made that exist",
+		edit: set("azure", `{"applicationInsightsId":"`+insightsID+`","logs":{"publicQuery":false}}`),
+		want: "azure.logs: is for what the program makes",
+	},
+	{
 		name: "no location",
 		edit: unset("azure-native:location"),
 		want: "azure-native:location: is missing",

@@ -57,6 +57,38 @@ var refusalsOfEndpoints = []refusal{
 		want: "azure.privateEndpoints.virtualNetworkId: ",
 	},
 	{
+		name: "nodes without public addresses, and no endpoint of the workspace",
+		edit: set("compute", `{`+aSubnet+`}`),
+		want: "compute.subnetId: needs a private endpoint of the workspace",
+	},
+	{
+		name: "serverless nodes without public addresses, and no endpoint of the workspace",
+		edit: set("azure", `{"serverlessComputeSettings":{`+aSubnet+`,"noPublicIp":true}}`),
+		want: "azure.serverlessComputeSettings.noPublicIp: needs a private endpoint of the workspace",
+	},
+	{
+		name: "a closed registry that nobody builds for",
+		edit: set("azure", `{"publicNetworkAccess":"Disabled","createContainerRegistry":true}`),
+		want: "compute: is missing, and azure.publicNetworkAccess needs it",
+	},
+	{
+		name: "a closed storage account that the cluster does not reach",
+		edit: func(f fake) {
+			set("compute", `{"maxNodes":2}`)(f)
+			set("azure", `{"publicNetworkAccess":"Disabled"}`)(f)
+		},
+		want: "compute.subnetId: is missing, and azure.publicNetworkAccess closes",
+	},
+	{
+		name: "a closed registry of a size that cannot be closed",
+		edit: func(f fake) {
+			set("compute", `{`+aSubnet+`}`)(f)
+			set("azure", `{"publicNetworkAccess":"Disabled","createContainerRegistry":true,`+
+				`"containerRegistrySku":"Basic"}`)(f)
+		},
+		want: `azure.containerRegistrySku: "Basic" has no private endpoint`,
+	},
+	{
 		name: "a subnet beside a managed network",
 		edit: alter(endpoints(aSubnet), "compute", `{`, `{`+aSubnet+`,`),
 		want: "compute.subnetId: and azure.managedNetwork exclude each other",

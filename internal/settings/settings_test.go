@@ -30,7 +30,11 @@ func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
 		t.Errorf("workload is %+v, want %+v", s.Workload, wantWorkload)
 	}
 	// All else of Azure is off or made by the program.
-	wantAzure := Azure{PublicNetworkAccess: "Enabled"}
+	wantAzure := Azure{
+		PublicNetworkAccess: "Enabled",
+		Storage:             Storage{SharedKeys: true, InfrastructureEncryption: true},
+		Logs:                Logs{PublicIngestion: true, PublicQuery: true, LocalAuth: true},
+	}
 	if !reflect.DeepEqual(s.Azure, wantAzure) {
 		t.Errorf("azure is %+v, want %+v", s.Azure, wantAzure)
 	}

@@ -21,6 +21,9 @@ type Workload struct {
 	CreateAuthBackend bool
 	// PrincipalIDs are object ids that may read besides the job identity.
 	PrincipalIDs []string
+	// Serverless attaches the job identity to the workspace, the only ones of which a serverless job
+	// can run as.
+	Serverless bool
 	// PublishAddress makes the output vaultAddress plain.
 	PublishAddress bool
 	// Endpoints gives the job identity what an online endpoint of Azure ML needs to run as it.
@@ -72,6 +75,12 @@ func (w *Workload) fields() []field {
 			key:     "principalIds",
 			value:   texts(&w.PrincipalIDs, objectID),
 			meaning: "Object ids that may read besides the job identity.",
+		},
+		{
+			key:   "serverless",
+			value: flag(&w.Serverless),
+			meaning: "Attach the job identity to the workspace, so that serverless jobs can run as it. It " +
+				"cannot be taken back.",
 		},
 		{
 			key:   "publishAddress",

@@ -57,6 +57,129 @@ func TestEachThingThatExistsTakesThePlaceOfWhatWouldBeMade(t *testing.T) {
 	}
 }
 
+const (
+	subnetID = "/subscriptions/5a9db0c5-0000-4000-8000-000000000009/resourceGroups/data/providers/" +
+		"Microsoft.Network/virtualNetworks/hub/subnets/ml"
+
+	storageType  = "azure-native:storage/v20220901:StorageAccount"
+	registryType = "azure-native:containerregistry/v20230701:Registry"
+	insightsType = "azure-native:insights/v20200202:Component"
+	stashType    = "pulumi:index:Stash"
+	clusterType  = "azure-native:machinelearningservices/v20241001:Compute"
+)
+
+// inputsOf are the inputs of the one resource of a type.
+func inputsOf(t *testing.T, r *pulumitest.Recorder, kind, name string) map[string]any {
+	t.Helper()
+	registration, found := r.Find(kind, name)
+	if !found {
+		t.Fatalf("there is no %s %s", kind, name)
+	}
+	return registration.Inputs
+}
+
+func TestAServerlessJobMayRunAsTheJobIdentity(t *testing.T) {
+	serverless := set("mlvault:workload", `{"audience":"api://mlvault-dev","serverless":true}`)
+	const job, own = "UserAssignedIdentity/ml-identity", "UserAssignedIdentity/ml-workspace-identity"
+
+	workspace := inputsOf(t, mustRun(t, "dev", serverless), workspaceType, "ml-workspace")
+	want := map[string]any{"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": []any{job}}
+	if !reflect.DeepEqual(workspace["identity"], want) {
+		t.Errorf("the identities are %v, want %v", workspace["identity"], want)
+	}
+	if primary, isSet := workspace["primaryUserAssignedIdentity"]; isSet {
+		t.Errorf("the workspace itself acts as %v, and not as its own identity", primary)
+	}
+
+	withOwn := set("mlvault:azure", `{"workspaceIdentity":true}`)
+	workspace = inputsOf(t, mustRun(t, "dev", serverless, withOwn), workspaceType, "ml-workspace")
+	want = map[string]any{"type": "UserAssigned", "userAssignedIdentities": []any{own, job}}
+	if !reflect.DeepEqual(workspace["identity"], want) {
+		t.Errorf("the identities are %v, want %v", workspace["identity"], want)
+	}
+	if workspace["primaryUserAssignedIdentity"] != own {
+		t.Errorf("the workspace acts as %v", workspace["primaryUserAssignedIdentity"])
+	}
+}
+
+func TestWithoutPublicAccessAllThatIsMadeIsClosed(t *testing.T) {
+	r := mustRun(t, "dev",
+		set("mlvault:azure", `{"publicNetworkAccess":"Disabled","createContainerRegistry":true}`),
+		set("mlvault:compute", `{"subnetId":"`+subnetID+`"}`))
+	for kind, name := range map[string]string{
+		workspaceType: "ml-workspace", storageType: "mlstorage", registryType: "mlregistry",
+	} {
+		if access := inputsOf(t, r, kind, name)["publicNetworkAccess"]; access != "Disabled" {
+			t.Errorf("%s: public access is %v", name, access)
+		}
+	}
+	vault := inputsOf(t, r, "azure-native:resources/v20220901:Resource", "ml-kv")
+	properties, _ := vault["properties"].(map[string]any)
+	if properties["publicNetworkAccess"] != "Disabled" {
+		t.Errorf("ml-kv: public access is %v", properties["publicNetworkAccess"])
+	}
+	// Nobody outside can build an image for a registry that is closed.
+	workspace := inputsOf(t, r, workspaceType, "ml-workspace")
+	if workspace["imageBuildCompute"] != "ml-cluster" {
+		t.Errorf("images are built on %v", workspace["imageBuildCompute"])
+	}
+}
+
+func TestAClusterInANetworkOfOnesOwnWaitsForTheEndpoints(t *testing.T) {
+	r := mustRun(t, "dev",
+		set("mlvault:azure", `{"createContainerRegistry":true,`+
+			`"privateEndpoints":{"subnetId":"`+subnetID+`"}}`),
+		set("mlvault:compute", `{"subnetId":"`+subnetID+`"}`))
+	cluster, _ := r.Find(clusterType, "ml-cluster")
+	if !slices.Contains(cluster.DependsOn, "ml-amlworkspace-endpoint") {
+		t.Errorf("the cluster waits for %v", cluster.DependsOn)
+	}
+}
+
+// A cluster that was made outside of a managed network stays outside. Azure ML wants it deleted
+// before the workspace gets the network.
+func TestAManagedNetworkThatIsSwitchedOnTakesTheClusterAlong(t *testing.T) {
+	without := inputsOf(t, withAzure(t, `{}`), stashType, "ml-cluster-fixed")
+	r := withAzure(t, `{"managedNetwork":{"mode":"AllowInternetOutbound"}}`)
+	with := inputsOf(t, r, stashType, "ml-cluster-fixed")
+	if reflect.DeepEqual(with, without) {
+		t.Errorf("the cluster is not made again: %v", with)
+	}
+	workspace, _ := r.Find(workspaceType, "ml-workspace")
+	if !slices.Contains(workspace.DependsOn, "ml-cluster-fixed") {
+		t.Errorf("the workspace waits for %v", workspace.DependsOn)
+	}
+}
+
+func TestStorageAndLogsMayBeClosedFurther(t *testing.T) {
+	r := withAzure(t, `{
+		"storage": {"sharedKeys": false, "infrastructureEncryption": false},
+		"logs": {"publicIngestion": false, "publicQuery": false, "localAuth": false}
+	}`)
+	account := inputsOf(t, r, storageType, "mlstorage")
+	encryption, _ := account["encryption"].(map[string]any)
+	if account["allowSharedKeyAccess"] != false {
+		t.Errorf("the keys open the account: %v", account)
+	}
+	if encryption["requireInfrastructureEncryption"] != false {
+		t.Errorf("the account is encrypted twice: %v", account)
+	}
+	for kind, name := range map[string]string{
+		"azure-native:operationalinsights/v20221001:Workspace": "ml-logs",
+		insightsType: "ml-insights",
+	} {
+		inputs := inputsOf(t, r, kind, name)
+		for _, access := range []string{"Ingestion", "Query"} {
+			if inputs["publicNetworkAccessFor"+access] != "Disabled" {
+				t.Errorf("%s: %s is %v", name, access, inputs)
+			}
+		}
+	}
+	if inputsOf(t, r, insightsType, "ml-insights")["disableLocalAuth"] != true {
+		t.Error("Application Insights take telemetry without an identity")
+	}
+}
+
 // The golden files of prod and closed have the other kinds, and the rules that are made by
 // themselves.
 func TestAServiceTagAndAnEndpointForSparkAreSentAsARMNamesThem(t *testing.T) {

@@ -20,6 +20,7 @@ func stackOutputs(
 		outputs.JobIdentityID:       workspace.JobIdentity.ID,
 		outputs.JobIdentityClientID: workspace.JobIdentity.ClientID,
 		outputs.PublicNetworkAccess: pulumi.String(s.Azure.PublicNetworkAccess),
+		outputs.ServerlessIdentity:  pulumi.Bool(s.Workload.Serverless),
 		outputs.Endpoints:           pulumi.Bool(s.Workload.Endpoints),
 		outputs.VaultAddress:        component.Secret(s.Address),
 		outputs.VaultNamespace:      pulumi.String(s.Vault.Namespace),

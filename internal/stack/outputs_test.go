@@ -77,6 +77,7 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 		outputs.JobIdentityClientID: "11111111-1111-1111-1111-111111111111",
 		outputs.ComputeCluster:      "ml-cluster",
 		outputs.PublicNetworkAccess: "Enabled",
+		outputs.ServerlessIdentity:  false,
 		outputs.Endpoints:           false,
 		outputs.VaultAddress:        addressCanary,
 		outputs.VaultNamespace:      "",

@@ -144,6 +144,7 @@ var appInsights = resourceType{
 	Renames: map[string]string{
 		"applicationType": "Application_Type", "flowType": "Flow_Type", "ingestionMode": "IngestionMode",
 		"requestSource": "Request_Source", "workspaceResourceId": "WorkspaceResourceId",
+		"disableLocalAuth": "DisableLocalAuth",
 	},
 	Rules: []rule{refersTo("properties.WorkspaceResourceId")},
 }

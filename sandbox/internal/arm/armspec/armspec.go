@@ -59,8 +59,11 @@ var models = map[string]any{
 	"Microsoft.Authorization/locks": nil,
 }
 
-// newer has what the program's API version has and the model's has not.
-const newer = "properties.managedNetwork.firewallSku"
+// newer are what the program's API version has and the model's has not.
+var newer = []string{
+	"properties.managedNetwork.firewallSku", // workspaces, 2024-10-01
+	"properties.DisableLocalAuth",           // components, 2020-02-02
+}
 
 // values are the enumerations by type and path, which Microsoft's types do not check by themselves.
 var values = map[string]map[string][]string{
@@ -133,7 +136,7 @@ func Check(armType string, body map[string]any) error {
 	lost := sent.Diff(resource.NewPropertyMapFromMap(returned))
 	changes := plugin.NewDetailedDiffFromObjectDiff(lost, true)
 	for _, path := range slices.Sorted(maps.Keys(changes)) {
-		if changes[path].Kind == plugin.DiffDelete && path != newer {
+		if changes[path].Kind == plugin.DiffDelete && !slices.Contains(newer, path) {
 			return fmt.Errorf("could not find member %s on object of type '%s': "+
 				"Microsoft's %T has no such property", path, armType, model)
 		}
