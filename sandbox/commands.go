@@ -27,6 +27,11 @@ func up(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error
 	if err != nil {
 		return err
 	}
+	lent, err := s.Lend(ctx, deployed)
+	if err != nil {
+		return err
+	}
+	printLent(out, lent)
 	result, err := deployed.Up(ctx,
 		optup.ProgressStreams(out),
 		optup.ErrorProgressStreams(out),

@@ -38,6 +38,18 @@ func printMeans(
 	fmt.Fprintln(out)
 }
 
+// printLent says what the settings take for there, and who made it.
+func printLent(out io.Writer, lent []string) {
+	if len(lent) == 0 {
+		return
+	}
+	fmt.Fprintln(out, "The settings say that others have these. The stand-ins have them for you:")
+	for _, name := range lent {
+		fmt.Fprintln(out, "  "+name)
+	}
+	fmt.Fprintln(out)
+}
+
 func printField(out io.Writer, name, text string) {
 	fmt.Fprintf(out, "  %-12s %s\n", name, text)
 }

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/api"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
@@ -177,8 +176,9 @@ func TestEveryExampleLivesFromUpToDown(t *testing.T) {
 			settings, err := os.ReadFile(file)
 			require.NoError(t, err)
 			l := newRig(t, filepath.Dir(file))
-			l.seed(string(settings))
-			l.vaultOf(string(settings))
+			lent, err := l.Lend(t.Context(), l.Prepare(name, lab.Sample()))
+			require.NoError(t, err)
+			requireNamed(t, lent, string(settings))
 			before := l.ARM.List("")
 
 			deployed := l.lives(name)
@@ -195,19 +195,19 @@ func TestEveryExampleLivesFromUpToDown(t *testing.T) {
 	}
 }
 
-// vaultOf makes what the settings expect of a Vault that others run: the mount and the login, or
-// what the jobs read.
-func (l *rig) vaultOf(settings string) {
-	l.T.Helper()
-	root := l.Vault.Root()
-	if strings.Contains(settings, "createAuthBackend: false") {
-		require.NoError(l.T, root.Sys().MountWithContext(l.T.Context(), "team-ml", &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
-		l.SharedBackend("jwt-azure")
+// requireNamed holds what is said on the screen to what the settings name.
+func requireNamed(t *testing.T, lent []string, settings string) {
+	t.Helper()
+	said := strings.Join(lent, "\n") + "\n"
+	for _, id := range regexp.MustCompile(`/subscriptions/[^\s"]+`).FindAllString(settings, -1) {
+		require.Contains(t, said, " "+filepath.Base(id)+"\n")
 	}
-	if strings.Contains(settings, "database/creds/ml-reader") { // the database engine itself: e2e/identity
-		require.NoError(l.T, root.Sys().MountWithContext(l.T.Context(), "database", &api.MountInput{Type: "kv"}))
-		_, err := root.Logical().WriteWithContext(l.T.Context(), "database/creds/ml-reader", map[string]any{"username": "u", "password": "p"})
-		require.NoError(l.T, err)
+	for setting, name := range map[string]string{
+		"createAuthBackend: false": "Vault's login", "mount: team-ml": "Vault's mount team-ml", "database/creds": "database/creds/ml-reader",
+	} {
+		if strings.Contains(settings, setting) {
+			require.Contains(t, said, name)
+		}
 	}
 }
 

@@ -1,12 +1,9 @@
 package sandbox
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -63,10 +60,9 @@ func (s *Sandbox) OpenStackFile(name string) (*StackFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	original := stackFileName(cmp.Or(s.Options.Settings, s.Options.Root), name)
-	if _, err := os.Stat(original); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no stack %s: no file %s. "+
-			"Write it, or name a stack that exists (STACK=dev)", name, original)
+	original, err := s.settingsFile(name)
+	if err != nil {
+		return nil, err
 	}
 	stack, err := workspace.LoadProjectStack(nil, project, original)
 	if err != nil {

@@ -1,0 +1,184 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+
+	"mlvault/internal/settings"
+	"mlvault/sandbox/internal/arm"
+	"mlvault/sandbox/internal/issuer"
+)
+
+// settingsFile is where a stack's settings are: beside Pulumi.yaml, or in an example's folder.
+func (s *Sandbox) settingsFile(name string) (string, error) {
+	folder := s.Options.Root
+	if s.Options.Settings != "" {
+		folder = s.Options.Settings
+	}
+	original := stackFileName(folder, name)
+	_, err := os.Stat(original)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return original, err
+	}
+	examples, err := filepath.Glob(stackFileName(filepath.Join(s.Options.Root, "examples", "*"), name))
+	if err != nil {
+		return "", err
+	}
+	if len(examples) == 1 {
+		return examples[0], nil
+	}
+	return "", fmt.Errorf("there is no stack %s: no file %s. "+
+		"Write it, or name a stack that exists (STACK=dev)", name, original)
+}
+
+// armID is an ARM id as a settings file has it.
+var armID = regexp.MustCompile(`/subscriptions/[^\s"',\]}]+`)
+
+// Lend makes what the settings of a stack say that others have: each resource of Azure that they
+// name, the mount and the login of a shared Vault, and what jobs read there. What is there already
+// stays as it is. It returns all of it by name, for a person to see.
+func (s *Sandbox) Lend(ctx context.Context, stack *Stack) ([]string, error) {
+	inAzure, err := s.lendAzure(stack)
+	if err != nil {
+		return nil, err
+	}
+	inVault, err := s.lendVault(ctx, stack.Config)
+	if err != nil {
+		return nil, fmt.Errorf("what others have in Vault: %w", err)
+	}
+	return append(inAzure, inVault...), nil
+}
+
+func (s *Sandbox) lendAzure(stack *Stack) ([]string, error) {
+	file, err := s.settingsFile(stack.Name())
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("settings of stack %s: %w", stack.Name(), err)
+	}
+	ids := armID.FindAllString(string(text), -1)
+	if group := stack.Config.Azure.ExistingResourceGroup; group != "" {
+		ids = append(ids, "/subscriptions/"+arm.SubscriptionID+"/resourceGroups/"+group)
+	}
+	slices.Sort(ids)
+	var names []string
+	for _, id := range slices.Compact(ids) {
+		kind := path.Base(path.Dir(id))
+		names = append(names, kind+" "+path.Base(id))
+		if _, exists := s.ARM.Resource(id); exists {
+			continue
+		}
+		if err := s.ARM.Seed(id, lentDocument(stack.Config.Location, kind)); err != nil {
+			return nil, fmt.Errorf("%s: %w", id, err)
+		}
+	}
+	return names, nil
+}
+
+// lentDocument is a resource as a careful owner has it: ARM refuses a registry without endpoints in
+// a closed network, and a key in a vault that can be purged.
+func lentDocument(location, kind string) arm.Document {
+	document := arm.Document{
+		"location": location,
+		"tags":     map[string]any{"owner": "platform"},
+	}
+	switch kind {
+	case "storageAccounts":
+		document["sku"] = map[string]any{"name": "Standard_LRS"}
+	case "registries":
+		document["sku"] = map[string]any{"name": "Premium"}
+	case "vaults":
+		document["properties"] = map[string]any{"enablePurgeProtection": true}
+	}
+	return document
+}
+
+func (s *Sandbox) lendVault(ctx context.Context, cfg *settings.Settings) ([]string, error) {
+	var names []string
+	if !cfg.Vault.CreateMount && cfg.Vault.Mount != "secret" {
+		names = append(names, "Vault's mount "+cfg.Vault.Mount)
+		kv := &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}
+		if _, err := s.mountOnce(ctx, cfg.Vault.Mount, kv); err != nil {
+			return nil, err
+		}
+	}
+	if !cfg.Workload.CreateAuthBackend {
+		names = append(names, "Vault's login "+cfg.Workload.AuthPath)
+		if err := s.lendBackend(ctx, cfg.Workload.AuthPath); err != nil {
+			return nil, err
+		}
+	}
+	for _, read := range slices.Sorted(maps.Values(cfg.Vault.Reads)) {
+		names = append(names, read+", with a made-up user")
+		if err := s.lendSecret(ctx, read); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// lendSecret puts something at a path that jobs read, where no engine of Vault is yet. The sandbox
+// has no database whose users Vault could make.
+func (s *Sandbox) lendSecret(ctx context.Context, read string) error {
+	mount, _, _ := strings.Cut(read, "/")
+	isNew, err := s.mountOnce(ctx, mount, &api.MountInput{Type: "kv"})
+	if err != nil || !isNew {
+		return err
+	}
+	user := map[string]any{"username": "made-up", "password": "made-up"}
+	_, err = s.Vault.Root().Logical().WriteWithContext(ctx, read, user)
+	return err
+}
+
+// mountOnce mounts an engine where nothing is mounted.
+func (s *Sandbox) mountOnce(
+	ctx context.Context, at string, engine *api.MountInput,
+) (isNew bool, err error) {
+	mounts, err := s.Vault.Root().Sys().ListMountsWithContext(ctx)
+	if err != nil {
+		return false, err
+	}
+	if _, exists := mounts[at+"/"]; exists {
+		return false, nil
+	}
+	return true, s.Vault.Root().Sys().MountWithContext(ctx, at, engine)
+}
+
+// lendBackend makes a login that trusts the sandbox's issuer, as its owner has it.
+func (s *Sandbox) lendBackend(ctx context.Context, at string) error {
+	root := s.Vault.Root()
+	backends, err := root.Sys().ListAuthWithContext(ctx)
+	if err != nil {
+		return err
+	}
+	if _, exists := backends[at+"/"]; exists {
+		return nil
+	}
+	jwt := &api.MountInput{Type: "jwt"}
+	if err := root.Sys().EnableAuthWithOptionsWithContext(ctx, at, jwt); err != nil {
+		return err
+	}
+	ca, err := os.ReadFile(s.IssuerCA)
+	if err != nil {
+		return err
+	}
+	_, err = root.Logical().WriteWithContext(ctx, "auth/"+at+"/config", map[string]any{
+		"oidc_discovery_url":    s.Issuer.URL(issuer.V1),
+		"oidc_discovery_ca_pem": string(ca),
+		"bound_issuer":          s.Issuer.URL(issuer.V1),
+	})
+	return err
+}
