@@ -79,13 +79,19 @@ build: ## compile the program as Pulumi's language host does, so that the next p
 clean: ## forget the sandbox: its Vault, its state and the built commands
 	@$(SANDBOX) clean
 
-# The sandbox's tests drive commands that bootstrap builds.
 TEST = test -timeout 30m $(if $(RUN),-run "$(RUN)") ./...
+TEST_CLIENT = python3 -m unittest discover -s job
 
+# The sandbox's tests drive commands that bootstrap builds.
 test: ## every test of every module; ONLY=internal/settings one folder's
-	$(if $(filter-out sandbox%,$(or $(ONLY),sandbox)),,$(SANDBOX) build)
-	$(if $(filter job,$(or $(ONLY),$(if $(RUN),,job))),python3 -m unittest discover -s job)
-	$(if $(ONLY),$(if $(filter-out job,$(ONLY)),go -C "$(ONLY)" $(TEST)),$(call each,go -C,$(TEST)))
+ifdef ONLY
+	$(if $(filter sandbox%,$(ONLY)),$(SANDBOX) build)
+	$(if $(filter job,$(ONLY)),$(TEST_CLIENT),go -C "$(ONLY)" $(TEST))
+else
+	$(SANDBOX) build
+	$(TEST_CLIENT)
+	$(call each,go -C,$(TEST))
+endif
 
 prove: ## the proofs that take long, an hour and more; writes the tables of docs/proofs.md and docs/faults.md
 	$(SANDBOX) build
