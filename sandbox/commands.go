@@ -117,8 +117,8 @@ func down(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) err
 	return nil
 }
 
-// checkProtected asks before the engine is asked. A destroy without a preview deletes everything that
-// is not protected, credentials included, before it fails for the rest.
+// checkProtected asks before the engine is asked. A destroy without a preview deletes everything
+// that is not protected, credentials included, before it fails for the rest.
 func checkProtected(ctx context.Context, selected *sandbox.Stack, o options) error {
 	if o.unprotect {
 		return selected.Unprotect(ctx)
@@ -143,8 +143,8 @@ func pipeline(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer)
 	return selected.Pipeline(ctx, out)
 }
 
-// serveVault keeps Vault, the issuer and a node's managed identity endpoint running until Ctrl-C, for
-// a look around with any client and for running a job's own script.
+// serveVault keeps Vault, the issuer and a node's managed identity endpoint running until Ctrl-C,
+// for a look around with any client and for running a job's own script.
 func serveVault(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
 	if _, err := s.OpenStackFile(o.stack); err != nil {
 		return err

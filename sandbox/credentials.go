@@ -31,7 +31,8 @@ func inCredentialsFile(err error, path, text string) error {
 		at := findPlace(text, place)
 		lines = append(lines, fmt.Sprintf("  %s:%s: %s%s", path, at, name, forFile(problem.Text)))
 	}
-	return errors.New("the credentials are refused, nothing was created:\n" + strings.Join(lines, "\n"))
+	const refusal = "the credentials are refused, nothing was created:\n"
+	return errors.New(refusal + strings.Join(lines, "\n"))
 }
 
 var (
@@ -64,8 +65,8 @@ func positionOf(text string, offset int) position {
 	}
 }
 
-// findPlace is where a member of a JSON text begins, such as .ml_api_key.tags[0]. A path that is not
-// there stands for the whole text: its place is where it stops being JSON, or its beginning.
+// findPlace is where a member of a JSON text begins, such as .ml_api_key.tags[0]. A path that is
+// not there stands for the whole text: its place is where it stops being JSON, or its beginning.
 func findPlace(text, path string) position {
 	s := scanner{
 		text:    text,

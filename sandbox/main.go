@@ -1,5 +1,6 @@
-// Command mlvault-sandbox runs the program on this machine, without an account: package sandbox says
-// what in it is real and what stands in. `make up` and its siblings build it and pass the flags.
+// Command mlvault-sandbox runs the program on this machine, without an account: package sandbox
+// says what in it is real and what stands in. `make up` and its siblings build it and pass the
+// flags.
 package main
 
 import (

@@ -34,16 +34,20 @@ func fakeCommand(t *testing.T, name string) string {
 func runShell(t *testing.T, folder, script string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", "-euc", script)
-	cmd.Env = []string{"PATH=" + folder + string(os.PathListSeparator) + os.Getenv("PATH"), "VAULT_CACERT=ca", "VAULT_ADDR=https://v"}
+	path := folder + string(os.PathListSeparator) + os.Getenv("PATH")
+	cmd.Env = []string{"PATH=" + path, "VAULT_CACERT=ca", "VAULT_ADDR=https://v"}
 	printed, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s\n%s", script, printed)
 	return string(printed)
 }
 
 func TestACredentialsFileIsFoundFromTheRepositorysFolder(t *testing.T) {
-	require.Equal(t, "/repo/sandbox/sample-credentials.json", credentialsPath(options{root: "/repo"}))
-	require.Equal(t, "/repo/my own.json", credentialsPath(options{root: "/repo", credentials: "my own.json"}))
-	require.Equal(t, "/tmp/own.json", credentialsPath(options{root: "/repo", credentials: "/tmp/own.json"}))
+	path := func(credentials string) string {
+		return credentialsPath(options{root: "/repo", credentials: credentials})
+	}
+	require.Equal(t, "/repo/sandbox/sample-credentials.json", path(""))
+	require.Equal(t, "/repo/my own.json", path("my own.json"))
+	require.Equal(t, "/tmp/own.json", path("/tmp/own.json"))
 	require.Equal(t, "/tmp/own.json", relativeTo("/repo", "/tmp/own.json"))
 	require.Equal(t, "my own.json", relativeTo("/repo", "/repo/my own.json"))
 }

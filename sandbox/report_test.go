@@ -37,7 +37,11 @@ func TestTheEndOfAnUpFitsOnOneScreen(t *testing.T) {
 		readme:  ".sandbox/readme-dev.md",
 	}
 	report.print(&out)
-	printNext(&out, options{stack: "prod"}, next{"pipeline", "a"}, next{"vault", "b"}, next{"clean", "c"})
+	printNext(&out, options{stack: "prod"},
+		next{command: "pipeline", what: "a"},
+		next{command: "vault", what: "b"},
+		next{command: "clean", what: "c"},
+	)
 	text := out.String()
 	require.LessOrEqual(t, strings.Count(text, "\n"), 25)
 	require.Contains(t, text, "Done: create 17, leave 3 as they are.")

@@ -15,8 +15,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
 )
 
-// onTerminal gives the CLI the terminal, for its live tree and its colours. The Automation API hands
-// it a pipe, in a process group that a terminal's Ctrl-C does not reach.
+// onTerminal gives the CLI the terminal, for its live tree and its colours. The Automation API
+// hands it a pipe, in a process group that a terminal's Ctrl-C does not reach.
 type onTerminal struct {
 	auto.PulumiCommand
 

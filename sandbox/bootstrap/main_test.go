@@ -14,8 +14,9 @@ import (
 func TestOnlyTheSandboxsOwnFailureIsNotPrintedAgain(t *testing.T) {
 	failed := exec.Command("sh", "-c", "exit 1").Run()
 	var stderr strings.Builder
-	require.Equal(t, 1, exitCode(fmt.Errorf("build the sandbox: %w\nmain.go:3: undefined", failed), &stderr))
-	require.Equal(t, "\nerror: build the sandbox: exit status 1\nmain.go:3: undefined\n", stderr.String())
+	build := fmt.Errorf("build the sandbox: %w\nmain.go:3: undefined", failed)
+	require.Equal(t, 1, exitCode(build, &stderr))
+	require.Equal(t, "\nerror: "+build.Error()+"\n", stderr.String())
 
 	stderr.Reset()
 	require.Equal(t, 3, exitCode(runSandbox("sh", []string{"-c", "exit 3"}), &stderr))

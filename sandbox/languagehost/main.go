@@ -47,7 +47,7 @@ type host struct {
 
 func main() {
 	if len(os.Args) < 2 {
-		log.Fatal("languagehost: the Pulumi CLI starts this, with the engine's address as its last argument")
+		log.Fatal("languagehost: the Pulumi CLI starts this, with the engine's address as last argument")
 	}
 	ending, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := serve(ending, os.Args[len(os.Args)-1])

@@ -21,8 +21,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The CLI ends a language host with an interrupt, and waits five seconds for one that does not end. A
-// shell ignores interrupts for what it runs in the background, and a child inherits that.
+// The CLI ends a language host with an interrupt, and waits five seconds for one that does not end.
+// A shell ignores interrupts for what it runs in the background, and a child inherits that.
 func TestAnInterruptEndsTheHostAlsoWhereItIsIgnored(t *testing.T) {
 	const background = `trap "" INT; exec "$0" 127.0.0.1:1`
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", background, os.Args[0])

@@ -20,52 +20,77 @@ import (
 	"mlvault/sandbox/internal/sandbox"
 )
 
-// files are all of a sandbox but the engine's and Vault's own. What Vault holds is told by its
-// requests.
+// ofOthers are the folders of the engine and of Vault in a sandbox, and the engine's passphrase.
+var ofOthers = []string{"state", "pulumi", "passphrase", "vault"}
+
+// files are all of a sandbox but those. What Vault holds is told by its requests.
 func files(t *testing.T, l *lab.Lab) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
 	entries, err := os.ReadDir(l.Options.Dir)
 	require.NoError(t, err)
 	for _, entry := range entries {
-		if !slices.Contains([]string{"state", "pulumi", "passphrase", "vault"}, entry.Name()) {
+		if !slices.Contains(ofOthers, entry.Name()) {
 			maps.Copy(found, lab.Files(t, l.Path(entry.Name())))
 		}
 	}
 	return found
 }
 
+// previewed is what a preview of dev would change.
 func previewed(t *testing.T, l *lab.Lab, edits ...lab.Edit) map[string]int {
 	t.Helper()
-	configured, err := l.ConfigurePreview(t.Context(), sandbox.Settings{Stack: "dev", Credentials: lab.Sample().JSON(t), Edits: edits})
+	configured, err := l.ConfigurePreview(t.Context(), sandbox.Settings{
+		Stack:       "dev",
+		Credentials: lab.Sample().JSON(t),
+		Edits:       edits,
+	})
 	require.NoError(t, err)
 	return l.Planned(configured)
 }
 
+// requireWritesNothing previews dev, which must find changes of a kind and write none.
+func requireWritesNothing(t *testing.T, l *lab.Lab, kind string, edits ...lab.Edit) {
+	t.Helper()
+	before := files(t, l)
+	requests := l.ARM.Requests()
+	l.Vault.ResetRequests()
+	require.NotZero(t, previewed(t, l, edits...)[kind])
+	asked := l.Vault.Requests()
+	for _, request := range login {
+		delete(asked, request)
+	}
+	require.Empty(t, asked, "Vault is asked nothing")
+	require.Equal(t, requests, l.ARM.Requests(), "nor is ARM")
+	require.Equal(t, before, files(t, l), "no file has changed")
+}
+
 // login is what the genuine plugin 6.7.4 asks before it compares a path that has changed.
-var login = []string{"GET auth/token/lookup-self", "GET sys/seal-status", "POST auth/token/create"}
+var login = []string{
+	"GET auth/token/lookup-self",
+	"GET sys/seal-status",
+	"POST auth/token/create",
+}
 
 func TestAPreviewWritesNothing(t *testing.T) {
 	l := lab.New(t)
 	_, err := l.Select(t.Context(), "dev")
 	require.ErrorIs(t, err, sandbox.ErrNoStack)
-	_, err = l.Configure(t.Context(), sandbox.Settings{Stack: "dev", Credentials: `{"a*":{"k":"v"}}`})
+	const refusedName = `{"a*":{"k":"v"}}`
+	_, err = l.Configure(t.Context(), sandbox.Settings{Stack: "dev", Credentials: refusedName})
 	_, refused := settings.AsProblems(err)
 	require.True(t, refused, "%v", err)
 	require.NoFileExists(t, l.Path("passphrase"), "nothing runs of what the program refuses")
-	for _, phase := range []string{"before the first up", "after it"} {
-		for name, edits := range map[string][]lab.Edit{"as it is": nil, "with other paths": {lab.With(t, "vault.prefix", "elsewhere"), lab.With(t, "workload.authPath", "jwt-elsewhere")}} {
-			before, requests := files(t, l), l.ARM.Requests()
-			l.Vault.ResetRequests()
-			require.NotZero(t, previewed(t, l, edits...)[map[string]string{"before the first up": "create", "after it": "same"}[phase]])
-			asked := l.Vault.Requests()
-			maps.DeleteFunc(asked, func(request string, _ int) bool { return slices.Contains(login, request) })
-			require.Empty(t, asked, "%s, %s: Vault is asked nothing", phase, name)
-			require.Equal(t, requests, l.ARM.Requests(), "%s, %s: nor is ARM", phase, name)
-			require.Equal(t, before, files(t, l), "%s, %s: no file has changed", phase, name)
-		}
-		l.Up("dev", lab.Sample())
+
+	otherPaths := []lab.Edit{
+		lab.With(t, "vault.prefix", "elsewhere"),
+		lab.With(t, "workload.authPath", "jwt-elsewhere"),
 	}
+	requireWritesNothing(t, l, "create")
+	requireWritesNothing(t, l, "create", otherPaths...)
+	l.Up("dev", lab.Sample())
+	requireWritesNothing(t, l, "same")
+	requireWritesNothing(t, l, "same", otherPaths...)
 }
 
 func TestTheDeployersTokenHasThePolicyOfMakePolicyAndNoOther(t *testing.T) {
@@ -92,27 +117,44 @@ func TestTheDeployersTokenHasThePolicyOfMakePolicyAndNoOther(t *testing.T) {
 	require.Contains(t, policy, "secret/data/moved/ml_api_key")
 }
 
-// The second preview and up are allowed what their own settings need, and still what the state
-// needs.
+// The second preview and up are allowed what their own settings need, and still what the state needs.
 func TestTheDeployersRightsCoverTheStateAndTheConfiguration(t *testing.T) {
 	l := lab.New(t)
 	l.Up("dev", lab.Sample())
-	previewed(t, l, lab.With(t, "vault.prefix", "previewed"), lab.With(t, "workload.authPath", "jwt-previewed"))
-	third := []lab.Edit{lab.With(t, "vault.prefix", "third"), lab.With(t, "workload.authPath", "jwt-third"), lab.With(t, "vault.deleteOnDestroy", "true")}
+	previewed(t, l,
+		lab.With(t, "vault.prefix", "previewed"),
+		lab.With(t, "workload.authPath", "jwt-previewed"))
+	third := []lab.Edit{
+		lab.With(t, "vault.prefix", "third"),
+		lab.With(t, "workload.authPath", "jwt-third"),
+		lab.With(t, "vault.deleteOnDestroy", "true"),
+	}
 	moved := lab.Payloads{"moved": {"key": lab.Canary}}
 	l.Up("dev", moved, third...)
 	data, _ := l.Read(lab.APIKeyPath)
-	require.Nil(t, data, "the old path is left")
+	require.Nil(t, data, "nothing is left at the old path")
 
-	l.ARM.Inject(arm.Fault{Type: "Microsoft.Storage/storageAccounts", Method: "PUT", Times: 4, Status: 500, Code: "InternalServerError", Message: "internal"})
-	_, err := l.Prepare("dev", lab.Sample(), append(third, lab.With(t, "azure.tags.generation", "two"), lab.With(t, "vault.prefix", "fourth"))...).Up(t.Context(), optup.SuppressProgress())
+	l.ARM.Inject(arm.Fault{
+		Type:    "Microsoft.Storage/storageAccounts",
+		Method:  "PUT",
+		Times:   4,
+		Status:  500,
+		Code:    "InternalServerError",
+		Message: "internal",
+	})
+	fourth := append(third,
+		lab.With(t, "azure.tags.generation", "two"),
+		lab.With(t, "vault.prefix", "fourth"))
+	failing := l.Prepare("dev", lab.Sample(), fourth...)
+	_, err := failing.Up(t.Context(), optup.SuppressProgress())
 	require.Error(t, err)
 	selected, err := l.Select(t.Context(), "dev")
 	require.NoError(t, err)
 	l.Destroy(selected)
 	require.Empty(t, l.ARM.List(""), "a down after a failed up leaves nothing")
 	for _, folder := range []string{"third", "fourth"} {
-		listed, err := l.Vault.Root().Logical().ListWithContext(t.Context(), "secret/metadata/"+folder)
+		path := "secret/metadata/" + folder
+		listed, err := l.Vault.Root().Logical().ListWithContext(t.Context(), path)
 		require.NoError(t, err)
 		require.Nil(t, listed, folder)
 	}
@@ -120,12 +162,26 @@ func TestTheDeployersRightsCoverTheStateAndTheConfiguration(t *testing.T) {
 
 // odd are texts that a stack's file, a path of `pulumi config set` or a shell reads otherwise than
 // they are.
-var odd = []string{
-	"", " ", "a", "secure", "null", "true", "~", "=", "<<", "-", "0", "1e3", "0x1f", "2001-01-01", "on", "a.b", "a[0]", `a["b"]`, `\`, `\n`, "\t", "\n", "\r\n", "a\nb\n",
-	"é漢字😀", "\u00a0", "\u200b", "\u2028", "\ufeff", "\u0000", "\u001b[31m", "\u007f", "\u0085", "\ufffd", "${x}", "$HOME", "%s", "#", "a: b", "- a", "&a", "*a", "!!str", "|", ">", `"`, "'", "<&>", "{", "]",
+var odd = slices.Concat(
+	[]string{"", " ", "\t", "\n", "\r\n", "a\nb\n", "a", "secure", "null", "true", "on", "~"},
+	[]string{"-", "0", "1e3", "0x1f", "2001-01-01"},
+	[]string{"a.b", "a[0]", `a["b"]`, `\`, `\n`, "${x}", "$HOME", "%s", "#", `"`, "'", "<&>"},
+	[]string{"=", "<<", "a: b", "- a", "&a", "*a", "!!str", "|", ">", "{", "]"},
+	[]string{"é漢字😀", "\u00a0", "\u200b", "\u2028", "\ufeff", "\ufffd", "\u0085"},
+	[]string{"\u0000", "\u001b[31m", "\u007f"},
+)
+
+// numbers are at the limits of what a payload may hold.
+var numbers = []json.Number{
+	"0", "-0", "0.1", "-1.5", "1E5", "1e+2",
+	"9007199254740991", "-9007199254740991",
+	"2.2250738585072014e-308", "5e-324",
 }
 
-func anyText(r *rand.Rand) string {
+// random makes values for payloads.
+type random struct{ *rand.Rand }
+
+func (r random) text() string {
 	var text strings.Builder
 	for range r.IntN(4) {
 		text.WriteString(odd[r.IntN(len(odd))])
@@ -133,16 +189,17 @@ func anyText(r *rand.Rand) string {
 	return text.String()
 }
 
-var numbers = []json.Number{"0", "-0", "1E5", "1e+2", "9007199254740991", "-9007199254740991", "2.2250738585072014e-308", "5e-324", "0.1", "-1.5"}
+// deepest bounds how deep values are nested.
+const deepest = 4
 
-func anyValue(r *rand.Rand, depth int) any {
+func (r random) value(depth int) any {
 	kinds := 8
-	if depth > 4 {
-		kinds = 6
+	if depth > deepest {
+		kinds = 6 // no list and no object
 	}
 	switch r.IntN(kinds) {
 	case 0, 1:
-		return anyText(r)
+		return r.text()
 	case 2:
 		return numbers[r.IntN(len(numbers))]
 	case 3:
@@ -152,62 +209,86 @@ func anyValue(r *rand.Rand, depth int) any {
 	case 5:
 		return r.IntN(2) == 0
 	case 6:
-		list := []any{}
-		for range []int{0, 1, 2, 30}[r.IntN(4)] >> depth {
-			list = append(list, anyValue(r, depth+1))
-		}
-		return list
+		return r.list(depth)
 	default:
-		return anyObject(r, depth+1, r.IntN(4), r.IntN(2) == 0)
+		onlyTexts := r.IntN(2) == 0
+		return r.object(depth+1, r.IntN(4), onlyTexts)
 	}
 }
 
-func anyObject(r *rand.Rand, depth, size int, texts bool) map[string]any {
+// list is now and then longer than ten, where a path of `pulumi config set` fails.
+func (r random) list(depth int) []any {
+	sizes := []int{0, 1, 2, 30}
+	size := sizes[r.IntN(len(sizes))] >> depth
+	list := []any{}
+	for range size {
+		list = append(list, r.value(depth+1))
+	}
+	return list
+}
+
+func (r random) object(depth, size int, onlyTexts bool) map[string]any {
 	object := map[string]any{}
 	for range size {
-		if key := anyText(r); texts {
-			object[key] = anyText(r)
+		key := r.text()
+		if onlyTexts {
+			object[key] = r.text()
 		} else {
-			object[key] = anyValue(r, depth)
+			object[key] = r.value(depth)
 		}
 	}
 	return object
 }
 
-// randomCredentials are half of them of texts alone. The others have more payloads within them.
+// randomCredentials are of texts alone, each second one. The others have more payloads within them.
 func randomCredentials(seed uint64) lab.Payloads {
-	r, all := rand.New(rand.NewPCG(seed, 2026)), lab.Payloads{}
+	r := random{rand.New(rand.NewPCG(seed, 2026))}
+	all := lab.Payloads{}
 	for i := range each {
-		credential := anyObject(r, 0, 1+r.IntN(4), i%2 == 0)
-		for j := range within * (i % 2) {
-			credential[fmt.Sprintf("p%d", j)] = anyObject(r, 0, 1+r.IntN(4), false)
+		onlyTexts := i%2 == 0
+		credential := r.object(0, 1+r.IntN(4), onlyTexts)
+		if !onlyTexts {
+			for j := range within {
+				credential[fmt.Sprintf("p%d", j)] = r.object(0, 1+r.IntN(4), false)
+			}
 		}
 		all[fmt.Sprintf("c%d", i)] = credential
 	}
 	return all
 }
 
-// The settings of the sandbox are one way on which a payload could change, the engine and the
-// plugin are the others: these go all the way.
+// The settings of the sandbox are one way on which a payload could change, the engine and the plugin
+// are the others. These go all the way.
 func TestVaultHoldsWhatTheCredentialsFileSays(t *testing.T) {
 	t.Parallel()
-	l, bytes := lab.New(t), 0
+	l := lab.New(t)
+	bytes := 0
 	for seed := range uint64(runs) {
 		text := randomCredentials(seed).JSON(t)
 		bytes += len(text)
-		_, err := l.Configured(sandbox.Settings{Stack: "dev", Credentials: text}).Up(t.Context(), optup.SuppressProgress())
+		configured := l.Configured(sandbox.Settings{Stack: "dev", Credentials: text})
+		_, err := configured.Up(t.Context(), optup.SuppressProgress())
 		require.NoError(t, err)
-		var file map[string]json.RawMessage
-		require.NoError(t, json.Unmarshal([]byte(text), &file))
-		for name, want := range file {
-			held, _ := l.Read("secret/data/mlvault/dev/" + name)
-			got, err := json.Marshal(held)
-			require.NoError(t, err)
-			require.JSONEq(t, string(want), string(got), "seed %d: %s", seed, name)
-		}
+		requireHeld(t, l, seed, text)
 	}
-	if runs > 1 {
-		lab.Publish(t, "proofs.md", "payloads", fmt.Sprintf("%s\n\n%d runs of %d credentials held %d random payloads in %d bytes of JSON. Vault held each as the file said it.\n",
-			l.Means(), runs, each, runs*each*(2+within)/2, bytes))
+	if runs == 1 {
+		return
+	}
+	payloads := runs * each * (2 + within) / 2
+	lab.Publish(t, "proofs.md", "payloads", fmt.Sprintf("%s\n\n"+
+		"%d runs of %d credentials held %d random payloads in %d bytes of JSON. "+
+		"Vault held each as the file said it.\n", l.Means(), runs, each, payloads, bytes))
+}
+
+// requireHeld wants each credential of a file in Vault as the file has it.
+func requireHeld(t *testing.T, l *lab.Lab, seed uint64, text string) {
+	t.Helper()
+	var file map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(text), &file))
+	for name, want := range file {
+		held, _ := l.Read("secret/data/mlvault/dev/" + name)
+		got, err := json.Marshal(held)
+		require.NoError(t, err)
+		require.JSONEq(t, string(want), string(got), "seed %d: %s", seed, name)
 	}
 }

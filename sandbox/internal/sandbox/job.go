@@ -35,8 +35,8 @@ func (s *Stack) Job(ctx context.Context) (string, error) {
 	return onNode(ctx, folder, environment, "-m", "vault_credentials")
 }
 
-// Python is a command of Python as a job runs it. Nothing of this shell reaches the job: it has what
-// Azure ML gives it and what its definition says.
+// Python is a command of Python as a job runs it. Nothing of this shell reaches the job: it has
+// what Azure ML gives it and what its definition says.
 func Python(
 	ctx context.Context, folder string, environment map[string]string, args ...string,
 ) (*exec.Cmd, error) {
@@ -78,9 +78,9 @@ func onNode(
 	return string(bytes.TrimSpace(printed)), err
 }
 
-// WriteJobEnvironment writes the environment of a job of the stack to a file (0600) that a shell can
-// read in, and returns its path. It is good while the sandbox runs. It holds no credential, and the
-// endpoint's key opens nothing else.
+// WriteJobEnvironment writes the environment of a job of the stack to a file (0600) that a shell
+// can read in, and returns its path. It is good while the sandbox runs. It holds no credential, and
+// the endpoint's key opens nothing else.
 func (s *Stack) WriteJobEnvironment(ctx context.Context) (string, error) {
 	_, environment, err := s.JobEnvironment(ctx)
 	if err != nil {

@@ -57,8 +57,8 @@ type node struct {
 }
 
 // Pipeline writes the definitions of `make job` and runs them: the job, each step of the pipelines,
-// and the schedule's job. Each step has the variables and the identity of its own definition, what a
-// node of Azure ML adds, and nothing else.
+// and the schedule's job. Each step has the variables and the identity of its own definition, what
+// a node of Azure ML adds, and nothing else.
 func (s *Stack) Pipeline(ctx context.Context, out io.Writer) error {
 	folder := s.sandbox.Path("job/" + s.Name())
 	if err := s.HandOver(ctx, folder); err != nil {
@@ -308,8 +308,8 @@ func (d definition) hosts() []string {
 	return hosts
 }
 
-// registryHosts are an image's. One without a name is of the workspace, or of Microsoft's registry of
-// environments.
+// registryHosts are an image's. One without a name is of the workspace, or of Microsoft's registry
+// of environments.
 func registryHosts(image string) []string {
 	if image == "" {
 		return nil

@@ -1,8 +1,8 @@
 package sandbox
 
 import (
+	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,16 +11,22 @@ import (
 )
 
 func TestTheProxyLeadsToVaultAndNowhereElse(t *testing.T) {
-	for request, status := range map[string]int{
-		"CONNECT " + vaultserver.Name + ":443":  502, // it is asked for Vault, and would lead there
-		"CONNECT " + vaultserver.Name + ":8200": 403,
-		"CONNECT example.com:443":               403,
-		"CONNECT 127.0.0.1:443":                 403,
-		"GET http://example.com":                403, // nor without a tunnel
+	for _, c := range []struct {
+		name, method, target string
+		want                 int
+	}{
+		{"Vault, which is not there", http.MethodConnect, vaultserver.Name + ":443", http.StatusBadGateway},
+		{"another port", http.MethodConnect, vaultserver.Name + ":8200", http.StatusForbidden},
+		{"another host", http.MethodConnect, "example.com:443", http.StatusForbidden},
+		{"this machine", http.MethodConnect, "127.0.0.1:443", http.StatusForbidden},
+		{"no tunnel", http.MethodGet, "http://example.com", http.StatusForbidden},
 	} {
-		method, target, _ := strings.Cut(request, " ")
-		answer := httptest.NewRecorder()
-		(&proxy{target: "127.0.0.1:1"}).ServeHTTP(answer, httptest.NewRequest(method, target, nil)) // nobody listens there
-		require.Equal(t, status, answer.Code, request)
+		t.Run(c.name, func(t *testing.T) {
+			const nobodyListens = "127.0.0.1:1"
+			p := &proxy{target: nobodyListens}
+			answer := httptest.NewRecorder()
+			p.ServeHTTP(answer, httptest.NewRequest(c.method, c.target, nil))
+			require.Equal(t, c.want, answer.Code)
+		})
 	}
 }

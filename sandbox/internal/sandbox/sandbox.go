@@ -50,7 +50,8 @@ type Sandbox struct {
 	IssuerCA string
 	// Plugin tells people which Vault plugin is used.
 	Plugin string
-	// Project is the name in Pulumi.yaml: mlvault here, another one in a copy that `pulumi new` made.
+	// Project is the name in Pulumi.yaml: mlvault here, another one in a copy that `pulumi new`
+	// made.
 	Project string
 	Options Options
 	// WrapCommand goes around the CLI: for a terminal, and for tests that listen in.
