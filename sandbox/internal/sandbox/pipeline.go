@@ -60,7 +60,11 @@ type node struct {
 // and the schedule's job. Each step has the variables and the identity of its own definition, what
 // a node of Azure ML adds, and nothing else.
 func (s *Stack) Pipeline(ctx context.Context, out io.Writer) error {
-	folder := s.sandbox.Path("job/" + s.Name())
+	jobs := s.sandbox.Path("job")
+	if err := os.MkdirAll(jobs, 0o700); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	folder := filepath.Join(jobs, s.Name())
 	if err := s.HandOver(ctx, folder); err != nil {
 		return err
 	}
