@@ -22,8 +22,9 @@ var (
 func files(t *testing.T, root string, endings ...string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
+	skipped := []string{".git", ".sandbox", "node_modules", "sdks"}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() && slices.Contains([]string{".git", ".sandbox", "node_modules", "sdks"}, entry.Name()) {
+		if err == nil && entry.IsDir() && slices.Contains(skipped, entry.Name()) {
 			return fs.SkipDir
 		}
 		if slices.Contains(endings, filepath.Ext(path)) {
@@ -58,7 +59,7 @@ func TestEachLinkOfThePagesLeadsSomewhere(t *testing.T) {
 	pages := files(t, "../..", ".md")
 	for page, text := range pages {
 		for _, m := range heading.FindAllStringSubmatch(text, -1) {
-			anchors[page+"#"+strings.ReplaceAll(unnamed.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+			anchors[page+"#"+anchor(m[1])] = true
 		}
 	}
 	for page, text := range pages {
@@ -67,9 +68,17 @@ func TestEachLinkOfThePagesLeadsSomewhere(t *testing.T) {
 			if m[1] != "" {
 				target = filepath.Join(filepath.Dir(page), m[1])
 			}
-			if _, err := os.Stat(target); err != nil || m[2] != "" && !anchors[target+m[2]] {
+			_, err := os.Stat(target)
+			namesNoHeading := m[2] != "" && !anchors[target+m[2]]
+			if err != nil || namesNoHeading {
 				t.Errorf("%s: there is no %s%s", page, m[1], m[2])
 			}
 		}
 	}
+}
+
+// anchor is the name that GitHub gives a heading.
+func anchor(heading string) string {
+	name := unnamed.ReplaceAllString(strings.ToLower(heading), "")
+	return strings.ReplaceAll(name, " ", "-")
 }

@@ -59,6 +59,7 @@ func eachVendor(t *testing.T, test func(t *testing.T, r *runner)) {
 
 func TestAPreviewNeedsNoVaultAndIsACommentThatIsEditedInPlace(t *testing.T) {
 	eachVendor(t, func(t *testing.T, r *runner) {
+		t.Helper()
 		r.ofPullRequest()
 		r.env = append(r.env, "GITLAB_COMMENT_TOKEN=comment-token")
 		printed := r.run(".ci/preview dev")
@@ -91,6 +92,7 @@ func TestAPreviewNeedsNoVaultAndIsACommentThatIsEditedInPlace(t *testing.T) {
 
 func TestAPreviewThatFailsIsShownAndFails(t *testing.T) {
 	eachVendor(t, func(t *testing.T, r *runner) {
+		t.Helper()
 		r.ofPullRequest()
 		printed, err := r.try(".ci/preview dev", "PULUMI_STATUS=3")
 		if err == nil || err.Error() != "exit status 3" {
@@ -102,6 +104,7 @@ func TestAPreviewThatFailsIsShownAndFails(t *testing.T) {
 
 func TestADeploymentLogsInChecksAndGoesUp(t *testing.T) {
 	eachVendor(t, func(t *testing.T, r *runner) {
+		t.Helper()
 		r.history("[]")
 		printed := r.run(".ci/deploy dev")
 		want := azCalls(r.vendor) + "make build\naz account show\nmake preflight STACK=dev\n" +
@@ -129,6 +132,7 @@ func TestADeploymentLogsInToTheAzureCLIWhereNobodyHas(t *testing.T) {
 
 func TestADeploymentThatFailsGivesItsTokenBackAndSaysHowToGoOn(t *testing.T) {
 	eachVendor(t, func(t *testing.T, r *runner) {
+		t.Helper()
 		r.history("[]")
 		printed, err := r.try(".ci/deploy prod", "PULUMI_STATUS=1")
 		if err == nil {
@@ -144,6 +148,7 @@ func TestADeploymentThatFailsGivesItsTokenBackAndSaysHowToGoOn(t *testing.T) {
 
 func TestAStackThatIsDeployedAsItIsGetsNoLogin(t *testing.T) {
 	eachVendor(t, func(t *testing.T, r *runner) {
+		t.Helper()
 		printed := r.run(".ci/deploy dev")
 		if got := r.calls(); got != azCalls(r.vendor) {
 			t.Errorf("called:\n%s", got)
@@ -158,6 +163,7 @@ func TestAStackThatIsDeployedAsItIsGetsNoLogin(t *testing.T) {
 
 func TestDriftFailsTheJobAndKeepsNoCheckpoints(t *testing.T) {
 	eachVendor(t, func(t *testing.T, r *runner) {
+		t.Helper()
 		printed, err := r.try(".ci/drift dev", "PULUMI_STATUS=1")
 		if err == nil {
 			t.Error("drift passes")
@@ -174,6 +180,7 @@ func TestDriftFailsTheJobAndKeepsNoCheckpoints(t *testing.T) {
 
 func TestAfterAJobThatWasKilledItsTokenIsGivenBack(t *testing.T) {
 	eachVendor(t, func(t *testing.T, r *runner) {
+		t.Helper()
 		const job = `. .ci/lib.sh; find_folder; mkdir -p "$folder"; login_vault; kill -9 $$`
 		r.run(`bash -c "$JOB" || true`, "JOB="+job)
 		printed := r.run(".ci/logout && .ci/logout")
@@ -195,6 +202,7 @@ func TestOnALaptopTheJobsSayThatTheyAreNone(t *testing.T) {
 // The job's token for Azure lives minutes and an up hours, so it is written again and again.
 func TestTheTokenForAzureIsRenewedWhileAJobRuns(t *testing.T) {
 	eachVendor(t, func(t *testing.T, r *runner) {
+		t.Helper()
 		const script = `
 folder=$TEMP/keep
 mkdir -p "$folder"

@@ -14,30 +14,34 @@ func TestAStackIsDueUnlessItIsDeployedAsThisCommitMakesIt(t *testing.T) {
 			"environment": {` + environment + `}}]`
 	}
 	clean := head + `, "git.dirty": "false"`
+	const gone = `"git.head": "1111111111111111111111111111111111111111", "git.dirty": "false"`
+	destroyed := strings.Replace(update("succeeded", clean), `"update"`, `"destroy"`, 1)
+	deployed := update("succeeded", clean)
+	const back = "echo '// x' >>main.go; git commit -qam two; git revert HEAD >/dev/null"
 	for _, c := range []struct{ name, history, change, stack, want string }{
-		{"deployed", update("succeeded", clean), "", "dev", "false"},
+		{"deployed", deployed, "", "dev", "false"},
 		{"never deployed", "[]", "", "dev", "true"},
 		{"failed", update("failed", clean), "", "dev", "true"},
 		{"failed, then only docs changed", update("failed", clean), "echo >>docs/guide.md", "dev", "true"},
-		{"destroyed", strings.Replace(update("succeeded", clean), `"update"`, `"destroy"`, 1), "", "dev", "true"},
+		{"destroyed", destroyed, "", "dev", "true"},
 		{"uncommitted files", update("succeeded", head+`, "git.dirty": "true"`), "", "dev", "true"},
 		{"no word about them", update("succeeded", head), "", "dev", "true"},
-		{"a commit that is gone", update("succeeded", `"git.head": "`+strings.Repeat("1", 40)+`", "git.dirty": "false"`), "", "dev", "true"},
-		{"its settings", update("succeeded", clean), "echo '# x' >>Pulumi.dev.yaml", "dev", "true"},
-		{"another's settings", update("succeeded", clean), "echo '# x' >>settings/prod.yaml", "dev", "false"},
-		{"settings behind a link", update("succeeded", clean), "echo '# x' >>settings/prod.yaml", "prod", "true"},
-		{"the project", update("succeeded", clean), "echo '# x' >>Pulumi.yaml", "dev", "true"},
-		{"the program", update("succeeded", clean), "echo '// x' >>main.go", "dev", "true"},
-		{"a package below docs", update("succeeded", clean), "echo '// x' >>docs/net/net.go", "dev", "true"},
-		{"a page that the program embeds", update("succeeded", clean), "echo x >>docs/net/page.md", "dev", "true"},
-		{"another version of a module", update("succeeded", clean), "echo '// x' >>go.mod", "dev", "true"},
-		{"a workspace", update("succeeded", clean), "printf 'go 1.26\nuse .\n' >go.work", "dev", "true"},
-		{"a page", update("succeeded", clean), "echo x >>docs/guide.md", "dev", "false"},
-		{"a test", update("succeeded", clean), "echo '// x' >>docs/net/net_test.go", "dev", "false"},
-		{"a package that nothing imports", update("succeeded", clean), "echo '// x' >>internal/unused/unused.go", "dev", "false"},
-		{"a pipeline", update("succeeded", clean), "echo '# x' >>.ci/deploy", "dev", "false"},
-		{"changed and set back", update("succeeded", clean), "echo '// x' >>main.go; git commit -qam two; git revert HEAD >/dev/null", "dev", "false"},
-		{"a run that was killed", update("succeeded", clean), `sed -i s/10:00:00/10:00:01/ "$TEMP/state.json"`, "dev", "true"},
+		{"a commit that is gone", update("succeeded", gone), "", "dev", "true"},
+		{"its settings", deployed, "echo '# x' >>Pulumi.dev.yaml", "dev", "true"},
+		{"another's settings", deployed, "echo '# x' >>settings/prod.yaml", "dev", "false"},
+		{"settings behind a link", deployed, "echo '# x' >>settings/prod.yaml", "prod", "true"},
+		{"the project", deployed, "echo '# x' >>Pulumi.yaml", "dev", "true"},
+		{"the program", deployed, "echo '// x' >>main.go", "dev", "true"},
+		{"a package below docs", deployed, "echo '// x' >>docs/net/net.go", "dev", "true"},
+		{"a page that the program embeds", deployed, "echo x >>docs/net/page.md", "dev", "true"},
+		{"another version of a module", deployed, "echo '// x' >>go.mod", "dev", "true"},
+		{"a workspace", deployed, "printf 'go 1.26\nuse .\n' >go.work", "dev", "true"},
+		{"a page", deployed, "echo x >>docs/guide.md", "dev", "false"},
+		{"a test", deployed, "echo '// x' >>docs/net/net_test.go", "dev", "false"},
+		{"a package that nothing imports", deployed, "echo '// x' >>internal/unused/unused.go", "dev", "false"},
+		{"a pipeline", deployed, "echo '# x' >>.ci/deploy", "dev", "false"},
+		{"changed and set back", deployed, back, "dev", "false"},
+		{"a run that was killed", deployed, `sed -i s/10:00:00/10:00:01/ "$TEMP/state.json"`, "dev", "true"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -60,6 +64,7 @@ func TestAStackIsDueUnlessItIsDeployedAsThisCommitMakesIt(t *testing.T) {
 
 func TestAPullRequestIsPreviewedForTheStacksThatItChanges(t *testing.T) {
 	const all, none = `["dev", "prod"]`, `[]`
+	const meanwhile = "git checkout -q main; echo '// x' >>main.go; git commit -qam m; git checkout -q change"
 	for _, c := range []struct{ name, change, want string }{
 		{"its settings", "echo '# x' >>Pulumi.dev.yaml", `["dev"]`},
 		{"settings behind a link", "echo '# x' >>settings/prod.yaml", `["prod"]`},
@@ -68,7 +73,7 @@ func TestAPullRequestIsPreviewedForTheStacksThatItChanges(t *testing.T) {
 		{"the program", "echo '// x' >>main.go", all},
 		{"a package that is new", "mkdir net; echo 'package net' >net/n.go; sed -i s,/docs/,/, main.go", all},
 		{"a page", "echo x >>docs/guide.md", none},
-		{"what main got meanwhile", "git checkout -q main; echo '// x' >>main.go; git commit -qam m; git checkout -q change", none},
+		{"what main got meanwhile", meanwhile, none},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

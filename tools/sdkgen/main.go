@@ -43,7 +43,8 @@ func main() {
 func run(root string, check bool, out io.Writer) error {
 	schemas, err := filepath.Glob(filepath.Join(root, "*", "schema.json"))
 	if err != nil || len(schemas) == 0 {
-		return fmt.Errorf("%s has no folder with a schema.json: %w", root, errors.Join(err, fs.ErrNotExist))
+		err = errors.Join(err, fs.ErrNotExist)
+		return fmt.Errorf("%s has no folder with a schema.json: %w", root, err)
 	}
 	stale := false
 	for _, file := range schemas {
@@ -79,19 +80,22 @@ func run(root string, check bool, out io.Writer) error {
 	return nil
 }
 
-// put writes a file. Without a content it removes the file, and the folder if that was its last one.
+// put writes a file. Without a content it removes the file, and the folder if that was its last.
 func put(file string, content []byte) error {
 	if content != nil {
-		//nolint:gosec // Source, for all to read.
-		return errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, content, 0o644))
+		//nolint:gosec // A folder of source, for all to read.
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(file, content, 0o644) //nolint:gosec // Source, for all to read.
 	}
 	err := os.Remove(file)
 	_ = os.Remove(filepath.Dir(file)) // fails while the folder has other files
 	return err
 }
 
-// generate returns the files of one module. The rest of the generator's output belongs to the root module,
-// pulumi-azure-native-sdk/v2, which comes from the registry.
+// generate returns the files of one module. The rest of the generator's output belongs to the root
+// module, pulumi-azure-native-sdk/v2, which comes from the registry.
 func generate(name, file string) (tree, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -129,12 +133,15 @@ func generate(name, file string) (tree, error) {
 
 // readTree returns the files of an SDK's folder that the generator owns.
 func readTree(dir string) (tree, error) {
-	files, root := tree{}, os.DirFS(dir)
-	return files, fs.WalkDir(root, ".", func(p string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || p == "go.mod" || p == "schema.json" {
+	files := tree{}
+	root := os.DirFS(dir)
+	err := fs.WalkDir(root, ".", func(p string, entry fs.DirEntry, err error) error {
+		isOurs := p == "go.mod" || p == "schema.json"
+		if err != nil || entry.IsDir() || isOurs {
 			return err
 		}
 		files[p], err = fs.ReadFile(root, p)
 		return err
 	})
+	return files, err
 }

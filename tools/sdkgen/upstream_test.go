@@ -44,8 +44,8 @@ func readGo(t *testing.T, dir string) (all string) {
 	return all
 }
 
-// foreign names the pieces of ours that theirs has not. Functions like LookupPrivateZoneExists are what our newer
-// generator adds for each resource.
+// foreign names the pieces of ours that theirs has not. Functions like LookupPrivateZoneExists are
+// what our newer generator adds for each resource.
 func foreign(ours, theirs map[string]bool) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(ours)), func(piece string) bool {
 		return theirs[piece] || strings.Contains(piece, "Exists(")
@@ -58,17 +58,23 @@ var (
 	listing = regexp.MustCompile(`^func (init|\(m \*module\) Construct)\(`)
 )
 
-// pieces takes gofmt's code apart. A slim SDK has a part of upstream's structs and of the functions that list every type,
-// init and Construct: there each line, below the first one of its declaration, is a piece. Any other function is one.
+// pieces takes gofmt's code apart. A slim SDK has a part of upstream's structs and of the functions
+// that list every type, init and Construct: there each line, below the first one of its declaration,
+// is a piece. Any other function is one.
 func pieces(code string) map[string]bool {
-	found, first, whole := map[string]bool{}, "", ""
-	code = choice.ReplaceAllString(comment.ReplaceAllString(code, ""), "$1 ")
+	found := map[string]bool{}
+	first := "" // line of the declaration
+	whole := ""
+	code = comment.ReplaceAllString(code, "")
+	code = choice.ReplaceAllString(code, "$1 ")
 	for line := range strings.Lines(code) {
 		text := strings.Join(strings.Fields(line), " ")
 		if !strings.ContainsAny(line[:1], "\t})\n") {
-			first, whole = text, ""
+			first = text
+			whole = ""
 		}
-		if text == "" || strings.HasPrefix(first, "package ") || strings.HasPrefix(first, "import ") {
+		isHead := strings.HasPrefix(first, "package ") || strings.HasPrefix(first, "import ")
+		if text == "" || isHead {
 			continue
 		}
 		whole += text + "\n"
