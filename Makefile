@@ -1,12 +1,12 @@
 # Thin recipes: each is one go command. CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help up preview down pipeline vault preflight policy job verify repair explain build clean test prove fuzz check cross audit generate bench
+.PHONY: help up preview down pipeline vault preflight policy job verify repair explain build clean test prove fuzz check cross audit generate bench release
 
 # One build cache for every clone. What make compiles runs briefly, so all but the standard library
 # is not optimised, and nothing is described to a debugger: a third fewer CPU seconds. Not so where
 # make measures, searches long, or fills the cache for Pulumi.
 QUICK = '-gcflags=all=-N -l -dwarf=false' -gcflags=std=-dwarf=false
-audit bench build fuzz: QUICK =
+audit bench build fuzz release: QUICK =
 export GOFLAGS += -trimpath $(QUICK)
 
 # What make help says of the variables.
@@ -147,3 +147,6 @@ generate: ## the slim SDKs, from their schemas; the reference of the settings, f
 
 bench: ## measure against floors, about 11 minutes (ONLY="runs job"), and write the tables of docs/benchmarks.md
 	go -C tools run ./bench $(ONLY)
+
+release: ## archives of VERSION=0.1.0 for Linux, macOS and Windows, with checksums, into dist/
+	go -C tools run ./release -version "$(VERSION)" $(if $(ONLY),-only "$(ONLY)")

@@ -123,8 +123,8 @@ func (h host) InstallDependencies(
 	return closer.Close()
 }
 
-// Run compiles and runs the program. The option buildTarget of `runtime` in Pulumi.yaml says where
-// to keep it.
+// Run compiles and runs the program. Of the options of `runtime` in Pulumi.yaml, buildTarget says
+// where to keep it, and binary names one that is compiled already.
 func (h host) Run(
 	ctx context.Context, req *pulumirpc.RunRequest,
 ) (*pulumirpc.RunResponse, error) {
@@ -135,11 +135,15 @@ func (h host) Run(
 	defer func() { _ = os.RemoveAll(temporary) }()
 	program := filepath.Join(temporary, "program.exe")
 	folder := req.GetInfo().GetProgramDirectory()
-	target, _ := req.GetInfo().GetOptions().AsMap()["buildTarget"].(string)
+	options := req.GetInfo().GetOptions().AsMap()
+	target, _ := options["buildTarget"].(string)
 	if target != "" {
 		program = filepath.Join(folder, target)
 	}
-	if err := h.build(ctx, folder, program); err != nil {
+	compiled, _ := options["binary"].(string)
+	if compiled != "" {
+		program = filepath.Join(folder, compiled)
+	} else if err := h.build(ctx, folder, program); err != nil {
 		return nil, err
 	}
 	cmd, done := h.command(ctx, program)
