@@ -5,6 +5,7 @@ package outputs
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 )
 
 // The names. Scripts and other stacks read outputs by them, so a name is never changed, only added.
@@ -27,7 +28,9 @@ const (
 	VaultAudience       = "vaultAudience"
 	VaultPolicy         = "vaultPolicy"
 	CredentialPaths     = "credentialPaths" //nolint:gosec // G101: names and paths, no credential.
-	Readme              = "readme"
+	// CredentialParameters is there only where a path answers to a write.
+	CredentialParameters = "credentialParameters" //nolint:gosec // G101: as above.
+	Readme               = "readme"
 )
 
 // Variable is an environment variable of a job, and the output that it is taken from.
@@ -52,7 +55,11 @@ var JobVariables = []Variable{
 func JobEnvironment(values map[string]any) (map[string]string, error) {
 	environment := make(map[string]string, len(JobVariables))
 	for _, variable := range JobVariables {
-		text, err := Text(values[variable.Output])
+		value := values[variable.Output]
+		if variable.Output == CredentialPaths {
+			value = withParameters(value, values[CredentialParameters])
+		}
+		text, err := Text(value)
 		if err != nil {
 			return nil, fmt.Errorf("output %s: %w", variable.Output, err)
 		}
@@ -61,6 +68,20 @@ func JobEnvironment(values map[string]any) (map[string]string, error) {
 		}
 	}
 	return environment, nil
+}
+
+// withParameters has an object of path and parameters in the place of each path that a job writes to.
+func withParameters(paths, parameters any) any {
+	byName, _ := parameters.(map[string]any)
+	plain, isMap := paths.(map[string]any)
+	if !isMap || len(byName) == 0 {
+		return paths
+	}
+	all := maps.Clone(plain)
+	for name, written := range byName {
+		all[name] = map[string]any{"path": all[name], "parameters": written}
+	}
+	return all
 }
 
 // Text is an output's value as a variable holds it: a text as it is, and an object as JSON.

@@ -52,6 +52,20 @@ func TestANamespaceReachesTheJob(t *testing.T) {
 	}
 }
 
+func TestAPathThatAnswersToAWriteReachesTheJobWithItsParameters(t *testing.T) {
+	values := example()
+	values[CredentialPaths] = map[string]any{"a": "kv/data/a", "tls": "pki/issue/ml"}
+	values[CredentialParameters] = map[string]any{"tls": map[string]any{"common_name": "ml.test"}}
+	got, err := JobEnvironment(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"a":"kv/data/a","tls":{"parameters":{"common_name":"ml.test"},"path":"pki/issue/ml"}}`
+	if got["VAULT_CREDENTIALS"] != want {
+		t.Errorf("got %s, want %s", got["VAULT_CREDENTIALS"], want)
+	}
+}
+
 // The client names its variables in texts; one that it reads and no output sets would be silence.
 func TestEachVariableIsOneThatTheClientReads(t *testing.T) {
 	var client []byte

@@ -22,14 +22,25 @@ type Grant struct {
 	Reason string
 }
 
-// ReadGrants are what a job needs: read on each credential, and nothing else.
+// ReadGrants are what a job needs: read on each credential, update on each that answers to a write,
+// and to give back its own token.
 func ReadGrants(s *settings.Settings) []Grant {
 	paths := s.CredentialPaths()
 	var grants []Grant
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		grants = append(grants, Grant{Path: paths[name], Capabilities: []string{"read"}})
+		capability := "read"
+		if s.Vault.Reads[name].IsWrite() {
+			capability = "update"
+		}
+		grants = append(grants, Grant{Path: paths[name], Capabilities: []string{capability}})
 	}
-	return grants
+	grants = append(grants, Grant{
+		Path:         "auth/token/revoke-self",
+		Capabilities: []string{"update"},
+		Reason: "A job gives back its token. A batch token, the default, just ends; an auth mount of " +
+			"others may be tuned to service tokens, which would stay.",
+	})
+	return Merge(grants)
 }
 
 // ReadPolicy is the text of the jobs' policy: [ReadGrants], no wildcard. A diff of the policy

@@ -113,8 +113,8 @@ func (s *Settings) MetadataPath(credential string) string {
 // own credentials and vault.reads.
 func (s *Settings) CredentialPaths() map[string]string {
 	paths := make(map[string]string, len(s.Credentials)+len(s.Vault.Reads))
-	for name, path := range s.Vault.Reads {
-		paths[name] = path
+	for name, read := range s.Vault.Reads {
+		paths[name] = read.Path
 	}
 	for _, credential := range s.Credentials {
 		paths[credential.Name] = s.DataPath(credential.Name)

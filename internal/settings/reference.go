@@ -10,6 +10,7 @@ const (
 	KindNumber  Kind = "whole number"
 	KindTexts   Kind = "list of texts"
 	KindTextMap Kind = "object of texts"
+	KindReads   Kind = "object of texts, or of objects"
 	KindObject  Kind = "object"
 	KindObjects Kind = "list of objects"
 )

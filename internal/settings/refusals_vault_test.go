@@ -137,6 +137,46 @@ var refusalsOfVault = []refusal{
 		want: "vault.reads.y: \"database/creds/a\" is read as x already",
 	},
 	{
+		name: "a path that is read and written to",
+		edit: set("vault", `{"reads":{"x":"pki/issue/ml","y":{"path":"pki/issue/ml","parameters":{}}}}`),
+		want: "vault.reads.y: \"pki/issue/ml\" is read as x already",
+	},
+	{
+		name: "a path that is written to and read",
+		edit: set("vault", `{"reads":{"x":{"path":"pki/issue/ml","parameters":{}},"y":"pki/issue/ml"}}`),
+		want: "vault.reads.y: \"pki/issue/ml\" is written to already",
+	},
+	{
+		name: "a write without parameters",
+		edit: set("vault", `{"reads":{"x":{"path":"pki/issue/ml"}}}`),
+		want: "vault.reads.x.parameters: is no object of what is written",
+	},
+	{
+		name: "a write of a text",
+		edit: set("vault", `{"reads":{"x":{"path":"pki/issue/ml","parameters":"a=b"}}}`),
+		want: "vault.reads.x.parameters: is no object of what is written",
+	},
+	{
+		name: "a write without a path",
+		edit: set("vault", `{"reads":{"x":{"parameters":{}}}}`),
+		want: "vault.reads.x.path: is not a text",
+	},
+	{
+		name: "a write to Vault itself",
+		edit: set("vault", `{"reads":{"x":{"path":"sys/raw","parameters":{}}}}`),
+		want: `vault.reads.x: "sys/raw" belongs to Vault itself`,
+	},
+	{
+		name: "a write with an unknown field",
+		edit: set("vault", `{"reads":{"x":{"path":"pki/issue/ml","parameters":{},"method":"PUT"}}}`),
+		want: "vault.reads.x.method: is not a known field",
+	},
+	{
+		name: "a read of a number",
+		edit: set("vault", `{"reads":{"x":7}}`),
+		want: "vault.reads.x: is no path",
+	},
+	{
 		name: "a name read twice",
 		edit: set("vault", `{"reads":{"x":"database/creds/a","x":"database/creds/b"}}`),
 		want: "vault.reads.x: is given twice",

@@ -86,6 +86,25 @@ func TestACredentialOfOthersIsEnough(t *testing.T) {
 	}
 }
 
+func TestAPathThatAnswersToAWriteHasParameters(t *testing.T) {
+	written := `{"reads":{
+		"a":{"path":"pki/issue/ml","parameters":{"common_name":"a.ml","ttl":3600}},
+		"b":{"path":"pki/issue/ml","parameters":{}},
+		"c":"database/creds/ml"}}`
+	s := with(set("vault", written)).load(t)
+	want := map[string]any{
+		"a": map[string]any{"common_name": "a.ml", "ttl": 3600.0},
+		"b": map[string]any{},
+	}
+	if got := s.CredentialParameters(); !reflect.DeepEqual(got, want) {
+		t.Errorf("jobs write %v, want %v", got, want)
+	}
+	paths := s.CredentialPaths()
+	if paths["a"] != "pki/issue/ml" || paths["b"] != "pki/issue/ml" || paths["c"] != "database/creds/ml" {
+		t.Errorf("jobs read %v", paths)
+	}
+}
+
 func TestARegistryIsStandardUnlessItIsSaid(t *testing.T) {
 	size := azure(t, `{"createContainerRegistry":true}`).ContainerRegistrySKU
 	if size != "Standard" {

@@ -9,7 +9,6 @@ type Store struct {
 	Mount, Prefix   string
 	CreateMount     bool
 	Credentials     []StoreCredential
-	Reads           map[string]string
 	AuthPath        string
 	CreateBackend   bool
 	DeleteOnDestroy bool
@@ -30,7 +29,6 @@ func (s *Settings) Access() Store {
 		Mount:           s.Vault.Mount,
 		Prefix:          s.Vault.Prefix,
 		CreateMount:     s.Vault.CreateMount,
-		Reads:           s.Vault.Reads,
 		AuthPath:        s.Workload.AuthPath,
 		CreateBackend:   s.Workload.CreateAuthBackend,
 		DeleteOnDestroy: s.Vault.DeleteOnDestroy,

@@ -12,8 +12,8 @@ type Vault struct {
 	// CreateMount makes the mount. A destroy never deletes it.
 	CreateMount bool
 	Prefix      string
-	// Reads are API paths of others that the jobs may read, by the name under which a job asks.
-	Reads     map[string]string
+	// Reads are paths of others that the jobs may read, by the name under which a job asks.
+	Reads     map[string]Read
 	Namespace string
 	// CACertFile is a PEM file on the machine that deploys. Without it the plugin takes the system's
 	// roots.
@@ -54,9 +54,10 @@ func (v *Vault) fields() []field {
 		},
 		{
 			key:   "reads",
-			value: textMap(&v.Reads, anyText),
+			value: reads(&v.Reads),
 			meaning: "Paths of others that jobs may read, by the name under which a job asks: API paths, " +
-				"for example `database/creds/ml-reader`. KV v2 has `data/` behind the mount.",
+				"for example `database/creds/ml-reader`. KV v2 has `data/` behind the mount. A path that " +
+				"answers to a write, as `pki/issue/ml` does, is an object of `path` and `parameters`.",
 		},
 		{
 			key:     "namespace",
@@ -103,6 +104,7 @@ func (s *Settings) validateReads(r *report) {
 			"Set a value with %s", setCredential)
 	}
 	readAs := map[string]string{} // path -> what reads it
+	written := map[string]bool{}  // paths that are read by writing to them
 	names := map[string]bool{}    // of credentials
 	for _, credential := range s.Credentials {
 		readAs[s.DataPath(credential.Name)] = "the path of credential " + credential.Name
@@ -110,7 +112,8 @@ func (s *Settings) validateReads(r *report) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Vault.Reads)) {
 		key := "vault.reads." + name
-		path := s.Vault.Reads[name]
+		read := s.Vault.Reads[name]
+		path := read.Path
 		if problem := pathProblem(name); problem != "" {
 			r.addf(key, "the name %s", problem)
 		}
@@ -123,6 +126,12 @@ func (s *Settings) validateReads(r *report) {
 			r.addf(key, "%s %s", r.show(key, path), problem)
 		case readAs[path] != "":
 			r.addf(key, "%s is %s already. Remove it here", r.show(key, path), readAs[path])
+		case written[path] && read.IsWrite(): // with other parameters it is another value
+		case written[path]:
+			r.addf(key, "%s is written to already. Give it parameters, or remove it here",
+				r.show(key, path))
+		case read.IsWrite():
+			written[path] = true
 		default:
 			readAs[path] = "read as " + name
 		}

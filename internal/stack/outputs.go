@@ -33,6 +33,9 @@ func stackOutputs(
 	if s.Workload.PublishAddress {
 		values[outputs.VaultAddress] = pulumi.String(s.Address.Reveal())
 	}
+	if parameters := s.CredentialParameters(); len(parameters) > 0 {
+		values[outputs.CredentialParameters] = pulumi.Any(parameters)
+	}
 	if s.Compute != nil {
 		values[outputs.ComputeCluster] = workspace.Cluster
 	}

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,7 +91,7 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 			"ml_api_key":    "secret/data/mlvault/dev/ml_api_key",
 		},
 	}
-	requireOutputsInTheReference(t, want)
+	requireOutputsInTheReference(t, slices.Collect(maps.Keys(want))...)
 	delete(got, outputs.Readme)
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("outputs are\n%v\nwant\n%v", got, want)
@@ -100,15 +101,17 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 	}
 }
 
-// requireOutputsInTheReference wants a row for each output and for the readme, with its secrecy.
-func requireOutputsInTheReference(t *testing.T, want map[string]any) {
+// requireOutputsInTheReference wants a row for each output of every stack, with its secrecy, for the
+// readme, and for the output that only some stacks have.
+func requireOutputsInTheReference(t *testing.T, want ...string) {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, list, _ := strings.Cut(string(page), "## Outputs")
-	for name := range want {
+	want = append(want, outputs.Readme, outputs.CredentialParameters)
+	for _, name := range want {
 		secrecy := "no"
 		if name == outputs.VaultAddress {
 			secrecy = "yes"
@@ -118,8 +121,21 @@ func requireOutputsInTheReference(t *testing.T, want map[string]any) {
 			t.Errorf("docs/configuration.md does not have %q once", row)
 		}
 	}
-	if rows := strings.Count(list, "\n| `"); rows != len(want)+1 {
-		t.Errorf("docs/configuration.md has %d outputs, want %d and the readme", rows, len(want))
+	if rows := strings.Count(list, "\n| `"); rows != len(want) {
+		t.Errorf("docs/configuration.md has %d outputs, want %d", rows, len(want))
+	}
+}
+
+func TestAPathThatAnswersToAWriteIsInTheOutputsWithItsParameters(t *testing.T) {
+	write := set("mlvault:vault", `{"reads":{"tls":{"path":"pki/issue/ml","parameters":{"ttl":"1h"}}}}`)
+	got, _ := stackOutputsOf(t, write)
+	parameters := fmt.Sprint(got[outputs.CredentialParameters])
+	if parameters != "map[tls:map[ttl:1h]]" {
+		t.Errorf("jobs write %s", parameters)
+	}
+	want := `"tls":{"parameters":{"ttl":"1h"},"path":"pki/issue/ml"}}`
+	if page := readmeOf(t, write); !strings.Contains(page, want) {
+		t.Errorf("the page lacks %q:\n%s", want, page)
 	}
 }
 

@@ -76,10 +76,26 @@ func readmeValue(s *settings.Settings, output string, values pulumi.Map) pulumi.
 		return pulumi.String("ask whoever deploys this stack: " +
 			"`pulumi stack output vaultAddress --show-secrets`")
 	case output == outputs.CredentialPaths:
-		return pulumi.JSONMarshal(values[output])
+		return pulumi.String(readmeCredentials(s))
 	default:
 		return values[output]
 	}
+}
+
+// readmeCredentials is the variable that names the credentials, with what a job writes to their paths.
+func readmeCredentials(s *settings.Settings) string {
+	paths := map[string]any{}
+	for name, path := range s.CredentialPaths() {
+		paths[name] = path
+	}
+	environment, err := outputs.JobEnvironment(map[string]any{
+		outputs.CredentialPaths:      paths,
+		outputs.CredentialParameters: s.CredentialParameters(),
+	})
+	if err != nil {
+		return err.Error() // cannot be: all of it was JSON
+	}
+	return environment["VAULT_CREDENTIALS"]
 }
 
 // readmeScript asks for the credentials by name: a job that asks for all of them fails when another

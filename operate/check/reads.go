@@ -12,9 +12,9 @@ import (
 // read it. It never asks for a value: of KV version 2 it reads the metadata, and of an engine that
 // makes credentials the role, each only where the token may.
 func (c *checker) reads(ctx context.Context) {
-	paths := c.settings.Vault.Reads
-	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		c.readPath(ctx, "vault.reads."+name, paths[name])
+	reads := c.settings.Vault.Reads
+	for _, name := range slices.Sorted(maps.Keys(reads)) {
+		c.readPath(ctx, "vault.reads."+name, reads[name].Path)
 	}
 }
 
@@ -83,6 +83,8 @@ func askInstead(path string, m mount) (ask, look string) {
 	for _, each := range []struct{ makes, defines string }{
 		{makes: "/creds/", defines: "/roles/"},
 		{makes: "/static-creds/", defines: "/static-roles/"},
+		{makes: "/issue/", defines: "/roles/"},
+		{makes: "/sts/", defines: "/roles/"},
 	} {
 		before, after, isMade := strings.Cut(path, each.makes)
 		if isMade && m.kind != "kv" {

@@ -150,6 +150,8 @@ func valueOf(setting settings.Setting) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "array", Items: orSecure(textOf(setting))}
 	case settings.KindTextMap:
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: orSecure(textOf(setting))}
+	case settings.KindReads:
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: orSecure(readSchema(setting))}
 	case settings.KindObject:
 		return objectOf(setting)
 	case settings.KindObjects:
@@ -157,6 +159,20 @@ func valueOf(setting settings.Setting) *jsonschema.Schema {
 	default:
 		return textOf(setting)
 	}
+}
+
+// readSchema is a path, or an object of a path and what is written to it.
+func readSchema(setting settings.Setting) *jsonschema.Schema {
+	fields := jsonschema.NewProperties()
+	fields.Set("path", textOf(setting))
+	fields.Set("parameters", &jsonschema.Schema{Type: "object"})
+	written := &jsonschema.Schema{
+		Type:                 "object",
+		Properties:           fields,
+		Required:             []string{"path", "parameters"},
+		AdditionalProperties: jsonschema.FalseSchema,
+	}
+	return anyOf(textOf(setting), written)
 }
 
 func textOf(setting settings.Setting) *jsonschema.Schema {

@@ -195,7 +195,7 @@ func (d *door) requests(neighbour *door, as session) []row {
 		{"makes an orphan token", denied, do("write", "auth/token/create-orphan", "ttl", "1h")},
 		{"lists tokens", denied, do("list", "auth/token/accessors")},
 		{"looks itself up", denied, do("read", "auth/token/lookup-self")},
-		{"revokes itself", denied, do("write", "auth/token/revoke-self")},
+		{"revokes itself, a batch token", "400 batch tokens cannot be revoked", do("write", "auth/token/revoke-self")},
 		{"lists identities", denied, do("list", "identity/entity/id")},
 		{"makes an identity", denied, do("write", "identity/entity", "name", "mine")},
 		{"lists the cubbyhole", denied, do("list", "cubbyhole")},

@@ -120,6 +120,10 @@ func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 			path := cfg.Vault.Mount + "/data/" + cfg.Vault.Prefix + "/" + credential.Name
 			reads = append(reads, rights.Grant{Path: path, Capabilities: []string{"read"}})
 		}
+		reads = append(reads, rights.Grant{
+			Path:         "auth/token/revoke-self",
+			Capabilities: []string{"update"},
+		})
 		if err := grantsExactly(rights.ReadPolicy(cfg), reads, probe); err != nil {
 			t.Errorf("read policy: %v", err)
 		}

@@ -121,9 +121,14 @@ func (s *Sandbox) lendVault(ctx context.Context, cfg *settings.Settings) ([]stri
 			return nil, err
 		}
 	}
-	for _, read := range slices.Sorted(maps.Values(cfg.Vault.Reads)) {
-		names = append(names, read+", with a made-up user")
-		if err := s.lendSecret(ctx, read); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Vault.Reads)) {
+		read := cfg.Vault.Reads[name]
+		if read.IsWrite() {
+			return nil, fmt.Errorf("vault.reads.%s is written to, and the sandbox's Vault has no engine "+
+				"that answers a write. Try it with a Vault of your own", name)
+		}
+		names = append(names, read.Path+", with a made-up user")
+		if err := s.lendSecret(ctx, read.Path); err != nil {
 			return nil, err
 		}
 	}
