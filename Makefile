@@ -145,7 +145,7 @@ generate: ## the slim SDKs, from their schemas; the reference of the settings, f
 	go -C tools run ./sdkgen
 	go -C tools run ./reference
 
-bench: ## measure against floors, about 11 minutes (ONLY="runs job"), and write the tables of docs/benchmarks.md
+bench: ## measure against floors, about 20 minutes (ONLY="runs job"), and write the tables of docs/benchmarks.md and docs/fleet.md
 	go -C tools run ./bench $(ONLY)
 
 release: ## archives of VERSION=0.1.0 for Linux, macOS and Windows, with checksums, into dist/

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 
 	"mlvault/sandbox/internal/cli"
@@ -82,6 +83,33 @@ func preview(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) 
 	fmt.Fprintf(out, "\nPreview, nothing was changed. %s\n", summary("An up would", changes))
 	printNext(out, o, next{command: "up", what: "make it so"})
 	return nil
+}
+
+// drift fails if Vault or the stand-in for Azure hold something else than the program asks for.
+func drift(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
+	selected, err := s.Select(ctx, o.stack)
+	if err != nil {
+		return err
+	}
+	_, err = selected.Preview(ctx,
+		optpreview.Refresh(),
+		optpreview.ExpectNoChanges(),
+		optpreview.ProgressStreams(out),
+		optpreview.ErrorProgressStreams(out),
+		optpreview.SuppressOutputs())
+	return err
+}
+
+// refresh takes into the state what Vault and the stand-in for Azure hold.
+func refresh(ctx context.Context, s *sandbox.Sandbox, o options, out io.Writer) error {
+	selected, err := s.Select(ctx, o.stack)
+	if err != nil {
+		return err
+	}
+	_, err = selected.Refresh(ctx,
+		optrefresh.ProgressStreams(out),
+		optrefresh.ErrorProgressStreams(out))
+	return err
 }
 
 // down destroys what up made.

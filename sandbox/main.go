@@ -39,8 +39,10 @@ type command struct {
 
 var commands = []command{
 	{name: "down", run: down},
+	{name: "drift", run: drift},
 	{name: "pipeline", run: pipeline},
 	{name: "preview", run: preview},
+	{name: "refresh", run: refresh},
 	{name: "up", run: up},
 	{name: "vault", run: serveVault},
 }

@@ -13,7 +13,14 @@ import (
 )
 
 func TestEachSectionOfThePageIsReplacedAndTheRestIsKept(t *testing.T) {
-	before, err := os.ReadFile("../../docs/benchmarks.md")
+	for _, name := range []string{"benchmarks.md", "fleet.md"} {
+		t.Run(name, func(t *testing.T) { requireReplaced(t, name) })
+	}
+}
+
+func requireReplaced(t *testing.T, name string) {
+	t.Helper()
+	before, err := os.ReadFile(filepath.Join("../../docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,6 +29,9 @@ func TestEachSectionOfThePageIsReplacedAndTheRestIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, section := range append(sections, sections...) {
+		if section.page != name {
+			continue
+		}
 		if err := replaceSection(page, section.name, "\nnew\n\n"); err != nil {
 			t.Error(err)
 		}
@@ -61,37 +71,30 @@ func TestARatioAboveItsTargetIsCalledMissed(t *testing.T) {
 }
 
 func TestOneChangedCredentialIsOneChangedValue(t *testing.T) {
-	if before := credentials(2, 0); credentials(2, 1) != strings.Replace(before, strings.Repeat("0", 32), "00000000000000000000000001048576", 1) {
-		t.Errorf("got %s after %s", credentials(2, 1), before)
+	before := credentials(2, 0)
+	const changed = "00000000000000000000000001048576"
+	want := strings.Replace(before, strings.Repeat("0", 32), changed, 1)
+	if got := credentials(2, 1); got != want {
+		t.Errorf("got %s after %s", got, before)
 	}
 }
 
-// What the program compiles beyond the Pulumi SDK is what a cold build costs beyond the floor. A new line is a decision:
-// run `make bench ONLY=build` to see its cost before UPDATE_GOLDEN=1 writes it down.
+// What the program compiles beyond the Pulumi SDK is what a cold build costs beyond the floor. A new
+// line is a decision: run `make bench ONLY=build` to see its cost before UPDATE_GOLDEN=1 writes it
+// down.
 func TestBeyondThePulumiSDKTheProgramCompilesExactlyThesePackages(t *testing.T) {
 	floor, err := (&bench{work: t.TempDir()}).writeFloor()
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]bool{}
-	var beyond []string
-	for _, target := range []string{floor, "."} {
-		list := exec.CommandContext(t.Context(), "go", "list", "-deps", target)
-		list.Dir = "../.."
-		_, output, err := measure(list)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for p := range strings.FieldsSeq(output) {
-			if target == floor {
-				known[p] = true
-			} else if !known[p] && strings.Contains(p, ".") {
-				beyond = append(beyond, p)
-			}
-		}
-	}
+	ofTheFloor := packages(t, floor)
+	beyond := slices.DeleteFunc(packages(t, "."), func(name string) bool {
+		isStandard := !strings.Contains(name, ".")
+		return isStandard || slices.Contains(ofTheFloor, name)
+	})
 	slices.Sort(beyond)
-	got, golden := strings.Join(beyond, "\n")+"\n", "testdata/compiled.txt"
+	const golden = "testdata/compiled.txt"
+	got := strings.Join(beyond, "\n") + "\n"
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
@@ -100,4 +103,16 @@ func TestBeyondThePulumiSDKTheProgramCompilesExactlyThesePackages(t *testing.T) 
 	if want, err := os.ReadFile(golden); err != nil || got != string(want) {
 		t.Errorf("the program compiles:\n%s\nand %s says (%v):\n%s", got, golden, err, want)
 	}
+}
+
+// packages are what compiling a target of the root module compiles.
+func packages(t *testing.T, target string) []string {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", target)
+	list.Dir = "../.."
+	_, output, err := measure(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(output)
 }

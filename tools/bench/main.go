@@ -1,5 +1,5 @@
-// Command bench measures the program against floors in the same run, and writes the tables of docs/benchmarks.md.
-// `make bench` runs it. No test asserts a time.
+// Command bench measures the program against floors in the same run, and writes the tables of
+// docs/benchmarks.md and docs/fleet.md. `make bench` runs it. No test asserts a time.
 //
 //	go run ./bench [build job]     in the tools folder
 package main
@@ -38,14 +38,16 @@ func main() {
 
 // run measures the sections of the page that are named, or all. The others keep their tables.
 func run(ctx context.Context, only []string) (err error) {
-	b := &bench{}
-	if b.root, err = filepath.Abs(".."); err != nil {
+	root, err := filepath.Abs("..")
+	if err != nil {
 		return err
 	}
-	if b.work, err = os.MkdirTemp("", "mlvault-bench-"); err != nil {
+	work, err := os.MkdirTemp("", "mlvault-bench-")
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(b.work)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	b := &bench{root: root, work: work}
 	for _, section := range sections {
 		if len(only) > 0 && !slices.Contains(only, section.name) {
 			continue
@@ -56,20 +58,31 @@ func run(ctx context.Context, only []string) (err error) {
 			return fmt.Errorf("%s: %w", section.name, err)
 		}
 		table += note()
-		fmt.Fprintf(os.Stdout, "\n%s\n%s took %.0f s\n", table, section.name, time.Since(started).Seconds())
+		took := time.Since(started).Seconds()
+		fmt.Fprintf(os.Stdout, "\n%s\n%s took %.0f s\n", table, section.name, took)
 		// After each section, so that an interrupted run keeps what it has measured.
-		if err := replaceSection(filepath.Join(b.root, "docs", "benchmarks.md"), section.name, table); err != nil {
+		page := filepath.Join(b.root, "docs", section.page)
+		if err := replaceSection(page, section.name, table); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sections are the tables by the name of their marks in the page.
-var sections = []struct {
+// section is a table by the name of its marks in a page.
+type section struct {
 	name    string
+	page    string
 	measure func(*bench, context.Context) (string, error)
-}{{"build", (*bench).build}, {"runs", (*bench).runs}, {"scale", (*bench).scale}, {"job", (*bench).job}}
+}
+
+var sections = []section{
+	{name: "build", page: "benchmarks.md", measure: (*bench).build},
+	{name: "runs", page: "benchmarks.md", measure: (*bench).runs},
+	{name: "scale", page: "benchmarks.md", measure: (*bench).scale},
+	{name: "job", page: "benchmarks.md", measure: (*bench).job},
+	{name: "fleet", page: "fleet.md", measure: (*bench).fleet},
+}
 
 func (b *bench) path(name string) string { return filepath.Join(b.work, name) }
 
@@ -79,14 +92,16 @@ func replaceSection(page, name, text string) error {
 	if err != nil {
 		return err
 	}
-	begin, end := "<!-- measured: "+name+" -->", "<!-- end: "+name+" -->"
+	begin := "<!-- measured: " + name + " -->"
+	end := "<!-- end: " + name + " -->"
 	before, rest, found := strings.Cut(string(content), begin)
 	_, after, closed := strings.Cut(rest, end)
 	if !found || !closed {
 		return fmt.Errorf("%s lacks the line %s or %s", page, begin, end)
 	}
+	changed := before + begin + "\n" + strings.TrimSpace(text) + "\n" + end + after
 	//nolint:gosec // A page of the docs, for all to read.
-	return os.WriteFile(page, []byte(before+begin+"\n"+strings.TrimSpace(text)+"\n"+end+after), 0o644)
+	return os.WriteFile(page, []byte(changed), 0o644)
 }
 
 // note says when, and on how busy a machine, a table was measured.
@@ -96,5 +111,7 @@ func note() string {
 		load = []byte("unknown") // only Linux has the file
 	}
 	now, _, _ := strings.Cut(string(load), " ")
-	return fmt.Sprintf("\nMeasured %s, %s, on %d cores with a load of %s.\n", time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), now)
+	today := time.Now().UTC().Format(time.DateOnly)
+	return fmt.Sprintf("\nMeasured %s, %s, on %d cores with a load of %s.\n",
+		today, runtime.Version(), runtime.NumCPU(), now)
 }

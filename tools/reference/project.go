@@ -23,6 +23,11 @@ func renderProject(project string, reference []settings.Setting) (string, error)
 		if strings.Contains(setting.Key, ":") {
 			continue // another provider's
 		}
+		if setting.Secret && setting.Kind == settings.KindObject {
+			// The CLI refuses a text for a declared object, and the Pulumi Kubernetes Operator hands a
+			// secret on as one text. The program takes both, and refuses either in plain text.
+			continue
+		}
 		fmt.Fprintf(&text, "  %s:\n", setting.Key)
 		for _, line := range configLines(setting) {
 			fmt.Fprintf(&text, "    %s\n", line)
