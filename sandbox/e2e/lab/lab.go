@@ -117,8 +117,8 @@ func Open(t *testing.T, options sandbox.Options) *Lab {
 	return l
 }
 
-// ProjectName is the project's in all tests that do not say otherwise. They name paths in Vault, which
-// begin with it.
+// ProjectName is the project's in all tests that do not say otherwise. They name paths in Vault,
+// which begin with it.
 const ProjectName = "mlvault"
 
 // root is the repository. In one that `pulumi new` made under another name, it is a copy of what a
@@ -155,8 +155,8 @@ func WithProjectName(text, name string) string {
 	return nameLine.ReplaceAllLiteralString(text, "name: "+name)
 }
 
-// Neutral is the text of a stack's file whose keys belong to the project, whatever its name. `pulumi
-// new` puts the name before them.
+// Neutral is the text of a stack's file whose keys belong to the project, whatever its name.
+// `pulumi new` puts the name before them.
 func Neutral(t *testing.T, text string) string {
 	t.Helper()
 	own := regexp.MustCompile(`(?m)^  ` + regexp.QuoteMeta(ownName(t)) + `:`)

@@ -4,7 +4,8 @@ package walk
 
 import "testing"
 
-// So many walks of so many steps, by so many riders at once. A failing walk is shortened for so long.
+// So many walks of so many steps, by so many riders at once. A failing walk is shortened for so
+// long.
 const (
 	walks     = 30
 	longest   = 4

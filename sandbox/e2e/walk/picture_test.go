@@ -79,8 +79,8 @@ func collect(value any, at string, found picture) {
 	}
 }
 
-// vaultPicture has every policy, auth method, role and living secret. What a deployer's token has is
-// left out: that is the sandbox's own.
+// vaultPicture has every policy, auth method, role and living secret. What a deployer's token has
+// is left out: that is the sandbox's own.
 func vaultPicture(root *api.Client) (picture, error) {
 	v := vaultReader{root: root, found: picture{}}
 	v.policies()
@@ -207,8 +207,8 @@ var (
 	hasGUID = regexp.MustCompile(`^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$`)
 )
 
-// withoutChance takes out of a picture what chance made: the ends of automatic names, names that are
-// GUIDs, and what Azure derives from an id.
+// withoutChance takes out of a picture what chance made: the ends of automatic names, names that
+// are GUIDs, and what Azure derives from an id.
 func withoutChance(p picture, documents []arm.Document) picture {
 	var replace []string
 	for _, doc := range documents {

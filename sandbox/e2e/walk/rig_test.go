@@ -323,8 +323,8 @@ type life struct {
 	killed  bool // and not repaired
 }
 
-// configure prepares the next command as a user does: the settings are written, and the deployer has
-// a token of the policy that `make policy` prints for them and for the state.
+// configure prepares the next command as a user does: the settings are written, and the deployer
+// has a token of the policy that `make policy` prints for them and for the state.
 func (l *life) configure() error {
 	text, err := json.Marshal(l.settled.payloads())
 	if err != nil {

@@ -180,8 +180,8 @@ func (r *rig) freshOf(ctx context.Context, walked *life) (picture, error) {
 	return made, nil
 }
 
-// TestAStackThatWasChangedIsAsAFreshOne plays random walks. One that fails is shortened, and printed
-// with its seed.
+// TestAStackThatWasChangedIsAsAFreshOne plays random walks. One that fails is shortened, and
+// printed with its seed.
 func TestAStackThatWasChangedIsAsAFreshOne(t *testing.T) {
 	require.NoError(t, flag.Set("rapid.checks", strconv.Itoa(walks/riders)))
 	require.NoError(t, flag.Set("rapid.nofailfile", "true"))
