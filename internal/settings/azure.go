@@ -118,7 +118,8 @@ func (a *Azure) fieldsOfNames() []field {
 		{
 			key:     "ignoreTags",
 			value:   texts(&a.IgnoreTags, anyText),
-			meaning: "Names of tags that a policy of Azure adds.",
+			meaning: "Names of tags that a policy of Azure adds. Needs `options: {refresh: always}` in " +
+				"Pulumi.yaml: a run without a refresh would take them away.",
 		},
 	}
 }

@@ -47,6 +47,7 @@ func From(src Source) (*Settings, error) {
 	s.decode(r, src)
 	s.Azure.defaultsFromOthers()
 	s.validate(r)
+	s.validateRefresh(r, src.ProjectFile)
 	if err := r.err(); err != nil {
 		return nil, err
 	}

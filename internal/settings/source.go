@@ -19,6 +19,8 @@ type Source struct {
 	// Settings is the text of the stack's settings file, which tells how each value of a credential
 	// is encrypted.
 	Settings []byte
+	// ProjectFile is the text of Pulumi.yaml, or nil where it is not at hand.
+	ProjectFile []byte
 	// Trusted says that each of them is encrypted by itself, whatever Settings are.
 	Trusted bool
 }
@@ -37,11 +39,12 @@ type Context interface {
 // secret.
 func Load(ctx Context, dir string) (*Settings, error) {
 	src := Source{
-		Project:   ctx.Project(),
-		Stack:     ctx.Stack(),
-		Values:    map[string]string{},
-		Encrypted: ctx.IsConfigSecret,
-		Settings:  ReadSettings(dir, ctx.Stack()),
+		Project:     ctx.Project(),
+		Stack:       ctx.Stack(),
+		Values:      map[string]string{},
+		Encrypted:   ctx.IsConfigSecret,
+		Settings:    ReadSettings(dir, ctx.Stack()),
+		ProjectFile: ReadProject(dir),
 	}
 	// The SDK has no list of the keys, but the CLI hands all of them over in one variable. Without
 	// it, unknown keys are not seen.

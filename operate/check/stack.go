@@ -110,11 +110,12 @@ func configuration(ctx context.Context, c cli.CLI, name string) (configured, err
 		texts[key] = value.Value
 	}
 	read, err := settings.From(settings.Source{
-		Project:   project,
-		Stack:     name,
-		Values:    texts,
-		Encrypted: func(key string) bool { return values[key].Secret },
-		Settings:  settings.ReadSettings(c.Root, name),
+		Project:     project,
+		Stack:       name,
+		Values:      texts,
+		Encrypted:   func(key string) bool { return values[key].Secret },
+		Settings:    settings.ReadSettings(c.Root, name),
+		ProjectFile: settings.ReadProject(c.Root),
 	})
 	return configured{settings: read, texts: texts}, err
 }

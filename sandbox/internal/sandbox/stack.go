@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"mlvault/internal/settings"
@@ -81,6 +82,10 @@ func (s *Sandbox) prepare(
 	}
 	if err := s.mend(given.Stack); err != nil {
 		return nil, nil, err
+	}
+	if cfg.NeedsRefresh() {
+		// The program asks whoever deploys for this line.
+		file.project.Options = &workspace.ProjectOptions{Refresh: "always"}
 	}
 	file.secrets[keyAddress] = cfg.Address.Reveal()
 	file.secrets[keyToken] = s.lastToken(given)
