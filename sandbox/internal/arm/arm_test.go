@@ -187,8 +187,7 @@ const (
 	mlID       = inGroup + "Microsoft.MachineLearningServices/workspaces/mlw"
 	endpointID = inGroup + "Microsoft.Network/privateEndpoints/pe"
 
-	readerRole = "/providers/Microsoft.Authorization/roleDefinitions/" +
-		"acdd72a7-3385-48ef-bd42-f606fba81ae7"
+	readerRole = "/providers/Microsoft.Authorization/roleDefinitions/" + settings.RoleIDReader
 )
 
 // existing is what others made.

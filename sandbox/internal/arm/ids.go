@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
+	"mlvault/internal/settings"
 )
 
 // key is a document's key in the store: ARM compares ids without regard to case.
@@ -28,7 +30,7 @@ func guidString(hex string) string {
 }
 
 // guidName is a name for which a GUID is made up.
-var guidName = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+var guidName = named(36, 36, `(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 const providers = "/providers/"
 
@@ -67,10 +69,16 @@ func groupOf(id string) string {
 // parameter matches one {parameter} of a path template.
 var parameter = regexp.MustCompile(`\{(\w+)\}`)
 
+// path is the template of the row's id, in the casing in which ARM returns it.
+func (r *resourceType) path() string {
+	template := settings.IDTemplate(r.Token)
+	return strings.Replace(template, "{resourceProviderNamespace}/{resourceType}", r.Type, 1)
+}
+
 // parameters returns the wire names in the row's path that the user's inputs fill, in order.
 func (r *resourceType) parameters() []string {
 	var names []string
-	for _, match := range parameter.FindAllStringSubmatch(r.Path, -1) {
+	for _, match := range parameter.FindAllStringSubmatch(r.path(), -1) {
 		if match[1] != "subscriptionId" {
 			names = append(names, match[1])
 		}
@@ -97,13 +105,13 @@ func (r *resourceType) nameProperty() string {
 
 // subresource tells whether two parameters or more follow the last provider in the path.
 func (r *resourceType) subresource() bool {
-	_, below, _ := strings.Cut(r.Path, providers)
+	_, below, _ := strings.Cut(r.path(), providers)
 	return strings.Count(below, "{") > 1
 }
 
 // id fills the row's path from inputs, which have been checked.
 func (r *resourceType) id(inputs resource.PropertyMap) string {
-	return parameter.ReplaceAllStringFunc(r.Path, func(match string) string {
+	return parameter.ReplaceAllStringFunc(r.path(), func(match string) string {
 		name := strings.Trim(match, "{}")
 		if name == "subscriptionId" {
 			return SubscriptionID
@@ -117,11 +125,11 @@ func (r *resourceType) id(inputs resource.PropertyMap) string {
 func (r *resourceType) inputsOfID(id string) (resource.PropertyMap, error) {
 	// These two parameters hold a whole id, slashes and all.
 	whole := strings.NewReplacer("{scope}", "(?P<scope>.+)", "{resourceUri}", "(?P<resourceUri>.+)")
-	path := parameter.ReplaceAllString(whole.Replace(r.Path), "(?P<$1>[^/]+)")
+	path := parameter.ReplaceAllString(whole.Replace(r.path()), "(?P<$1>[^/]+)")
 	pattern := regexp.MustCompile("(?i)^" + path + "$")
 	match := pattern.FindStringSubmatch(id)
 	if match == nil {
-		return nil, fmt.Errorf("%q is not the id of a %s: expected %s", id, r.Token, r.Path)
+		return nil, fmt.Errorf("%q is not the id of a %s: expected %s", id, r.Token, r.path())
 	}
 	inputs := resource.PropertyMap{}
 	for _, name := range r.parameters() {

@@ -90,7 +90,7 @@ func (r *resourceType) defaultName(req plugin.CheckRequest) error {
 }
 
 func (r *resourceType) uniqueName(req plugin.CheckRequest) (string, error) {
-	if r.Name != guidName {
+	if r.Name.Pattern != guidName.Pattern {
 		return resource.NewUniqueName(req.RandomSeed, req.URN.Name(), 8, 0, nil)
 	}
 	digits, err := resource.NewUniqueName(req.RandomSeed, "", 32, 0, nil)
@@ -107,11 +107,11 @@ func (r *resourceType) failures(inputs resource.PropertyMap) []plugin.CheckFailu
 	if r.Generic { // azure-native knows no rule of its name
 		return nil
 	}
-	if !name.IsString() || r.Name.MatchString(name.StringValue()) {
+	if !name.IsString() || r.Name.Valid(name.StringValue()) {
 		return nil
 	}
 	reason := fmt.Sprintf("'%s' value %q does not match expression '%s'",
-		property, name.StringValue(), r.Name)
+		property, name.StringValue(), r.Name.Pattern)
 	return []plugin.CheckFailure{{Property: property, Reason: reason}}
 }
 

@@ -3,6 +3,8 @@ package arm
 import (
 	"net/http"
 	"regexp"
+
+	"mlvault/internal/settings"
 )
 
 // table is every type that the sandbox offers.
@@ -40,21 +42,23 @@ const (
 	typeLock          = "Microsoft.Authorization/locks"
 )
 
-// inGroup is the path of a resource in a group: its type and then its name, or that of what it is
-// part of.
-func inGroup(below string) string {
-	return "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/" + below
-}
+// The rules of names that a setting gives, and the ids, are the product's own. The others are
+// Microsoft's (learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules),
+// but where a comment says another source.
 
-// A name's rule is Microsoft's
-// (learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules), but where a
-// comment says another source.
+// named is a rule of a name that no setting gives.
+func named(shortest, longest int, pattern string) settings.NameRule {
+	return settings.NameRule{
+		Min:     shortest,
+		Max:     longest,
+		Pattern: regexp.MustCompile(pattern),
+	}
+}
 
 var resourceGroup = resourceType{
 	Token:    "azure-native:resources/v20220901:ResourceGroup",
 	Type:     typeResourceGroup,
-	Path:     "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
-	Name:     regexp.MustCompile(`^[-\w._()]{0,89}[-\w_()]$`),
+	Name:     settings.GroupName,
 	Replaces: words("location"),
 	Nested:   true,
 }
@@ -62,8 +66,7 @@ var resourceGroup = resourceType{
 var userAssignedIdentity = resourceType{
 	Token:    "azure-native:managedidentity/v20230131:UserAssignedIdentity",
 	Type:     typeIdentity,
-	Path:     inGroup(typeIdentity + "/{resourceName}"),
-	Name:     regexp.MustCompile(`^[a-zA-Z0-9][\w-]{2,127}$`),
+	Name:     settings.IdentityName,
 	Replaces: words("location"),
 	Computed: words("clientId principalId tenantId"),
 	Rules:    []rule{identityHasIDs},
@@ -82,8 +85,7 @@ func identityHasIDs(p *put) *Error {
 var storageAccount = resourceType{
 	Token:    "azure-native:storage/v20220901:StorageAccount",
 	Type:     typeStorage,
-	Path:     inGroup(typeStorage + "/{accountName}"),
-	Name:     regexp.MustCompile(`^[a-z0-9]{3,24}$`),
+	Name:     settings.StorageAccountName,
 	Replaces: words("location"),
 	Envelope: words("kind sku"),
 	Renames: map[string]string{
@@ -101,8 +103,7 @@ var keyVault = resourceType{
 	Token:    "azure-native:resources/v20220901:Resource",
 	Type:     typeVault,
 	Generic:  true,
-	Path:     inGroup(typeVault + "/{resourceName}"),
-	Name:     regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`),
+	Name:     settings.KeyVaultName,
 	Nested:   true,
 	Replaces: words("parentResourcePath resourceProviderNamespace resourceType"),
 	Rules:    []rule{vaultNameIsValid, vaultHasPolicies, purgeProtectionStays, vaultIsServed},
@@ -128,17 +129,14 @@ var keyVault = resourceType{
 var logAnalytics = resourceType{
 	Token:    "azure-native:operationalinsights/v20221001:Workspace",
 	Type:     typeLogs,
-	Path:     inGroup(typeLogs + "/{workspaceName}"),
-	Name:     regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$`),
+	Name:     settings.LogAnalyticsName,
 	Replaces: words("location"),
 }
 
 var appInsights = resourceType{
-	Token: "azure-native:insights/v20200202:Component",
-	Type:  typeInsights,
-	Path:  inGroup(typeInsights + "/{resourceName}"),
-	// PSRule.Rules.Azure, Azure.AppInsights.Name
-	Name:     regexp.MustCompile(`^[A-Za-z0-9._()-]{0,254}[A-Za-z0-9_()-]$`),
+	Token:    "azure-native:insights/v20200202:Component",
+	Type:     typeInsights,
+	Name:     settings.InsightsName,
 	Replaces: words("location"),
 	Envelope: words("kind"),
 	Renames: map[string]string{
@@ -152,8 +150,7 @@ var appInsights = resourceType{
 var registry = resourceType{
 	Token:    "azure-native:containerregistry/v20230701:Registry",
 	Type:     typeRegistry,
-	Path:     inGroup(typeRegistry + "/{registryName}"),
-	Name:     regexp.MustCompile(`^[a-zA-Z0-9]{5,50}$`),
+	Name:     settings.RegistryName,
 	Replaces: words("location"),
 	Envelope: words("sku"),
 	Taken: &Error{
@@ -166,9 +163,7 @@ var registry = resourceType{
 var mlWorkspace = resourceType{
 	Token: "azure-native:machinelearningservices/v20241001:Workspace",
 	Type:  typeML,
-	Path:  inGroup(typeML + "/{workspaceName}"),
-	// workspaceRP.json 2024-10-01, parameter workspaceName
-	Name: regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$`),
+	Name:  settings.WorkspaceName,
 	// No Replaces: the specification has no x-ms-mutability and azure-native's forceNewMap no entry,
 	// so azure-native PUTs a new storage account and the service refuses.
 	Computed: words("workspaceId"),
@@ -202,11 +197,9 @@ var mlWorkspace = resourceType{
 }
 
 var mlCompute = resourceType{
-	Token: "azure-native:machinelearningservices/v20241001:Compute",
-	Type:  typeML + "/computes",
-	Path:  inGroup(typeML + "/{workspaceName}/computes/{computeName}"),
-	// how-to-create-attach-compute-cluster; 24 characters are the rule of compute instances.
-	Name:   regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]$`),
+	Token:  "azure-native:machinelearningservices/v20241001:Compute",
+	Type:   typeML + "/computes",
+	Name:   settings.ClusterName,
 	Nested: true,
 	Rules: []rule{
 		clusterStays,
@@ -225,7 +218,6 @@ var clusterStays = immutable("cluster",
 var roleAssignment = resourceType{
 	Token: "azure-native:authorization/v20220401:RoleAssignment",
 	Type:  typeAssignment,
-	Path:  "/{scope}/providers/" + typeAssignment + "/{roleAssignmentName}",
 	// authorization-RoleAssignmentCalls.json 2022-04-01: "It can be any valid GUID"
 	Name:     guidName,
 	Replaces: words("principalId"),
@@ -235,16 +227,14 @@ var roleAssignment = resourceType{
 var diagnosticSetting = resourceType{
 	Token: "azure-native:insights/v20210501preview:DiagnosticSetting",
 	Type:  "Microsoft.Insights/diagnosticSettings",
-	Path:  "/{resourceUri}/providers/microsoft.insights/diagnosticSettings/{name}",
-	Name:  regexp.MustCompile(`^[^*<>%:&?/\\|]{0,259}[^*<>%:&?/\\|. ]$`),
+	Name:  named(1, 260, `^[^*<>%:&?/\\|]*[^*<>%:&?/\\|. ]$`),
 	Rules: []rule{refersTo("properties.workspaceId")},
 }
 
 var privateEndpoint = resourceType{
 	Token: "azure-native:network/v20230201:PrivateEndpoint",
 	Type:  typeEndpoint,
-	Path:  inGroup(typeEndpoint + "/{privateEndpointName}"),
-	Name:  regexp.MustCompile(`^[a-zA-Z0-9][\w.-]{0,62}\w$`),
+	Name:  named(2, 64, `^[a-zA-Z0-9][\w.-]*\w$`),
 	Items: words("privateLinkServiceConnections subnet"),
 	Rules: []rule{refersTo("properties.subnet.id")},
 }
@@ -252,10 +242,8 @@ var privateEndpoint = resourceType{
 var zoneGroup = resourceType{
 	Token: "azure-native:network/v20230201:PrivateDnsZoneGroup",
 	Type:  typeEndpoint + "/privateDnsZoneGroups",
-	Path: inGroup(typeEndpoint + "/{privateEndpointName}" +
-		"/privateDnsZoneGroups/{privateDnsZoneGroupName}"),
 	// no rule in privateEndpoint.json; as others of Microsoft.Network
-	Name:  regexp.MustCompile(`^[a-zA-Z0-9][\w.-]{0,79}$`),
+	Name:  named(1, 80, `^[a-zA-Z0-9][\w.-]*$`),
 	Items: words("privateDnsZoneConfigs"),
 	Rules: []rule{zonesExist},
 }
@@ -273,16 +261,14 @@ func zonesExist(p *put) *Error {
 var privateZone = resourceType{
 	Token:    "azure-native:network/v20200601:PrivateZone",
 	Type:     typeZone,
-	Path:     inGroup(typeZone + "/{privateZoneName}"),
-	Name:     regexp.MustCompile(`^([a-zA-Z0-9_-]{1,63}\.)+[a-zA-Z0-9_-]{1,63}$`),
+	Name:     named(3, 253, `^([a-zA-Z0-9_-]+\.)+[a-zA-Z0-9_-]+$`),
 	Replaces: words("location"),
 }
 
 var zoneLink = resourceType{
 	Token:    "azure-native:network/v20200601:VirtualNetworkLink",
 	Type:     typeZone + "/virtualNetworkLinks",
-	Path:     inGroup(typeZone + "/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}"),
-	Name:     regexp.MustCompile(`^[a-zA-Z0-9]([\w.-]{0,78}\w)?$`),
+	Name:     named(1, 80, `^[a-zA-Z0-9]([\w.-]*\w)?$`),
 	Replaces: words("location"),
 	Rules:    []rule{refersTo("properties.virtualNetwork.id")},
 }
@@ -290,7 +276,6 @@ var zoneLink = resourceType{
 var lock = resourceType{
 	Token: "azure-native:authorization/v20200501:ManagementLockByScope",
 	Type:  typeLock,
-	Path:  "/{scope}/providers/" + typeLock + "/{lockName}",
 	// locks.json 2020-05-01
-	Name: regexp.MustCompile(`^[^<>%&:?/]{0,259}[^<>%&:?/. ]$`),
+	Name: named(1, 260, `^[^<>%&:?/]*[^<>%&:?/. ]$`),
 }

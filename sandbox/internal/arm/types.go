@@ -2,10 +2,11 @@ package arm
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
+	"mlvault/internal/settings"
 )
 
 // resourceType is one row of the table: all that the sandbox knows of one azure-native type.
@@ -13,10 +14,8 @@ type resourceType struct {
 	// Token is azure-native's type token, and Type is ARM's type.
 	Token string
 	Type  string
-	// Path is the template of the id, in the casing in which ARM returns it.
-	Path string
 	// Name is what the resource may be called.
-	Name *regexp.Regexp
+	Name settings.NameRule
 
 	// Replaces are the inputs whose change azure-native turns into a replacement: its forceNewMap and
 	// x-ms-mutability.

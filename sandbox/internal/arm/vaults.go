@@ -11,7 +11,7 @@ import (
 // resource.
 func vaultNameIsValid(p *put) *Error {
 	name := path.Base(p.id)
-	if p.row.Name.MatchString(name) {
+	if p.row.Name.Valid(name) {
 		return nil
 	}
 	return p.refuse(http.StatusBadRequest, "VaultNameNotValid",

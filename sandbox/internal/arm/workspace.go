@@ -3,6 +3,8 @@ package arm
 import (
 	"net/http"
 	"strings"
+
+	"mlvault/internal/settings"
 )
 
 // The rules of a workspace, besides those of its managed network. Where a comment says so, the text
@@ -61,12 +63,6 @@ func keyIsSafe(p *put) *Error {
 		vault.text("id"))
 }
 
-// Roles by the GUID of their definition ("Azure built-in roles").
-const (
-	keyVaultAdministrator = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
-	contributorRole       = "b24988ac-6180-42a0-ab88-20f7382dd24c"
-)
-
 // primaryMayRead: Azure gives its roles to a system-assigned identity alone. As a user-assigned one
 // the service reads the key vault and the storage account before it makes a workspace
 // (how-to-identity-based-service-authentication). The text is ours.
@@ -76,8 +72,8 @@ func primaryMayRead(p *put) *Error {
 		return nil
 	}
 	for _, need := range []struct{ part, role string }{
-		{part: "keyVault", role: keyVaultAdministrator},
-		{part: "storageAccount", role: contributorRole},
+		{part: "keyVault", role: settings.RoleIDKeyVaultAdministrator},
+		{part: "storageAccount", role: settings.RoleIDContributor},
 	} {
 		target := p.doc.text("properties." + need.part)
 		if p.state.isAssigned(identity.text("properties.principalId"), need.role, target) {
