@@ -183,6 +183,9 @@ func (b *builder) backend() (pulumi.StringInput, error) {
 	if !b.settings.Workload.CreateAuthBackend {
 		return pulumi.String(b.settings.Workload.AuthPath), nil
 	}
+	// The description is the mark of whoever made it. After a rename of the stack it stays: to write
+	// another one takes a right that the deployer does not have.
+	options := component.Child(b.parent, pulumi.IgnoreChanges([]string{"description"}))
 	backend, err := jwt.NewAuthBackend(b.ctx, b.name+"-jwt", &jwt.AuthBackendArgs{
 		Path:        pulumi.String(b.settings.Workload.AuthPath),
 		Type:        pulumi.String("jwt"),
@@ -196,7 +199,7 @@ func (b *builder) backend() (pulumi.StringInput, error) {
 		// Another path makes another backend. The plugin would move it (sys/remount), which the
 		// deployer may not.
 		DisableRemount: pulumi.Bool(true),
-	}, component.Child(b.parent)...)
+	}, options...)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/rights"
+	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/sandbox"
 )
@@ -261,6 +262,48 @@ func TestTheTokenOfThePrintedPolicyCarriesThroughAChangedPlace(t *testing.T) {
 			_, err = moved.Up(t.Context(), optup.SuppressProgress())
 			require.NoError(t, err)
 			l.Destroy(moved)
+		})
+	}
+}
+
+// docs/operate.md, "Rename a stack". The names in Vault follow from project and stack; prefix and auth
+// path can be pinned before.
+func TestARenamedStackIsWholeAfterTheNextUp(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		pinned bool
+		moves  bool
+	}{
+		{name: "as it is", moves: true},
+		{name: "with prefix and auth path pinned", pinned: true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			l := lab.Open(t, sandbox.Options{Settings: lab.Project(t, "mlvault", "dev", "qa")})
+			var edits []lab.Edit
+			if row.pinned {
+				edits = []lab.Edit{
+					lab.With(t, "vault.prefix", "mlvault/dev"),
+					lab.With(t, "workload.authPath", settings.DefaultAuthPath("mlvault", "dev")),
+				}
+			}
+			l.Up("dev", lab.Sample(), edits...)
+			_, before := l.Read(lab.APIKeyPath)
+			r := newReal(l, l.Path("work"))
+			r.Must("pulumi stack rename qa --stack dev")
+			qa, changes := l.Up("qa", lab.Sample(), edits...)
+			t.Log(changes)
+			data, after := l.Read(lab.APIKeyPath)
+			if row.moves {
+				require.Nil(t, data, "the old path is deleted")
+			} else {
+				require.NotNil(t, data)
+				require.GreaterOrEqual(t, after, before)
+			}
+			read, err := qa.Job(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "feature_store: password, port, user\nml_api_key: api_key", read)
+			require.Subset(t, []string{"same"}, slices.Collect(maps.Keys(r.Planned(qa))))
+			l.Destroy(qa)
 		})
 	}
 }
