@@ -177,10 +177,10 @@ func serveVault(ctx context.Context, s *sandbox.Sandbox, o options, out io.Write
 	if _, err := s.OpenStackFile(o.stack); err != nil {
 		return err
 	}
-	fmt.Fprint(out, vaultLines(s))
+	fmt.Fprintln(out, vaultLines(s))
 	selected, err := s.Select(ctx, o.stack)
 	if errors.Is(err, sandbox.ErrNoStack) {
-		fmt.Fprintf(out, "\nThere is nothing of stack %s to read yet; `make up` makes it.\n", o.stack)
+		fmt.Fprintf(out, "There is nothing of stack %s to read yet; `make up` makes it.\n", o.stack)
 		<-ctx.Done()
 		return nil
 	}
@@ -195,8 +195,8 @@ func serveVault(ctx context.Context, s *sandbox.Sandbox, o options, out io.Write
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(out, readLines(s.DeployerTokenFile(o.stack), values))
-	fmt.Fprint(out, jobLines(file))
+	fmt.Fprintln(out, readLines(s.DeployerTokenFile(o.stack), values))
+	fmt.Fprintln(out, jobLines(file))
 	<-ctx.Done()
 	return nil
 }

@@ -54,7 +54,8 @@ func TestACredentialsFileIsFoundFromTheRepositorysFolder(t *testing.T) {
 
 func TestAnUnknownCommandIsToldWhichThereAre(t *testing.T) {
 	_, _, err := parse([]string{"-root", ".", "upp"})
-	require.EqualError(t, err, `"upp" is not one of down, pipeline, preview, up, vault`)
+	require.ErrorContains(t, err, `"upp" is not one of down, `)
+	require.ErrorContains(t, err, `, up, vault`)
 	command, o, err := parse([]string{"-root", ".", "down", "-stack", "prod", "-unprotect"})
 	require.NoError(t, err)
 	require.Equal(t, "down", command.name)

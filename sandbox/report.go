@@ -20,9 +20,9 @@ import (
 func printMeans(
 	ctx context.Context, out io.Writer, s *sandbox.Sandbox, o options, configured *sandbox.Stack,
 ) {
-	credentials := relativeTo(o.root, credentialsPath(o))
+	file := relativeTo(o.root, credentialsPath(o))
 	if o.credentials == "" {
-		credentials += " (made-up values; use your own with CREDENTIALS=path.json)"
+		file += " (made-up values; use your own with CREDENTIALS=path.json)"
 	}
 	fmt.Fprintf(out, "mlvault sandbox, stack %s\n", o.stack)
 	printField(out, "program", "stack.Run of this repository")
@@ -30,7 +30,7 @@ func printMeans(
 	printField(out, "Vault", s.Vault.About(ctx))
 	printField(out, "Vault plugin", s.Plugin)
 	printField(out, "Azure", "a local stand-in for ARM with its rules; nothing leaves this machine")
-	printField(out, "credentials", credentials)
+	printField(out, "credentials", file)
 	if configured.Named() {
 		printField(out, "network",
 			"jobs reach Vault as "+sandbox.NamedAddress+" only, through a proxy on this machine")
@@ -81,8 +81,8 @@ func (r upReport) print(out io.Writer) {
 		text(outputs.VaultRole))
 	printField(out, "more", r.readme+": all outputs, and how a job reads its credentials")
 
-	fmt.Fprint(out, "\nA job has read these, as the job identity and with job/vault_credentials\n"+
-		"(names and keys; values are never printed):\n")
+	fmt.Fprintln(out, "\nA job has read these, as the job identity and with job/vault_credentials\n"+
+		"(names and keys; values are never printed):")
 	lines := strings.Split(r.read, "\n")
 	for _, line := range lines[:min(len(lines), mostRead)] {
 		fmt.Fprintln(out, "  "+line)
@@ -166,8 +166,7 @@ func vaultLines(s *sandbox.Sandbox) string {
 	const text = `Vault runs until Ctrl-C. In another terminal:
 
   export VAULT_ADDR=%s
-  export VAULT_CACERT=%s
-`
+  export VAULT_CACERT=%s`
 	return fmt.Sprintf(text, s.Vault.Addr(), sandbox.ShellQuote(s.Vault.CAFile()))
 }
 
@@ -200,11 +199,9 @@ func firstSecret(values auto.OutputMap) string {
 
 // jobLines are commands for a shell that read as a job does.
 func jobLines(file string) string {
-	const text = `
-As a job on a node of Azure ML, with its identity and no token:
+	const text = `As a job on a node of Azure ML, with its identity and no token:
 
   set -a; . %s; set +a
-  PYTHONPATH=job python3 -m vault_credentials --check
-`
+  PYTHONPATH=job python3 -m vault_credentials --check`
 	return fmt.Sprintf(text, sandbox.ShellQuote(file))
 }

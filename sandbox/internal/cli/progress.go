@@ -79,7 +79,7 @@ func (p *progress) end() {
 		return
 	}
 	if p.terminal() {
-		fmt.Fprint(p.out, "\r")
+		fmt.Fprintf(p.out, "\r")
 	}
 	spent := time.Since(p.started).Round(time.Second)
 	fmt.Fprintf(p.out, "  done after %s            \n", spent)

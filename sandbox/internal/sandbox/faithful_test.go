@@ -142,9 +142,10 @@ func TestTheDeployersRightsCoverTheStateAndTheConfiguration(t *testing.T) {
 		Code:    "InternalServerError",
 		Message: "internal",
 	})
-	fourth := append(third,
+	fourth := slices.Concat(third, []lab.Edit{
 		lab.With(t, "azure.tags.generation", "two"),
-		lab.With(t, "vault.prefix", "fourth"))
+		lab.With(t, "vault.prefix", "fourth"),
+	})
 	failing := l.Prepare("dev", lab.Sample(), fourth...)
 	_, err := failing.Up(t.Context(), optup.SuppressProgress())
 	require.Error(t, err)
