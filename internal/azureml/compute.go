@@ -20,7 +20,8 @@ func (b *builder) fixCluster() error {
 	if compute == nil {
 		return nil
 	}
-	values := fmt.Sprintf("vmSize %s, subnetId %q, in the managed network %t",
+	values := fmt.Sprintf("vmSize %s, subnetId %q, in the managed network %t. "+
+		"A change deletes the cluster, with the jobs that run on it.",
 		compute.VMSize, compute.SubnetID, b.azure.ManagedNetwork.IsOn())
 	var err error
 	b.clusterFixed, err = b.fixed(clusterSuffix, pulumi.String(values))

@@ -255,8 +255,10 @@ func (b *builder) workspaceGroup() (pulumi.StringOutput, error) {
 	if key := b.azure.CustomerManagedKey; key != nil {
 		keyVaultOfKey = key.KeyVaultID
 	}
-	return b.groupFixed("-workspace", pulumi.Sprintf(
-		"storageAccount %s, keyVault %s, hbiWorkspace %t, keyVault of the customer's key %s",
+	// The sentence at the end is for whoever reads the plan of a change.
+	return b.groupFixed("-workspace", pulumi.Sprintf("storageAccount %s, keyVault %s, "+
+		"hbiWorkspace %t, keyVault of the customer's key %s. "+
+		"A change deletes the workspace, with its runs, models, schedules and endpoints.",
 		b.dependents.storageAccount, b.dependents.keyVault, b.azure.HBIWorkspace, keyVaultOfKey))
 }
 
