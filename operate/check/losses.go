@@ -246,6 +246,11 @@ func (c *checker) clusterCauses(r rights.Resource) []string {
 	if !strings.EqualFold(text(subnet["id"]), compute.SubnetID) {
 		keys = append(keys, "compute.subnetId")
 	}
+	// Without public addresses and without a subnet of its own it is in the managed network.
+	isManaged := inner["enableNodePublicIp"] == false && text(subnet["id"]) == ""
+	if isManaged != c.settings.Azure.ManagedNetwork.IsOn() {
+		keys = append(keys, "azure.managedNetwork.mode")
+	}
 	return keys
 }
 

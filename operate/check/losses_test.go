@@ -138,6 +138,13 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			does:    func(_ *checker, s *settings.Settings) { s.Compute.VMSize = "Standard_D8ds_v5" },
 		},
 		{
+			name:    "a managed network, outside of which the cluster was made",
+			warning: "azure.managedNetwork.mode: the next up deletes the cluster (ml-cluster)",
+			does: func(_ *checker, s *settings.Settings) {
+				s.Azure.ManagedNetwork = &settings.ManagedNetwork{Mode: "AllowInternetOutbound"}
+			},
+		},
+		{
 			name:    "no cluster",
 			warning: "compute: the next up deletes the cluster",
 			does:    func(_ *checker, s *settings.Settings) { s.Compute = nil },
@@ -146,6 +153,10 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			name:    "a looser network",
 			problem: "azure.managedNetwork.mode: the workspace has AllowOnlyApprovedOutbound",
 			does: func(c *checker, s *settings.Settings) {
+				edit(c, "ml-cluster", func(r *rights.Resource) {
+					inside := map[string]any{"vmSize": "Standard_D4ds_v5", "enableNodePublicIp": false}
+					r.Inputs["properties"] = map[string]any{"properties": inside}
+				})
 				edit(c, "ml-workspace", func(r *rights.Resource) {
 					r.Inputs["managedNetwork"] = map[string]any{"isolationMode": "AllowOnlyApprovedOutbound"}
 				})
