@@ -99,12 +99,25 @@ func FuzzPolicyMatchesItsPathsOnly(f *testing.F) {
 	f.Fuzz(func(
 		t *testing.T, mount, prefix, authPath, project, stack, one, other, probe string, flags uint,
 	) {
-		named := pulumitest.Named(mount, prefix, authPath, project, stack, one, other)
-		cfg, err := settings.From(named)
+		names := pulumitest.Names{
+			Project:     project,
+			Stack:       stack,
+			Mount:       mount,
+			Prefix:      prefix,
+			AuthPath:    authPath,
+			Credentials: []string{one, other},
+		}
+		cfg, err := settings.From(names.Source())
 		if err != nil {
-			named = pulumitest.Named(tame(mount), tame(prefix), tame(authPath),
-				withoutSlash(project), withoutSlash(stack), tame(one), tame(other))
-			cfg, err = settings.From(named)
+			tamed := pulumitest.Names{
+				Project:     withoutSlash(project),
+				Stack:       withoutSlash(stack),
+				Mount:       tame(mount),
+				Prefix:      tame(prefix),
+				AuthPath:    tame(authPath),
+				Credentials: []string{tame(one), tame(other)},
+			}
+			cfg, err = settings.From(tamed.Source())
 		}
 		if err != nil {
 			t.Skip() // too long, or a mount of Vault's own
