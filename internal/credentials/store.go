@@ -48,16 +48,18 @@ type builder struct {
 	settings *settings.Settings
 	identity Identity
 	parent   *Store
+	// guard asks Vault whose a child is before it is written or deleted.
+	guard pulumi.ResourceOption
 	// fence is the auth backend where it is made here, else nil.
 	fence pulumi.Resource
 }
 
 // New registers the component and its children, which are named after it: <name>-<credential> and
-// so on. The Vault provider comes with opts, as [pulumi.Providers]; nothing else of opts reaches a
-// child.
+// so on. guard goes to every child; package ownership makes it. The Vault provider comes with opts,
+// as [pulumi.Providers]; nothing else of opts reaches a child.
 func New(
 	ctx *pulumi.Context, name string, s *settings.Settings, identity Identity,
-	opts ...pulumi.ResourceOption,
+	guard pulumi.ResourceOption, opts ...pulumi.ResourceOption,
 ) (*Store, error) {
 	store := &Store{}
 	if err := ctx.RegisterComponentResource(Type, name, store, opts...); err != nil {
@@ -68,6 +70,7 @@ func New(
 		name:     name,
 		settings: s,
 		identity: identity,
+		guard:    guard,
 		parent:   store,
 	}
 	if err := b.build(); err != nil {
@@ -111,7 +114,7 @@ func (b *builder) build() error {
 // one's policy before it fails. It is an order only and no property: a changed backend changes no
 // child but the role.
 func (b *builder) behindTheFence(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	options := slices.Clone(extra)
+	options := append(slices.Clone(extra), b.guard)
 	if b.fence != nil {
 		options = append(options, pulumi.DependsOn([]pulumi.Resource{b.fence}))
 	}
@@ -151,13 +154,23 @@ func (b *builder) secret(mount pulumi.StringInput, credential settings.Credentia
 		// With another address the fingerprint in it differs, and so the engine writes the secret
 		// there. A changed provider alone changes none of its resources: the run would be green and
 		// the new Vault empty.
-		CustomMetadata: kv.SecretV2CustomMetadataArgs{
-			Data: pulumi.ToStringMap(b.settings.OwnerLabels()),
-		},
+		CustomMetadata: kv.SecretV2CustomMetadataArgs{Data: b.ownerLabels()},
+		// Vault knows no such option and ignores it. It is for package ownership: what a refresh reads in
+		// another Vault does not replace it in the state.
+		Options:           pulumi.StringMap{settings.LabelIdentity: b.identity.PrincipalID},
 		DisableRead:       pulumi.Bool(b.settings.WritesOnly(credential)),
 		DeleteAllVersions: pulumi.Bool(b.settings.Vault.DeleteOnDestroy),
 	}, b.behindTheFence()...)
 	return err
+}
+
+// ownerLabels say whose a secret is, to people and to package ownership.
+func (b *builder) ownerLabels() pulumi.StringMap {
+	labels := pulumi.StringMap{settings.LabelIdentity: b.identity.PrincipalID}
+	for name, text := range b.settings.OwnerLabels() {
+		labels[name] = pulumi.String(text)
+	}
+	return labels
 }
 
 func (b *builder) policy() (*vault.Policy, error) {
@@ -185,11 +198,11 @@ func (b *builder) backend() (pulumi.StringInput, error) {
 	}
 	// The description is the mark of whoever made it. After a rename of the stack it stays: to write
 	// another one takes a right that the deployer does not have.
-	options := component.Child(b.parent, pulumi.IgnoreChanges([]string{"description"}))
+	options := component.Child(b.parent, b.guard, pulumi.IgnoreChanges([]string{"description"}))
 	backend, err := jwt.NewAuthBackend(b.ctx, b.name+"-jwt", &jwt.AuthBackendArgs{
 		Path:        pulumi.String(b.settings.Workload.AuthPath),
 		Type:        pulumi.String("jwt"),
-		Description: pulumi.String(b.settings.BackendDescription()),
+		Description: pulumi.Sprintf("%s%s", b.settings.BackendDescription(), b.identity.PrincipalID),
 		// Without a bound issuer Vault does not look at iss at all, and Entra's keys sign for many
 		// tenants.
 		BoundIssuer:        b.issuer(),

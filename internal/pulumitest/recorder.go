@@ -35,6 +35,8 @@ type Registration struct {
 	// DeleteFirst holds when the resource is replaced.
 	DeleteFirst bool     `json:"deleteFirst,omitempty"`
 	DependsOn   []string `json:"dependsOn,omitempty"`
+	// Hooks are run before a create, an update or a delete: <step> <name>.
+	Hooks []string `json:"hooks,omitempty"`
 	// Inputs show a secret as {"secret": value}.
 	Inputs map[string]any `json:"inputs,omitempty"`
 }
@@ -66,6 +68,7 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		SecretOutputs:    rpc.GetAdditionalSecretOutputs(),
 		DeleteFirst:      rpc.GetDeleteBeforeReplace(),
 		DependsOn:        namesOf(rpc.GetDependencies(), rpc.GetPropertyDependencies()),
+		Hooks:            hooksOf(rpc.GetHooks()),
 		Inputs:           plain(args.Inputs),
 	})
 	r.mu.Unlock()
@@ -79,6 +82,20 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		outputs["name"] = resource.NewStringProperty(args.Name)
 	}
 	return fmt.Sprintf("%s/%s", tokens.Type(args.TypeToken).Name(), args.Name), outputs, nil
+}
+
+func hooksOf(binding *pulumirpc.RegisterResourceRequest_ResourceHooksBinding) []string {
+	var hooks []string
+	for _, name := range binding.GetBeforeCreate() {
+		hooks = append(hooks, "create "+name)
+	}
+	for _, name := range binding.GetBeforeUpdate() {
+		hooks = append(hooks, "update "+name)
+	}
+	for _, name := range binding.GetBeforeDelete() {
+		hooks = append(hooks, "delete "+name)
+	}
+	return hooks
 }
 
 // Call implements pulumi.MockResourceMonitor. The program calls no function of a provider.

@@ -74,9 +74,14 @@ func (s *Settings) OwnerLabels() map[string]string {
 	}
 }
 
-// BackendDescription is the owner's mark on the auth backend.
+// LabelIdentity is the custom metadata that has the object id of the job identity, beside
+// [Settings.OwnerLabels]. No other stack has it, whatever its names are.
+const LabelIdentity = "identity"
+
+// BackendDescription is the owner's mark on the auth backend. The object id of the job identity
+// follows it, which no other stack has.
 func (s *Settings) BackendDescription() string {
-	return "Azure ML jobs of mlvault stack " + s.Project + "/" + s.Stack
+	return "Azure ML jobs of mlvault stack " + s.Project + "/" + s.Stack + ", identity "
 }
 
 // PolicyPath is the API path of the jobs' policy.

@@ -49,7 +49,7 @@ func Load(ctx Context, dir string) (*Settings, error) {
 	// The SDK has no list of the keys, but the CLI hands all of them over in one variable. Without
 	// it, unknown keys are not seen.
 	var all map[string]string
-	_ = json.Unmarshal([]byte(os.Getenv("PULUMI_CONFIG")), &all)
+	_ = json.Unmarshal([]byte(environment("PULUMI_CONFIG")), &all)
 	keys := append(slices.Collect(maps.Keys(all)), locationKey)
 	for _, name := range Keys {
 		keys = append(keys, src.Project+":"+name)

@@ -5,6 +5,7 @@ package stack
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi-vault/sdk/v6/go/vault"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -12,7 +13,9 @@ import (
 	"mlvault/internal/azureml"
 	"mlvault/internal/component"
 	"mlvault/internal/credentials"
+	"mlvault/internal/ownership"
 	"mlvault/internal/settings"
+	"mlvault/internal/vaultapi"
 )
 
 // Run is the program. Refused settings are an error before anything is registered.
@@ -86,7 +89,11 @@ func deploy(ctx *pulumi.Context, s *settings.Settings) (pulumi.Map, error) {
 		PrincipalID: workspace.JobIdentity.PrincipalID,
 		TenantID:    workspace.JobIdentity.TenantID,
 	}
-	store, err := credentials.New(ctx, "credentials", s, identity, pulumi.Providers(provider))
+	guard, err := newGuard(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	store, err := credentials.New(ctx, "credentials", s, identity, guard, pulumi.Providers(provider))
 	if err != nil {
 		return nil, err
 	}
@@ -110,4 +117,21 @@ func newVaultProvider(ctx *pulumi.Context, s *settings.Settings) (*vault.Provide
 		Namespace:  component.Optional(s.Vault.Namespace),
 		CaCertFile: component.Optional(s.Vault.CACertFile),
 	})
+}
+
+// newGuard asks as the plugin does: as the deployer, with the plugin's patience.
+func newGuard(ctx *pulumi.Context, s *settings.Settings) (pulumi.ResourceOption, error) {
+	token, _ := s.DeployerToken()
+	guard, err := ownership.New(vaultapi.Options{
+		Address:    s.Address.Reveal(),
+		Token:      token.Reveal(),
+		Namespace:  s.Vault.Namespace,
+		CACertFile: s.Vault.CACertFile,
+		Patience:   time.Minute,
+		MaxRetries: 2,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return guard.Register(ctx)
 }

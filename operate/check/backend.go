@@ -97,7 +97,7 @@ func HalfMade(ctx context.Context, vault *api.Client, s *settings.Settings) (boo
 	if status(err) == http.StatusForbidden {
 		return false, nil // there is none
 	}
-	if err != nil || m.path != path || m.description != s.BackendDescription() {
+	if err != nil || m.path != path || !strings.HasPrefix(m.description, s.BackendDescription()) {
 		return false, err
 	}
 	roles, err := vault.Logical().ListWithContext(ctx, path+"/role")

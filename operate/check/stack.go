@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"mlvault/internal/rights"
 	"mlvault/internal/settings"
@@ -71,7 +69,7 @@ func Load(ctx context.Context, c cli.CLI, name string) (Stack, error) {
 			s.AzureLogin = true
 		}
 	}
-	s.Token, s.TokenFrom = token(read.settings)
+	s.Token, s.TokenFrom = read.settings.DeployerToken()
 	for _, name := range pluginReads {
 		if os.Getenv(name) != "" {
 			s.Environment = append(s.Environment, name)
@@ -133,27 +131,6 @@ var pluginReads = []string{
 	"VAULT_PROXY_ADDR",
 	"VAULT_HTTP_PROXY",
 	"VAULT_NAMESPACE",
-}
-
-// token is the one that the plugin would use. The program gives an empty token where the
-// configuration has none, and with that version 6.7.4 prefers the file ~/.vault-token to the
-// variable VAULT_TOKEN.
-func token(s *settings.Settings) (secret settings.Secret, from string) {
-	if !s.Token.Empty() {
-		return s.Token, "vaultToken"
-	}
-	home, err := os.UserHomeDir()
-	if err == nil {
-		content, err := os.ReadFile(filepath.Join(home, ".vault-token"))
-		text := strings.TrimSpace(string(content))
-		if err == nil && text != "" {
-			return settings.NewSecret(text), "~/.vault-token"
-		}
-	}
-	if text := os.Getenv("VAULT_TOKEN"); text != "" {
-		return settings.NewSecret(text), "VAULT_TOKEN"
-	}
-	return settings.Secret{}, "vaultToken"
 }
 
 // owned are the resources of the state that the stack owns now.

@@ -41,6 +41,20 @@ var explanations = []Explanation{
 			"the other stack's key: make the new stack with `pulumi stack init --copy-config-from`",
 	},
 	{
+		Sign:    "is left alone: it exists in this Vault",
+		pattern: regexp.MustCompile(`is left alone: it exists in this Vault`),
+		Cause: "At a path of this stack Vault has something of another state's or of somebody else's, and " +
+			"nothing was written there",
+		Remedy: "`make preflight` tells whose it is. Check vaultAddress, vault.prefix and workload.authPath. " +
+			"If it is this stack's and was changed by hand, run `pulumi refresh --run-program`",
+	},
+	{
+		Sign:    "is left alone, since whose it is cannot be seen",
+		pattern: regexp.MustCompile(`is left alone, since whose it is cannot be seen`),
+		Cause:   "The program asks Vault whose an object is before it writes it, and got no answer",
+		Remedy:  "The error says why. Mend that, then " + again,
+	},
+	{
 		Sign:    "lookup-self ... Code: 403",
 		pattern: regexp.MustCompile(`(?s)lookup-self.{0,60}\b403\b`),
 		Cause: "Vault does not accept the deployer's token: it was revoked, it has expired, or it is " +

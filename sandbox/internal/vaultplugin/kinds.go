@@ -97,6 +97,7 @@ var kinds = map[string]kind{
 			"disableRead":       "",
 			"mount":             "",
 			"name":              "",
+			"options":           "", // Vault ignores those that the program sets
 		},
 		put: kind.putSecret,
 		get: kind.getSecret,
@@ -282,6 +283,7 @@ func (kind) putSecret(ctx context.Context, vault vault, path string, _, inputs v
 func (kind) getSecret(ctx context.Context, vault vault, path string, state values) (values, error) {
 	live := values{
 		"deleteAllVersions": state["deleteAllVersions"] == true,
+		"options":           state["options"], // Vault does not answer them
 		"disableRead":       state["disableRead"] == true,
 	}
 	if state["disableRead"] == true {

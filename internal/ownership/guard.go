@@ -1,0 +1,259 @@
+// Package ownership asks Vault whose an object is, right before the engine writes or deletes it.
+//
+// A stack's state says what the stack made, and nothing about the Vault that an address leads to
+// today: another team's, a restored one, an empty one. Vault itself takes the writes of a secret,
+// a policy and a role from whoever comes last. So a hook of the engine looks first
+// (https://www.pulumi.com/docs/iac/concepts/resources/options/hooks/):
+//
+//   - before a create there must be nothing, or exactly what is about to be written,
+//   - before an update there must be nothing, or what the state says, or what is about to be written,
+//   - before a delete there must be nothing, or what the state says.
+//
+// What "the same" means: of a secret its owner's mark in the custom metadata, of a policy its text,
+// of a role the claims that it binds, of an auth backend its description. All of these carry the
+// stack; mark, claims and description carry the job identity too, which no other stack has.
+// The hook reads no value of a credential, and a preview does not call it.
+package ownership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/rights"
+	"mlvault/internal/settings"
+	"mlvault/internal/vaultapi"
+)
+
+// Guard is the check, for one Vault.
+type Guard struct {
+	client *api.Client
+}
+
+// New is a guard that asks Vault as the deployer. It sends nothing yet.
+func New(options vaultapi.Options) (*Guard, error) {
+	client, err := vaultapi.Open(options)
+	if err != nil {
+		return nil, err
+	}
+	return &Guard{client: client}, nil
+}
+
+// hookName is in the state of every guarded resource, and the engine looks a hook up by it. A new
+// name would leave the deletion of what an older program made without its hook, which is an error.
+const hookName = "mlvault:ownership"
+
+// Register makes the option that guards a resource.
+//
+// The engine refuses a destroy that does not run the program where a hook guards deletion; it asks
+// for --run-program, which a destroy wants anyway: without it the token is the state's old one.
+func (g *Guard) Register(ctx *pulumi.Context) (pulumi.ResourceOption, error) {
+	// The program's own context has ended by the time the engine deletes.
+	lasting := context.WithoutCancel(ctx.Context())
+	check := func(args *pulumi.ResourceHookArgs) error {
+		return g.Check(lasting, args)
+	}
+	hook, err := ctx.RegisterResourceHook(hookName, check, nil)
+	if err != nil {
+		return nil, fmt.Errorf("hook %s: %w", hookName, err)
+	}
+	hooks := []*pulumi.ResourceHook{hook}
+	return pulumi.ResourceHooks(&pulumi.ResourceHookBinding{
+		BeforeCreate: hooks,
+		BeforeUpdate: hooks,
+		BeforeDelete: hooks,
+	}), nil
+}
+
+// Check refuses a step whose object in Vault is somebody else's.
+func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error {
+	kind, known := kinds[string(args.Type)]
+	if !known {
+		return nil
+	}
+	inputs := args.NewInputs
+	if inputs == nil { // a delete
+		inputs = args.OldInputs
+	}
+	path := kind.path(inputs)
+	found, err := g.read(ctx, path)
+	if err != nil {
+		return fmt.Errorf("%s is left alone, since whose it is cannot be seen: %w", path, err)
+	}
+	if found == nil {
+		return nil
+	}
+	for _, stated := range []resource.PropertyMap{args.NewInputs, args.OldInputs} {
+		if stated != nil && kind.same(found, stated) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is left alone: it exists in this Vault, and is not what this stack's state "+
+		"knows. Check that vaultAddress leads to the right Vault, and that %s is this stack's alone; "+
+		"`make preflight` tells whose it is. Only if it is this stack's, and was changed by hand, run "+
+		"`pulumi refresh` and then this again", path, kind.setting)
+}
+
+// read is what Vault has at an API path; nil: nothing.
+func (g *Guard) read(ctx context.Context, path string) (map[string]any, error) {
+	answer, err := g.client.Logical().ReadWithContext(ctx, path)
+	switch status := vaultapi.Status(err); {
+	case status == http.StatusForbidden:
+		return nil, errors.New("the deployer's token may not read it. " +
+			"`make policy` prints the policy that it needs")
+	case status == http.StatusBadRequest && strings.HasPrefix(path, "sys/mounts/auth/"):
+		// Vault's words for a mount that is not there: "no mount at auth/<path>/".
+		return nil, nil
+	case err != nil && status == 0:
+		return nil, fmt.Errorf("vaultAddress: %s", vaultapi.Unreachable(err))
+	case err != nil:
+		return nil, errors.New(vaultapi.Reason(err))
+	case answer == nil:
+		return nil, nil
+	}
+	return answer.Data, nil
+}
+
+// kind is one of the guarded types.
+type kind struct {
+	// path is the API path that tells whose an object is.
+	path func(inputs resource.PropertyMap) string
+	// same tells whether what Vault has is what the inputs say.
+	same func(found map[string]any, inputs resource.PropertyMap) bool
+	// setting is what decides about the path.
+	setting string
+}
+
+var kinds = map[string]kind{
+	rights.TypeSecret: {
+		path: func(inputs resource.PropertyMap) string {
+			return text(inputs["mount"]) + "/metadata/" + text(inputs["name"])
+		},
+		same:    sameOwner,
+		setting: "vault.prefix",
+	},
+	rights.TypePolicy: {
+		path: func(inputs resource.PropertyMap) string {
+			return "sys/policies/acl/" + text(inputs["name"])
+		},
+		same: func(found map[string]any, inputs resource.PropertyMap) bool {
+			return found["policy"] == text(inputs["policy"])
+		},
+		setting: "the name of project and stack",
+	},
+	rights.TypeRole: {
+		path: func(inputs resource.PropertyMap) string {
+			return "auth/" + text(inputs["backend"]) + "/role/" + text(inputs["roleName"])
+		},
+		same: func(found map[string]any, inputs resource.PropertyMap) bool {
+			return maps.Equal(texts(found["bound_claims"]), properties(inputs["boundClaims"]))
+		},
+		setting: "workload.authPath",
+	},
+	rights.TypeBackend: {
+		path: func(inputs resource.PropertyMap) string {
+			return "sys/mounts/auth/" + text(inputs["path"])
+		},
+		same: func(found map[string]any, inputs resource.PropertyMap) bool {
+			return found["description"] == text(inputs["description"])
+		},
+		setting: "workload.authPath",
+	},
+}
+
+// sameOwner compares the marks of a secret. What is deleted, as a destroy leaves it, is the stack's
+// again whatever identity its jobs had: the next up has another one.
+func sameOwner(found map[string]any, inputs resource.PropertyMap) bool {
+	mark := texts(found["custom_metadata"])
+	stated := map[string]string{}
+	if custom := plain(inputs["customMetadata"]); custom.IsObject() {
+		stated = properties(custom.ObjectValue()["data"])
+	}
+	// A refresh writes the metadata of whatever Vault into the state, and leaves the options alone.
+	if identity := properties(inputs["options"])[settings.LabelIdentity]; identity != "" {
+		stated[settings.LabelIdentity] = identity
+	}
+	if maps.Equal(mark, stated) {
+		return true
+	}
+	sameStack := mark["project"] == stated["project"] && mark["stack"] == stated["stack"]
+	return sameStack && mark["stack"] != "" && isDeleted(found)
+}
+
+// isDeleted tells of a secret's metadata whether its newest version has no value.
+func isDeleted(metadata map[string]any) bool {
+	versions, _ := metadata["versions"].(map[string]any)
+	newest, _ := versions[fmt.Sprint(metadata["current_version"])].(map[string]any)
+	if newest == nil {
+		return true // metadata alone, with no version
+	}
+	return newest["destroyed"] == true || newest["deletion_time"] != ""
+}
+
+// plain unwraps what the engine marks as a secret or as an output.
+func plain(value resource.PropertyValue) resource.PropertyValue {
+	for {
+		switch {
+		case value.IsSecret():
+			value = value.SecretValue().Element
+		case value.IsOutput():
+			value = value.OutputValue().Element
+		default:
+			return value
+		}
+	}
+}
+
+func text(value resource.PropertyValue) string {
+	value = plain(value)
+	if !value.IsString() {
+		return ""
+	}
+	return value.StringValue()
+}
+
+// defaultsNote is what the plugin's bridge adds to inputs in the state.
+const defaultsNote = "__defaults"
+
+func properties(value resource.PropertyValue) map[string]string {
+	value = plain(value)
+	read := map[string]string{}
+	if !value.IsObject() {
+		return read
+	}
+	for name, member := range value.ObjectValue() {
+		if name != defaultsNote {
+			read[string(name)] = text(member)
+		}
+	}
+	return read
+}
+
+// texts is an object of Vault's answer. Vault answers a claim of one value as a list or as a text.
+func texts(value any) map[string]string {
+	read := map[string]string{}
+	object, _ := value.(map[string]any)
+	for name, member := range object {
+		read[name] = joined(member)
+	}
+	return read
+}
+
+func joined(value any) string {
+	list, isList := value.([]any)
+	if !isList {
+		return fmt.Sprint(value)
+	}
+	members := make([]string, 0, len(list))
+	for _, member := range list {
+		members = append(members, fmt.Sprint(member))
+	}
+	return strings.Join(members, ",")
+}

@@ -1,0 +1,158 @@
+package ownership_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+
+	"mlvault/internal/ownership"
+	"mlvault/internal/vaultapi"
+)
+
+type object = map[string]any
+
+// secretOf is what the program states of a secret whose jobs run as an identity.
+func secretOf(stack, identity string) object {
+	mark := object{"project": "mlvault", "stack": stack, "identity": identity}
+	return object{"mount": "kv", "name": "mlvault/dev/db", "customMetadata": object{"data": mark}}
+}
+
+// metadataOf is what Vault has of it.
+func metadataOf(stack, identity, deletedAt string) object {
+	return object{
+		"custom_metadata": object{"project": "mlvault", "stack": stack, "identity": identity},
+		"current_version": 2,
+		"versions":        object{"2": object{"deletion_time": deletedAt, "destroyed": false}},
+	}
+}
+
+// refreshed is the state of ours after a refresh has read theirs in another Vault.
+func refreshed() object {
+	inputs := secretOf("dev", "b")
+	inputs["options"] = object{"identity": "a"}
+	return inputs
+}
+
+func roleOf(identity string) object {
+	return object{"backend": "jwt-dev", "roleName": "dev", "boundClaims": object{"oid": identity}}
+}
+
+func policyOf(text string) object { return object{"name": "dev", "policy": text} }
+
+func backendOf(description string) object {
+	return object{"path": "jwt-dev", "description": description}
+}
+
+const (
+	secretType  = "vault:kv/secretV2:SecretV2"
+	roleType    = "vault:jwt/authBackendRole:AuthBackendRole"
+	policyType  = "vault:index/policy:Policy"
+	backendType = "vault:jwt/authBackend:AuthBackend"
+
+	secretPath  = "/v1/kv/metadata/mlvault/dev/db"
+	rolePath    = "/v1/auth/jwt-dev/role/dev"
+	policyPath  = "/v1/sys/policies/acl/dev"
+	backendPath = "/v1/sys/mounts/auth/jwt-dev"
+)
+
+func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
+	ours, theirs := secretOf("dev", "a"), metadataOf("dev", "b", "")
+	for _, test := range []struct {
+		name     string
+		kind     string
+		old, new object // nil: a create, a delete
+		path     string
+		found    object // nil: nothing
+		refused  bool
+	}{
+		{name: "a secret where nothing is", kind: secretType, new: ours, path: secretPath},
+		{name: "a secret of another team's stack of the same name", kind: secretType, new: ours, path: secretPath, found: theirs, refused: true},
+		{name: "a secret without a mark", kind: secretType, new: ours, path: secretPath, found: object{"current_version": 1, "versions": object{"1": object{"deletion_time": ""}}}, refused: true},
+		{name: "a secret that a killed run wrote", kind: secretType, new: ours, path: secretPath, found: metadataOf("dev", "a", "")},
+		{name: "a secret that a destroy left, with a new identity", kind: secretType, new: ours, path: secretPath, found: metadataOf("dev", "z", "2026-11-30T00:00:00Z")},
+		{name: "a secret that another stack deleted", kind: secretType, new: ours, path: secretPath, found: metadataOf("qa", "b", "2026-11-30T00:00:00Z"), refused: true},
+		{name: "an update of ours", kind: secretType, old: ours, new: secretOf("dev", "c"), path: secretPath, found: metadataOf("dev", "a", "")},
+		{name: "an update in another Vault, where it is theirs", kind: secretType, old: ours, new: secretOf("dev", "a"), path: secretPath, found: theirs, refused: true},
+		{name: "an update in an empty Vault", kind: secretType, old: ours, new: ours, path: secretPath},
+		{name: "a delete of ours", kind: secretType, old: ours, path: secretPath, found: metadataOf("dev", "a", "")},
+		{name: "a delete of theirs", kind: secretType, old: ours, path: secretPath, found: theirs, refused: true},
+		{name: "a delete of theirs that a refresh read", kind: secretType, old: refreshed(), path: secretPath, found: theirs, refused: true},
+		{name: "a role of another identity", kind: roleType, new: roleOf("a"), path: rolePath, found: object{"bound_claims": object{"oid": "b"}}, refused: true},
+		{name: "our role, whose claim Vault answers as a list", kind: roleType, new: roleOf("a"), path: rolePath, found: object{"bound_claims": object{"oid": []string{"a"}}}},
+		{name: "another policy of our name", kind: policyType, new: policyOf("ours"), path: policyPath, found: object{"policy": "theirs"}, refused: true},
+		{name: "our policy before its update", kind: policyType, old: policyOf("ours"), new: policyOf("next"), path: policyPath, found: object{"policy": "ours"}},
+		{name: "a backend of another stack, to delete", kind: backendType, old: backendOf("ours"), path: backendPath, found: object{"description": "theirs"}, refused: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			vault := serve(t, map[string]object{test.path: test.found})
+			err := guard(t, vault.URL).Check(t.Context(), &pulumi.ResourceHookArgs{
+				Type: tokens.Type(test.kind), NewInputs: stated(test.new), OldInputs: stated(test.old),
+			})
+			if !test.refused {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.path[len("/v1/"):]+" is left alone")
+		})
+	}
+}
+
+func TestWhatCannotBeSeenIsLeftAloneAndNoErrorQuotesTheAddress(t *testing.T) {
+	forbidden := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(`{"errors":["permission denied"]}`))
+	}))
+	defer forbidden.Close()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	for url, want := range map[string]string{
+		forbidden.URL: "`make policy` prints the policy",
+		gone.URL:      "nothing listens there",
+	} {
+		err := guard(t, url).Check(t.Context(), &pulumi.ResourceHookArgs{
+			Type: secretType, NewInputs: stated(secretOf("dev", "a")),
+		})
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "127.0.0.1")
+		require.NotContains(t, err.Error(), "the-token")
+	}
+}
+
+func guard(t *testing.T, url string) *ownership.Guard {
+	t.Helper()
+	options := vaultapi.Options{Address: url, Token: "the-token", Patience: 5 * time.Second}
+	made, err := ownership.New(options)
+	require.NoError(t, err)
+	return made
+}
+
+// serve answers as Vault does: an object, or 404 where there is none.
+func serve(t *testing.T, objects map[string]object) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		found := objects[r.URL.Path]
+		if found == nil {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"errors":[]}`))
+			return
+		}
+		_ = json.NewEncoder(w).Encode(object{"data": found})
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// stated are inputs as the engine hands them over.
+func stated(inputs object) resource.PropertyMap {
+	if inputs == nil {
+		return nil
+	}
+	return resource.NewPropertyMapFromMap(inputs)
+}
