@@ -17,7 +17,6 @@ import (
 const (
 	workspaces = "Microsoft.MachineLearningServices/workspaces"
 	clusters   = workspaces + "/computes"
-	endpoints  = "Microsoft.Network/privateEndpoints"
 )
 
 // requireOne wants one resource of a type and a name, with a text in its properties.
@@ -91,4 +90,14 @@ func TestAReplacementThatDiedIsDoneByTheNextUp(t *testing.T) {
 	l.upAgain(dev)
 	l.requireOne(clusters, "ml-cluster", "vmSize:Standard_E8ds_v5")
 	require.Len(t, l.Planned(dev), 1, "nothing is left to change")
+}
+
+// A cluster that was made outside of a managed network stays outside, so it is made again.
+func TestAManagedNetworkThatIsSwitchedOnReplacesTheCluster(t *testing.T) {
+	l := newRig(t, fixtures())
+	l.Up("dev", lab.Sample())
+	inNetwork := azureIs(t, `{"managedNetwork":{"mode":"AllowInternetOutbound"}}`)
+	_, changes := l.Up("dev", lab.Sample(), inNetwork)
+	require.Equal(t, 2, changes["replace"], "the cluster, and what it is fixed to: %v", changes)
+	l.requireOne(clusters, "ml-cluster", "enableNodePublicIp:false")
 }
