@@ -106,12 +106,13 @@ func DriftPolicy(s *settings.Settings, state State) string {
 
 // SettingsGrants are what it takes to make, to change, to look at and to delete what the settings
 // ask for. Without any one capability of them one of create, update, refresh and destroy fails, or
-// the preflight cannot see whose secret stands at a path. The paths of vault.reads need none.
+// the preflight cannot see whose secret stands at a path. Of vault.reads it sees whose they are, and no value.
 func SettingsGrants(s *settings.Settings) []Grant {
 	var grants []Grant
 	for _, credential := range s.Credentials {
 		grants = append(grants, credentialGrants(s, credential)...)
 	}
+	grants = append(grants, ownersOfReads(s)...)
 	if s.Vault.CreateMount {
 		grants = append(grants, Grant{
 			Path:         "sys/mounts/" + s.Vault.Mount,
@@ -142,6 +143,23 @@ func SettingsGrants(s *settings.Settings) []Grant {
 			Path:         "auth/token/create",
 			Capabilities: []string{"update"},
 		})
+	}
+	return grants
+}
+
+// ownersOfReads are the rights to see whose the secrets of vault.reads are, and whether their owner
+// lets this stack read them. The preflight refuses any other.
+func ownersOfReads(s *settings.Settings) []Grant {
+	var grants []Grant
+	for _, name := range slices.Sorted(maps.Keys(s.Vault.Reads)) {
+		mount, below, isKV2 := strings.Cut(s.Vault.Reads[name].Path, "/data/")
+		if isKV2 {
+			grants = append(grants, Grant{
+				Path:         mount + "/metadata/" + below,
+				Capabilities: []string{"read"},
+				Reason:       "Whose it is that vault.reads names. It shows no value.",
+			})
+		}
 	}
 	return grants
 }

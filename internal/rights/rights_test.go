@@ -308,3 +308,16 @@ func TestWhoLooksForDriftMayReadAndMakeAChildTokenAndNothingElse(t *testing.T) {
 		t.Error("without a child token nobody needs to make one")
 	}
 }
+
+func TestOfAPathOfOthersTheDeployerSeesWhoseItIsAndNoValue(t *testing.T) {
+	s := dev(t, map[string]string{"vault": `{"reads":{"theirs":"kv/data/team/x","db":"database/creds/y"}}`})
+	policy := rights.DeployerPolicy(s, rights.State{})
+	if !strings.Contains(policy, "path \"kv/metadata/team/x\" {\n  capabilities = [\"read\"]\n}") {
+		t.Error(policy)
+	}
+	for _, path := range []string{"kv/data/team/x", "database/"} {
+		if strings.Contains(policy, path) {
+			t.Errorf("the deployer needs no right at %s", path)
+		}
+	}
+}

@@ -66,12 +66,16 @@ func (s *Settings) Fingerprint() string {
 
 // OwnerLabels are the custom metadata of each secret. They say whose it is to whoever finds it.
 func (s *Settings) OwnerLabels() map[string]string {
-	return map[string]string{
+	labels := map[string]string{
 		"project":    s.Project,
 		"stack":      s.Stack,
 		"managed-by": "pulumi",
 		"vault":      s.Fingerprint(),
 	}
+	if len(s.Vault.Readers) > 0 {
+		labels["readers"] = s.readersLabel()
+	}
+	return labels
 }
 
 // LabelIdentity is the custom metadata that has the object id of the job identity, beside

@@ -117,3 +117,14 @@ func TestANamespaceIsAVaultOfItsOwn(t *testing.T) {
 		t.Error("two namespaces have one fingerprint")
 	}
 }
+
+func TestTheLabelsOfASecretNameItsReadersInOneOrder(t *testing.T) {
+	s := Settings{Project: "mlvault", Stack: "prod"}
+	if _, has := s.OwnerLabels()["readers"]; has {
+		t.Error("without readers there is no label")
+	}
+	s.Vault.Readers = []string{"mlvault/qa", "mlvault/dev"}
+	if got := s.OwnerLabels()["readers"]; got != "mlvault/dev,mlvault/qa" {
+		t.Error(got)
+	}
+}

@@ -17,6 +17,11 @@ var refusalsOfVault = []refusal{
 		want: "vault.maxLeaseTtlSeconds: is not a whole number",
 	},
 	{
+		name: "a reader without its project",
+		edit: set("vault", `{"readers":["dev"]}`),
+		want: `vault.readers[0]: "dev" is not <project>/<stack>`,
+	},
+	{
 		name: "a section that is no object",
 		edit: set("vault", `"kv"`),
 		want: "vault: is not an object",

@@ -145,6 +145,7 @@ func (s *Settings) validate(r *report) {
 	validateAddress(r, s.Address.Reveal())
 	validateToken(r, s.Token.Reveal())
 	s.validateReads(r)
+	s.validateReaders(r)
 	s.Workload.validate(r)
 	s.Azure.validate(r)
 	s.validateExisting(r)

@@ -13,7 +13,9 @@ type Vault struct {
 	CreateMount bool
 	Prefix      string
 	// Reads are paths of others that the jobs may read, by the name under which a job asks.
-	Reads     map[string]Read
+	Reads map[string]Read
+	// Readers are stacks that may name this one's credentials in their vault.reads.
+	Readers   []string
 	Namespace string
 	// CACertFile is a PEM file on the machine that deploys. Without it the plugin takes the system's
 	// roots.
@@ -60,6 +62,12 @@ func (v *Vault) fields() []field {
 				"answers to a write, as `pki/issue/ml` does, is an object of `path` and `parameters`.",
 		},
 		{
+			key:   "readers",
+			value: texts(&v.Readers, stackOfReader),
+			meaning: "Stacks, as `<project>/<stack>`, that may name this one's credentials in their " +
+				"`vault.reads`. The secrets' labels say so, and the preflight refuses any other.",
+		},
+		{
 			key:     "namespace",
 			value:   text(&v.Namespace, vaultPath),
 			meaning: "The namespace, for Vault Enterprise and HCP.",
@@ -94,6 +102,31 @@ func (v *Vault) fields() []field {
 				"`vault kv undelete` brings the newest back.",
 		},
 	}
+}
+
+// stackOfReader is the rule of a stack's name with its project.
+var stackOfReader = textRule{problem: stackOfReaderProblem, longest: maxPathLength}
+
+func stackOfReaderProblem(name string) string {
+	project, stack, isPair := strings.Cut(name, "/")
+	if isPair && hasNamesInVault(project, stack) {
+		return ""
+	}
+	return "is not <project>/<stack>"
+}
+
+// validateReaders keeps the label that names them within what Vault stores.
+func (s *Settings) validateReaders(r *report) {
+	const longest = 512
+	if size := len(s.readersLabel()); size > longest {
+		r.addf("vault.readers", "has %d characters in all, and Vault takes %d in a label", size, longest)
+	}
+}
+
+// readersLabel are the readers in one text.
+func (s *Settings) readersLabel() string {
+	readers := slices.Sorted(slices.Values(s.Vault.Readers))
+	return strings.Join(readers, ",")
 }
 
 // validateReads checks the paths of others that the jobs may read. The policy names each exactly.

@@ -607,8 +607,9 @@ var rows = []row{
 		does:    do(secret("team/warehouse", ""), deleted("team/warehouse"), reads(warehouse), also("read", "secret/metadata/team/warehouse")),
 	},
 	{
-		name: "a path that the token may not look at",
-		does: reads(warehouse),
+		name:    "a path that the token may not look at",
+		problem: "vaultToken: may not read at " + metadata,
+		does:    do(reads(warehouse), allBut("read", rights.Resource{ID: metadata})),
 	},
 	{
 		name: "a KV version 1 mount of others, whose values alone would show",
