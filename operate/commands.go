@@ -147,8 +147,8 @@ func runRepair(ctx context.Context, o options) error {
 	if err := run.Run(ctx); err != nil {
 		return err
 	}
-	say(fmt.Sprintf("done. Run `make preflight STACK=%s`, then `pulumi up --stack "+
-		"%s`", o.stack, o.stack))
+	say(fmt.Sprintf("done. Run `make preflight STACK=%s`, then "+
+		"`pulumi up --refresh --run-program --stack %s`", o.stack, o.stack))
 	return nil
 }
 
