@@ -25,8 +25,10 @@ import (
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
 
 	"mlvault/internal/rights"
+	"mlvault/internal/settings"
 	"mlvault/sandbox/internal/cli"
 	"mlvault/sandbox/internal/issuer"
 	"mlvault/sandbox/internal/sandbox"
@@ -113,8 +115,8 @@ func Open(t *testing.T, options sandbox.Options) *Lab {
 	return l
 }
 
-// ProjectName is the project's in all tests that do not say otherwise. They name paths in Vault, which
-// begin with it.
+// ProjectName is the project's in all tests that do not say otherwise. They name paths in Vault,
+// which begin with it.
 const ProjectName = "mlvault"
 
 // root is the repository. In one that `pulumi new` made under another name, it is a copy of what a
@@ -151,12 +153,25 @@ func WithProjectName(text, name string) string {
 	return nameLine.ReplaceAllLiteralString(text, "name: "+name)
 }
 
-// Neutral is the text of a stack's file whose keys belong to the project, whatever its name. `pulumi
-// new` puts the name before them.
+// Neutral is the text of a stack's file whose keys belong to the project, whatever its name, and
+// that has no secret and no key to one: `pulumi new` puts the name before the keys, and a project
+// in use has secrets of its own.
 func Neutral(t *testing.T, text string) string {
 	t.Helper()
-	own := regexp.MustCompile(`(?m)^  ` + regexp.QuoteMeta(ownName(t)) + `:`)
-	return own.ReplaceAllLiteralString(text, "  ")
+	var file struct {
+		Config map[string]any `yaml:"config"`
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(text), &file))
+	own := ownName(t) + ":"
+	neutral := map[string]any{}
+	for key, value := range file.Config {
+		if !settings.IsSecretKey(key) {
+			neutral[strings.TrimPrefix(key, own)] = value
+		}
+	}
+	written, err := yaml.Marshal(map[string]any{"config": neutral})
+	require.NoError(t, err)
+	return string(written)
 }
 
 func (l *Lab) open(options sandbox.Options) {
