@@ -123,3 +123,72 @@ func TestEachJobHasADatabaseUserOfItsOwnThatNobodyElseEverSaw(t *testing.T) {
 		require.Empty(t, search.Search(content), path)
 	}
 }
+
+// rotating logs in to PostgreSQL with what the client gives, all the time through several rotations,
+// and says how often the database refused it. After a refusal it asks Vault again.
+const rotating = `
+import json, os, subprocess, time
+from vault_credentials import VaultCredentials
+
+vault = VaultCredentials()
+logins, refused, passwords, known = 0, 0, [], []
+
+
+def log_in(credential):
+    environment = {**os.environ, "PGPASSWORD": credential["password"]}
+    command = ["psql", "-h", "127.0.0.1", "-p", os.environ["PORT"], "-d", "postgres", "-wAt"]
+    done = subprocess.run([*command, "-U", credential["username"], "-c", "select 1"],
+                          env=environment, capture_output=True)
+    return done.returncode == 0
+
+
+until = time.monotonic() + 25
+while time.monotonic() < until:
+    credential = vault["features"]
+    known.append(credential.expires_at is not None)
+    if credential["password"] not in passwords:
+        passwords.append(credential["password"])
+    logins += 1
+    if not log_in(credential):
+        # Vault may have changed it between the read and the login.
+        refused += not log_in(vault.refresh("features")["features"])
+    time.sleep(0.1)
+vault.close()
+print(json.dumps({"logins": logins, "refused": refused, "passwords": len(passwords), "known": all(known)}))
+`
+
+// Vault changes the password of a static role at set times. A client that lives never uses an old
+// one longer than it takes to ask once.
+func TestALivingClientFollowsTheRotationsOfAStaticRole(t *testing.T) {
+	db := startPostgres(t)
+	_, err := db.query(db.admin, db.password, "create role ml_static login password 'unknown'")
+	require.NoError(t, err)
+	l := newLabWith(t, "dev")
+	l.Write("sys/mounts/database", map[string]any{"type": "database"})
+	l.Write("database/config/features", map[string]any{
+		"plugin_name": "postgresql-database-plugin", "allowed_roles": "ml-static", "username": db.admin, "password": db.password,
+		"connection_url": "postgresql://{{username}}:{{password}}@127.0.0.1:" + db.port + "/postgres?sslmode=disable",
+	})
+	l.Write("database/static-roles/ml-static", map[string]any{
+		"db_name": "features", "username": "ml_static", "rotation_period": "7s",
+	})
+	static := lab.Payloads{"ml_api_key": {"api_key": lab.Canary + "-key"}}
+	dev, _ := l.Up("dev", static, lab.With(t, "vault.reads.features", "database/static-creds/ml-static"))
+
+	cmd := lab.Python(t, dev, filepath.Join(lab.Repository(), "job"), rotating)
+	cmd.Env = append(cmd.Env, "PORT="+db.port)
+	said, err := cmd.Output()
+	if failed := new(exec.ExitError); errors.As(err, &failed) {
+		require.NoError(t, err, "%s", failed.Stderr)
+	}
+	require.NoError(t, err)
+	var result struct {
+		Logins, Refused, Passwords int
+		Known                      bool
+	}
+	require.NoError(t, json.Unmarshal(said, &result))
+	require.Zero(t, result.Refused, "%s", said)
+	require.GreaterOrEqual(t, result.Passwords, 2, "%s", said)
+	require.True(t, result.Known, "expires_at tells of the rotation")
+	t.Logf("%s", said)
+}

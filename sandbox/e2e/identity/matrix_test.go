@@ -177,7 +177,8 @@ func mutations(d, neighbour *door) []mutation {
 		{"the role gives the default policy", set("token_no_default_policy", false),
 			append(slices.Clone(logins), "asks for its capabilities", "asks what it may do", "looks itself up")},
 		{"the role gives the neighbour's policy too", set("token_policies", []string{d.Name(), neighbour.Name()}), append(slices.Clone(logins), neighbours...)},
-		{"the role gives service tokens", set("token_type", "service"), logins},
+		{"the role gives service tokens", set("token_type", "service"),
+			append(slices.Clone(logins), "revokes itself, a batch token")},
 		{"the role gives an hour", hour, logins},
 
 		{"the policy reads the whole stack", policy("/ml_api_key", "/*"), names},
