@@ -37,7 +37,7 @@ func (b *builder) roleAssignments() error {
 	if err := b.endpointRoles(); err != nil {
 		return err
 	}
-	if b.azure.WorkspaceIdentity {
+	if b.azure.HasOwnIdentity() {
 		principal := b.workspacePrincipal
 		return b.grant("-workspace-contributor", settings.RoleIDContributor, b.parent.ID, principal)
 	}

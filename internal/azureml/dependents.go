@@ -124,16 +124,27 @@ func (b *builder) jobIdentity() error {
 
 // ownIdentity takes the place of the workspace's system-assigned identity.
 func (b *builder) ownIdentity() error {
-	if !b.azure.WorkspaceIdentity {
+	if !b.azure.HasOwnIdentity() {
 		return nil
 	}
-	identity, err := b.newIdentity("-workspace-identity", b.azure.Names.WorkspaceIdentity)
+	identity, err := b.identityForWorkspace()
 	if err != nil {
 		return err
 	}
 	b.workspaceIdentity = identity.ID().ToStringOutput()
 	b.workspacePrincipal = identity.PrincipalId
 	return b.rolesOfOwnIdentity()
+}
+
+// identityForWorkspace is the one that exists, which is read and never changed, or a new one.
+func (b *builder) identityForWorkspace() (*managedidentity.UserAssignedIdentity, error) {
+	const suffix = "-workspace-identity"
+	id := b.azure.WorkspaceIdentityID
+	if id == "" {
+		return b.newIdentity(suffix, b.azure.Names.WorkspaceIdentity)
+	}
+	return managedidentity.GetUserAssignedIdentity(b.ctx, b.name+suffix, pulumi.ID(id),
+		&managedidentity.UserAssignedIdentityState{}, b.childOptions()...)
 }
 
 func (b *builder) newIdentity(

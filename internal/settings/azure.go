@@ -52,6 +52,9 @@ type Azure struct {
 	RoleAssignments         []RoleAssignment
 	// WorkspaceIdentity gives the workspace a user-assigned identity. It cannot be taken back.
 	WorkspaceIdentity bool
+	// WorkspaceIdentityID is a user-assigned identity that exists, which the workspace gets. Only
+	// such a one can have a role before the first up.
+	WorkspaceIdentityID string
 	// JobIdentityRoles are roles that some jobs need. An ordinary command job needs none.
 	JobIdentityRoles []string
 	// Lock is on what is made and holds data.
@@ -259,6 +262,12 @@ func (a *Azure) fieldsOfProtection() []field {
 			meaning: "Give the workspace a user-assigned identity. It cannot be taken back.",
 		},
 		{
+			key:   "workspaceIdentityId",
+			value: text(&a.WorkspaceIdentityID, armID(typeIdentity)),
+			meaning: "ARM id of a user-assigned identity to give the workspace. It may have roles before " +
+				"the first `up`, as a rule to a gateway needs.",
+		},
+		{
 			key:     "jobIdentityRoles",
 			value:   texts(&a.JobIdentityRoles, oneOf(RoleDataScientist, RoleBlobContributor)),
 			meaning: "Roles that some jobs need: `MLClient` and datastores the first, blobs the second.",
@@ -291,6 +300,11 @@ func lockProblem(lock string) string {
 // NeedsLogAnalytics tells whether anything writes to a Log Analytics workspace.
 func (a *Azure) NeedsLogAnalytics() bool {
 	return a.ApplicationInsightsID == "" || a.Diagnostics
+}
+
+// HasOwnIdentity tells whether the workspace has a user-assigned identity, which gets its roles here.
+func (a *Azure) HasOwnIdentity() bool {
+	return a.WorkspaceIdentity || a.WorkspaceIdentityID != ""
 }
 
 // IsClosed tells whether the workspace, and what is made for it, refuse public access.

@@ -31,6 +31,9 @@ func (s *Settings) validateExisting(r *report) {
 	refuse("createContainerRegistry", a.CreateContainerRegistry && a.ContainerRegistryID != "",
 		beside("containerRegistryId"))
 
+	refuse("workspaceIdentity", a.WorkspaceIdentity && a.WorkspaceIdentityID != "",
+		beside("workspaceIdentityId"))
+
 	hasNoRegistry := !a.CreateContainerRegistry && a.ContainerRegistryID == ""
 	refuse("names.containerRegistry", n.ContainerRegistry != "" && hasNoRegistry,
 		"names a registry that is not made; set azure.createContainerRegistry, or remove it")

@@ -4,6 +4,13 @@ import "strings"
 
 var refusalsOfAzure = []refusal{
 	{
+		name: "an identity of the workspace that is made and exists",
+		edit: set("azure", `{"workspaceIdentity":true,"workspaceIdentityId":"`+
+			`/subscriptions/`+aGUID+`/resourceGroups/g/providers/Microsoft.ManagedIdentity/`+
+			`userAssignedIdentities/i"}`),
+		want: "azure.workspaceIdentity: is for what the program makes",
+	},
+	{
 		name: "how a storage account is made that exists",
 		edit: set("azure", `{"storageAccountId":"`+storageID+`","storage":{"sharedKeys":false}}`),
 		want: "azure.storage: is for the storage account that the program makes",

@@ -55,7 +55,7 @@ func providers(azure settings.Azure) []string {
 // azure asks the Azure CLI, where that is the login of the Azure provider.
 func (c *checker) azure(ctx context.Context) {
 	azure := c.settings.Azure
-	if group := azure.ExistingResourceGroup; group != "" && !azure.WorkspaceIdentity {
+	if group := azure.ExistingResourceGroup; group != "" && !azure.HasOwnIdentity() {
 		c.warning("azure.existingResourceGroup: Azure gives the workspace's identity the role Azure AI "+
 			"Administrator on all of %s. It can then change and delete whatever else is in it. "+
 			"Keep the group for this stack, or leave the setting out", group)

@@ -278,7 +278,7 @@ func (c *checker) refusedByAzure() {
 				was)
 		}
 		identity, _ := r.Inputs["identity"].(map[string]any)
-		if strings.HasPrefix(text(identity["type"]), "UserAssigned") && !azure.WorkspaceIdentity {
+		if strings.HasPrefix(text(identity["type"]), "UserAssigned") && !azure.HasOwnIdentity() {
 			c.problem("azure.workspaceIdentity: the workspace has an identity of its own, and Azure takes " +
 				"none back. " +
 				"Set it to true")

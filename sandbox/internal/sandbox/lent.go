@@ -81,7 +81,15 @@ func (s *Sandbox) lendAzure(stack *Stack) ([]string, error) {
 		if _, exists := s.ARM.Resource(id); exists {
 			continue
 		}
-		if err := s.ARM.Seed(id, lentDocument(stack.Config.Location, kind)); err != nil {
+		document := lentDocument(stack.Config.Location, kind)
+		if kind == "userAssignedIdentities" {
+			document["properties"] = map[string]any{
+				"clientId":    arm.ClientID(id),
+				"principalId": arm.PrincipalID(id),
+				"tenantId":    arm.TenantID,
+			}
+		}
+		if err := s.ARM.Seed(id, document); err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
 	}
