@@ -65,6 +65,8 @@ func (s *session) configure(given values) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.config = config
+	// The address of a connection that is gone may be another one's later. Its login is not.
+	s.client = nil
 	return nil
 }
 
