@@ -42,6 +42,8 @@ require (
 	mlvault/operate v0.0.0-00010101000000-000000000000
 )
 
+require pgregory.net/rapid v1.3.0
+
 require (
 	cel.dev/expr v0.25.3 // indirect
 	charm.land/bubbles/v2 v2.1.0 // indirect

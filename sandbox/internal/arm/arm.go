@@ -39,7 +39,10 @@ type Server struct {
 	// Spec, where set, tells what is wrong with the body of a PUT by Microsoft's own types. Tests set
 	// it to armspec.Check: the types take a minute of CPU time to compile, so the sandbox itself goes
 	// without.
-	Spec  func(armType string, body map[string]any) error
+	Spec func(armType string, body map[string]any) error
+	// Arrived, where set, hears of each request before it is answered.
+	Arrived func(method, armType string)
+
 	store *store
 
 	mu       sync.Mutex
@@ -136,6 +139,16 @@ func (s *Server) Seed(id string, doc Document) error {
 	seeded["type"] = typeOf(id)
 	return s.store.change(func(st *state) error {
 		st.Resources[key(id)] = seeded
+		return nil
+	})
+}
+
+// Keep forgets every document that a test does not want to keep, those of deleted resources too.
+func (s *Server) Keep(isKept func(Document) bool) error {
+	return s.store.change(func(st *state) error {
+		isForgotten := func(_ string, doc Document) bool { return !isKept(doc) }
+		maps.DeleteFunc(st.Resources, isForgotten)
+		maps.DeleteFunc(st.Deleted, isForgotten)
 		return nil
 	})
 }

@@ -125,6 +125,9 @@ func (s *Server) send(
 func (s *Server) sendOnce(
 	ctx context.Context, method, armType, id string, answer func() error,
 ) error {
+	if s.Arrived != nil {
+		s.Arrived(method, armType)
+	}
 	fault := s.count(armType, method)
 	if err := pause(ctx, fault.Latency); err != nil {
 		return err

@@ -1,0 +1,25 @@
+//go:build prove
+
+package walk
+
+import (
+	"fmt"
+	"testing"
+
+	"mlvault/sandbox/e2e/lab"
+)
+
+const (
+	walks     = 1000
+	longest   = 8
+	riders    = 2
+	shrinking = "10m"
+)
+
+// publish writes the count into docs/proofs.md.
+func publish(t *testing.T, played *count) {
+	t.Helper()
+	lab.Publish(t, "proofs.md", "walks", fmt.Sprintf(
+		"%d walks of %d steps in all, with a kill in %d of them, ended as a fresh deployment would.\n",
+		played.walks, played.steps, played.kills))
+}

@@ -1,0 +1,477 @@
+package walk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/stretchr/testify/require"
+
+	"mlvault/operate/check"
+	"mlvault/operate/repair"
+	"mlvault/sandbox/e2e/lab"
+	"mlvault/sandbox/internal/arm"
+	"mlvault/sandbox/internal/sandbox"
+)
+
+// Names of the stacks. The second one is the first after its rename.
+const (
+	project   = "walked"
+	stackName = "first"
+	renamed   = "second"
+	neighbour = "neighbour"
+)
+
+// rig is one Vault and one Azure, with a neighbour in both, on which walks are played one by one.
+type rig struct {
+	*lab.Lab
+	killer *killer
+	others picture // what is there besides the walk's stack
+	fresh  map[string]picture
+	asks   bool // for outputs and for the history
+	clean  bool // the walk before left an empty stack and nothing else
+}
+
+// thrifty runs the CLI without what the Automation API asks for around each command. Each of these
+// questions costs as much as an up, most of it for deriving a key from a passphrase.
+type thrifty struct {
+	auto.PulumiCommand
+
+	rig *rig
+}
+
+func (c thrifty) Run(
+	ctx context.Context, folder string, stdin io.Reader, out, errs []io.Writer,
+	env []string, args ...string,
+) (string, string, int, error) {
+	if !c.rig.asks {
+		answer, isKnown := c.rig.answer(args)
+		if isKnown {
+			return answer, "", 0, nil
+		}
+	}
+	return c.PulumiCommand.Run(ctx, folder, stdin, out, errs, env, args...)
+}
+
+// answer is what the CLI would say, as far as a walk looks at it.
+func (r *rig) answer(args []string) (text string, isKnown bool) {
+	checkpoint, err := os.ReadFile(r.stateFile(args[len(args)-1]))
+	if err != nil {
+		return "", false
+	}
+	switch strings.Join(args[:min(2, len(args))], " ") {
+	case "stack select":
+		return "", true
+	case "stack history":
+		return "[]", true
+	case "stack output":
+		return "{}", true
+	case "stack export":
+		var state struct {
+			Version    int `json:"version"`
+			Checkpoint struct {
+				Latest json.RawMessage `json:"latest"`
+			} `json:"checkpoint"`
+		}
+		if json.Unmarshal(checkpoint, &state) != nil || state.Checkpoint.Latest == nil {
+			return "", false
+		}
+		return fmt.Sprintf(`{"version":%d,"deployment":%s}`, state.Version, state.Checkpoint.Latest), true
+	}
+	return "", false
+}
+
+func (r *rig) stateFile(stack string) string {
+	return r.Path("state/.pulumi/stacks/" + project + "/" + stack + ".json")
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	k := &killer{}
+	l := lab.Open(t, sandbox.Options{
+		Root: lab.Project(t, project, stackName, renamed, neighbour),
+		Wrap: k.wrap,
+	})
+	r := &rig{Lab: l, killer: k, fresh: map[string]picture{}, asks: true}
+	l.WrapCommand = func(inner auto.PulumiCommand) auto.PulumiCommand {
+		return thrifty{PulumiCommand: inner, rig: r}
+	}
+	k.lab = l
+	l.ARM.Arrived = k.hear
+	l.SharedBackend(sharedBackend)
+	l.Write("auth/"+sharedBackend+"/role/theirs", map[string]any{
+		"role_type":       "jwt",
+		"user_claim":      "sub",
+		"bound_audiences": "api://theirs",
+	})
+	l.Write("sys/mounts/"+sharedMount, map[string]any{
+		"type":    "kv",
+		"options": map[string]any{"version": "2"},
+	})
+	l.Write("secret/data/somebody/else", map[string]any{"data": map[string]any{"key": "theirs"}})
+	l.Up(neighbour, lab.Sample())
+	k.root = l.Vault.Root().Token()
+	others, err := r.picture()
+	require.NoError(t, err)
+	r.others = others
+	r.asks = false
+	return r
+}
+
+// picture is what Vault and Azure hold now.
+func (r *rig) picture() (picture, error) {
+	all, err := vaultPicture(r.Vault.Root())
+	for id, text := range azurePicture(r.ARM) {
+		all[id] = text
+	}
+	return all, err
+}
+
+// forget removes all that a walk left, whatever became of it.
+func (r *rig) forget() error {
+	if r.clean {
+		return nil
+	}
+	now, err := r.picture()
+	if err != nil {
+		return err
+	}
+	root := r.Vault.Root().Logical()
+	for place := range now.without(r.others) {
+		kind, name, _ := strings.Cut(strings.TrimPrefix(place, "vault "), " ")
+		at := ""
+		switch {
+		case kind == "policy":
+			at = "sys/policies/acl/" + name
+		case kind == "auth" && strings.HasPrefix(name, sharedBackend+"/role/"):
+			at = "auth/" + name
+		case kind == "auth" && strings.HasSuffix(name, "/"):
+			at = "sys/auth/" + strings.TrimSuffix(name, "/")
+		default: // it goes with its method, or below
+			continue
+		}
+		if _, err := root.Delete(at); err != nil {
+			return err
+		}
+	}
+	for _, folder := range []string{project + "/", "teams/"} {
+		for _, mount := range []string{"secret/", sharedMount + "/"} {
+			if err := r.forgetSecrets(mount, folder); err != nil {
+				return err
+			}
+		}
+	}
+	isOthers := func(doc arm.Document) bool {
+		_, known := r.others["azure "+strings.ToLower(fmt.Sprint(doc["id"]))]
+		return known
+	}
+	if err := r.ARM.Keep(isOthers); err != nil {
+		return err
+	}
+	return r.forgetFiles()
+}
+
+// forgetSecrets deletes the versions too: another walk must not find them.
+func (r *rig) forgetSecrets(mount, folder string) error {
+	root := r.Vault.Root().Logical()
+	listed, err := root.List(mount + "metadata/" + folder)
+	if err != nil || listed == nil {
+		return err
+	}
+	names, _ := listed.Data["keys"].([]any)
+	for _, each := range names {
+		place := folder + fmt.Sprint(each)
+		if strings.HasPrefix(place, project+"/"+neighbour) {
+			continue
+		}
+		if strings.HasSuffix(place, "/") {
+			err = r.forgetSecrets(mount, place)
+		} else {
+			_, err = root.Delete(mount + "metadata/" + place)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetFiles removes the stack's files but not its neighbour's.
+func (r *rig) forgetFiles() error {
+	for _, stack := range []string{stackName, renamed} {
+		patterns := []string{
+			r.Path("state/.pulumi/*/" + project + "/" + stack + "*"),
+			r.Path("state/.pulumi/locks/*/" + project + "/" + stack),
+			r.Path("work/Pulumi." + stack + ".*"),
+			r.Path("unfinished-" + stack),
+			r.DeployerTokenFile(stack),
+		}
+		for _, pattern := range patterns {
+			found, err := filepath.Glob(pattern)
+			if err != nil {
+				return err
+			}
+			for _, file := range found {
+				if err := os.RemoveAll(file); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// killer counts the requests that change something, in Vault and in Azure, and kills the CLI when
+// one of them arrives.
+type killer struct {
+	lab  *lab.Lab
+	root string // the test's own token
+
+	mu    sync.Mutex
+	left  int // requests until the kill; 0: nobody is killed
+	stack string
+	done  bool
+}
+
+// aim makes the n-th request from now the last that the stack's CLI sees.
+func (k *killer) aim(stack string, n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stack = stack
+	k.left = n
+	k.done = false
+}
+
+// stop ends an aim, and tells whether the CLI was killed.
+func (k *killer) stop() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.left = 0
+	return k.done
+}
+
+func (k *killer) wrap(vault http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Header.Get("X-Vault-Token") != k.root {
+			k.count()
+		}
+		vault.ServeHTTP(w, r)
+	})
+}
+
+// hear is told of each request to ARM.
+func (k *killer) hear(method, _ string) {
+	if method != http.MethodGet {
+		k.count()
+	}
+}
+
+func (k *killer) count() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.left == 0 {
+		return
+	}
+	k.left--
+	if k.left == 0 {
+		k.done = k.kill()
+	}
+}
+
+// kill ends the process that holds the stack's lock.
+func (k *killer) kill() bool {
+	locks := k.lab.Path("state/.pulumi/locks/organization/" + project + "/" + k.stack + "/*.json")
+	found, err := filepath.Glob(locks)
+	if err != nil || len(found) != 1 {
+		return false
+	}
+	text, err := os.ReadFile(found[0])
+	if err != nil {
+		return false
+	}
+	var lock struct {
+		PID int `json:"pid"`
+	}
+	if json.Unmarshal(text, &lock) != nil || lock.PID == 0 {
+		return false
+	}
+	return syscall.Kill(lock.PID, syscall.SIGKILL) == nil
+}
+
+// life is one walk's stack.
+type life struct {
+	*rig
+	ctx     context.Context
+	name    string
+	settled choices // what the stack's file says
+	stack   *sandbox.Stack
+	killed  bool // and not repaired
+}
+
+// configure prepares the next command as a user does: the settings are written, and the deployer
+// has a token of the policy that `make policy` prints for them and for the state.
+func (l *life) configure() error {
+	text, err := json.Marshal(l.settled.payloads())
+	if err != nil {
+		return err
+	}
+	l.stack, err = l.Configure(l.ctx, sandbox.Settings{
+		Stack:       l.name,
+		Credentials: string(text),
+		Edits:       []func(m configMap){l.settled.edit(project)},
+	})
+	return err
+}
+
+// up is `pulumi up`, with nothing of what the sandbox does around it.
+func (l *life) up(options ...optup.Option) error {
+	if err := l.configure(); err != nil {
+		return err
+	}
+	_, err := l.stack.Stack.Up(l.ctx, append(options, optup.SuppressProgress())...)
+	return err
+}
+
+func (l *life) preview(options ...optpreview.Option) error {
+	if err := l.configure(); err != nil {
+		return err
+	}
+	_, err := l.stack.Stack.Preview(l.ctx, append(options, optpreview.SuppressProgress())...)
+	return err
+}
+
+func (l *life) refresh(options ...optrefresh.Option) error {
+	if err := l.configure(); err != nil {
+		return err
+	}
+	_, err := l.stack.Stack.Refresh(l.ctx, append(options, optrefresh.SuppressProgress())...)
+	return err
+}
+
+// killedUp is an up whose CLI is killed at the n-th request that changes something, if it comes so
+// far.
+func (l *life) killedUp(n int) error {
+	if err := l.configure(); err != nil {
+		return err
+	}
+	l.killer.aim(l.name, n)
+	// One at a time, so that the n-th request is the same one in every run of a walk.
+	_, err := l.stack.Stack.Up(l.ctx, optup.Parallel(1), optup.SuppressProgress())
+	l.killed = l.killer.stop()
+	if l.killed {
+		return nil
+	}
+	return err
+}
+
+// repair is `make repair`, and what it and preflight tell a person to do.
+func (l *life) repair() error {
+	if err := l.configure(); err != nil {
+		return err
+	}
+	l.asks = true
+	defer func() { l.asks = false }()
+	files := l.Files(l.name)
+	mend := repair.Repair{
+		Stack:        engine{life: l},
+		Files:        &files,
+		Subscription: func(context.Context) string { return arm.SubscriptionID },
+		Say:          func(string) {},
+	}
+	if err := mend.Run(l.ctx); err != nil {
+		return fmt.Errorf("repair: %w", err)
+	}
+	l.killed = false
+	return l.disableHalfMade()
+}
+
+// disableHalfMade disables an auth backend that a killed run enabled and nobody knows of, as
+// preflight says.
+func (l *life) disableHalfMade() error {
+	half, err := check.HalfMade(l.ctx, l.Vault.Root(), l.stack.Config)
+	if err != nil || !half {
+		return err
+	}
+	return l.Vault.Root().Sys().DisableAuthWithContext(l.ctx, l.stack.Config.Workload.AuthPath)
+}
+
+// engine is the walk's CLI as a repair asks for it.
+type engine struct{ life *life }
+
+func (e engine) Export(ctx context.Context) ([]byte, error) {
+	exported, err := e.life.stack.Export(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(exported)
+}
+
+func (e engine) Import(ctx context.Context, state []byte) error {
+	var document apitype.UntypedDeployment
+	if err := json.Unmarshal(state, &document); err != nil {
+		return err
+	}
+	return e.life.stack.Import(ctx, document)
+}
+
+func (e engine) Refresh(ctx context.Context) error {
+	_, err := e.life.stack.Stack.Refresh(ctx, optrefresh.SuppressProgress())
+	return err
+}
+
+// rename is `pulumi stack rename`, once and back.
+func (l *life) rename() error {
+	if err := l.configure(); err != nil {
+		return err
+	}
+	next := renamed
+	if l.name == renamed {
+		next = stackName
+	}
+	workspace := l.stack.Workspace()
+	env := []string{"PULUMI_HOME=" + workspace.PulumiHome()}
+	for name, value := range workspace.GetEnvVars() {
+		env = append(env, name+"="+value)
+	}
+	_, said, _, err := workspace.PulumiCommand().Run(l.ctx, workspace.WorkDir(), nil, nil, nil, env,
+		"stack", "rename", next, "--stack", l.name)
+	if err != nil {
+		return fmt.Errorf("stack rename: %w: %s", err, said)
+	}
+	l.name = next
+	return nil
+}
+
+// newToken makes the deployer start over with a new token.
+func (l *life) newToken() error {
+	err := os.Remove(l.DeployerTokenFile(l.name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// destroy is as docs/operate.md has it, for a protected stack too.
+func (l *life) destroy() error {
+	l.settled.Texts["azure.protect"] = "false"
+	if err := l.configure(); err != nil {
+		return err
+	}
+	_, err := l.stack.Stack.Destroy(l.ctx, optdestroy.SuppressProgress())
+	return err
+}

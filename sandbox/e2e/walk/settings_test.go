@@ -1,0 +1,132 @@
+package walk
+
+import (
+	"fmt"
+	"maps"
+
+	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+
+	"mlvault/sandbox/e2e/lab"
+)
+
+// choices are the settings that a walk changes.
+type choices struct {
+	// Credentials has the generation of each credential's value, by name.
+	Credentials map[string]int
+	// Texts are the settings that are written, by path.
+	Texts map[string]string
+}
+
+// firstDay is what every walk begins with.
+func firstDay() choices {
+	return choices{
+		Credentials: map[string]int{"ml_api_key": 1, "feature_store": 1},
+		Texts:       map[string]string{},
+	}
+}
+
+func (c choices) clone() choices {
+	return choices{Credentials: maps.Clone(c.Credentials), Texts: maps.Clone(c.Texts)}
+}
+
+// payloads are the credentials. The second one has a number, so that it is never read back.
+func (c choices) payloads() lab.Payloads {
+	all := lab.Payloads{}
+	for name, generation := range c.Credentials {
+		all[name] = map[string]any{"value": fmt.Sprintf("%s-%s-%d", lab.Canary, name, generation)}
+	}
+	if generation := c.Credentials["feature_store"]; generation > 0 {
+		all["feature_store"]["port"] = 5000 + generation
+	}
+	return all
+}
+
+// edit writes the settings into a stack's file.
+func (c choices) edit(project string) lab.Edit {
+	return func(m pulumiconfig.Map) {
+		for path, text := range c.Texts {
+			key := pulumiconfig.MustMakeKey(project, path)
+			if err := m.Set(key, pulumiconfig.NewValue(text), true); err != nil {
+				panic(fmt.Sprintf("%s: %v", path, err)) // the paths are this package's own
+			}
+		}
+	}
+}
+
+// change is one edit of a stack's file.
+type change struct {
+	name  string
+	apply func(choices)
+}
+
+// set writes settings, and unset takes them out again.
+func set(name string, texts map[string]string) change {
+	return change{name: name, apply: func(c choices) { maps.Copy(c.Texts, texts) }}
+}
+
+func unset(name string, paths ...string) change {
+	return change{name: name, apply: func(c choices) {
+		for _, path := range paths {
+			delete(c.Texts, path)
+		}
+	}}
+}
+
+// Names of what others have in the walk's Vault.
+const (
+	sharedBackend = "jwt-shared"
+	sharedMount   = "team-kv"
+)
+
+// changes are all that a walk may do to its settings. A managed network is only ever tightened:
+// Azure refuses to loosen one, and no settings can mend that.
+var changes = []change{
+	{name: "add a credential", apply: func(c choices) { c.Credentials["registry"] = 1 }},
+	{name: "remove a credential", apply: func(c choices) { delete(c.Credentials, "ml_api_key") }},
+	{name: "bring a credential back", apply: func(c choices) { c.Credentials["ml_api_key"] = 1 }},
+	{name: "rename a credential", apply: func(c choices) {
+		delete(c.Credentials, "feature_store")
+		c.Credentials["features"] = 1
+	}},
+	{name: "rotate", apply: func(c choices) {
+		for name := range c.Credentials {
+			c.Credentials[name]++
+		}
+	}},
+
+	set("another prefix", map[string]string{"vault.prefix": "teams/ml"}),
+	unset("the prefix back", "vault.prefix"),
+	set("another mount", map[string]string{"vault.mount": sharedMount}),
+	unset("the mount back", "vault.mount"),
+	set("purge on destroy", map[string]string{"vault.deleteOnDestroy": "true"}),
+	unset("keep on destroy", "vault.deleteOnDestroy"),
+	set("nothing read back", map[string]string{"vault.disableRead": "true"}),
+	unset("read back again", "vault.disableRead"),
+
+	set("another auth path", map[string]string{
+		"workload.authPath":          "jwt-moved",
+		"workload.createAuthBackend": "true",
+	}),
+	set("somebody else's backend", map[string]string{
+		"workload.authPath":          sharedBackend,
+		"workload.createAuthBackend": "false",
+	}),
+	unset("the backend back", "workload.authPath", "workload.createAuthBackend"),
+	set("another audience", map[string]string{"workload.audience": "api://mlvault-moved"}),
+	unset("the audience back", "workload.audience"),
+	set("shorter tokens", map[string]string{"workload.tokenTtlSeconds": "600"}),
+
+	set("another size", map[string]string{"compute.vmSize": "Standard_D8ds_v5"}),
+	unset("the size back", "compute.vmSize"),
+	set("more nodes", map[string]string{"compute.maxNodes": "3"}),
+	unset("the nodes back", "compute.maxNodes"),
+	set("another cluster name", map[string]string{"azure.names.computeCluster": "cluster-two"}),
+	unset("the cluster name back", "azure.names.computeCluster"),
+	set("a managed network", map[string]string{"azure.managedNetwork.mode": "AllowInternetOutbound"}),
+	set("no public access", map[string]string{"azure.publicNetworkAccess": "Disabled"}),
+	unset("public access back", "azure.publicNetworkAccess"),
+	set("a tag", map[string]string{"azure.tags.team": "ml"}),
+	unset("no tag", "azure.tags.team"),
+	set("protect", map[string]string{"azure.protect": "true"}),
+	unset("no protection", "azure.protect"),
+}

@@ -1,0 +1,254 @@
+package walk
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"mlvault/sandbox/e2e/lab"
+)
+
+type configMap = pulumiconfig.Map
+
+func TestMain(m *testing.M) { lab.Main(m) }
+
+// command is one command of a user's.
+type command struct {
+	name string
+	run  func(*life) error
+}
+
+var commands = []command{
+	{name: "up", run: func(l *life) error { return l.up() }},
+	{name: "preview", run: func(l *life) error { return l.preview() }},
+	{name: "preview --refresh", run: func(l *life) error { return l.preview(optpreview.Refresh()) }},
+	{name: "refresh", run: func(l *life) error { return l.refresh(optrefresh.RunProgram(false)) }},
+	{name: "refresh --run-program", run: func(l *life) error {
+		return l.refresh(optrefresh.RunProgram(true))
+	}},
+	{name: "up --refresh", run: func(l *life) error { return l.up(optup.Refresh()) }},
+	{name: "stack rename", run: (*life).rename},
+	{name: "a new token", run: (*life).newToken},
+}
+
+// kill is the step of a killed up, with the request at which it is killed.
+const kill = "up, killed at request "
+
+// steps are all that a walk may have. Ups come often: only they do something.
+func steps() *rapid.Generator[string] {
+	var names []string
+	for _, change := range changes {
+		names = append(names, change.name)
+	}
+	var runs []string
+	for _, command := range commands {
+		runs = append(runs, command.name)
+	}
+	killed := rapid.Map(rapid.IntRange(1, 30), func(n int) string { return kill + strconv.Itoa(n) })
+	return rapid.OneOf(
+		rapid.SampledFrom(names),
+		rapid.SampledFrom(names),
+		rapid.SampledFrom(runs),
+		rapid.Just("up"),
+		killed,
+	)
+}
+
+// play takes one step.
+func (l *life) play(step string) error {
+	for _, change := range changes {
+		if change.name == step {
+			change.apply(l.settled)
+			return nil
+		}
+	}
+	if l.killed { // the next command would stop at the lock
+		if err := l.repair(); err != nil {
+			return err
+		}
+	}
+	if at, isKill := strings.CutPrefix(step, kill); isKill {
+		n, err := strconv.Atoi(at)
+		if err != nil {
+			return err
+		}
+		return l.killedUp(n)
+	}
+	for _, command := range commands {
+		if command.name == step {
+			return command.run(l)
+		}
+	}
+	return fmt.Errorf("no step is called %q", step)
+}
+
+// walk plays a first up, the steps and a last up, and says what is then not as it should be.
+func (r *rig) walk(ctx context.Context, walk []string) error {
+	if err := r.forget(); err != nil {
+		return fmt.Errorf("forget the walk before: %w", err)
+	}
+	r.clean = false
+	l := &life{rig: r, ctx: ctx, name: stackName, settled: firstDay()}
+	path := append(append([]string{"up"}, walk...), "up")
+	for i, step := range path {
+		if err := l.play(step); err != nil {
+			return fmt.Errorf("step %d, %s: %w", i, step, err)
+		}
+	}
+	walked, err := l.look()
+	if err != nil {
+		return err
+	}
+	if err := l.destroyed(); err != nil {
+		return err
+	}
+	fresh, err := r.freshOf(ctx, l)
+	if err != nil {
+		return err
+	}
+	if said := difference(walked, fresh); said != "" {
+		return fmt.Errorf("after the last up there is not what a fresh deployment has:\n%s", said)
+	}
+	return nil
+}
+
+// look lets a job read, and returns what is there besides the others', who must be as they were.
+func (l *life) look() (picture, error) {
+	l.asks = true
+	defer func() { l.asks = false }()
+	read, err := l.stack.Job(l.ctx)
+	if err != nil {
+		return nil, fmt.Errorf("a job cannot read: %w", err)
+	}
+	if lines := strings.Split(read, "\n"); len(lines) != len(l.settled.Credentials) {
+		return nil, fmt.Errorf("a job read %d credentials of %d", len(lines), len(l.settled.Credentials))
+	}
+	now, err := l.picture()
+	if err != nil {
+		return nil, err
+	}
+	if lost := l.others.without(now); len(lost) > 0 {
+		return nil, fmt.Errorf("the others are not as they were: %v", lost)
+	}
+	return withoutChance(now.without(l.others), l.ARM.List("")), nil
+}
+
+// destroyed destroys the stack and holds what is left against nothing.
+func (l *life) destroyed() error {
+	if err := l.destroy(); err != nil {
+		return fmt.Errorf("destroy: %w", err)
+	}
+	now, err := l.picture()
+	if err != nil {
+		return err
+	}
+	if said := difference(now, l.others); said != "" {
+		return fmt.Errorf("a destroy leaves or takes too much:\n%s", said)
+	}
+	return nil
+}
+
+// freshOf is what a first deployment of a walk's last settings makes. Walks share it: many end with
+// the same settings.
+func (r *rig) freshOf(ctx context.Context, walked *life) (picture, error) {
+	last := walked.settled
+	key := fmt.Sprint(walked.name, last)
+	if known, isKnown := r.fresh[key]; isKnown {
+		r.clean = walked.name == stackName
+		return known, nil
+	}
+	l := &life{rig: r, ctx: ctx, name: walked.name, settled: last.clone()}
+	if err := l.up(); err != nil {
+		return nil, fmt.Errorf("a fresh deployment: %w", err)
+	}
+	made, err := l.look()
+	if err != nil {
+		return nil, fmt.Errorf("a fresh deployment: %w", err)
+	}
+	r.fresh[key] = made
+	return made, nil
+}
+
+// TestAStackThatWasChangedIsAsAFreshOne plays random walks. One that fails is shortened, and
+// printed with its seed.
+func TestAStackThatWasChangedIsAsAFreshOne(t *testing.T) {
+	require.NoError(t, flag.Set("rapid.checks", strconv.Itoa(walks/riders)))
+	require.NoError(t, flag.Set("rapid.nofailfile", "true"))
+	require.NoError(t, flag.Set("rapid.shrinktime", shrinking))
+	var played count
+	t.Run("riders", func(t *testing.T) {
+		for rider := range riders {
+			t.Run(strconv.Itoa(rider), func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t)
+				rapid.Check(t, func(t *rapid.T) {
+					walk := rapid.SliceOfN(steps(), 1, longest).Draw(t, "walk")
+					if err := r.walk(r.T.Context(), walk); err != nil {
+						t.Fatalf("%s\n%v", strings.Join(walk, "; "), err)
+					}
+					r.T.Log(strings.Join(walk, "; "))
+					played.add(walk)
+				})
+			})
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	// The library stops early, and says nothing, where the time of the test would end before.
+	require.Equal(t, walks, played.walks, "all walks were played")
+	publish(t, &played)
+}
+
+// count is what was played.
+type count struct {
+	mu    sync.Mutex
+	walks int
+	steps int
+	kills int
+}
+
+func (c *count) add(walk []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.walks++
+	c.steps += len(walk)
+	for _, step := range walk {
+		if strings.HasPrefix(step, kill) {
+			c.kills++
+		}
+	}
+}
+
+// again is a walk to play once more: -run TestAWalkOfEverything -walk "rotate; up; stack rename".
+var again = flag.String("walk", "", "a walk to play, its steps separated by semicolons")
+
+// TestAWalkOfEverythingThatOnceFailed plays what ended wrong before there were walks: a deletion at
+// an old path, which the deployer's policy did not allow; a replacement that a refresh forgot; a
+// stack under another name; and a move that was killed.
+func TestAWalkOfEverythingThatOnceFailed(t *testing.T) {
+	walk := []string{
+		"another auth path", "up",
+		"another size", "refresh --run-program", "up",
+		"stack rename", "a new token", "up",
+		"another prefix", kill + "3",
+	}
+	if *again != "" {
+		walk = nil
+		for step := range strings.SplitSeq(*again, ";") {
+			walk = append(walk, strings.TrimSpace(step))
+		}
+	}
+	require.NoError(t, newRig(t).walk(t.Context(), walk))
+}
