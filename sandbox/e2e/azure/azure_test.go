@@ -4,8 +4,9 @@ package azure
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
-	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -44,12 +45,15 @@ func newRig(t *testing.T, settings string) *rig {
 func azureIs(t *testing.T, settings string) lab.Edit {
 	t.Helper()
 	return func(m pulumiconfig.Map) {
-		require.NoError(t, m.Set(pulumiconfig.MustMakeKey("mlvault", "azure"), pulumiconfig.NewObjectValue(settings), false))
+		key := pulumiconfig.MustMakeKey("mlvault", "azure")
+		require.NoError(t, m.Set(key, pulumiconfig.NewObjectValue(settings), false))
 	}
 }
 
 // rig is a lab with the hands of these tests.
 type rig struct{ *lab.Lab }
+
+const typeWorkspace = "Microsoft.MachineLearningServices/workspaces"
 
 // theirs are the ids of the platform team's resources that a one-off test brings along.
 const (
@@ -64,15 +68,21 @@ const (
 func (l *rig) seed(text string) {
 	l.T.Helper()
 	ids := regexp.MustCompile(`/subscriptions/[^\s"]+`).FindAllString(text, -1)
-	for _, group := range regexp.MustCompile(`existingResourceGroup: (\S+)`).FindAllStringSubmatch(text, -1) {
+	named := regexp.MustCompile(`existingResourceGroup: (\S+)`)
+	for _, group := range named.FindAllStringSubmatch(text, -1) {
 		ids = append(ids, "/subscriptions/"+arm.SubscriptionID+"/resourceGroups/"+group[1])
 	}
 	for _, id := range ids {
-		doc := arm.Document{"location": "westeurope", "tags": map[string]any{"owner": "platform"}, "sku": map[string]any{"name": "Standard_LRS"}}
+		isVault := strings.Contains(id, "/Microsoft.KeyVault/")
+		doc := arm.Document{
+			"location":   "westeurope",
+			"tags":       map[string]any{"owner": "platform"},
+			"sku":        map[string]any{"name": "Standard_LRS"},
+			"properties": map[string]any{"enablePurgeProtection": isVault},
+		}
 		if strings.Contains(id, "/registries/") {
 			doc["sku"] = map[string]any{"name": "Premium"}
 		}
-		doc["properties"] = map[string]any{"enablePurgeProtection": strings.Contains(id, "/Microsoft.KeyVault/")}
 		require.NoError(l.T, l.ARM.Seed(id, doc))
 	}
 }
@@ -93,35 +103,53 @@ func (l *rig) lives(name string, edits ...lab.Edit) *sandbox.Stack {
 		return l.Planned(deployed)
 	}
 	if network := deployed.Config.Azure.ManagedNetwork; network != nil && network.Mode != "Disabled" {
-		require.Equal(l.T, map[string]int{"same": all - 1, "update": 1}, settle(), "the network is made, and the workspace says so")
+		oneUpdate := map[string]int{"same": all - 1, "update": 1}
+		require.Equal(l.T, oneUpdate, settle(), "the network is made, and the workspace says so")
 		_, changes = l.Up(name, lab.Sample(), edits...)
-		require.Equal(l.T, map[string]int{"same": all - 1, "update": 1}, changes)
+		require.Equal(l.T, oneUpdate, changes)
 	}
-	require.Equal(l.T, map[string]int{"same": all}, settle(), "ARM's spelling and additions are no drift")
+	nothing := map[string]int{"same": all}
+	require.Equal(l.T, nothing, settle(), "ARM's spelling and additions are no drift")
 	return deployed
 }
 
 func TestTheProdStackLivesAsItStands(t *testing.T) {
 	l := newRig(t, fixtures())
-	l.ARM.Inject(arm.Fault{Type: "Microsoft.MachineLearningServices/workspaces", Method: "PUT", Status: 429, Code: "TooManyRequests", RetryAfter: 10 * time.Millisecond})
-	l.ARM.Inject(arm.Fault{Type: "Microsoft.MachineLearningServices/workspaces", Method: "PUT", Latency: 300 * time.Millisecond})
+	l.ARM.Inject(arm.Fault{
+		Type:       typeWorkspace,
+		Method:     http.MethodPut,
+		Status:     http.StatusTooManyRequests,
+		Code:       "TooManyRequests",
+		RetryAfter: 10 * time.Millisecond,
+	})
+	l.ARM.Inject(arm.Fault{
+		Type:    typeWorkspace,
+		Method:  http.MethodPut,
+		Latency: 300 * time.Millisecond,
+	})
 	prod := l.lives("prod")
 
 	require.True(t, prod.Named())
-	workspaces := l.ARM.List("Microsoft.MachineLearningServices/workspaces")
+	workspaces := l.ARM.List(typeWorkspace)
 	require.Len(t, workspaces, 1)
-	require.Contains(t, fmt.Sprint(workspaces[0]["properties"]), "destination:"+vaultserver.Name, "the network leads to Vault")
+	properties := fmt.Sprint(workspaces[0]["properties"])
+	require.Contains(t, properties, "destination:"+vaultserver.Name, "the network leads to Vault")
 	read, err := prod.Job(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, "feature_store: password, port, user\nml_api_key: api_key", read, "a job reads through the proxy")
+	everyName := "feature_store: password, port, user\nml_api_key: api_key"
+	require.Equal(t, everyName, read, "a job reads through the proxy")
 	requireNoFileSays(t, l, vaultserver.Name)
 
 	workspace := fmt.Sprint(workspaces[0]["id"])
-	for host, reached := range map[string]bool{"mcr.microsoft.com": true, "pypi.org": true, "docker.io": false, "quay.io": false} {
-		require.Equal(t, reached, l.ARM.Reach(workspace, host), host)
+	for _, host := range []string{"mcr.microsoft.com", "pypi.org"} {
+		require.True(t, l.ARM.Reach(workspace, host), host)
+	}
+	for _, host := range []string{"docker.io", "quay.io"} {
+		require.False(t, l.ARM.Reach(workspace, host), host)
 	}
 	protected := l.protected(prod)
-	require.Equal(t, []string{"ml-group", "ml-kv", "ml-workspace", "mlregistry", "mlstorage"}, protected)
+	require.Equal(t, []string{"ml-group", "ml-kv", "ml-workspace", "mlregistry", "mlstorage"},
+		protected)
 	before := l.ARM.List("")
 	_, err = prod.PreviewDestroy(t.Context(), optdestroy.SuppressProgress())
 	require.ErrorContains(t, err, "protect", "the preview of a destroy fails")
@@ -136,7 +164,8 @@ func TestTheProdStackLivesAsItStands(t *testing.T) {
 	l.Destroy(prod)
 	require.Empty(t, l.ARM.List(""))
 	_, changes := l.Up("prod", lab.Sample())
-	require.Len(t, changes, 1, "soft-deleted names, and a vault that nobody can purge, are not in the way")
+	require.Len(t, changes, 1,
+		"soft-deleted names, and a vault that nobody can purge, are not in the way")
 }
 
 func (l *rig) protected(stack *sandbox.Stack) []string {
@@ -151,16 +180,14 @@ func (l *rig) protected(stack *sandbox.Stack) []string {
 func requireNoFileSays(t *testing.T, l *rig, text string) {
 	t.Helper()
 	files := 0
-	require.NoError(t, filepath.WalkDir(l.Options.Dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || entry.Name() == "arm.json" || strings.HasPrefix(path, filepath.Join(l.Options.Dir, "vault")) {
-			return err
+	for path, content := range lab.Files(t, l.Options.Dir) {
+		isVaults := strings.HasPrefix(path, filepath.Join(l.Options.Dir, "vault"))
+		if isVaults || filepath.Base(path) == "arm.json" {
+			continue
 		}
 		files++
-		content, err := os.ReadFile(path)
-		require.NoError(t, err)
 		require.False(t, bytes.Contains(content, []byte(text)), "%s says %s in plain text", path, text)
-		return nil
-	}))
+	}
 	require.Greater(t, files, 5)
 }
 
@@ -202,11 +229,13 @@ func requireNamed(t *testing.T, lent []string, settings string) {
 	for _, id := range regexp.MustCompile(`/subscriptions/[^\s"]+`).FindAllString(settings, -1) {
 		require.Contains(t, said, " "+filepath.Base(id)+"\n")
 	}
-	for setting, name := range map[string]string{
-		"createAuthBackend: false": "Vault's login", "mount: team-ml": "Vault's mount team-ml", "database/creds": "database/creds/ml-reader",
+	for _, test := range []struct{ setting, said string }{
+		{setting: "createAuthBackend: false", said: "Vault's login"},
+		{setting: "mount: team-ml", said: "Vault's mount team-ml"},
+		{setting: "database/creds", said: "database/creds/ml-reader"},
 	} {
-		if strings.Contains(settings, setting) {
-			require.Contains(t, said, name)
+		if strings.Contains(settings, test.setting) {
+			require.Contains(t, said, test.said)
 		}
 	}
 }
@@ -227,9 +256,10 @@ func (l *rig) azureLives(deployed *sandbox.Stack) {
 		_, err = deployed.Up(l.T.Context(), optup.SuppressProgress())
 		require.NoError(l.T, err)
 	}
-	for _, workspace := range l.ARM.List("Microsoft.MachineLearningServices/workspaces") {
+	for _, workspace := range l.ARM.List(typeWorkspace) {
 		properties, _ := workspace["properties"].(map[string]any)
-		require.NotEmpty(l.T, properties["containerRegistry"], "the registry that Azure made is still the workspace's")
+		require.NotEmpty(l.T, properties["containerRegistry"],
+			"the registry that Azure made is still the workspace's")
 		kept, _ := workspace["tags"].(map[string]any)
 		ignored := slices.Contains(deployed.Config.Azure.IgnoreTags, "CostCenter")
 		require.Equal(l.T, ignored, kept["CostCenter"] != nil, "azure.ignoreTags decides who owns a tag")
@@ -245,28 +275,60 @@ func TestOptionsThatNoExampleHas(t *testing.T) {
 	before := l.ARM.List("")
 	const subnet = theirGroup + "/providers/Microsoft.Network/virtualNetworks/theirs/subnets/jobs"
 	require.NoError(t, l.ARM.Seed(subnet, nil))
-	for name, c := range map[string]struct {
+	for _, test := range []struct {
+		name  string
 		stack string
 		edits []lab.Edit
 	}{
-		"dev, with names and a subnet": {"dev", []lab.Edit{lab.With(t, "compute.subnetId", subnet), azureIs(t, `{"createContainerRegistry":true,
-			"publicNetworkAccess":"Disabled","tags":{"cost-center":"42"},"serverlessComputeSettings":{"subnetId":"`+subnet+`","noPublicIp":true},
-			"names":{"resourceGroup":"rg-ml","jobIdentity":"id-ml","storageAccount":"mldevstore","keyVault":"kv-ml-dev","logAnalytics":"log-ml",
-			"applicationInsights":"appi-ml","containerRegistry":"mldevimages","workspace":"mlw-dev","computeCluster":"cpu-cluster"}}`)}},
-		"prod, open to the internet": {"prod", []lab.Edit{
-			lab.With(t, "azure.existingResourceGroup", "platform"), lab.With(t, "azure.storageAccountId", theirStorage), lab.With(t, "azure.applicationInsightsId", theirInsights),
-			lab.With(t, "azure.managedNetwork.mode", "AllowInternetOutbound"), lab.With(t, "azure.managedNetwork.outboundRules[0].name", "store"),
-			lab.With(t, "azure.managedNetwork.outboundRules[0].serviceResourceId", theirStorage),
-			lab.With(t, "azure.managedNetwork.outboundRules[0].subresource", "queue"), without(t, "azure.managedNetwork.outboundRules[0].fqdn"),
-			without(t, "azure.managedNetwork.outboundRules[1]"),
-		}},
+		{
+			name:  "dev, with names and a subnet",
+			stack: "dev",
+			edits: []lab.Edit{
+				azureIs(t, `{
+					"createContainerRegistry": true,
+					"publicNetworkAccess": "Disabled",
+					"tags": {"cost-center": "42"},
+					"serverlessComputeSettings": {"subnetId": "`+subnet+`", "noPublicIp": true},
+					"names": {
+						"resourceGroup": "rg-ml",
+						"jobIdentity": "id-ml",
+						"storageAccount": "mldevstore",
+						"keyVault": "kv-ml-dev",
+						"logAnalytics": "log-ml",
+						"applicationInsights": "appi-ml",
+						"containerRegistry": "mldevimages",
+						"workspace": "mlw-dev",
+						"computeCluster": "cpu-cluster"
+					}
+				}`),
+				lab.With(t, "compute.subnetId", subnet),
+			},
+		},
+		{
+			name:  "prod, open to the internet",
+			stack: "prod",
+			edits: []lab.Edit{
+				lab.Settings(t, map[string]string{
+					"azure.existingResourceGroup":                             "platform",
+					"azure.storageAccountId":                                  theirStorage,
+					"azure.applicationInsightsId":                             theirInsights,
+					"azure.managedNetwork.mode":                               "AllowInternetOutbound",
+					"azure.managedNetwork.outboundRules[0].name":              "store",
+					"azure.managedNetwork.outboundRules[0].serviceResourceId": theirStorage,
+					"azure.managedNetwork.outboundRules[0].subresource":       "queue",
+				}),
+				without(t, "azure.managedNetwork.outboundRules[0].fqdn"),
+				without(t, "azure.managedNetwork.outboundRules[1]"),
+			},
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			l := &rig{&lab.Lab{Sandbox: l.Sandbox, T: t}}
-			deployed := l.lives(c.stack, c.edits...)
+		t.Run(test.name, func(t *testing.T) {
+			l := &rig{Lab: l.For(t)}
+			deployed := l.lives(test.stack, test.edits...)
 			require.NoError(t, deployed.Unprotect(t.Context()))
 			l.Destroy(deployed)
-			require.Len(t, l.ARM.List(""), len(before)+1, "what was brought along is there, and all else is gone")
+			left := l.ARM.List("")
+			require.Len(t, left, len(before)+1, "what was brought along is there, and all else is gone")
 		})
 	}
 }
@@ -278,7 +340,7 @@ func TestAnotherSizeReplacesTheClusterUnderItsName(t *testing.T) {
 	l.Up("dev", lab.Sample())
 	_, changes := l.Up("dev", lab.Sample(), lab.With(t, "compute.vmSize", "Standard_E8ds_v5"))
 	require.Equal(t, 2, changes["replace"], "the cluster, and what it is fixed to: %v", changes)
-	clusters := l.ARM.List("Microsoft.MachineLearningServices/workspaces/computes")
+	clusters := l.ARM.List(typeWorkspace + "/computes")
 	require.Len(t, clusters, 1)
 	require.Equal(t, "ml-cluster", clusters[0]["name"])
 	require.Contains(t, fmt.Sprint(clusters[0]["properties"]), "vmSize:Standard_E8ds_v5")
@@ -297,41 +359,91 @@ func TestOneWayDoors(t *testing.T) {
 	l := newRig(t, fixtures())
 	l.seed(theirGroup + " " + theirStorage + " " + theirVault)
 	const key = "https://theirkv.vault.azure.net/keys/cmk/0123456789abcdef0123456789abcdef"
-	start := func(protect bool, network, vault, more string) lab.Edit {
-		return azureIs(t, fmt.Sprintf(`{"protect":%t,"managedNetwork":{"mode":%q}%s,"customerManagedKey":{"keyVaultId":%q,"keyId":%q}%s}`,
-			protect, network, vault, theirVault, key, more))
+	// As the stack is made, and each door is one change of it.
+	start := func() map[string]any {
+		return map[string]any{
+			"managedNetwork":          map[string]any{"mode": "AllowInternetOutbound"},
+			"keyVaultPurgeProtection": true,
+			"customerManagedKey":      map[string]any{"keyVaultId": theirVault, "keyId": key},
+		}
 	}
-	const purge = `,"keyVaultPurgeProtection":true`
-	l.Up("dev", lab.Sample(), start(false, "AllowInternetOutbound", purge, ""))
+	changed := func(change func(azure map[string]any)) lab.Edit {
+		azure := start()
+		change(azure)
+		text, err := json.Marshal(azure)
+		require.NoError(t, err)
+		return azureIs(t, string(text))
+	}
+	l.Up("dev", lab.Sample(), changed(func(map[string]any) {}))
 
-	for name, c := range map[string]lab.Edit{
-		"another storage account":  start(false, "AllowInternetOutbound", purge, `,"storageAccountId":"`+theirStorage+`"`),
-		"another key vault":        start(false, "AllowInternetOutbound", `,"keyVaultId":"`+theirVault+`"`, ""),
-		"no key of the user's own": azureIs(t, `{"managedNetwork":{"mode":"AllowInternetOutbound"},"keyVaultPurgeProtection":true}`),
-		"high business impact":     start(false, "AllowInternetOutbound", purge, `,"hbiWorkspace":true`),
-	} {
-		planned := l.Planned(l.Prepare("dev", lab.Sample(), c))
-		require.NotZero(t, planned["replace"], "%s: the preview says what it costs: %v", name, planned)
-	}
-	for name, c := range map[string]struct {
-		edit lab.Edit
-		says string
+	for _, test := range []struct {
+		name   string
+		change func(azure map[string]any)
 	}{
-		"a looser network":    {start(false, "Disabled", purge, ""), "it cannot be disabled or loosened"},
-		"no purge protection": {start(false, "AllowInternetOutbound", "", ""), "irreversible"},
+		{
+			name:   "another storage account",
+			change: func(azure map[string]any) { azure["storageAccountId"] = theirStorage },
+		},
+		{
+			name: "another key vault",
+			change: func(azure map[string]any) {
+				delete(azure, "keyVaultPurgeProtection")
+				azure["keyVaultId"] = theirVault
+			},
+		},
+		{
+			name:   "no key of the user's own",
+			change: func(azure map[string]any) { delete(azure, "customerManagedKey") },
+		},
+		{
+			name:   "high business impact",
+			change: func(azure map[string]any) { azure["hbiWorkspace"] = true },
+		},
 	} {
-		_, err := l.Prepare("dev", lab.Sample(), c.edit).Up(t.Context(), optup.SuppressProgress())
-		require.ErrorContains(t, err, c.says, name)
+		planned := l.Planned(l.Prepare("dev", lab.Sample(), changed(test.change)))
+		require.NotZero(t, planned["replace"], "%s: the preview says what it costs: %v", test.name,
+			planned)
 	}
-	l.Up("dev", lab.Sample(), start(true, "AllowInternetOutbound", purge, ""))
-	_, err := l.Prepare("dev", lab.Sample(), start(true, "AllowInternetOutbound", purge, `,"hbiWorkspace":true`)).
-		Preview(t.Context(), optpreview.SuppressProgress())
+
+	for _, test := range []struct {
+		name   string
+		change func(azure map[string]any)
+		says   string
+	}{
+		{
+			name: "a looser network",
+			change: func(azure map[string]any) {
+				azure["managedNetwork"] = map[string]any{"mode": "Disabled"}
+			},
+			says: "it cannot be disabled or loosened",
+		},
+		{
+			name:   "no purge protection",
+			change: func(azure map[string]any) { delete(azure, "keyVaultPurgeProtection") },
+			says:   "irreversible",
+		},
+	} {
+		refused := l.Prepare("dev", lab.Sample(), changed(test.change))
+		_, err := refused.Up(t.Context(), optup.SuppressProgress())
+		require.ErrorContains(t, err, test.says, test.name)
+	}
+
+	l.Up("dev", lab.Sample(), changed(func(azure map[string]any) { azure["protect"] = true }))
+	impact := l.Prepare("dev", lab.Sample(), changed(func(azure map[string]any) {
+		azure["protect"] = true
+		azure["hbiWorkspace"] = true
+	}))
+	_, err := impact.Preview(t.Context(), optpreview.SuppressProgress())
 	require.ErrorContains(t, err, "protect", "a protected workspace is not replaced")
 
 	// A rotated key is no door: within its vault the version changes in place.
-	rotated := azureIs(t, fmt.Sprintf(`{"protect":true,"managedNetwork":{"mode":"AllowInternetOutbound"},"keyVaultPurgeProtection":true,
-		"customerManagedKey":{"keyVaultId":%q,"keyId":%q}}`, theirVault, strings.Replace(key, "0123", "4567", 1)))
-	_, changes := l.Up("dev", lab.Sample(), rotated)
+	_, changes := l.Up("dev", lab.Sample(), changed(func(azure map[string]any) {
+		azure["protect"] = true
+		azure["customerManagedKey"] = map[string]any{
+			"keyVaultId": theirVault,
+			"keyId":      strings.Replace(key, "0123", "4567", 1),
+		}
+	}))
 	require.Equal(t, 1, changes["update"])
 	require.Zero(t, changes["replace"])
 }

@@ -50,7 +50,8 @@ func blocks(page string) ([]block, error) {
 			m = marker.FindStringSubmatch(strings.TrimSpace(lines[i-1]))
 		}
 		if m == nil || (m[1] == "run") != (m[3] == "") {
-			return nil, fmt.Errorf("line %d: say on the line before this block `<!-- run -->`, `<!-- run, input: NAME -->` or `<!-- not run: the reason -->`", i+1)
+			return nil, fmt.Errorf("line %d: say on the line before this block `<!-- run -->`, "+
+				"`<!-- run, input: NAME -->` or `<!-- not run: the reason -->`", i+1)
 		}
 		b := block{line: i + 1, under: under, run: m[1] == "run", input: m[2]}
 		for i++; i < len(lines) && strings.TrimSpace(lines[i]) != "```"; i++ {
@@ -63,8 +64,9 @@ func blocks(page string) ([]block, error) {
 
 func TestEveryCommandOfTheDocumentationIsRunOrSaysWhyNot(t *testing.T) {
 	var pages, run []string
-	require.NoError(t, filepath.WalkDir(lab.Repository(), func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() && slices.Contains([]string{".sandbox", "node_modules", ".git", "templates"}, entry.Name()) {
+	notOurs := []string{".sandbox", "node_modules", ".git", "templates"}
+	walk := func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && slices.Contains(notOurs, entry.Name()) {
 			return fs.SkipDir
 		}
 		if filepath.Ext(path) != ".md" {
@@ -77,9 +79,11 @@ func TestEveryCommandOfTheDocumentationIsRunOrSaysWhyNot(t *testing.T) {
 			run = append(run, "docs/"+filepath.Base(path))
 		}
 		return nil
-	}))
+	}
+	require.NoError(t, filepath.WalkDir(lab.Repository(), walk))
 	require.Greater(t, len(pages), 8)
-	require.ElementsMatch(t, run, documented, "every page with a block to run is in the test that runs them")
+	require.ElementsMatch(t, run, documented,
+		"every page with a block to run is in the test that runs them")
 }
 
 func TestABlockWithoutAMarkerIsRefused(t *testing.T) {
@@ -94,7 +98,8 @@ func TestABlockWithoutAMarkerIsRefused(t *testing.T) {
 	}
 	found, err := blocks("## Keys\n<!-- run, input: KEY -->\n```sh\na\nb\n```\n")
 	require.NoError(t, err)
-	require.Equal(t, []block{{line: 3, under: "Keys", script: "a\nb\n", run: true, input: "KEY"}}, found)
+	require.Equal(t, []block{{line: 3, under: "Keys", script: "a\nb\n", run: true, input: "KEY"}},
+		found)
 }
 
 // documented are the pages that have something to run, in the order in which a reader comes to
@@ -116,10 +121,13 @@ func TestTheCommandsOfTheDocumentationRun(t *testing.T) {
 	for _, path := range []string{lab.APIKeyPath, "secret/data/mlvault/staging/ml_api_key"} {
 		data, version := term.Read(path)
 		require.Equal(t, lab.Canary, data["api_key"])
-		require.Equal(t, 1, version, "the value that was set again was the same, so there is no new version")
+		require.Equal(t, 1, version,
+			"the value that was set again was the same, so there is no new version")
 	}
-	require.Contains(t, lab.ReadFile(t, filepath.Join(term.Dir, "Pulumi.staging.yaml")), "environment: staging")
-	require.NotContains(t, lab.ReadFile(t, filepath.Join(term.Dir, "job", "dev", "job.yml")), lab.Canary)
+	require.Contains(t, lab.ReadFile(t, filepath.Join(term.Dir, "Pulumi.staging.yaml")),
+		"environment: staging")
+	require.NotContains(t, lab.ReadFile(t, filepath.Join(term.Dir, "job", "dev", "job.yml")),
+		lab.Canary)
 }
 
 // runPage types a page's blocks into one shell, with the sandbox's things in the place of the
@@ -129,14 +137,19 @@ func (term *terminal) runPage(name string) (string, error) {
 	name, section, only := strings.Cut(name, "#")
 	inputs := map[string]string{"API_KEY": lab.Canary}
 	for _, stack := range []string{"dev", "staging"} {
-		inputs["VAULT_TOKEN_"+strings.ToUpper(stack)] = term.deployer(stack, `{"ml_api_key":{"api_key":"x"},"feature_store":{"user":"x"}}`)
+		inputs["VAULT_TOKEN_"+strings.ToUpper(stack)] = term.deployer(stack,
+			`{"ml_api_key":{"api_key":"x"},"feature_store":{"user":"x"}}`)
 	}
-	environment := []string{"APP_ID=5a9db0c5-0000-4000-8000-00000000a001", "PULUMI_CONFIG_PASSPHRASE=a long passphrase, from your password manager"}
+	environment := []string{
+		"APP_ID=5a9db0c5-0000-4000-8000-00000000a001",
+		"PULUMI_CONFIG_PASSPHRASE=a long passphrase, from your password manager",
+	}
 	for name, value := range inputs {
 		environment = append(environment, "INPUT_"+name+"="+value)
 	}
 	var script strings.Builder
-	found, err := blocks(lab.ReadFile(term.T, filepath.Join(lab.Repository(), filepath.FromSlash(name))))
+	path := filepath.Join(lab.Repository(), filepath.FromSlash(name))
+	found, err := blocks(lab.ReadFile(term.T, path))
 	require.NoError(term.T, err, name)
 	for _, b := range found {
 		if !b.run || only && b.under != section || !only && b.under == importing {

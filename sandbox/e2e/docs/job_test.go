@@ -63,7 +63,8 @@ func TestTheHandOverRunsAsAzureMLRunsIt(t *testing.T) {
 			"schedule.yml schedule",
 		}, steps)
 		require.Contains(t, out.String(), "starts pipeline.yml, which is above", "and is not run twice")
-		require.Contains(t, out.String(), "register: reads ['train.txt']", "what a step writes the next one gets")
+		require.Contains(t, out.String(), "register: reads ['train.txt']",
+			"what a step writes the next one gets")
 		require.NotContains(t, out.String(), lab.Canary)
 	})
 
@@ -75,24 +76,71 @@ func TestTheHandOverRunsAsAzureMLRunsIt(t *testing.T) {
 		require.Contains(t, out.String(), "register: reads ['train.txt']")
 	})
 
-	for name, c := range map[string]struct{ file, find, put, says string }{
-		"an image that no rule reaches":       {"job.yml", `image: \S+`, "image: python:3.12-slim", "lets a job reach docker.io"},
-		"a package index that no rule opens":  {"job.yml", `command: .*`, "command: python -m pip install requests", "lets a job reach pypi.org"},
-		"somebody else's cluster":             {"job.yml", `compute: .*`, "compute: azureml:other", "is not the stack's cluster"},
-		"a step that waits for none":          {"pipeline.yml", `parent\.jobs\.prepare`, "parent.jobs.none", "or for one that is not there"},
-		"no identity":                         {"job.yml", `(?m)^identity:.*\n  type: managed`, "", "managed identity"},
-		"no identity of the component's node": {"component-pipeline.yml", `    identity:\n      type: managed\n`, "", "managed identity"},
-		"no variables of one step":            {"pipeline.yml", `(?s)(  register:.*?)    environment_variables:.*`, "$1", "step register"},
+	for _, test := range []struct {
+		name string
+		file string
+		find string // a regular expression
+		put  string // in its place
+		says string
+	}{
+		{
+			name: "an image that no rule reaches",
+			file: "job.yml",
+			find: `image: \S+`,
+			put:  "image: python:3.12-slim",
+			says: "lets a job reach docker.io",
+		},
+		{
+			name: "a package index that no rule opens",
+			file: "job.yml",
+			find: `command: .*`,
+			put:  "command: python -m pip install requests",
+			says: "lets a job reach pypi.org",
+		},
+		{
+			name: "somebody else's cluster",
+			file: "job.yml",
+			find: `compute: .*`,
+			put:  "compute: azureml:other",
+			says: "is not the stack's cluster",
+		},
+		{
+			name: "a step that waits for none",
+			file: "pipeline.yml",
+			find: `parent\.jobs\.prepare`,
+			put:  "parent.jobs.none",
+			says: "or for one that is not there",
+		},
+		{
+			name: "no identity",
+			file: "job.yml",
+			find: `(?m)^identity:.*\n  type: managed`,
+			says: "managed identity",
+		},
+		{
+			name: "no identity of the component's node",
+			file: "component-pipeline.yml",
+			find: `    identity:\n      type: managed\n`,
+			says: "managed identity",
+		},
+		{
+			name: "no variables of one step",
+			file: "pipeline.yml",
+			find: `(?s)(  register:.*?)    environment_variables:.*`,
+			put:  "$1",
+			says: "step register",
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			folder := t.TempDir()
 			require.NoError(t, dev.HandOver(t.Context(), folder))
-			path := filepath.Join(folder, c.file)
+			path := filepath.Join(folder, test.file)
 			text := lab.ReadFile(t, path)
-			changed := regexp.MustCompile(c.find).ReplaceAllString(text, c.put)
+			changed := regexp.MustCompile(test.find).ReplaceAllString(text, test.put)
 			require.NotEqual(t, text, changed)
 			require.NoError(t, os.WriteFile(path, []byte(changed), 0o600))
-			require.ErrorContains(t, dev.RunDefinitions(t.Context(), folder, io.Discard, c.file), c.says)
+			err := dev.RunDefinitions(t.Context(), folder, io.Discard, test.file)
+			require.ErrorContains(t, err, test.says)
 		})
 	}
 
@@ -103,8 +151,10 @@ func TestTheHandOverRunsAsAzureMLRunsIt(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 		require.NotContains(t, lab.ReadFile(t, file), lab.Canary)
-		cmd := exec.CommandContext(t.Context(), "sh", "-ac", ". '"+file+"' && PYTHONPATH=job python3 -m vault_credentials --check")
-		cmd.Dir, cmd.Env = lab.Repository(), []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
+		script := ". '" + file + "' && PYTHONPATH=job python3 -m vault_credentials --check"
+		cmd := exec.CommandContext(t.Context(), "sh", "-ac", script)
+		cmd.Dir = lab.Repository()
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
 		printed, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", printed)
 		require.Contains(t, string(printed), "ml_api_key: api_key")
@@ -118,7 +168,8 @@ func TestTheHandOverRunsAsAzureMLRunsIt(t *testing.T) {
 		cmd.Stdout, cmd.Stderr = &printed, &printed
 		require.NoError(t, cmd.Start())
 		var want []string
-		for i, value := range []string{lab.Canary + "-key", lab.Canary + "-second", lab.Canary + "-third"} {
+		for i, end := range []string{"-key", "-second", "-third"} {
+			value := lab.Canary + end
 			if i > 0 {
 				rotated := lab.Sample()
 				rotated["ml_api_key"]["api_key"] = value

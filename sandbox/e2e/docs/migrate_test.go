@@ -22,42 +22,80 @@ import (
 // TLS. It exports the ids by our logical names.
 func sketch(ctx *pulumi.Context) error {
 	type object = map[string]any
+	const group = "/subscriptions/" + arm.SubscriptionID + "/resourceGroups/ml-rg"
 	id := func(name string) string {
-		return "/subscriptions/" + arm.SubscriptionID + "/resourceGroups/ml-rg/providers/Microsoft." + name
+		return group + "/providers/Microsoft." + name
 	}
 	before := []pulumi.Resource{}
 	for _, r := range []struct {
-		name, kind string
+		name       string
+		kind       string
 		properties object
 	}{
-		{"ml-group", "resources/v20220901:ResourceGroup", object{}},
-		{"mlstorage", "storage/v20220901:StorageAccount", object{
-			"accountName": "mlsketchstore", "kind": "StorageV2", "sku": object{"name": "Standard_LRS"},
-		}},
-		{"ml-kv", "resources/v20220901:Resource", object{
-			"resourceName": "ml-sketch-kv", "apiVersion": settings.KeyVaultAPI,
-			"resourceProviderNamespace": "Microsoft.KeyVault", "parentResourcePath": "", "resourceType": "vaults",
-			"properties": object{
-				"tenantId": arm.TenantID, "enableRbacAuthorization": true, "sku": object{"family": "A", "name": "standard"},
-				"accessPolicies": []any{},
+		{name: "ml-group", kind: "resources/v20220901:ResourceGroup", properties: object{}},
+		{
+			name: "mlstorage",
+			kind: "storage/v20220901:StorageAccount",
+			properties: object{
+				"accountName": "mlsketchstore",
+				"kind":        "StorageV2",
+				"sku":         object{"name": "Standard_LRS"},
 			},
-		}},
-		{"ml-logs", "operationalinsights/v20221001:Workspace", object{
-			"workspaceName": "ml-sketch-logs", "sku": object{"name": "PerGB2018"},
-		}},
-		{"ml-insights", "insights/v20200202:Component", object{
-			"resourceName": "ml-sketch-insights", "kind": "web", "applicationType": "web",
-			"workspaceResourceId": id("OperationalInsights/workspaces/ml-sketch-logs"),
-		}},
-		{"ml-workspace", "machinelearningservices/v20241001:Workspace", object{
-			"workspaceName": "ml-sketch", "identity": object{"type": "SystemAssigned"}, "sku": object{"name": "Basic", "tier": "Basic"},
-			"storageAccount": id("Storage/storageAccounts/mlsketchstore"), "keyVault": id("KeyVault/vaults/ml-sketch-kv"),
-			"applicationInsights": id("Insights/components/ml-sketch-insights"),
-		}},
+		},
+		{
+			name: "ml-kv",
+			kind: "resources/v20220901:Resource",
+			properties: object{
+				"resourceName":              "ml-sketch-kv",
+				"apiVersion":                settings.KeyVaultAPI,
+				"resourceProviderNamespace": "Microsoft.KeyVault",
+				"parentResourcePath":        "",
+				"resourceType":              "vaults",
+				"properties": object{
+					"tenantId":                arm.TenantID,
+					"enableRbacAuthorization": true,
+					"sku":                     object{"family": "A", "name": "standard"},
+					"accessPolicies":          []any{},
+				},
+			},
+		},
+		{
+			name: "ml-logs",
+			kind: "operationalinsights/v20221001:Workspace",
+			properties: object{
+				"workspaceName": "ml-sketch-logs",
+				"sku":           object{"name": "PerGB2018"},
+			},
+		},
+		{
+			name: "ml-insights",
+			kind: "insights/v20200202:Component",
+			properties: object{
+				"resourceName":        "ml-sketch-insights",
+				"kind":                "web",
+				"applicationType":     "web",
+				"workspaceResourceId": id("OperationalInsights/workspaces/ml-sketch-logs"),
+			},
+		},
+		{
+			name: "ml-workspace",
+			kind: "machinelearningservices/v20241001:Workspace",
+			properties: object{
+				"workspaceName":       "ml-sketch",
+				"identity":            object{"type": "SystemAssigned"},
+				"sku":                 object{"name": "Basic", "tier": "Basic"},
+				"storageAccount":      id("Storage/storageAccounts/mlsketchstore"),
+				"keyVault":            id("KeyVault/vaults/ml-sketch-kv"),
+				"applicationInsights": id("Insights/components/ml-sketch-insights"),
+			},
+		},
 	} {
-		r.properties["location"], r.properties["resourceGroupName"] = "westeurope", "ml-rg"
+		r.properties["location"] = "westeurope"
+		r.properties["resourceGroupName"] = "ml-rg"
 		made := new(pulumi.CustomResourceState)
-		if err := ctx.RegisterResource("azure-native:"+r.kind, r.name, pulumi.ToMap(r.properties), made, pulumi.DependsOn(before)); err != nil {
+		err := ctx.RegisterResource("azure-native:"+r.kind, r.name, pulumi.ToMap(r.properties), made,
+			pulumi.DependsOn(before))
+		if err != nil {
 			return err
 		}
 		before = append(before, made)
@@ -81,15 +119,22 @@ func TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced(t *testing.T) 
 	for name, output := range made.Outputs {
 		existing[name], _ = output.Value.(string)
 	}
-	credentials := lab.Payloads{"ml_api_key": {"api_key": lab.Canary}, "feature_store": {"user": "ml", "password": lab.Canary}}
+	credentials := lab.Payloads{
+		"ml_api_key":    {"api_key": lab.Canary},
+		"feature_store": {"user": "ml", "password": lab.Canary},
+	}
 	// What generic.Secret with the path secret/data/ml_api_key writes, request by request.
 	term.Write("secret/data/data/ml_api_key", map[string]any{"data": credentials["ml_api_key"]})
 	term.Write("secret/data/ml/feature_store", map[string]any{"data": credentials["feature_store"]})
-	before, requests := len(term.ARM.List("")), term.ARM.Requests()
+	before := len(term.ARM.List(""))
+	requests := term.ARM.Requests()
 
-	term.adapt(lab.With(t, "vault.prefix", "ml")) // as the page says later: the deployer's token is made before
+	// As the page says later: the deployer's token is made before.
+	term.adapt(lab.With(t, "vault.prefix", "ml"))
 	for name, content := range map[string]any{
-		"existing": existing, "ml_api_key": credentials["ml_api_key"], "feature_store": credentials["feature_store"],
+		"existing":      existing,
+		"ml_api_key":    credentials["ml_api_key"],
+		"feature_store": credentials["feature_store"],
 	} {
 		text, err := json.Marshal(content)
 		require.NoError(t, err)
@@ -101,15 +146,18 @@ func TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced(t *testing.T) 
 	require.NotContains(t, printed, lab.Canary)
 
 	require.Equal(t, requests["DELETE"], term.ARM.Requests()["DELETE"], "nothing in Azure was deleted")
-	require.Len(t, term.ARM.List(""), before+2, "the job identity and the cluster are new, all else is what was there")
+	require.Len(t, term.ARM.List(""), before+2,
+		"the job identity and the cluster are new, all else is what was there")
 	data, version := term.Read("secret/data/ml/feature_store")
 	require.Equal(t, credentials["feature_store"], data)
 	require.LessOrEqual(t, version, 2, "the old version is still there, and at most one was added")
 	data, _ = term.Read("secret/data/ml/ml_api_key")
-	require.Equal(t, credentials["ml_api_key"], data, "the secret at the wrong path is where a job finds it")
+	require.Equal(t, credentials["ml_api_key"], data,
+		"the secret at the wrong path is where a job finds it")
 	data, _ = term.Read("secret/data/data/ml_api_key")
 	require.NotNil(t, data, "and the old one is left for a person to remove")
 
 	require.NoError(t, old.Workspace().RemoveStack(t.Context(), old.Name(), optremove.Force()))
-	require.Len(t, term.ARM.List(""), before+2, "the old project has forgotten it, and nothing is gone")
+	require.Len(t, term.ARM.List(""), before+2,
+		"the old project has forgotten it, and nothing is gone")
 }

@@ -11,8 +11,8 @@ import (
 	"mlvault/sandbox/e2e/lab"
 )
 
-// A team takes a version and compiles nothing: it unpacks the archive, sets its settings, looks with
-// operate, goes up with the program of the archive, and gets its jobs' files.
+// A team takes a version and compiles nothing: it unpacks the archive, sets its settings, looks
+// with operate, goes up with the program of the archive, and gets its jobs' files.
 func TestProveAReleaseIsUnpackedAndDeployed(t *testing.T) {
 	dir := t.TempDir()
 	shell := lab.New(t).Shell(dir)

@@ -39,7 +39,11 @@ func openTerminal(t *testing.T, dir, state string) *terminal {
 	l := lab.Open(t, sandbox.Options{Root: dir, Dir: state})
 	// Nobody answers the question after a preview, and nobody tries the login to Azure: the sandbox
 	// has none.
-	term := &terminal{l.Shell(dir, "PULUMI_SKIP_CONFIRMATIONS=true", "ARM_USE_OIDC=true", "VAULT_CACERT="+l.Vault.CAFile())}
+	term := &terminal{Shell: l.Shell(dir,
+		"PULUMI_SKIP_CONFIRMATIONS=true",
+		"ARM_USE_OIDC=true",
+		"VAULT_CACERT="+l.Vault.CAFile(),
+	)}
 	// The language host keeps the compiled program, so that not every command links it anew: the
 	// option that docs/decisions/0010-prebuilt-program.md is about.
 	file := filepath.Join(dir, "Pulumi.yaml")
@@ -85,11 +89,14 @@ func underOneName(t *testing.T, file, text string) string {
 
 // settle is dev's settings with what only the sandbox needs, the CA of its Vault and its issuer, as
 // those of a stack.
-func (term *terminal) settle(stack, credentials string, edits ...lab.Edit) (*sandbox.StackFile, *settings.Settings) {
+func (term *terminal) settle(
+	stack, credentials string, edits ...lab.Edit,
+) (*sandbox.StackFile, *settings.Settings) {
 	term.T.Helper()
 	file, err := term.OpenStackFile("dev")
 	require.NoError(term.T, err)
-	cfg, err := term.Settle(file, sandbox.Settings{Stack: stack, Credentials: credentials, Edits: edits})
+	cfg, err := term.Settle(file,
+		sandbox.Settings{Stack: stack, Credentials: credentials, Edits: edits})
 	require.NoError(term.T, err)
 	return file, cfg
 }
@@ -120,11 +127,13 @@ func TestPulumiNewMakesAProjectThatPreviewsAndDeploys(t *testing.T) {
 	template, made := filepath.Join(t.TempDir(), "template"), filepath.Join(t.TempDir(), "ml-platform")
 	copyRepository(t, template)
 	l := lab.New(t)
-	printed := l.Shell(t.TempDir()).Must(`pulumi new "$TEMPLATE" --yes --name ml-platform --stack dev --dir "$MADE"`,
+	const command = `pulumi new "$TEMPLATE" --yes --name ml-platform --stack dev --dir "$MADE"`
+	printed := l.Shell(t.TempDir()).Must(command,
 		"TEMPLATE="+template, "MADE="+made)
 	require.Contains(t, printed, "Your new project is ready to go!")
 	require.Contains(t, printed, "make up", "it says what to do next")
-	for path, content := range lab.Files(t, template) { // it puts the name into these two and into no other
+	// It puts the name into these two and into no other.
+	for path, content := range lab.Files(t, template) {
 		relative, err := filepath.Rel(template, path)
 		require.NoError(t, err)
 		if relative != "Pulumi.yaml" && relative != "Pulumi.dev.yaml" {
@@ -137,7 +146,8 @@ func TestPulumiNewMakesAProjectThatPreviewsAndDeploys(t *testing.T) {
 	require.Equal(t, "ml-platform", fresh.Project)
 	printed, err := fresh.Run("pulumi preview")
 	require.Error(t, err)
-	require.Contains(t, printed, "missing configuration value 'vaultAddress'", "what has no default is asked for by name:\n%s", printed)
+	require.Contains(t, printed, "missing configuration value 'vaultAddress'",
+		"what has no default is asked for by name:\n%s", printed)
 
 	fresh.adapt()
 	fresh.Must(`

@@ -25,7 +25,11 @@ type githubRunner struct {
 
 func newGitHubRunner(term *terminal, change func(claims map[string]any)) *githubRunner {
 	const key = "the-runner's-own-key"
-	claims := map[string]any{"repository": "my-org/my-repo", "environment": "deploy-dev", "sub": "repo:my-org/my-repo:environment:deploy-dev"}
+	claims := map[string]any{
+		"repository":  "my-org/my-repo",
+		"environment": "deploy-dev",
+		"sub":         "repo:my-org/my-repo:environment:deploy-dev",
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+key {
 			http.Error(w, "no", http.StatusUnauthorized)
@@ -38,7 +42,8 @@ func newGitHubRunner(term *terminal, change func(claims map[string]any)) *github
 			alterations = append(alterations, issuer.With(name, value))
 		}
 		const anyone = "5a9db0c5-0000-4000-8000-00000000a002"
-		token, err := term.Issuer.Token(issuer.Claims{Audience: "replaced", ClientID: anyone, PrincipalID: anyone}, alterations...)
+		of := issuer.Claims{Audience: "replaced", ClientID: anyone, PrincipalID: anyone}
+		token, err := term.Issuer.Token(of, alterations...)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -75,24 +80,37 @@ func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	term.deployer("dev", oneKey)     // writes the policy
 	term.SharedBackend("jwt-github") // as docs/deploy.md says, and so is the role
 	term.Write("auth/jwt-github/role/mlvault-deployer-dev", map[string]any{
-		"role_type": "jwt", "user_claim": "repository", "bound_audiences": []string{term.Vault.Addr()},
-		"bound_claims":   map[string]any{"repository": "my-org/my-repo", "environment": "deploy-dev"},
-		"token_policies": []string{"deployer-mlvault-dev-ae5143b98a56bf8e"}, "token_ttl": "4h", "token_max_ttl": "4h",
+		"role_type":       "jwt",
+		"user_claim":      "repository",
+		"bound_audiences": []string{term.Vault.Addr()},
+		"bound_claims":    map[string]any{"repository": "my-org/my-repo", "environment": "deploy-dev"},
+		"token_policies":  []string{"deployer-mlvault-dev-ae5143b98a56bf8e"},
+		"token_ttl":       "4h",
+		"token_max_ttl":   "4h",
 	})
 
-	for name, change := range map[string]func(map[string]any){
-		"another environment":         func(c map[string]any) { c["environment"] = "preview-dev" },
-		"another repository":          func(c map[string]any) { c["repository"] = "my-org/other" },
-		"a fork":                      func(c map[string]any) { c["repository"] = "stranger/my-repo" },
-		"a pull request, no approval": func(c map[string]any) { delete(c, "environment"); c["sub"] = "repo:my-org/my-repo:pull_request" },
-		"a token for another service": func(c map[string]any) { c["aud"] = "api://AzureADTokenExchange" },
-		"another issuer":              func(c map[string]any) { c["iss"] = "https://token.actions.githubusercontent.com" },
+	set := func(claim, value string) func(map[string]any) {
+		return func(claims map[string]any) { claims[claim] = value }
+	}
+	for _, test := range []struct {
+		name   string
+		change func(claims map[string]any)
+	}{
+		{name: "another environment", change: set("environment", "preview-dev")},
+		{name: "another repository", change: set("repository", "my-org/other")},
+		{name: "a fork", change: set("repository", "stranger/my-repo")},
+		{name: "a pull request, no approval", change: func(claims map[string]any) {
+			delete(claims, "environment")
+			claims["sub"] = "repo:my-org/my-repo:pull_request"
+		}},
+		{name: "a token for another service", change: set("aud", "api://AzureADTokenExchange")},
+		{name: "another issuer", change: set("iss", "https://token.actions.githubusercontent.com")},
 	} {
-		logged, token, err := newGitHubRunner(term, change).login()
-		require.Error(t, err, name)
-		require.Empty(t, token, name)
-		require.NotContains(t, logged, "eyJ", "%s: no part of the job's token is in the log", name)
-		require.Contains(t, logged, "mlvault-deployer-dev", "%s: the sentence names the role", name)
+		logged, token, err := newGitHubRunner(term, test.change).login()
+		require.Error(t, err, test.name)
+		require.Empty(t, token, test.name)
+		require.NotContains(t, logged, "eyJ", "%s: no part of the job's token is in the log", test.name)
+		require.Contains(t, logged, "mlvault-deployer-dev", "%s: the sentence names the role", test.name)
 	}
 	runner := newGitHubRunner(term, func(map[string]any) {})
 	logged, token, err := runner.login()
@@ -129,7 +147,10 @@ func TestAGitHubJobLogsInWithItsOwnTokenAndGivesItBack(t *testing.T) {
 	printed, err = runner.Run(withoutCheckpoints + drift)
 	require.Error(t, err, "drift fails the check:\n%s", printed)
 
-	printed = runner.Must("echo '// Another program.' >>main.go; git add main.go; git commit -qm two" + due)
+	printed = runner.Must(`
+		echo '// Another program.' >>main.go
+		git add main.go
+		git commit -qm two` + due)
 	require.Contains(t, printed, "which is deployed\ndue=true\n")
 	printed = runner.Must("git revert --no-edit HEAD; pulumi refresh --suppress-outputs" + due)
 	require.Contains(t, printed, "a refresh: succeeded\ndue=true\n", "the state may hold what drifted")
@@ -153,7 +174,13 @@ func TestAPreviewAfterMakeBuildCompilesNothing(t *testing.T) {
 	term.adapt()
 	compiled := filepath.Join(t.TempDir(), "compiled")
 	wrapper := filepath.Join(t.TempDir(), "wrapper")
-	script := "#!/bin/sh\ncase \"$1 $2\" in *-V=full) ;; */compile*) echo \"$TOOLEXEC_IMPORTPATH\" >>" + compiled + ";; esac\nexec \"$@\"\n"
+	script := `#!/bin/sh
+case "$1 $2" in
+*-V=full) ;;
+*/compile*) echo "$TOOLEXEC_IMPORTPATH" >>` + compiled + ` ;;
+esac
+exec "$@"
+`
 	require.NoError(t, os.WriteFile(wrapper, []byte(script), 0o700))
 	preview := func() string {
 		term.Must("pulumi preview", "GOFLAGS=-trimpath -toolexec="+wrapper)

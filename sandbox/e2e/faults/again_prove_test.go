@@ -33,7 +33,9 @@ func TestProveAFullDiskIsRepairedByTheNextUp(t *testing.T) {
 				wanted := s.prepare(t, what == "new" || room%16 == 0, what == "change")
 				var disk syscall.Statfs_t
 				require.NoError(t, syscall.Statfs(s.folder(), &disk))
-				require.NoError(t, os.WriteFile(ballast, make([]byte, int64(disk.Bfree)*disk.Bsize-int64(room)<<10), 0o600))
+				free := int64(disk.Bfree) * disk.Bsize
+				filling := make([]byte, free-int64(room)<<10)
+				require.NoError(t, os.WriteFile(ballast, filling, 0o600))
 				run := s.start(t, "up", wanted)
 				said := s.said(t, run)
 				require.NoError(t, os.Remove(ballast))
@@ -48,13 +50,14 @@ func TestProveAKillIsRepairedByTheNextUp(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	s.kill(t,
-		kill{"process group, new", "up", false, group, 8},
-		kill{"process group, change", "up", true, group, 12},
-		kill{"process group, down", "down", true, group, 6},
-		kill{"make up alone, change", "up", true, alone, 6},
-		kill{"CLI alone, new", "up", false, command.killCLI, 5},
-		kill{"CLI alone, change", "up", true, command.killCLI, 8})
-	s.publish(t, "kills", "killed, after which share of the run")
+		kill{what: "process group, new", command: "up", victim: group, moments: 8},
+		kill{what: "process group, change", command: "up", deployed: true, victim: group, moments: 12},
+		kill{what: "process group, down", command: "down", deployed: true, victim: group, moments: 6},
+		kill{what: "make up alone, change", command: "up", deployed: true, victim: alone, moments: 6},
+		kill{what: "CLI alone, new", command: "up", victim: command.killCLI, moments: 5},
+		kill{what: "CLI alone, change", command: "up", deployed: true, victim: command.killCLI, moments: 8},
+	)
+	s.publish(t, "kills", "killed, after which line that it prints")
 }
 
 // killCLI kills the CLI that the run has started, or the next one that it starts.
@@ -68,7 +71,9 @@ func (c command) killCLI() {
 		}
 		for _, child := range strings.Fields(string(children)) {
 			name, _ := os.ReadFile("/proc/" + child + "/comm")
-			if pid, err := strconv.Atoi(child); err == nil && strings.TrimSpace(string(name)) == filepath.Base(lab.Pulumi) {
+			isCLI := strings.TrimSpace(string(name)) == filepath.Base(lab.Pulumi)
+			pid, err := strconv.Atoi(child)
+			if err == nil && isCLI {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 				return
 			}
@@ -83,18 +88,26 @@ func (s *shell) publish(t *testing.T, name, heading string) {
 		return
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n| %s | the run said | the next `make up` |\n|---|---|---|\n", s.means, heading)
-	for i := 0; i < len(s.rows); {
-		first, last := s.rows[i], s.rows[i]
-		for n := 0; i < len(s.rows) && s.rows[i].what == first.what && s.rows[i].said == first.said && s.rows[i].next == first.next; n++ {
-			last = s.rows[i]
-			i++
+	fmt.Fprintf(&b, "%s\n\n| %s | the run said | the next `make up` |\n", s.means, heading)
+	b.WriteString("|---|---|---|\n")
+	rest := s.rows
+	for len(rest) > 0 {
+		first := rest[0]
+		isAlike := func(m moment) bool {
+			return m.what == first.what && m.said == first.said && m.next == first.next
+		}
+		alike := 1
+		for alike < len(rest) && isAlike(rest[alike]) {
+			alike++
 		}
 		when := first.when
+		last := rest[alike-1]
 		if last.when != first.when {
 			when += " to " + last.when
 		}
-		fmt.Fprintf(&b, "| %s, %s | %s | %s |\n", first.what, when, cmp.Or(first.said, "succeeded"), first.next)
+		said := cmp.Or(first.said, "succeeded")
+		fmt.Fprintf(&b, "| %s, %s | %s | %s |\n", first.what, when, said, first.next)
+		rest = rest[alike:]
 	}
 	lab.Publish(t, "faults.md", name, b.String())
 }

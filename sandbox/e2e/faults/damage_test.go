@@ -27,13 +27,15 @@ func TestADamagedStateIsMendedOrNamed(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, nil, 0o600))
 		}
 		_, changes := l.Up("dev", lab.Sample())
-		require.Zero(t, changes["create"]+changes["delete"]+changes["replace"], "%d bytes were left: %v", cut, changes)
+		made := changes["create"] + changes["delete"] + changes["replace"]
+		require.Zero(t, made, "%d bytes were left: %v", cut, changes)
 	}
 
 	require.NoError(t, os.RemoveAll(l.Path("state")))
 	for name, run := range map[string]func() error{
 		"up": func() error {
-			_, err := l.Configure(t.Context(), sandbox.Settings{Stack: "dev", Credentials: lab.Sample().JSON(t)})
+			again := sandbox.Settings{Stack: "dev", Credentials: lab.Sample().JSON(t)}
+			_, err := l.Configure(t.Context(), again)
 			return err
 		},
 		"down": func() error { _, err := l.Select(t.Context(), "dev"); return err },

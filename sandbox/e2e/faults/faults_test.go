@@ -49,7 +49,9 @@ type strikes = func(r *http.Request, writes int) bool
 func (g *gate) fail(struck strikes, then fate) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.struck, g.fate, g.writes = struck, then, 0
+	g.struck = struck
+	g.fate = then
+	g.writes = 0
 }
 
 func (g *gate) wrap(vault http.Handler) http.Handler {
@@ -70,7 +72,8 @@ func (g *gate) wrap(vault http.Handler) http.Handler {
 }
 
 func isWrite(r *http.Request) bool {
-	return (r.Method == http.MethodPut || r.Method == http.MethodPost) && strings.HasPrefix(r.URL.Path, "/v1/secret/data/")
+	writes := r.Method == http.MethodPut || r.Method == http.MethodPost
+	return writes && strings.HasPrefix(r.URL.Path, "/v1/secret/data/")
 }
 
 func pass(w http.ResponseWriter, r *http.Request, vault http.Handler) { vault.ServeHTTP(w, r) }
@@ -152,14 +155,18 @@ func several(n int, generation string) lab.Payloads {
 	credentials := lab.Payloads{}
 	for i := range n {
 		name := fmt.Sprintf("key_%02d", i)
-		credentials[name] = map[string]any{"value": lab.Canary + "-" + generation + "-" + name, "user": "ml"}
+		credentials[name] = map[string]any{
+			"value": lab.Canary + "-" + generation + "-" + name,
+			"user":  "ml",
+		}
 	}
 	return credentials
 }
 
 // cliPID is the process of the CLI that holds the stack, from its lock.
 func (l *rig) cliPID() int {
-	found, err := filepath.Glob(filepath.Join(l.Path("state"), ".pulumi", "locks", "organization", "*", "dev", "*.json"))
+	locks := l.Path("state/.pulumi/locks/organization/*/dev/*.json")
+	found, err := filepath.Glob(locks)
 	if err != nil || len(found) != 1 {
 		return 0
 	}
@@ -214,7 +221,9 @@ type verdict struct {
 
 // judge runs up, and nothing else, and holds what it left against the configuration. before is what
 // the fault met, nil for a new stack; other are payloads that a version may have besides.
-func (l *rig) judge(vault *api.Client, before, wanted lab.Payloads, edits []lab.Edit, other ...lab.Payloads) verdict {
+func (l *rig) judge(
+	vault *api.Client, before, wanted lab.Payloads, edits []lab.Edit, other ...lab.Payloads,
+) verdict {
 	t := l.T
 	t.Helper()
 	repaired, changes := l.Up("dev", wanted, edits...)
@@ -232,10 +241,12 @@ func (l *rig) judge(vault *api.Client, before, wanted lab.Payloads, edits []lab.
 
 	again, err := repaired.Up(t.Context(), optup.SuppressProgress())
 	require.NoError(t, err)
-	require.Equal(t, []string{"same"}, slices.Collect(maps.Keys(*again.Summary.ResourceChanges)), "a further up has nothing to do")
+	kinds := slices.Collect(maps.Keys(*again.Summary.ResourceChanges))
+	require.Equal(t, []string{"same"}, kinds, "a further up has nothing to do")
 	state := l.deployment(repaired)
 	require.Empty(t, state.PendingOperations, "the state has no operation in flight")
-	v.leftover = len(l.ARM.List("")) - len(l.ARM.List("Microsoft.ContainerRegistry/registries")) // which Azure ML makes itself
+	azureMLs := l.ARM.List("Microsoft.ContainerRegistry/registries") // it makes them itself
+	v.leftover = len(l.ARM.List("")) - len(azureMLs)
 	for _, r := range state.Resources {
 		if strings.HasPrefix(string(r.Type), "azure-native:") {
 			v.leftover--
@@ -259,7 +270,9 @@ func (l *rig) deployment(stack *sandbox.Stack) apitype.DeploymentV3 {
 // flaws holds what Vault has against the configuration: each credential's newest version is what is
 // wanted, to the byte; every version that ever was is whole, which is to say what one of the
 // generations says; and nothing else lives.
-func flaws(held map[string][]map[string]any, wanted lab.Payloads, generations ...lab.Payloads) (found []string) {
+func flaws(
+	held map[string][]map[string]any, wanted lab.Payloads, generations ...lab.Payloads,
+) (found []string) {
 	for name := range wanted {
 		if len(held[name]) == 0 {
 			found = append(found, name+" is lost")
@@ -280,7 +293,8 @@ func flaws(held map[string][]map[string]any, wanted lab.Payloads, generations ..
 				whole = whole || (generation[name] != nil && asJSON(generation[name]) == asJSON(data))
 			}
 			if !whole {
-				found = append(found, fmt.Sprintf("version %d of %s is neither the old value nor the new one", i+1, name))
+				found = append(found,
+					fmt.Sprintf("version %d of %s is neither the old value nor the new one", i+1, name))
 			}
 		}
 	}
@@ -289,25 +303,46 @@ func flaws(held map[string][]map[string]any, wanted lab.Payloads, generations ..
 }
 
 func TestTheJudgeSeesWhatIsLostHalfWrittenOrLeftOver(t *testing.T) {
-	before, wanted := several(2, "old"), several(2, "new")
-	sound := func() map[string][]map[string]any {
-		return map[string][]map[string]any{
-			"key_00": {before["key_00"], wanted["key_00"], wanted["key_00"]}, "key_01": {before["key_01"], nil, wanted["key_01"]},
-			"gone": {{"value": "was"}, nil},
+	type versions = map[string][]map[string]any
+	before := several(2, "old")
+	wanted := several(2, "new")
+	sound := func() versions {
+		return versions{
+			"key_00": {before["key_00"], wanted["key_00"], wanted["key_00"]},
+			"key_01": {before["key_01"], nil, wanted["key_01"]},
+			"gone":   {{"value": "was"}, nil},
 		}
 	}
 	gone := lab.Payloads{"gone": {"value": "was"}}
 	require.Empty(t, flaws(sound(), wanted, before, wanted, gone))
-	for want, plant := range map[string]func(held map[string][]map[string]any){
-		"key_00 is lost": func(h map[string][]map[string]any) { delete(h, "key_00") },
-		"key_00 is not what the configuration says":                    func(h map[string][]map[string]any) { h["key_00"] = append(h["key_00"], before["key_00"]) },
-		"key_01 is not what the configuration says":                    func(h map[string][]map[string]any) { h["key_01"] = append(h["key_01"], nil) },
-		"version 1 of key_00 is neither the old value nor the new one": func(h map[string][]map[string]any) { h["key_00"][0] = map[string]any{"value": "half"} },
-		"gone is no longer configured, and lives":                      func(h map[string][]map[string]any) { h["gone"] = h["gone"][:1] },
+	for _, test := range []struct {
+		plant func(held versions)
+		seen  string
+	}{
+		{
+			plant: func(held versions) { delete(held, "key_00") },
+			seen:  "key_00 is lost",
+		},
+		{
+			plant: func(held versions) { held["key_00"] = append(held["key_00"], before["key_00"]) },
+			seen:  "key_00 is not what the configuration says",
+		},
+		{
+			plant: func(held versions) { held["key_01"] = append(held["key_01"], nil) },
+			seen:  "key_01 is not what the configuration says",
+		},
+		{
+			plant: func(held versions) { held["key_00"][0] = map[string]any{"value": "half"} },
+			seen:  "version 1 of key_00 is neither the old value nor the new one",
+		},
+		{
+			plant: func(held versions) { held["gone"] = held["gone"][:1] },
+			seen:  "gone is no longer configured, and lives",
+		},
 	} {
 		held := sound()
-		plant(held)
-		require.Equal(t, []string{want}, flaws(held, wanted, before, wanted, gone))
+		test.plant(held)
+		require.Equal(t, []string{test.seen}, flaws(held, wanted, before, wanted, gone))
 	}
 }
 

@@ -54,7 +54,10 @@ func TestProveEveryFaultIsRepairedByTheNextUpAlone(t *testing.T) {
 // flaws.
 func TestProveAPlainUpCanBeGreenOverAWrongVault(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"CLI killed, then the configuration goes back", "answers to deletions lost, then the credentials come back"} {
+	for _, name := range []string{
+		"CLI killed, then the configuration goes back",
+		"answers to deletions lost, then the credentials come back",
+	} {
 		t.Run(name, func(t *testing.T) {
 			x := find(t, name)
 			s := x.strike(t, change, 8)
@@ -89,11 +92,14 @@ func table(means string, records []*record) string {
 		if r.sentence == "" && len(repairs(r.v.changes)) == 0 {
 			real = "nothing"
 		}
-		fmt.Fprintf(&rows, "| %s | %s | %s | %s | %s | %d | %d | %s |\n", r.fault.name, r.fault.how, r.phase, ended,
-			cmp.Or(strings.Join(repairs(r.v.changes), ", "), "no changes"), r.v.extra, r.v.leftover, real)
+		changes := cmp.Or(strings.Join(repairs(r.v.changes), ", "), "no changes")
+		fmt.Fprintf(&rows, "| %s | %s | %s | %s | %s | %d | %d | %s |\n",
+			r.fault.name, r.fault.how, r.phase, ended, changes, r.v.extra, r.v.leftover, real)
 	}
-	return means + "\n\n| fault | injected how | the run | ends | the next `make up` | extra versions | left over | a real stack needs |\n" +
-		"|---|---|---|---|---|---|---|---|\n" + rows.String() + "\nWhat the failed runs say:\n\n" + sentences.String()
+	const head = "| fault | injected how | the run | ends | the next `make up` " +
+		"| extra versions | left over | a real stack needs |\n|---|---|---|---|---|---|---|---|\n"
+	said := "\nWhat the failed runs say:\n\n" + sentences.String()
+	return means + "\n\n" + head + rows.String() + said
 }
 
 // repairs are the changes that the next up made.

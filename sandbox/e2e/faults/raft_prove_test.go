@@ -33,22 +33,31 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 	c := newCluster(t)
 	c.Adjust = c.useCluster
 	var records []*record
-	before, wanted := lab.Payloads(nil), several(credentials, "new")
+	var before lab.Payloads
+	wanted := several(credentials, "new")
+	const killed = "SIGKILL to the leader's process at half of the writes"
 	for _, x := range []struct {
-		name, how string
-		phase     phase
-		strike    func()
+		name   string
+		how    string
+		phase  phase
+		strike func()
 	}{
-		{"raft leader killed", "SIGKILL to the leader's process at half of the writes", create, c.killLeader},
-		{"raft leader killed", "SIGKILL to the leader's process at half of the writes", change, c.killLeader},
-		{"raft leader steps down", "sys/step-down at half of the writes", change, c.stepDown},
+		{name: "raft leader killed", how: killed, phase: create, strike: c.killLeader},
+		{name: "raft leader killed", how: killed, phase: change, strike: c.killLeader},
+		{
+			name:   "raft leader steps down",
+			how:    "sys/step-down at half of the writes",
+			phase:  change,
+			strike: c.stepDown,
+		},
 	} {
 		configured := c.Prepare("dev", wanted)
 		c.half = credentials / 2
 		at(first(x.strike, pass))(c.faulty)
 		_, err := configured.Up(t.Context(), optup.SuppressProgress())
 		c.gate.fail(nil, nil)
-		r := record{fault: fault{name: x.name, how: x.how, act: "wait for an active Vault"}, phase: x.phase, err: err}
+		of := fault{name: x.name, how: x.how, act: "wait for an active Vault"}
+		r := record{fault: of, phase: x.phase, err: err}
 		if err != nil {
 			c.requireExplained(err, "run `make up` again")
 			r.sentence = sandbox.Explain(err)
@@ -57,14 +66,18 @@ func TestProveAKilledRaftLeaderIsRepairedByTheNextUpAlone(t *testing.T) {
 		// What the engine does alone is measured first, since a cluster is not copied like a sandbox.
 		plain, err := configured.Stack.Up(t.Context(), optup.SuppressProgress())
 		require.NoError(t, err)
-		r.plain = len(flaws(history(t, c.root()), wanted, before, wanted, several(credentials, "new")))+len(c.deployment(configured).PendingOperations) == 0
-		r.v = c.judge(c.root(), before, wanted, nil, several(credentials, "new"))
+		older := several(credentials, "new")
+		found := flaws(history(t, c.root()), wanted, before, wanted, older)
+		pending := c.deployment(configured).PendingOperations
+		r.plain = len(found) == 0 && len(pending) == 0
+		r.v = c.judge(c.root(), before, wanted, nil, older)
 		r.v.changes = *plain.Summary.ResourceChanges
 		r.v.extra -= len(records) / 2 * credentials // the versions of the row before last
 		require.LessOrEqual(t, r.v.extra, 2*inFlight)
 		records = append(records, &r)
 		c.revive()
-		before, wanted = wanted, several(credentials, fmt.Sprint("newer", len(records)))
+		before = wanted
+		wanted = several(credentials, fmt.Sprint("newer", len(records)))
 	}
 	lab.Publish(t, "faults.md", "raft", table(c.Means(), records))
 }
@@ -79,9 +92,11 @@ type cluster struct {
 
 // node is a Vault server as an operator runs it: raft storage, TLS, a cluster port.
 type node struct {
-	dir, api, cluster string
-	client            *api.Client
-	process           *vaultserver.Process
+	dir     string
+	api     string // address
+	cluster string // address
+	client  *api.Client
+	process *vaultserver.Process
 }
 
 // newCluster starts three nodes, lets two join the first, and mounts what the program expects.
@@ -100,9 +115,13 @@ func newCluster(t *testing.T) *cluster {
 		c.start(n)
 	}
 	var err error
-	c.keys, err = c.nodes[0].client.Sys().InitWithContext(t.Context(), &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
+	oneKey := &api.InitRequest{SecretShares: 1, SecretThreshold: 1}
+	c.keys, err = c.nodes[0].client.Sys().InitWithContext(t.Context(), oneKey)
 	require.NoError(t, err)
-	join := &api.RaftJoinRequest{LeaderAPIAddr: "https://" + c.nodes[0].api, LeaderCACert: lab.ReadFile(t, c.Vault.CAFile())}
+	join := &api.RaftJoinRequest{
+		LeaderAPIAddr: "https://" + c.nodes[0].api,
+		LeaderCACert:  lab.ReadFile(t, c.Vault.CAFile()),
+	}
 	for i, n := range c.nodes {
 		if i > 0 {
 			joined, err := n.client.Sys().RaftJoinWithContext(t.Context(), join)
@@ -119,7 +138,8 @@ func newCluster(t *testing.T) *cluster {
 	}, time.Minute, 200*time.Millisecond,
 		"autopilot gives each node its vote; without, two nodes are no quorum")
 	c.gate.root = c.keys.RootToken
-	require.NoError(t, c.root().Sys().MountWithContext(t.Context(), "secret", &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
+	kv := &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}
+	require.NoError(t, c.root().Sys().MountWithContext(t.Context(), "secret", kv))
 	return c
 }
 
@@ -129,16 +149,22 @@ func (c *cluster) useCluster(settings *sandbox.Settings) {
 	own := *settings
 	configured, err := c.Configure(c.T.Context(), own)
 	require.NoError(c.T, err)
-	require.NoError(c.T, c.root().Sys().PutPolicyWithContext(c.T.Context(), "deployer", rights.DeployerPolicy(configured.Config, rights.State{})))
-	token, err := c.root().Auth().Token().CreateOrphanWithContext(c.T.Context(), &api.TokenCreateRequest{Policies: []string{"deployer"}, NoDefaultPolicy: true, TTL: "1h"})
+	policy := rights.DeployerPolicy(configured.Config, rights.State{})
+	require.NoError(c.T, c.root().Sys().PutPolicyWithContext(c.T.Context(), "deployer", policy))
+	tokens := c.root().Auth().Token()
+	token, err := tokens.CreateOrphanWithContext(c.T.Context(), &api.TokenCreateRequest{
+		Policies:        []string{"deployer"},
+		NoDefaultPolicy: true,
+		TTL:             "1h",
+	})
 	require.NoError(c.T, err)
-	settings.Address, settings.Token = c.balancer, token.Auth.ClientToken
+	settings.Address = c.balancer
+	settings.Token = token.Auth.ClientToken
 }
 
 // start runs a node on the storage that it has.
 func (c *cluster) start(n *node) {
-	certificate := filepath.Dir(c.Vault.CAFile())
-	process, err := vaultserver.Run(c.Vault.Binary, n.dir, fmt.Sprintf(`
+	const text = `
 storage "raft" {
   path    = %q
   node_id = %q
@@ -151,11 +177,17 @@ listener "tcp" {
 }
 api_addr     = "https://%[3]s"
 cluster_addr = "https://%[4]s"
-`, n.dir, n.api, n.api, n.cluster, filepath.Join(certificate, "server.pem"), filepath.Join(certificate, "server-key.pem")), nil)
+`
+	folder := filepath.Dir(c.Vault.CAFile())
+	certificate := filepath.Join(folder, "server.pem")
+	key := filepath.Join(folder, "server-key.pem")
+	config := fmt.Sprintf(text, n.dir, n.api, n.api, n.cluster, certificate, key)
+	process, err := vaultserver.Run(c.Vault.Binary, n.dir, config, nil)
 	require.NoError(c.T, err)
 	n.process = process
 	c.T.Cleanup(process.Kill)
-	require.Eventually(c.T, func() bool { return n.health() != nil }, time.Minute, 50*time.Millisecond, "it listens")
+	require.Eventually(c.T, func() bool { return n.health() != nil }, time.Minute, 50*time.Millisecond,
+		"it listens")
 }
 
 // health is nil where nothing answers.
@@ -188,9 +220,14 @@ func (c *cluster) balance() {
 			}
 			r.SetURL(target)
 		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			w.WriteHeader(http.StatusBadGateway)
+		},
 	}))
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	server.TLS = &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		MinVersion:   tls.VersionTLS12,
+	}
 	server.StartTLS()
 	c.T.Cleanup(server.Close)
 	c.balancer = server.URL
@@ -198,7 +235,11 @@ func (c *cluster) balance() {
 
 func (c *cluster) leader() *node {
 	for _, n := range c.nodes {
-		if health := n.health(); health != nil && health.Initialized && !health.Sealed && !health.Standby {
+		health := n.health()
+		if health == nil {
+			continue
+		}
+		if health.Initialized && !health.Sealed && !health.Standby {
 			return n
 		}
 	}
@@ -206,7 +247,8 @@ func (c *cluster) leader() *node {
 }
 
 func (c *cluster) awaitActive() {
-	require.Eventually(c.T, func() bool { return c.leader() != nil }, time.Minute, 50*time.Millisecond, "a node leads")
+	require.Eventually(c.T, func() bool { return c.leader() != nil }, time.Minute, 50*time.Millisecond,
+		"a node leads")
 }
 
 func (c *cluster) killLeader() {

@@ -48,19 +48,23 @@ const (
 
 // fault is a row of the table.
 type fault struct {
-	name, how string
-	phases    []phase // empty: change
+	name   string
+	how    string
+	phases []phase // empty: change
+	ends   outcome
+	cause  string        // in the sentence that explains the failure
+	act    string        // what a person does in Vault or Azure before the next up of a real stack
+	extra  int           // versions that it may cost for each resource in flight
+	token  time.Duration // lifetime of the deployer's token; 0: long
+	env    []string      // of the CLI
+
+	// asks is what the run under the fault has configured, and next what the next up has. Without them
+	// both have what is wanted.
+	asks func(before, wanted lab.Payloads) lab.Payloads
+	next func(before, wanted lab.Payloads) lab.Payloads
 
 	provoke act
-	heal    act                                            // undoes what outlives the run; nil: nothing does
-	token   time.Duration                                  // lifetime of the deployer's token; 0: long
-	asks    func(before, wanted lab.Payloads) lab.Payloads // what the run under the fault has configured; nil: wanted
-	next    func(before, wanted lab.Payloads) lab.Payloads // what the next up has configured; nil: the same
-	ends    outcome
-	cause   string   // in the sentence that explains the failure
-	extra   int      // versions that it may cost for each resource in flight
-	act     string   // what a person does in Vault or Azure before the next up of a real stack
-	env     []string // of the CLI
+	heal    act // undoes what outlives the run; nil: nothing does
 }
 
 // inFlight is how many resources the CLI works on at once in these runs. Its own default grows with
@@ -72,13 +76,17 @@ type act = func(f *faulty)
 
 // from strikes every request from half of the writes on.
 func from(then fate) act {
-	return func(f *faulty) { f.gate.fail(func(_ *http.Request, writes int) bool { return writes >= f.half }, then) }
+	return func(f *faulty) {
+		f.gate.fail(func(_ *http.Request, writes int) bool { return writes >= f.half }, then)
+	}
 }
 
 // at strikes one write alone, at half of them; retries of it are other writes.
 func at(then fate) act {
 	return func(f *faulty) {
-		f.gate.fail(func(r *http.Request, writes int) bool { return isWrite(r) && writes == f.half }, then)
+		f.gate.fail(func(r *http.Request, writes int) bool {
+			return isWrite(r) && writes == f.half
+		}, then)
 	}
 }
 
@@ -113,8 +121,10 @@ type struck struct {
 	*faulty
 	record
 
-	before, wanted, next lab.Payloads // what the fault met, what its run had configured, what the next up has
-	edits                []lab.Edit
+	before lab.Payloads // what the fault met
+	wanted lab.Payloads // what its run had configured
+	next   lab.Payloads // what the next up has
+	edits  []lab.Edit
 }
 
 // run meets a stack of n credentials with the fault, halfway, and lets the next up alone repair it.
@@ -130,7 +140,8 @@ func (s struck) plainUp(t *testing.T) (repairs bool, says []string) {
 	s.Close()
 	copied := filepath.Join(t.TempDir(), "copy")
 	require.NoError(t, os.CopyFS(copied, os.DirFS(dir)))
-	f, wrap := openFaulty(t, copied), s.WrapCommand
+	f := openFaulty(t, copied)
+	wrap := s.WrapCommand
 	f.WrapCommand = wrap
 	defer func() {
 		f.Close()
@@ -156,7 +167,8 @@ func (x fault) judge(t *testing.T, s struck) record {
 	t.Helper()
 	s.v = s.judge(s.Vault.Root(), s.before, s.next, s.edits, s.wanted)
 	if x.next == nil {
-		require.LessOrEqual(t, s.v.extra, x.extra*inFlight, "versions written beside those of an undisturbed run")
+		require.LessOrEqual(t, s.v.extra, x.extra*inFlight,
+			"versions written beside those of an undisturbed run")
 	}
 	return s.record
 }
@@ -167,14 +179,20 @@ type withEnv struct {
 	more []string
 }
 
-func (c withEnv) Run(ctx context.Context, dir string, in io.Reader, out, errs []io.Writer, env []string, args ...string) (string, string, int, error) {
-	return c.PulumiCommand.Run(ctx, dir, in, out, errs, append(slices.Clone(env), c.more...), args...)
+func (c withEnv) Run(
+	ctx context.Context, dir string, in io.Reader, out, errs []io.Writer,
+	env []string, args ...string,
+) (string, string, int, error) {
+	env = slices.Concat(env, c.more)
+	return c.PulumiCommand.Run(ctx, dir, in, out, errs, env, args...)
 }
 
 func (x fault) strike(t *testing.T, p phase, n int) struck {
 	t.Helper()
 	f := newFaulty(t)
-	f.WrapCommand = func(command auto.PulumiCommand) auto.PulumiCommand { return withEnv{command, x.env} }
+	f.WrapCommand = func(command auto.PulumiCommand) auto.PulumiCommand {
+		return withEnv{PulumiCommand: command, more: x.env}
+	}
 	s := struck{faulty: f, record: record{fault: x, phase: p}, wanted: several(n, "new")}
 	if p == change {
 		s.before = several(n, "old")
@@ -187,7 +205,8 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 	if x.next != nil {
 		s.next = x.next(s.before, s.wanted)
 	}
-	s.edits = []lab.Edit{lab.With(t, "azure.tags.generation", string(p))} // so that a change is one in Azure too
+	// So that a change is one in Azure too.
+	s.edits = []lab.Edit{lab.With(t, "azure.tags.generation", string(p))}
 	settings := sandbox.Settings{Stack: "dev", Credentials: s.wanted.JSON(t), Edits: s.edits}
 	configured, err := f.Configure(t.Context(), settings)
 	require.NoError(t, err)
@@ -199,7 +218,9 @@ func (x fault) strike(t *testing.T, p phase, n int) struck {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	f.cancel, f.stack, f.half = cancel, configured, n/2
+	f.cancel = cancel
+	f.stack = configured
+	f.half = n / 2
 	x.provoke(f)
 	_, s.err = configured.Up(ctx, optup.SuppressProgress(), optup.Parallel(inFlight))
 	f.gate.fail(nil, nil)
@@ -278,99 +299,381 @@ const (
 func faults() []fault {
 	azure := func(fault arm.Fault) act { return func(f *faulty) { f.ARM.Inject(fault) } }
 	return []fault{
-		{name: "Vault down before", act: "start Vault", how: "Vault stopped before the run", ends: fails, cause: "Vault is not there",
-			provoke: (*faulty).stopVault, heal: (*faulty).restartVault},
-		{name: "Vault down in the middle", act: "start Vault", phases: both, how: "Vault stopped at half of the writes, connections cut", ends: fails, cause: "Vault is not there", extra: 1,
-			provoke: during((*faulty).stopVault, reset), heal: (*faulty).restartVault},
-		{name: "sealed before", act: "unseal Vault", how: "sys/seal before the run", ends: fails, cause: "have it unsealed",
-			provoke: seal, heal: unseal},
-		{name: "sealed in the middle", act: "unseal Vault", phases: both, how: "sys/seal at half of the writes", ends: fails, cause: "have it unsealed", extra: 1,
-			provoke: during(seal, pass), heal: unseal},
-		{name: "restarted in the middle", how: "Vault stopped at half of the writes and started again at once", ends: either, cause: "run `make up` again", extra: 1,
+		{
+			name:    "Vault down before",
+			how:     "Vault stopped before the run",
+			ends:    fails,
+			cause:   "Vault is not there",
+			act:     "start Vault",
+			provoke: (*faulty).stopVault,
+			heal:    (*faulty).restartVault,
+		},
+		{
+			name:    "Vault down in the middle",
+			how:     "Vault stopped at half of the writes, connections cut",
+			phases:  both,
+			ends:    fails,
+			cause:   "Vault is not there",
+			act:     "start Vault",
+			extra:   1,
+			provoke: during((*faulty).stopVault, reset),
+			heal:    (*faulty).restartVault,
+		},
+		{
+			name:    "sealed before",
+			how:     "sys/seal before the run",
+			ends:    fails,
+			cause:   "have it unsealed",
+			act:     "unseal Vault",
+			provoke: seal,
+			heal:    unseal,
+		},
+		{
+			name:    "sealed in the middle",
+			how:     "sys/seal at half of the writes",
+			phases:  both,
+			ends:    fails,
+			cause:   "have it unsealed",
+			act:     "unseal Vault",
+			extra:   1,
+			provoke: during(seal, pass),
+			heal:    unseal,
+		},
+		{
+			name:  "restarted in the middle",
+			how:   "Vault stopped at half of the writes and started again at once",
+			ends:  either,
+			cause: "run `make up` again",
+			extra: 1,
 			provoke: during(func(f *faulty) {
 				f.stopVault()
 				f.gate.fail(nil, nil)
 				f.restarted = make(chan error, 1)
 				go func() { f.restarted <- f.StartVault(context.WithoutCancel(f.T.Context())) }()
-			}, reset), heal: func(f *faulty) { require.NoError(f.T, <-f.restarted) }},
-		{name: "503 from a standby", act: "wait for an active Vault", how: "every request from half of the writes on is answered 503, as a standby without an active node is seen through a load balancer", ends: fails, cause: "no active Vault",
-			extra: 1, provoke: from(status(http.StatusServiceUnavailable, "local node not active but active cluster node not found"))},
-		{name: "503 for a moment", how: "one write is answered 503 once", ends: rides,
-			provoke: at(status(http.StatusServiceUnavailable, "no healthy upstream"))},
-		{name: "473 from a performance standby", act: "wait for an active Vault", how: "every request from half of the writes on is answered 473, which nobody sends again", ends: fails, cause: "no active Vault", extra: 1,
-			provoke: from(status(473, "Vault is in standby"))},
-		{name: "slow Vault", how: "each request takes half a second more", ends: rides,
-			provoke: on(all, slow(500*time.Millisecond))},
-		{name: "a write that is never answered", how: "Vault takes one write and does not answer; the client waits a minute", ends: fails, cause: "took too long", extra: 1,
-			provoke: at(hang)},
-		{name: "connection resets, now and then", how: "each fifth request is reset before Vault hears of it", ends: rides,
+			}, reset),
+			heal: func(f *faulty) { require.NoError(f.T, <-f.restarted) },
+		},
+		{
+			name: "503 from a standby",
+			how: "every request from half of the writes on is answered 503, " +
+				"as a standby without an active node is seen through a load balancer",
+			ends:  fails,
+			cause: "no active Vault",
+			act:   "wait for an active Vault",
+			extra: 1,
+			provoke: from(status(http.StatusServiceUnavailable,
+				"local node not active but active cluster node not found")),
+		},
+		{
+			name:    "503 for a moment",
+			how:     "one write is answered 503 once",
+			ends:    rides,
+			provoke: at(status(http.StatusServiceUnavailable, "no healthy upstream")),
+		},
+		{
+			name:    "473 from a performance standby",
+			how:     "every request from half of the writes on is answered 473, which nobody sends again",
+			ends:    fails,
+			cause:   "no active Vault",
+			act:     "wait for an active Vault",
+			extra:   1,
+			provoke: from(status(473, "Vault is in standby")),
+		},
+		{
+			name:    "slow Vault",
+			how:     "each request takes half a second more",
+			ends:    rides,
+			provoke: on(all, slow(500*time.Millisecond)),
+		},
+		{
+			name:    "a write that is never answered",
+			how:     "Vault takes one write and does not answer; the client waits a minute",
+			ends:    fails,
+			cause:   "took too long",
+			extra:   1,
+			provoke: at(hang),
+		},
+		{
+			name: "connection resets, now and then",
+			how:  "each fifth request is reset before Vault hears of it",
+			ends: rides,
 			provoke: func(f *faulty) {
 				count := 0
 				on(func(*http.Request) bool { count++; return count%5 == 0 }, reset)(f)
-			}},
-		{name: "connection resets, for good", act: "mend the network", how: "every request from half of the writes on is reset", ends: fails, cause: "connection to Vault broke", extra: 1,
-			provoke: from(reset)},
-		{name: "one answer lost", how: "Vault takes one write, the connection is reset instead of the answer; the client sends it again", ends: rides, extra: 1,
-			provoke: at(loseAnswer)},
-		{name: "answers lost, for good", act: "mend the network", phases: both, how: "from half of the writes on Vault takes every request and no answer arrives", ends: fails, cause: "may have been done", extra: 3,
-			provoke: from(loseAnswer)},
-		{name: "answers lost, then the configuration goes back", act: "mend the network", how: "as above for every write; the next up has the old values configured", phases: []phase{change}, ends: fails, cause: "may have been done",
-			provoke: on(isWrite, loseAnswer), next: back},
-		{name: "answer to enabling the auth backend lost", act: "disable the backend that `make preflight` names", how: "Vault enables it and no answer arrives", phases: []phase{create}, ends: fails, cause: "run `make up` again",
-			provoke: on(enablesBackend, loseAnswer)},
-		{name: "full disk", act: "make room for Vault", phases: both, how: "Vault's process may write no file from half of the writes on", ends: fails, cause: "disk is full", extra: 1,
-			provoke: during(func(f *faulty) { _ = f.Vault.FillDisk(true) }, pass), heal: func(f *faulty) { require.NoError(f.T, f.Vault.FillDisk(false)) }},
-		{name: "token revoked in the middle", act: "set a new token", how: "auth/token/revoke at half of the writes", ends: fails, cause: "Set a new one|set it with", token: time.Hour, extra: 1,
-			provoke: during(func(f *faulty) { _ = f.Vault.Root().Auth().Token().RevokeTree(f.token) }, pass)},
-		{name: "token expires in the middle", act: "set a new token", phases: both, how: "a token of 20 s, and a write that waits until it is dead", ends: fails, cause: "Set a new one|set it with", token: 20 * time.Second, extra: 1,
-			provoke: func(f *faulty) { from(first(f.awaitDeath, pass))(f) }},
-		{name: "ARM 429 with Retry-After", how: "the PUT of the ML workspace is answered 429 three times", ends: rides,
-			provoke: azure(arm.Fault{Type: armWorkspace, Method: "PUT", Times: 3, Status: 429, Code: "TooManyRequests", Message: "slow down", RetryAfter: 100 * time.Millisecond})},
-		{name: "ARM 429, for good", how: "each PUT of the ML workspace is answered 429", ends: fails, cause: "throttles", extra: 1,
-			provoke: azure(arm.Fault{Type: armWorkspace, Method: "PUT", Times: 4, Status: 429, Code: "TooManyRequests", Message: "slow down"})},
-		{name: "ARM 409 in the middle", phases: both, how: "the PUT of the storage account is answered 409", ends: fails, cause: "another operation", extra: 1,
-			provoke: azure(arm.Fault{Type: armStorage, Method: "PUT", Status: 409, Code: "StorageAccountOperationInProgress", Message: "An operation is in progress on this account"})},
-		{name: "ARM 500 in the middle", phases: both, how: "each PUT of the ML workspace is answered 500", ends: fails, cause: "Azure failed inside", extra: 1,
-			provoke: azure(arm.Fault{Type: armWorkspace, Method: "PUT", Times: 4, Status: 500, Code: "InternalServerError", Message: "internal"})},
-		{name: "ARM 500 after the work was done", act: "delete what is left over in Azure", how: "the storage account is created, and four times the GET that follows is answered 500", phases: []phase{create}, ends: fails, cause: "Azure failed inside", extra: 1,
-			provoke: azure(arm.Fault{Type: armStorage, Method: "GET", Skip: 1, Times: 4, Status: 500, Code: "InternalServerError", Message: "internal"})},
-		{name: "CLI killed, the write not delivered", how: "SIGKILL when a write arrives at Vault, which never sees it", ends: fails, cause: "was killed", extra: 1,
-			provoke: during((*faulty).killCLI, reset)},
-		{name: "CLI killed, the write delivered", phases: both, how: "SIGKILL when a write arrives at Vault, which does it", ends: fails, cause: "was killed", extra: 1,
-			provoke: during((*faulty).killCLI, pass)},
-		{name: "CLI killed while the auth backend is enabled", how: "SIGKILL when the request arrives at Vault, which does it", phases: []phase{create}, ends: fails, cause: "was killed", extra: 1,
-			provoke: func(f *faulty) { on(enablesBackend, first(f.killCLI, pass))(f) }},
-		{name: "CLI killed while Azure works", how: "SIGKILL while ARM takes seconds for the storage account", phases: []phase{create}, ends: fails, cause: "was killed", extra: 1,
+			},
+		},
+		{
+			name:    "connection resets, for good",
+			how:     "every request from half of the writes on is reset",
+			ends:    fails,
+			cause:   "connection to Vault broke",
+			act:     "mend the network",
+			extra:   1,
+			provoke: from(reset),
+		},
+		{
+			name: "one answer lost",
+			how: "Vault takes one write, the connection is reset instead of the answer; " +
+				"the client sends it again",
+			ends:    rides,
+			extra:   1,
+			provoke: at(loseAnswer),
+		},
+		{
+			name:    "answers lost, for good",
+			how:     "from half of the writes on Vault takes every request and no answer arrives",
+			phases:  both,
+			ends:    fails,
+			cause:   "may have been done",
+			act:     "mend the network",
+			extra:   3,
+			provoke: from(loseAnswer),
+		},
+		{
+			name:    "answers lost, then the configuration goes back",
+			how:     "as above for every write; the next up has the old values configured",
+			phases:  []phase{change},
+			ends:    fails,
+			cause:   "may have been done",
+			act:     "mend the network",
+			provoke: on(isWrite, loseAnswer),
+			next:    back,
+		},
+		{
+			name:    "answer to enabling the auth backend lost",
+			how:     "Vault enables it and no answer arrives",
+			phases:  []phase{create},
+			ends:    fails,
+			cause:   "run `make up` again",
+			act:     "disable the backend that `make preflight` names",
+			provoke: on(enablesBackend, loseAnswer),
+		},
+		{
+			name:    "full disk",
+			how:     "Vault's process may write no file from half of the writes on",
+			phases:  both,
+			ends:    fails,
+			cause:   "disk is full",
+			act:     "make room for Vault",
+			extra:   1,
+			provoke: during(func(f *faulty) { _ = f.Vault.FillDisk(true) }, pass),
+			heal:    func(f *faulty) { require.NoError(f.T, f.Vault.FillDisk(false)) },
+		},
+		{
+			name:    "token revoked in the middle",
+			how:     "auth/token/revoke at half of the writes",
+			ends:    fails,
+			cause:   "Set a new one|set it with",
+			act:     "set a new token",
+			extra:   1,
+			token:   time.Hour,
+			provoke: during(func(f *faulty) { _ = f.Vault.Root().Auth().Token().RevokeTree(f.token) }, pass),
+		},
+		{
+			name:    "token expires in the middle",
+			how:     "a token of 20 s, and a write that waits until it is dead",
+			phases:  both,
+			ends:    fails,
+			cause:   "Set a new one|set it with",
+			act:     "set a new token",
+			extra:   1,
+			token:   20 * time.Second,
+			provoke: func(f *faulty) { from(first(f.awaitDeath, pass))(f) },
+		},
+		{
+			name: "ARM 429 with Retry-After",
+			how:  "the PUT of the ML workspace is answered 429 three times",
+			ends: rides,
+			provoke: azure(arm.Fault{
+				Type:       armWorkspace,
+				Method:     http.MethodPut,
+				Times:      3,
+				Status:     http.StatusTooManyRequests,
+				Code:       "TooManyRequests",
+				Message:    "slow down",
+				RetryAfter: 100 * time.Millisecond,
+			}),
+		},
+		{
+			name:  "ARM 429, for good",
+			how:   "each PUT of the ML workspace is answered 429",
+			ends:  fails,
+			cause: "throttles",
+			extra: 1,
+			provoke: azure(arm.Fault{
+				Type:    armWorkspace,
+				Method:  http.MethodPut,
+				Times:   4,
+				Status:  http.StatusTooManyRequests,
+				Code:    "TooManyRequests",
+				Message: "slow down",
+			}),
+		},
+		{
+			name:   "ARM 409 in the middle",
+			how:    "the PUT of the storage account is answered 409",
+			phases: both,
+			ends:   fails,
+			cause:  "another operation",
+			extra:  1,
+			provoke: azure(arm.Fault{
+				Type:    armStorage,
+				Method:  http.MethodPut,
+				Status:  http.StatusConflict,
+				Code:    "StorageAccountOperationInProgress",
+				Message: "An operation is in progress on this account",
+			}),
+		},
+		{
+			name:   "ARM 500 in the middle",
+			how:    "each PUT of the ML workspace is answered 500",
+			phases: both,
+			ends:   fails,
+			cause:  "Azure failed inside",
+			extra:  1,
+			provoke: azure(arm.Fault{
+				Type:    armWorkspace,
+				Method:  http.MethodPut,
+				Times:   4,
+				Status:  http.StatusInternalServerError,
+				Code:    "InternalServerError",
+				Message: "internal",
+			}),
+		},
+		{
+			name:   "ARM 500 after the work was done",
+			how:    "the storage account is created, and four times the GET that follows is answered 500",
+			phases: []phase{create},
+			ends:   fails,
+			cause:  "Azure failed inside",
+			act:    "delete what is left over in Azure",
+			extra:  1,
+			provoke: azure(arm.Fault{
+				Type:    armStorage,
+				Method:  http.MethodGet,
+				Skip:    1,
+				Times:   4,
+				Status:  http.StatusInternalServerError,
+				Code:    "InternalServerError",
+				Message: "internal",
+			}),
+		},
+		{
+			name:    "CLI killed, the write not delivered",
+			how:     "SIGKILL when a write arrives at Vault, which never sees it",
+			ends:    fails,
+			cause:   "was killed",
+			extra:   1,
+			provoke: during((*faulty).killCLI, reset),
+		},
+		{
+			name:    "CLI killed, the write delivered",
+			how:     "SIGKILL when a write arrives at Vault, which does it",
+			phases:  both,
+			ends:    fails,
+			cause:   "was killed",
+			extra:   1,
+			provoke: during((*faulty).killCLI, pass),
+		},
+		{
+			name:    "CLI killed while the auth backend is enabled",
+			how:     "SIGKILL when the request arrives at Vault, which does it",
+			phases:  []phase{create},
+			ends:    fails,
+			cause:   "was killed",
+			extra:   1,
+			provoke: func(f *faulty) { on(enablesBackend, first(f.killCLI, pass))(f) },
+		},
+		{
+			name:   "CLI killed while Azure works",
+			how:    "SIGKILL while ARM takes seconds for the storage account",
+			phases: []phase{create},
+			ends:   fails,
+			cause:  "was killed",
+			extra:  1,
 			provoke: func(f *faulty) {
-				f.ARM.Inject(arm.Fault{Type: armStorage, Method: "GET", Skip: 1, Latency: 5 * time.Second}) // the one after the PUT
+				f.ARM.Inject(arm.Fault{
+					Type:    armStorage,
+					Method:  http.MethodGet,
+					Skip:    1, // so that it is the one after the PUT
+					Latency: 5 * time.Second,
+				})
 				go func() {
 					for len(f.ARM.List(armStorage)) == 0 {
 						time.Sleep(20 * time.Millisecond)
 					}
 					f.killCLI()
 				}()
-			}},
-		{name: "CLI killed, then a credential leaves the configuration", how: "SIGKILL when a write arrives at Vault, which does it; the next up has half of the credentials", phases: []phase{create}, ends: fails, cause: "was killed",
+			},
+		},
+		{
+			name: "CLI killed, then a credential leaves the configuration",
+			how: "SIGKILL when a write arrives at Vault, which does it; " +
+				"the next up has half of the credentials",
+			phases:  []phase{create},
+			ends:    fails,
+			cause:   "was killed",
 			provoke: during((*faulty).killCLI, pass),
-			next:    func(_, wanted lab.Payloads) lab.Payloads { return half(wanted) }},
-		{name: "CLI killed, then the configuration goes back", how: "SIGKILL when a write arrives at Vault, which does it; the next up has the old values configured", ends: fails, cause: "was killed",
-			provoke: during((*faulty).killCLI, pass), next: back},
-		{name: "answers to deletions lost, then the credentials come back", act: "mend the network", how: "half of the credentials leave the configuration, Vault deletes them and no answer arrives; the next up has them all again", ends: fails, cause: "may have been done",
-			asks: func(before, _ lab.Payloads) lab.Payloads { return half(before) },
+			next:    func(_, wanted lab.Payloads) lab.Payloads { return half(wanted) },
+		},
+		{
+			name: "CLI killed, then the configuration goes back",
+			how: "SIGKILL when a write arrives at Vault, which does it; " +
+				"the next up has the old values configured",
+			ends:    fails,
+			cause:   "was killed",
+			provoke: during((*faulty).killCLI, pass),
+			next:    back,
+		},
+		{
+			name: "answers to deletions lost, then the credentials come back",
+			how: "half of the credentials leave the configuration, Vault deletes them and no answer " +
+				"arrives; the next up has them all again",
+			ends:  fails,
+			cause: "may have been done",
+			act:   "mend the network",
+			asks:  func(before, _ lab.Payloads) lab.Payloads { return half(before) },
 			provoke: on(func(r *http.Request) bool {
 				return r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, "/v1/secret/data/")
 			}, loseAnswer),
-			next: back},
-		{name: "CLI killed, with a compressed state", phases: both, how: "PULUMI_DIY_BACKEND_ZSTD=true, GOGC=400; SIGKILL when a write arrives at Vault, which does it", ends: fails, cause: "was killed", extra: 1,
-			env: []string{"PULUMI_DIY_BACKEND_ZSTD=true", "GOGC=400"}, provoke: during((*faulty).killCLI, pass)},
-		{name: "two ups at once", how: "a second CLI and a second make up start when a write of the first arrives", ends: rides, provoke: during(twoUps, pass)},
-		{name: "Ctrl-C to make up", how: "its context ends at half of the writes, and it interrupts its CLI", ends: fails, cause: "interrupted", extra: 1,
-			provoke: during(func(f *faulty) { f.cancel() }, pass)},
-		{name: "Ctrl-C on a terminal", how: "SIGINT to make up and to its CLI, as a terminal sends it to both", ends: fails, cause: "interrupted", extra: 1,
+			next: back,
+		},
+		{
+			name: "CLI killed, with a compressed state",
+			how: "PULUMI_DIY_BACKEND_ZSTD=true, GOGC=400; " +
+				"SIGKILL when a write arrives at Vault, which does it",
+			phases:  both,
+			ends:    fails,
+			cause:   "was killed",
+			extra:   1,
+			env:     []string{"PULUMI_DIY_BACKEND_ZSTD=true", "GOGC=400"},
+			provoke: during((*faulty).killCLI, pass),
+		},
+		{
+			name:    "two ups at once",
+			how:     "a second CLI and a second make up start when a write of the first arrives",
+			ends:    rides,
+			provoke: during(twoUps, pass),
+		},
+		{
+			name:    "Ctrl-C to make up",
+			how:     "its context ends at half of the writes, and it interrupts its CLI",
+			ends:    fails,
+			cause:   "interrupted",
+			extra:   1,
+			provoke: during(func(f *faulty) { f.cancel() }, pass),
+		},
+		{
+			name:  "Ctrl-C on a terminal",
+			how:   "SIGINT to make up and to its CLI, as a terminal sends it to both",
+			ends:  fails,
+			cause: "interrupted",
+			extra: 1,
 			provoke: during(func(f *faulty) {
 				_ = syscall.Kill(f.cliPID(), syscall.SIGINT)
 				f.cancel()
-			}, pass)},
+			}, pass),
+		},
 	}
 }
 

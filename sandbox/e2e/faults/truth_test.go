@@ -16,13 +16,17 @@ import (
 
 // readable are credentials of texts alone, which the plugin may read back.
 func readable() lab.Payloads {
-	return lab.Payloads{"ml_api_key": {"api_key": lab.Canary + "-key"}, "feature_store": {"user": "ml", "password": lab.Canary + "-password"}}
+	return lab.Payloads{
+		"ml_api_key":    {"api_key": lab.Canary + "-key"},
+		"feature_store": {"user": "ml", "password": lab.Canary + "-password"},
+	}
 }
 
 // deployer is a new token with the deployer's policy, beside the one that the sandbox keeps.
 func (l *rig) deployer(dev *sandbox.Stack, ttl time.Duration) string {
 	l.T.Helper()
-	token, err := l.Vault.Token(l.T.Context(), "deployer-test", rights.DeployerPolicy(dev.Config, rights.State{}), ttl)
+	policy := rights.DeployerPolicy(dev.Config, rights.State{})
+	token, err := l.Vault.Token(l.T.Context(), "deployer-test", policy, ttl)
 	require.NoError(l.T, err)
 	return token
 }
@@ -50,11 +54,13 @@ func TestANewTokenReachesEveryCommandAndWritesNothingAgain(t *testing.T) {
 	}
 	rotate()
 	_, err = dev.Refresh(t.Context(), optrefresh.RunProgram(false), optrefresh.SuppressProgress())
-	require.ErrorContains(t, err, "403", "without the program a refresh takes the dead token of the state")
+	require.ErrorContains(t, err, "403",
+		"without the program a refresh takes the dead token of the state")
 	require.Contains(t, sandbox.Explain(err), "Make a new one")
 	result, err := dev.Up(t.Context(), optup.SuppressProgress())
 	require.NoError(t, err)
-	require.Equal(t, map[string]int{"same": 19, "update": 1}, *result.Summary.ResourceChanges, "the provider, in place")
+	changes := *result.Summary.ResourceChanges
+	require.Equal(t, map[string]int{"same": 19, "update": 1}, changes, "the provider, in place")
 	require.Equal(t, before, history(t, l.Vault.Root()), "no version was written")
 
 	rotate()
@@ -98,10 +104,12 @@ func TestANewEmptyVaultIsNeverLeftEmptyBehindAGreenUp(t *testing.T) {
 
 	dev := l.Prepare("dev", readable())
 	_, err := dev.Up(t.Context(), optup.SuppressProgress())
-	require.Error(t, err, "the new Vault has no auth method, and an up that cannot make the role there is red")
+	require.Error(t, err,
+		"the new Vault has no auth method, and an up that cannot make the role there is red")
 	require.Contains(t, sandbox.Explain(err), "up --refresh --run-program")
-	require.Equal(t, before, history(t, l.Vault.Root()), "both secrets are written to the new Vault all the same")
-	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), "mlvault-dev-ae5143b98a56bf8e")
+	require.Equal(t, before, history(t, l.Vault.Root()),
+		"both secrets are written to the new Vault all the same")
+	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), dev.Config.VaultName())
 	require.NoError(t, err)
 	require.Contains(t, policy, lab.APIKeyPath)
 
@@ -119,11 +127,17 @@ func TestAnotherNameOfTheSameVaultCostsOneVersionAndLosesNothing(t *testing.T) {
 	before := history(t, l.Vault.Root())
 
 	alias := strings.Replace(l.Vault.Addr(), "127.0.0.1", "localhost", 1)
-	dev := l.Configured(sandbox.Settings{Stack: "dev", Credentials: readable().JSON(t), Address: alias})
+	dev := l.Configured(sandbox.Settings{
+		Stack:       "dev",
+		Credentials: readable().JSON(t),
+		Address:     alias,
+	})
 	result, err := dev.Up(t.Context(), optup.SuppressProgress())
 	require.NoError(t, err)
-	require.Equal(t, map[string]int{"same": 14, "update": 4, "replace": 2}, *result.Summary.ResourceChanges,
-		"the provider, both secrets and the policy; the role, which cannot be updated without a change, is made anew")
+	changes := *result.Summary.ResourceChanges
+	require.Equal(t, map[string]int{"same": 14, "update": 4, "replace": 2}, changes,
+		"the provider, both secrets and the policy; the role, which cannot be updated without a "+
+			"change, is made anew")
 	after := history(t, l.Vault.Root())
 	for name, versions := range before {
 		require.Equal(t, append(versions, versions[0]), after[name], "one more version of the same value")
@@ -135,7 +149,10 @@ func TestAnotherNameOfTheSameVaultCostsOneVersionAndLosesNothing(t *testing.T) {
 
 func TestAVaultThatHasABackendAlreadyIsCompleteAfterOneUp(t *testing.T) {
 	l := newRig(t)
-	edits := []lab.Edit{lab.With(t, "workload.authPath", "jwt-shared"), lab.With(t, "workload.createAuthBackend", "false")}
+	edits := []lab.Edit{
+		lab.With(t, "workload.authPath", "jwt-shared"),
+		lab.With(t, "workload.createAuthBackend", "false"),
+	}
 	l.SharedBackend("jwt-shared")
 	l.Up("dev", readable(), edits...)
 	before := history(t, l.Vault.Root())

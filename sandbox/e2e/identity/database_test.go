@@ -22,18 +22,25 @@ import (
 )
 
 // postgres is a PostgreSQL server that ends with its test.
-type postgres struct{ port, admin, password string }
+type postgres struct {
+	port     string
+	admin    string
+	password string
+}
 
 func startPostgres(t *testing.T) (p postgres) {
 	t.Helper()
-	cmd := exec.Command("pg_virtualenv", "-t", "sh", "-c", `echo "ready $PGPORT $PGUSER $PGPASSWORD"; cat`)
+	cmd := exec.Command("pg_virtualenv", "-t", "sh", "-c",
+		`echo "ready $PGPORT $PGUSER $PGPASSWORD"; cat`)
 	input, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	output, err := cmd.StdoutPipe()
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start(), "this test needs a PostgreSQL server: install Debian's package postgresql")
+	require.NoError(t, cmd.Start(),
+		"this test needs a PostgreSQL server: install Debian's package postgresql")
 	t.Cleanup(func() { _ = input.Close(); _ = cmd.Wait() })
-	for lines := bufio.NewScanner(output); p.password == "" && lines.Scan(); {
+	lines := bufio.NewScanner(output)
+	for p.password == "" && lines.Scan() {
 		_, _ = fmt.Sscanf(lines.Text(), "ready %s %s %s", &p.port, &p.admin, &p.password)
 	}
 	require.NotEmpty(t, p.password, "pg_virtualenv starts no server")
@@ -41,17 +48,24 @@ func startPostgres(t *testing.T) (p postgres) {
 }
 
 func (p postgres) query(name, password, sql string) (string, error) {
-	cmd := exec.Command("psql", "-h", "127.0.0.1", "-p", p.port, "-U", name, "-d", "postgres", "-w", "-At", "-c", sql)
+	cmd := exec.Command("psql", "-h", "127.0.0.1", "-p", p.port, "-U", name,
+		"-d", "postgres", "-w", "-At", "-c", sql)
 	cmd.Env = []string{"PGPASSWORD=" + password, "PATH=" + os.Getenv("PATH")}
 	said, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(said)), err
 }
 
 // read is what a job's script gets: name -> key -> value.
-func read(t *testing.T, stack *sandbox.Stack, more ...string) (got map[string]map[string]any, err error) {
+func read(
+	t *testing.T, stack *sandbox.Stack, more ...string,
+) (got map[string]map[string]any, err error) {
 	t.Helper()
-	cmd := lab.Python(t, stack, filepath.Join(lab.Repository(), "job"),
-		"import json; from vault_credentials import read_credentials as r; print(json.dumps({n: dict(c) for n, c in r().items()}))")
+	const script = `
+import json
+from vault_credentials import read_credentials
+print(json.dumps({name: dict(values) for name, values in read_credentials().items()}))
+`
+	cmd := lab.Python(t, stack, filepath.Join(lab.Repository(), "job"), script)
 	cmd.Env = append(cmd.Env, more...)
 	out, err := cmd.Output()
 	if failed := new(exec.ExitError); errors.As(err, &failed) {
@@ -65,50 +79,66 @@ func read(t *testing.T, stack *sandbox.Stack, more ...string) (got map[string]ma
 // for one job, and neither the configuration nor the state ever has it.
 func TestEachJobHasADatabaseUserOfItsOwnThatNobodyElseEverSaw(t *testing.T) {
 	db := startPostgres(t)
-	_, err := db.query(db.admin, db.password, "create table features (value text); insert into features values ('a feature')")
+	const table = "create table features (value text); insert into features values ('a feature')"
+	_, err := db.query(db.admin, db.password, table)
 	require.NoError(t, err)
 	l := newLabWith(t, "dev", "prod")
 	l.Write("sys/mounts/database", map[string]any{"type": "database"})
 	// As docs/operate.md tells the Vault team.
 	l.Write("database/config/features", map[string]any{
-		"plugin_name": "postgresql-database-plugin", "allowed_roles": "ml-reader", "username": db.admin, "password": db.password,
-		"connection_url": "postgresql://{{username}}:{{password}}@127.0.0.1:" + db.port + "/postgres?sslmode=disable",
+		"plugin_name":   "postgresql-database-plugin",
+		"allowed_roles": "ml-reader",
+		"username":      db.admin,
+		"password":      db.password,
+		"connection_url": "postgresql://{{username}}:{{password}}@127.0.0.1:" + db.port +
+			"/postgres?sslmode=disable",
 	})
 	l.Write("database/roles/ml-reader", map[string]any{
-		"db_name": "features", "default_ttl": "30s", "max_ttl": "30s",
-		"creation_statements": `CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'; GRANT SELECT ON features TO "{{name}}";`,
+		"db_name":     "features",
+		"default_ttl": "30s",
+		"max_ttl":     "30s",
+		"creation_statements": `CREATE ROLE "{{name}}"
+			WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';
+			GRANT SELECT ON features TO "{{name}}";`,
 	})
 
 	static := lab.Payloads{"ml_api_key": {"api_key": lab.Canary + "-key"}}
 	dev, _ := l.Up("dev", static, lab.With(t, "vault.reads.features", "database/creds/ml-reader"))
 	prod, _ := l.Up("prod", static)
-	canaries, users := map[string]string{}, []string{}
+	canaries := map[string]string{}
+	var users []string
 	for _, job := range []string{"first", "second"} {
 		got, err := read(t, dev)
 		require.NoError(t, err)
-		require.Equal(t, lab.Canary+"-key", got["ml_api_key"]["api_key"], "the static credential is beside it")
-		name, password := fmt.Sprint(got["features"]["username"]), fmt.Sprint(got["features"]["password"])
+		require.Equal(t, lab.Canary+"-key", got["ml_api_key"]["api_key"],
+			"the static credential is beside it")
+		name := fmt.Sprint(got["features"]["username"])
+		password := fmt.Sprint(got["features"]["password"])
 		row, err := db.query(name, password, "select value from features")
 		require.NoError(t, err, row)
 		require.Equal(t, "a feature", row, "the user reads its table")
 		users = append(users, name)
 		parts := strings.Split(name, "-") // v-jwt-...-ml-reader-<random>-<time>
-		canaries[job+" user"], canaries[job+" password"] = parts[len(parts)-2], password
+		canaries[job+" user"] = parts[len(parts)-2]
+		canaries[job+" password"] = password
 	}
 	require.NotEqual(t, users[0], users[1], "two jobs, two users")
 
 	_, err = read(t, prod, `VAULT_CREDENTIALS={"features":"database/creds/ml-reader"}`)
-	require.ErrorContains(t, err, "grants no read on exactly this path", "the other stack's job gets none")
+	require.ErrorContains(t, err, "grants no read on exactly this path",
+		"the other stack's job gets none")
 
 	require.Eventually(t, func() bool {
-		count, err := db.query(db.admin, db.password, "select count(*) from pg_roles where rolname like 'v-%'")
+		const users = "select count(*) from pg_roles where rolname like 'v-%'"
+		count, err := db.query(db.admin, db.password, users)
 		return err == nil && count == "0"
 	}, 2*time.Minute, time.Second, "each user is gone after its lease")
 	_, err = db.query(users[0], canaries["first password"], "select 1")
 	require.Error(t, err)
 
 	var said bytes.Buffer
-	_, err = dev.Up(t.Context(), optup.Refresh(), optup.ProgressStreams(&said), optup.ErrorProgressStreams(&said))
+	_, err = dev.Up(t.Context(), optup.Refresh(),
+		optup.ProgressStreams(&said), optup.ErrorProgressStreams(&said))
 	require.NoError(t, err)
 	outputs, err := dev.Outputs(t.Context())
 	require.NoError(t, err)
@@ -116,7 +146,8 @@ func TestEachJobHasADatabaseUserOfItsOwnThatNobodyElseEverSaw(t *testing.T) {
 	require.NoError(t, err)
 	search, err := canary.New(canaries)
 	require.NoError(t, err)
-	require.Empty(t, search.Search(append(said.Bytes(), shown...)), "output of a run, and the stack's outputs")
+	everything := append(said.Bytes(), shown...)
+	require.Empty(t, search.Search(everything), "output of a run, and the stack's outputs")
 	files := lab.Files(t, l.Options.Dir)
 	require.Greater(t, len(files), 20, "settings, state, history, logs, Vault's storage")
 	for path, content := range files {

@@ -31,8 +31,12 @@ type rig struct{ *lab.Lab }
 // KV mount.
 func newLabWith(t *testing.T, stacks ...string) *rig {
 	t.Helper()
-	l := &rig{lab.Open(t, sandbox.Options{Root: lab.Project(t, "mlvault", stacks...)})}
-	l.Write("sys/mounts/other", map[string]any{"type": "kv", "options": map[string]string{"version": "2"}})
+	root := lab.Project(t, "mlvault", stacks...)
+	l := &rig{Lab: lab.Open(t, sandbox.Options{Root: root})}
+	l.Write("sys/mounts/other", map[string]any{
+		"type":    "kv",
+		"options": map[string]string{"version": "2"},
+	})
 	return l
 }
 
@@ -56,27 +60,51 @@ func (l *rig) door(name string, version issuer.Version, edits ...lab.Edit) *door
 		"ml_api_key":    {"api_key": name + "-key"},
 		"feature_store": {"user": name, "password": name + "-password"},
 	}
-	configured := l.Prepare(name, credentials, append(edits, lab.With(l.T, "workload.principalIds[0]", extraReader))...)
+	edits = append(edits, lab.With(l.T, "workload.principalIds[0]", extraReader))
+	configured := l.Prepare(name, credentials, edits...)
 	// Configure sets the issuer of version 1. What is set afterwards, as a person does, is what the
 	// program reads.
-	require.NoError(l.T, configured.SetConfigWithOptions(l.T.Context(), "mlvault:workload.issuer",
-		auto.ConfigValue{Value: l.Issuer.URL(version)}, &auto.ConfigOptions{Path: true}))
+	setConfig(l.T, configured, "workload.issuer", l.Issuer.URL(version))
 	_, err := configured.Up(l.T.Context(), optup.SuppressProgress())
 	require.NoError(l.T, err)
 
 	values, err := configured.Outputs(l.T.Context())
 	require.NoError(l.T, err)
-	d := &door{rig: l, anonymous: l.client(""), Store: configured.Config.Access(), credentials: credentials, identity: issuer.Claims{
-		Audience: sandbox.Text(values, outputs.VaultAudience), ClientID: sandbox.Text(values, outputs.JobIdentityClientID),
-		PrincipalID: arm.PrincipalID(sandbox.Text(values, outputs.JobIdentityID)), Version: version,
-	}}
+	d := &door{
+		rig:         l,
+		Store:       configured.Config.Access(),
+		credentials: credentials,
+		anonymous:   l.client(""),
+		identity: issuer.Claims{
+			Audience:    sandbox.Text(values, outputs.VaultAudience),
+			ClientID:    sandbox.Text(values, outputs.JobIdentityClientID),
+			PrincipalID: arm.PrincipalID(sandbox.Text(values, outputs.JobIdentityID)),
+			Version:     version,
+		},
+	}
 	hidden := map[string]any{"data": map[string]any{"k": "not for jobs"}}
-	for _, name := range []string{"", "/sibling", "/ml_api_key2", "/ML_API_KEY", "/ml_api_key/below"} {
+	for _, name := range []string{
+		"",
+		"/sibling",
+		"/ml_api_key2",
+		"/ML_API_KEY",
+		"/ml_api_key/below",
+	} {
 		l.Write("secret/data/"+d.Prefix+name, hidden)
 	}
 	l.Write("other/data/"+d.Prefix+"/ml_api_key", hidden)
-	l.Write("secret/data/"+d.Prefix+"/ml_api_key", map[string]any{"data": d.credentials["ml_api_key"]}) // version 2
+	secondVersion := map[string]any{"data": d.credentials["ml_api_key"]}
+	l.Write("secret/data/"+d.Prefix+"/ml_api_key", secondVersion)
 	return d
+}
+
+// setConfig is `pulumi config set --path` of a setting of the project.
+func setConfig(t *testing.T, stack *sandbox.Stack, key, value string) {
+	t.Helper()
+	byPath := &auto.ConfigOptions{Path: true}
+	setting := auto.ConfigValue{Value: value}
+	err := stack.SetConfigWithOptions(t.Context(), "mlvault:"+key, setting, byPath)
+	require.NoError(t, err)
 }
 
 // mutate changes what stands at a path in Vault, and returns what brings it back.
@@ -87,7 +115,8 @@ func (l *rig) mutate(path string, change func(fields map[string]any)) (restore f
 		require.NoError(l.T, err, path)
 		return secret.Data
 	}
-	before, changed := read(), read()
+	before := read()
+	changed := read()
 	change(changed)
 	l.Write(path, changed)
 	return func() { l.Write(path, before) }
@@ -103,7 +132,8 @@ func (d *door) token(alterations ...issuer.Alteration) string {
 
 // enter presents a JWT to Vault.
 func (d *door) enter(role, token string) (*api.SecretAuth, error) {
-	login, err := d.anonymous.Logical().WriteWithContext(d.T.Context(), d.LoginPath(), map[string]any{"role": role, "jwt": token})
+	fields := map[string]any{"role": role, "jwt": token}
+	login, err := d.anonymous.Logical().WriteWithContext(d.T.Context(), d.LoginPath(), fields)
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +152,10 @@ func (d *door) login(role, token string) func() error {
 		if auth.Accessor == "" { // which a batch token has not
 			kind = "batch"
 		}
-		got := fmt.Sprintf("%s token with %v for %d seconds, renewable %t", kind, auth.Policies, auth.LeaseDuration, auth.Renewable)
-		if want := fmt.Sprintf("batch token with [%s] for 900 seconds, renewable false", d.Name()); got != want {
+		got := fmt.Sprintf("%s token with %v for %d seconds, renewable %t",
+			kind, auth.Policies, auth.LeaseDuration, auth.Renewable)
+		want := fmt.Sprintf("batch token with [%s] for 900 seconds, renewable false", d.Name())
+		if got != want {
 			return fmt.Errorf("%s: a %s", moreThanMeant, got)
 		}
 		return nil
@@ -150,10 +182,13 @@ func (d *door) job() session {
 // operator is the session of one who may do everything, with a new token each time, since one of
 // the requests revokes it, and with something in the cubbyhole, which each token has of its own.
 func (l *rig) operator() *api.Client {
-	created, err := l.Vault.Root().Auth().Token().CreateOrphanWithContext(l.T.Context(), &api.TokenCreateRequest{Policies: []string{"root"}})
+	tokens := l.Vault.Root().Auth().Token()
+	asRoot := &api.TokenCreateRequest{Policies: []string{"root"}}
+	created, err := tokens.CreateOrphanWithContext(l.T.Context(), asRoot)
 	require.NoError(l.T, err)
 	client := l.client(created.Auth.ClientToken)
-	_, err = client.Logical().WriteWithContext(l.T.Context(), "cubbyhole/before", map[string]any{"k": "v"})
+	held := map[string]any{"k": "v"}
+	_, err = client.Logical().WriteWithContext(l.T.Context(), "cubbyhole/before", held)
 	require.NoError(l.T, err)
 	return client
 }
@@ -167,13 +202,18 @@ func (l *rig) client(token string) *api.Client {
 // do makes one request. Behind the path come keys and values, which a read puts into the query.
 func (d *door) do(as session, operation, path string, body ...any) func() error {
 	return func() error {
-		ctx, vault := d.T.Context(), as().Logical()
-		fields, query := map[string]any{}, map[string][]string{}
+		ctx := d.T.Context()
+		vault := as().Logical()
+		fields := map[string]any{}
+		query := map[string][]string{}
 		for i := 0; i < len(body); i += 2 {
 			key := fmt.Sprint(body[i])
-			fields[key], query[key] = body[i+1], []string{fmt.Sprint(body[i+1])}
+			value := body[i+1]
+			fields[key] = value
+			query[key] = []string{fmt.Sprint(value)}
 		}
-		found, err := new(api.Secret), error(nil) // changes may be answered with nothing
+		found := new(api.Secret) // changes may be answered with nothing
+		var err error
 		switch operation {
 		case "read":
 			found, err = vault.ReadWithDataWithContext(ctx, path, query)
@@ -198,7 +238,8 @@ func (d *door) do(as session, operation, path string, body ...any) func() error 
 // reads expects the credential as the configuration has it.
 func (d *door) reads(as session, name string) func() error {
 	return func() error {
-		secret, err := as().Logical().ReadWithContext(d.T.Context(), "secret/data/"+d.Prefix+"/"+name)
+		path := "secret/data/" + d.Prefix + "/" + name
+		secret, err := as().Logical().ReadWithContext(d.T.Context(), path)
 		if err != nil {
 			return err
 		}

@@ -26,14 +26,19 @@ const vaultGUID = "7c1e9a44-52b8-4f0d-b6c3-2a8f4e5d6071"
 // object id tells their jobs apart, and one that takes version 2 tokens.
 func TestIdentityMatrix(t *testing.T) {
 	l := newLabWith(t, "dev", "prod", "v2")
-	dev, prod := l.door("dev", issuer.V1), l.door("prod", issuer.V1)
+	dev := l.door("dev", issuer.V1)
+	prod := l.door("prod", issuer.V1)
 	v2 := l.door("v2", issuer.V2, lab.With(t, "workload.audience", vaultGUID))
 
 	t.Run("each job reads its own credentials and nothing else", func(t *testing.T) {
-		for _, pair := range [][2]*door{{dev, prod}, {prod, dev}, {v2, dev}} {
-			matrix := pair[0].matrix(pair[1])
-			require.Empty(t, run(matrix), pair[0].Name())
-			t.Logf("%s: %d attempts are answered as they must be", pair[0].Name(), len(matrix))
+		for _, test := range []struct{ at, neighbour *door }{
+			{at: dev, neighbour: prod},
+			{at: prod, neighbour: dev},
+			{at: v2, neighbour: dev},
+		} {
+			matrix := test.at.matrix(test.neighbour)
+			require.Empty(t, run(matrix), test.at.Name())
+			t.Logf("%s: %d attempts are answered as they must be", test.at.Name(), len(matrix))
 		}
 	})
 
@@ -47,11 +52,15 @@ func TestIdentityMatrix(t *testing.T) {
 	})
 
 	t.Run("a token is dead when its time is over", func(t *testing.T) {
-		restore := l.mutate(dev.RolePath(), func(role map[string]any) { role["token_ttl"], role["token_max_ttl"] = 2, 2 })
+		restore := l.mutate(dev.RolePath(), func(role map[string]any) {
+			role["token_ttl"] = 2
+			role["token_max_ttl"] = 2
+		})
 		defer restore()
 		read := dev.reads(dev.job(), "ml_api_key")
 		require.Equal(t, granted, answer(read()))
-		require.Eventually(t, func() bool { return strings.HasPrefix(answer(read()), "403 ") }, 10*time.Second, 200*time.Millisecond)
+		isDead := func() bool { return strings.HasPrefix(answer(read()), "403 ") }
+		require.Eventually(t, isDead, 10*time.Second, 200*time.Millisecond)
 	})
 
 	t.Run("a token cannot be revoked but without its policy opens nothing", func(t *testing.T) {
@@ -61,11 +70,16 @@ func TestIdentityMatrix(t *testing.T) {
 		require.Equal(t, "400 batch tokens cannot be revoked", answer(revoked))
 		require.Equal(t, granted, answer(read()))
 
-		restore := l.mutate(dev.RolePath(), func(role map[string]any) { role["token_policies"] = []string{"nothing"} })
+		restore := l.mutate(dev.RolePath(), func(role map[string]any) {
+			role["token_policies"] = []string{"nothing"}
+		})
 		require.Equal(t, granted, answer(read()), "the role counts at the login only")
 		restore()
-		restore = l.mutate(dev.PolicyPath(), func(policy map[string]any) { policy["policy"] = "# nothing" })
-		require.Contains(t, answer(read()), denied, "the policy counts at each request: this stops a job at once")
+		restore = l.mutate(dev.PolicyPath(), func(policy map[string]any) {
+			policy["policy"] = "# nothing"
+		})
+		require.Contains(t, answer(read()), denied,
+			"the policy counts at each request: this stops a job at once")
 		restore()
 		require.Equal(t, granted, answer(read()), "it is the same token")
 	})
@@ -73,11 +87,15 @@ func TestIdentityMatrix(t *testing.T) {
 	t.Run("no path of the read policy is spare", func(t *testing.T) {
 		names := []string{"feature_store", "ml_api_key"}
 		for i, removed := range names {
-			grant := rights.Grant{Path: "secret/data/" + dev.Prefix + "/" + names[1-i], Capabilities: []string{"read"}}
+			kept := names[1-i]
+			grant := rights.Grant{
+				Path:         "secret/data/" + dev.Prefix + "/" + kept,
+				Capabilities: []string{"read"},
+			}
 			restore := l.mutate(dev.PolicyPath(), func(policy map[string]any) {
 				policy["policy"] = rights.PolicyText("one less", []rights.Grant{grant})
 			})
-			require.Equal(t, granted, answer(dev.reads(dev.job(), names[1-i])()))
+			require.Equal(t, granted, answer(dev.reads(dev.job(), kept)()))
 			require.Contains(t, answer(dev.reads(dev.job(), removed)()), denied)
 			restore()
 		}
@@ -91,13 +109,15 @@ func TestIdentityMatrix(t *testing.T) {
 		}
 	})
 
-	t.Run("without its auth method a stack lets nobody in, and a token that is out lives on", func(t *testing.T) {
+	t.Run("without its auth method a stack lets nobody in, but a token lives on", func(t *testing.T) {
 		read := dev.reads(dev.job(), "ml_api_key")
 		require.Equal(t, granted, answer(read()))
 		require.NoError(t, l.Vault.Root().Sys().DisableAuthWithContext(t.Context(), dev.AuthPath))
 		require.Equal(t, "403 permission denied", answer(dev.login(dev.Name(), dev.token())()))
-		require.Equal(t, granted, answer(prod.login(prod.Name(), prod.token())()), "another stack's is another")
-		require.Equal(t, granted, answer(read()), "a batch token hangs on no auth method; its policy is what stops it")
+		elsewhere := prod.login(prod.Name(), prod.token())
+		require.Equal(t, granted, answer(elsewhere()), "another stack's is another")
+		require.Equal(t, granted, answer(read()),
+			"a batch token hangs on no auth method; its policy is what stops it")
 	})
 }
 
@@ -136,7 +156,9 @@ func mutations(d, neighbour *door) []mutation {
 	bind := func(claim string, value any) changes {
 		return role(func(fields map[string]any) { bound(fields)[claim] = value })
 	}
-	forget := func(claim string) changes { return role(func(fields map[string]any) { delete(bound(fields), claim) }) }
+	forget := func(claim string) changes {
+		return role(func(fields map[string]any) { delete(bound(fields), claim) })
+	}
 	config := func(field string, value any) changes {
 		return changes{d.configPath(): func(fields map[string]any) { fields[field] = value }}
 	}
@@ -149,50 +171,155 @@ func mutations(d, neighbour *door) []mutation {
 		maps.Copy(one, other)
 		return one
 	}
-	glob := role(func(fields map[string]any) { fields["bound_claims_type"], bound(fields)["oid"] = "glob", "*" })
-	hour := role(func(fields map[string]any) { fields["token_ttl"], fields["token_max_ttl"] = 3600, 3600 })
-	all := changes{d.PolicyPath(): func(fields map[string]any) { fields["policy"] = `path "*" { capabilities = ["read", "list"] }` }}
-
-	logins := []string{"the job identity", "one token a second time", "a list of audiences with ours in it", "a reader of workload.principalIds"}
-	anyone := []string{
-		"another identity of the tenant", "the neighbour's identity", "our object id in upper case", "our object id and a space",
-		"both readers in one object id", "a star for an object id",
+	glob := role(func(fields map[string]any) {
+		fields["bound_claims_type"] = "glob"
+		bound(fields)["oid"] = "*"
+	})
+	hour := role(func(fields map[string]any) {
+		fields["token_ttl"] = 3600
+		fields["token_max_ttl"] = 3600
+	})
+	all := changes{d.PolicyPath(): func(fields map[string]any) {
+		fields["policy"] = `path "*" { capabilities = ["read", "list"] }`
+	}}
+	bothIdentities := []string{
+		d.identity.PrincipalID,
+		extraReader,
+		neighbour.identity.PrincipalID,
 	}
-	names := []string{"reads a sibling", "reads a longer name", "reads its name in upper case", "reads below its credential"}
-	neighbours := []string{"reads the neighbour's ml_api_key", "reads the neighbour's feature_store"}
+
+	logins := []string{
+		"the job identity",
+		"one token a second time",
+		"a list of audiences with ours in it",
+		"a reader of workload.principalIds",
+	}
+	anyone := []string{
+		"another identity of the tenant",
+		"the neighbour's identity",
+		"our object id in upper case",
+		"our object id and a space",
+		"both readers in one object id",
+		"a star for an object id",
+	}
+	names := []string{
+		"reads a sibling",
+		"reads a longer name",
+		"reads its name in upper case",
+		"reads below its credential",
+	}
+	neighbours := []string{
+		"reads the neighbour's ml_api_key",
+		"reads the neighbour's feature_store",
+	}
+	anyIssuer := []string{
+		"another tenant's issuer with the same key",
+		"our issuer with the other ending",
+		"our tenant's issuer of the other version",
+		"no issuer",
+	}
+	anyTime := []string{
+		"expired",
+		"not yet valid",
+		"issued in the future",
+		"no end, and five minutes old",
+	}
+	aboutItself := []string{
+		"asks for its capabilities",
+		"asks what it may do",
+		"looks itself up",
+	}
+	everythingThatIsRead := []string{
+		"reads the same path of another mount",
+		"lists the stack",
+		"lists the mount",
+		"reads metadata",
+		"reads subkeys",
+		"reads the mount's settings",
+		"lists mounts",
+		"lists auth methods",
+		"reads the auth method's settings",
+		"lists roles",
+		"reads its role",
+		"lists policies",
+		"reads its policy",
+		"asks what it may do",
+		"reads the server's settings",
+		"looks itself up",
+		"lists identities",
+	}
 	return []mutation{
-		{"the role forgets the object id", forget("oid"), anyone},
-		{"the role takes any object id by a glob", glob, anyone},
-		{"the role knows the neighbour", bind("oid", []string{d.identity.PrincipalID, extraReader, neighbour.identity.PrincipalID}), []string{"the neighbour's identity"}},
-		{"the role forgets the tenant", forget("tid"), []string{"another tenant", "our tenant in upper case", "no tenant"}},
-		{"the role forgets the issuer, which the auth method still binds", forget("iss"), nil},
-		{"the auth method forgets the issuer, which the role still binds", config("bound_issuer", ""), nil},
-		{"role and auth method forget the issuer", both(forget("iss"), config("bound_issuer", "")), []string{
-			"another tenant's issuer with the same key", "our issuer with the other ending", "our tenant's issuer of the other version", "no issuer",
-		}},
-		{"the role admits another audience", set("bound_audiences", []string{d.identity.Audience, elsewhere}), []string{"another audience", "a list of other audiences"}},
-		{"the role forgets the audience", set("bound_audiences", []string{}), []string{"an empty list of audiences", "no audience"}},
-		{"the role forgives two hours", set("clock_skew_leeway", 7200), []string{"expired", "not yet valid", "issued in the future", "no end, and five minutes old"}},
+		{name: "the role forgets the object id", changes: forget("oid"), opens: anyone},
+		{name: "the role takes any object id by a glob", changes: glob, opens: anyone},
+		{
+			name:    "the role knows the neighbour",
+			changes: bind("oid", bothIdentities),
+			opens:   []string{"the neighbour's identity"},
+		},
+		{
+			name:    "the role forgets the tenant",
+			changes: forget("tid"),
+			opens:   []string{"another tenant", "our tenant in upper case", "no tenant"},
+		},
+		{name: "the role forgets the issuer, which the auth method still binds", changes: forget("iss")},
+		{name: "the auth method forgets the issuer, which the role still binds", changes: config("bound_issuer", "")},
+		{
+			name:    "role and auth method forget the issuer",
+			changes: both(forget("iss"), config("bound_issuer", "")),
+			opens:   anyIssuer,
+		},
+		{
+			name:    "the role admits another audience",
+			changes: set("bound_audiences", []string{d.identity.Audience, elsewhere}),
+			opens:   []string{"another audience", "a list of other audiences"},
+		},
+		{
+			name:    "the role forgets the audience",
+			changes: set("bound_audiences", []string{}),
+			opens:   []string{"an empty list of audiences", "no audience"},
+		},
+		{name: "the role forgives two hours", changes: set("clock_skew_leeway", 7200), opens: anyTime},
 
-		{"the role gives the default policy", set("token_no_default_policy", false),
-			append(slices.Clone(logins), "asks for its capabilities", "asks what it may do", "looks itself up")},
-		{"the role gives the neighbour's policy too", set("token_policies", []string{d.Name(), neighbour.Name()}), append(slices.Clone(logins), neighbours...)},
-		{"the role gives service tokens", set("token_type", "service"),
-			append(slices.Clone(logins), "revokes itself, a batch token")},
-		{"the role gives an hour", hour, logins},
+		{
+			name:    "the role gives the default policy",
+			changes: set("token_no_default_policy", false),
+			opens:   slices.Concat(logins, aboutItself),
+		},
+		{
+			name:    "the role gives the neighbour's policy too",
+			changes: set("token_policies", []string{d.Name(), neighbour.Name()}),
+			opens:   slices.Concat(logins, neighbours),
+		},
+		{name: "the role gives service tokens", changes: set("token_type", "service"), opens: append(slices.Clone(logins), "revokes itself, a batch token")},
+		{name: "the role gives an hour", changes: hour, opens: logins},
 
-		{"the policy reads the whole stack", policy("/ml_api_key", "/*"), names},
-		{"the policy reads what begins alike", policy("/ml_api_key", "/ml_api_key*"), []string{"reads a longer name", "reads below its credential"}},
-		{"the policy reads every stack", policy(d.Prefix, "mlvault/+"), neighbours},
-		{"the policy reads every mount", policy("secret/", "+/"), []string{"reads the same path of another mount"}},
-		{"the policy reads metadata", policy("/data/", "/+/"), []string{"reads metadata", "reads subkeys"}},
-		{"the policy writes", policy(`"read"`, `"read", "create", "update", "patch"`), []string{"writes its credential", "patches its credential"}},
-		{"the policy reads and lists everything", all, slices.Concat(names, []string{"reads the parent"}, neighbours, []string{
-			"reads the same path of another mount", "lists the stack", "lists the mount", "reads metadata", "reads subkeys",
-			"reads the mount's settings", "lists mounts", "lists auth methods", "reads the auth method's settings", "lists roles",
-			"reads its role", "lists policies", "reads its policy", "asks what it may do", "reads the server's settings",
-			"looks itself up", "lists identities",
-		})},
+		{name: "the policy reads the whole stack", changes: policy("/ml_api_key", "/*"), opens: names},
+		{
+			name:    "the policy reads what begins alike",
+			changes: policy("/ml_api_key", "/ml_api_key*"),
+			opens:   []string{"reads a longer name", "reads below its credential"},
+		},
+		{name: "the policy reads every stack", changes: policy(d.Prefix, "mlvault/+"), opens: neighbours},
+		{
+			name:    "the policy reads every mount",
+			changes: policy("secret/", "+/"),
+			opens:   []string{"reads the same path of another mount"},
+		},
+		{
+			name:    "the policy reads metadata",
+			changes: policy("/data/", "/+/"),
+			opens:   []string{"reads metadata", "reads subkeys"},
+		},
+		{
+			name:    "the policy writes",
+			changes: policy(`"read"`, `"read", "create", "update", "patch"`),
+			opens:   []string{"writes its credential", "patches its credential"},
+		},
+		{
+			name:    "the policy reads and lists everything",
+			changes: all,
+			opens:   slices.Concat(names, []string{"reads the parent"}, neighbours, everythingThatIsRead),
+		},
 	}
 }
 

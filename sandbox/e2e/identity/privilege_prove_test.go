@@ -28,13 +28,15 @@ func TestProveNoRightIsSpare(t *testing.T) {
 		red := slices.IndexFunc(p.phases, func(x phase) bool {
 			err := p.live(x)
 			if err != nil {
-				require.ErrorContains(t, err, "permission denied", "without %s at %s", reduced.Capability, reduced.Path)
+				require.ErrorContains(t, err, "permission denied", "without %s at %s", reduced.Capability,
+					reduced.Path)
 			}
 			return err != nil
 		})
 		require.GreaterOrEqual(t, red, 0, "%s at %s is spare", reduced.Capability, reduced.Path)
 		t.Logf("without %s at %s: %s ends red", reduced.Capability, reduced.Path, p.phases[red].name)
 		p.restrict(rights.DeployerPolicy(p.cfg, rights.State{}))
-		require.NoError(t, p.live(p.phases[len(p.phases)-1]), "with the whole policy the stack can be destroyed")
+		require.NoError(t, p.live(p.phases[len(p.phases)-1]),
+			"with the whole policy the stack can be destroyed")
 	}
 }

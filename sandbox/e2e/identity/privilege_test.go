@@ -32,7 +32,8 @@ import (
 // is refused is another question, which TestProveNoRightIsSpare answers by running the CLI with
 // each of the policies.
 func TestNoRightOfTheDeployerIsSpare(t *testing.T) {
-	for _, name := range []string{"default", "all"} { // the others take a minute: TestProveNoRightIsSpareInAnyCombination
+	// The others take a minute: TestProveNoRightIsSpareInAnyCombination.
+	for _, name := range []string{"default", "all"} {
 		t.Run(name, func(t *testing.T) { requireNoneSpare(t, combinations[name]) })
 	}
 }
@@ -47,8 +48,12 @@ var combinations = map[string]map[string]string{
 	"deleteOnDestroy":         {"vault.deleteOnDestroy": "true"},
 	"skipChildToken":          {"vault.skipChildToken": "true"},
 	"all": {
-		"vault.createMount": "true", "vault.mount": "made", "workload.createAuthBackend": "false",
-		"vault.disableRead": "true", "vault.deleteOnDestroy": "true", "vault.skipChildToken": "true",
+		"vault.createMount":          "true",
+		"vault.mount":                "made",
+		"workload.createAuthBackend": "false",
+		"vault.disableRead":          "true",
+		"vault.deleteOnDestroy":      "true",
+		"vault.skipChildToken":       "true",
 	},
 }
 
@@ -56,19 +61,24 @@ func requireNoneSpare(t *testing.T, settings map[string]string) {
 	t.Helper()
 	p := newPrivileges(t, settings)
 	recorded := append(p.preflight(), p.record()...)
-	require.Nil(t, p.replay(recorded, rights.DeployerPolicy(p.cfg, rights.State{})), "with the whole policy nothing is refused")
+	whole := rights.DeployerPolicy(p.cfg, rights.State{})
+	require.Nil(t, p.replay(recorded, whole), "with the whole policy nothing is refused")
 
 	wanted := rights.SettingsGrants(p.cfg)
-	missing := lab.Reduced(append(wanted, rights.Grant{Path: "sys/health", Capabilities: []string{"read"}}))
+	needless := rights.Grant{Path: "sys/health", Capabilities: []string{"read"}}
+	missing := lab.Reduced(append(wanted, needless))
 	spare := len(missing) - 1
-	require.Nil(t, p.replay(recorded, missing[spare].Policy), "a right that is planted to be spare is seen to be")
+	require.Nil(t, p.replay(recorded, missing[spare].Policy),
+		"a right that is planted to be spare is seen to be")
 	for _, reduced := range lab.Reduced(wanted) {
 		refused := p.replay(recorded, reduced.Policy)
 		if refused == nil {
-			t.Errorf("%s at %s is spare: none of %d requests needs it", reduced.Capability, reduced.Path, len(recorded))
+			t.Errorf("%s at %s is spare: none of %d requests needs it",
+				reduced.Capability, reduced.Path, len(recorded))
 			continue
 		}
-		t.Logf("without %s at %s: %s %s is refused", reduced.Capability, reduced.Path, refused.method, refused.path)
+		t.Logf("without %s at %s: %s %s is refused",
+			reduced.Capability, reduced.Path, refused.method, refused.path)
 	}
 	t.Logf("%d requests, %d rights, each needed", len(recorded), spare)
 }
@@ -94,9 +104,10 @@ type privileges struct {
 
 // phase is a part of a stack's life.
 type phase struct {
-	name, payload string
-	edits         []lab.Edit
-	run           func(*sandbox.Stack) error
+	name    string
+	payload string
+	edits   []lab.Edit
+	run     func(*sandbox.Stack) error
 }
 
 // newPrivileges has a stack's life in phases: created, left as it is, with another payload and
@@ -106,7 +117,10 @@ func newPrivileges(t *testing.T, settings map[string]string) *privileges {
 	p := &privileges{}
 	p.Lab = lab.Open(t, sandbox.Options{Wrap: p.remember})
 	p.Adjust = func(s *sandbox.Settings) { s.Token = p.token }
-	up := func(s *sandbox.Stack) error { _, err := s.Up(t.Context(), optup.SuppressProgress()); return err }
+	up := func(s *sandbox.Stack) error {
+		_, err := s.Up(t.Context(), optup.SuppressProgress())
+		return err
+	}
 	refresh := func(s *sandbox.Stack) error {
 		_, err := s.Refresh(t.Context(), optrefresh.SuppressProgress())
 		return err
@@ -118,8 +132,11 @@ func newPrivileges(t *testing.T, settings map[string]string) *privileges {
 	whole := []lab.Edit{lab.Settings(t, settings)}
 	changed := append(slices.Clone(whole), lab.With(t, "workload.tokenTtlSeconds", "600"))
 	p.phases = []phase{
-		{"create", "one", whole, up}, {"no-op", "one", whole, up}, {"update", "two", changed, up},
-		{"refresh", "two", changed, refresh}, {"destroy", "two", changed, destroy},
+		{name: "create", payload: "one", edits: whole, run: up},
+		{name: "no-op", payload: "one", edits: whole, run: up},
+		{name: "update", payload: "two", edits: changed, run: up},
+		{name: "refresh", payload: "two", edits: changed, run: refresh},
+		{name: "destroy", payload: "two", edits: changed, run: destroy},
 	}
 	p.deployer("# no right")
 	p.cfg = p.prepare(p.phases[0]).Config
@@ -128,7 +145,8 @@ func newPrivileges(t *testing.T, settings map[string]string) *privileges {
 
 func (p *privileges) prepare(x phase) *sandbox.Stack {
 	p.T.Helper()
-	return p.Prepare("dev", lab.Payloads{"ml_api_key": {"api_key": x.payload + "-of-a-key"}}, x.edits...)
+	credentials := lab.Payloads{"ml_api_key": {"api_key": x.payload + "-of-a-key"}}
+	return p.Prepare("dev", credentials, x.edits...)
 }
 
 func (p *privileges) live(x phase) error {
@@ -157,7 +175,12 @@ func (p *privileges) remember(vault http.Handler) http.Handler {
 		_, _ = w.Write(answer.Body.Bytes())
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.requests = append(p.requests, request{r.Method, r.URL.RequestURI(), body, answer.Code})
+		p.requests = append(p.requests, request{
+			method: r.Method,
+			path:   r.URL.RequestURI(),
+			body:   body,
+			status: answer.Code,
+		})
 	})
 }
 
@@ -180,7 +203,8 @@ func (p *privileges) restrict(policy string) {
 // clear takes away what a deployer may have left in Vault, and brings what it needs of others.
 func (p *privileges) clear() {
 	p.T.Helper()
-	root, vault := p.Vault.Root(), p.cfg.Vault
+	root := p.Vault.Root()
+	vault := p.cfg.Vault
 	gone := []string{"sys/auth/" + p.cfg.Workload.AuthPath, p.cfg.Access().PolicyPath()}
 	if vault.CreateMount {
 		gone = append(gone, "sys/mounts/"+vault.Mount)
@@ -234,7 +258,8 @@ func (p *privileges) replay(recorded []request, policy string) (refused *request
 	p.deployer(policy)
 	client := p.Vault.Root().CloneConfig().HttpClient
 	for _, r := range recorded {
-		again, err := http.NewRequestWithContext(p.T.Context(), r.method, p.Vault.Addr()+r.path, bytes.NewReader(r.body))
+		url := p.Vault.Addr() + r.path
+		again, err := http.NewRequestWithContext(p.T.Context(), r.method, url, bytes.NewReader(r.body))
 		require.NoError(p.T, err)
 		again.Header.Set(api.AuthHeaderName, p.token)
 		again.Header.Set("X-Vault-Request", "true")
@@ -244,7 +269,8 @@ func (p *privileges) replay(recorded []request, policy string) (refused *request
 		if response.StatusCode == http.StatusForbidden {
 			return &r
 		}
-		require.Equal(p.T, r.status, response.StatusCode, "%s %s is answered otherwise than in the recording", r.method, r.path)
+		require.Equal(p.T, r.status, response.StatusCode,
+			"%s %s is answered otherwise than in the recording", r.method, r.path)
 	}
 	return nil
 }

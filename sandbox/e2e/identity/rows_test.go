@@ -48,8 +48,13 @@ func (f failure) String() string { return f.row + ": " + f.got }
 // on as it goes wrong.
 func run(matrix []row) (failures []failure) {
 	for _, row := range matrix {
-		if got := answer(row.try()); got != row.answer && (row.answer == granted || !strings.Contains(got, row.answer)) {
-			failures = append(failures, failure{row.name, got})
+		got := answer(row.try())
+		isRight := got == row.answer
+		if row.answer != granted {
+			isRight = strings.Contains(got, row.answer)
+		}
+		if !isRight {
+			failures = append(failures, failure{row: row.name, got: got})
 		}
 	}
 	return failures
@@ -63,7 +68,9 @@ func answer(err error) string {
 	case err == nil:
 		return granted
 	case errors.As(err, &refusal):
-		return fmt.Sprintf("%d %s", refusal.StatusCode, strings.Join(strings.Fields(strings.Join(refusal.Errors, "; ")), " "))
+		reasons := strings.Join(refusal.Errors, "; ")
+		inOneLine := strings.Join(strings.Fields(reasons), " ")
+		return fmt.Sprintf("%d %s", refusal.StatusCode, inOneLine)
 	default:
 		return err.Error()
 	}
@@ -79,64 +86,111 @@ func (d *door) matrix(neighbour *door) []row {
 // otherwise right.
 func (d *door) logins(neighbour *door) []row {
 	url := d.Issuer.URL(d.identity.Version)
-	otherVersion, otherEnding := issuer.V2, strings.TrimSuffix(url, "/")
+	otherVersion := issuer.V2
+	otherEnding := strings.TrimSuffix(url, "/")
 	if d.identity.Version == issuer.V2 {
-		otherVersion, otherEnding = issuer.V1, url+"/"
+		otherVersion = issuer.V1
+		otherEnding = url + "/"
 	}
-	ours, theirs := strings.Split(d.token(), "."), strings.Split(d.token(issuer.With("oid", stranger)), ".")
-	with := func(alterations ...issuer.Alteration) func() error { return d.login(d.Name(), d.token(alterations...)) }
-	claim := func(name string, value any) func() error { return with(issuer.With(name, value)) }
+	ours := strings.Split(d.token(), ".")
+	theirs := strings.Split(d.token(issuer.With("oid", stranger)), ".")
+	with := func(alterations ...issuer.Alteration) func() error {
+		return d.login(d.Name(), d.token(alterations...))
+	}
+	claim := func(name string, value any) func() error {
+		return with(issuer.With(name, value))
+	}
 	again := with()
 	return []row{
-		{"the job identity", granted, with()},
-		{"one token a second time", granted, func() error { return errors.Join(again(), again()) }},
-		{"a list of audiences with ours in it", granted, claim("aud", []string{elsewhere, d.identity.Audience})},
-		{"a reader of workload.principalIds", granted, claim("oid", extraReader)},
+		{name: "the job identity", answer: granted, try: with()},
+		{name: "one token a second time", answer: granted, try: func() error { return errors.Join(again(), again()) }},
+		{
+			name:   "a list of audiences with ours in it",
+			answer: granted,
+			try:    claim("aud", []string{elsewhere, d.identity.Audience}),
+		},
+		{name: "a reader of workload.principalIds", answer: granted, try: claim("oid", extraReader)},
 
-		{"another identity of the tenant", wrongOID, claim("oid", stranger)},
-		{"the neighbour's identity", wrongOID, claim("oid", neighbour.identity.PrincipalID)},
-		{"our object id in upper case", wrongOID, claim("oid", strings.ToUpper(d.identity.PrincipalID))},
-		{"our object id and a space", wrongOID, claim("oid", d.identity.PrincipalID+" ")},
-		{"both readers in one object id", wrongOID, claim("oid", d.identity.PrincipalID+","+extraReader)},
-		{"a star for an object id", wrongOID, claim("oid", "*")},
-		{"an empty object id", wrongOID, claim("oid", "")},
-		{"a list of object ids with ours in it", `400 claim "oid" could not be converted to string`, claim("oid", []string{stranger, d.identity.PrincipalID})},
-		{"no object id", `400 claim "oid" not found`, with(issuer.Without("oid"))},
-		{"another tenant", wrongTID, claim("tid", otherTenant)},
-		{"our tenant in upper case", wrongTID, claim("tid", strings.ToUpper(d.Issuer.TenantID()))},
-		{"no tenant", `400 error validating claims: claim "tid" is missing`, with(issuer.Without("tid"))},
+		{name: "another identity of the tenant", answer: wrongOID, try: claim("oid", stranger)},
+		{name: "the neighbour's identity", answer: wrongOID, try: claim("oid", neighbour.identity.PrincipalID)},
+		{name: "our object id in upper case", answer: wrongOID, try: claim("oid", strings.ToUpper(d.identity.PrincipalID))},
+		{name: "our object id and a space", answer: wrongOID, try: claim("oid", d.identity.PrincipalID+" ")},
+		{name: "both readers in one object id", answer: wrongOID, try: claim("oid", d.identity.PrincipalID+","+extraReader)},
+		{name: "a star for an object id", answer: wrongOID, try: claim("oid", "*")},
+		{name: "an empty object id", answer: wrongOID, try: claim("oid", "")},
+		{
+			name:   "a list of object ids with ours in it",
+			answer: `400 claim "oid" could not be converted to string`,
+			try:    claim("oid", []string{stranger, d.identity.PrincipalID}),
+		},
+		{name: "no object id", answer: `400 claim "oid" not found`, try: with(issuer.Without("oid"))},
+		{name: "another tenant", answer: wrongTID, try: claim("tid", otherTenant)},
+		{name: "our tenant in upper case", answer: wrongTID, try: claim("tid", strings.ToUpper(d.Issuer.TenantID()))},
+		{name: "no tenant", answer: `400 error validating claims: claim "tid" is missing`, try: with(issuer.Without("tid"))},
 
-		{"another audience", wrongAudience, claim("aud", elsewhere)},
-		{"our audience and a slash", wrongAudience, claim("aud", d.identity.Audience+"/")},
-		{"our audience in upper case", wrongAudience, claim("aud", strings.ToUpper(d.identity.Audience))},
-		{"a list of other audiences", wrongAudience, claim("aud", []string{elsewhere, "https://vault.azure.net"})},
-		{"an empty list of audiences", wrongAudience, claim("aud", []string{})},
-		{"no audience", wrongAudience, with(issuer.Without("aud"))},
+		{name: "another audience", answer: wrongAudience, try: claim("aud", elsewhere)},
+		{name: "our audience and a slash", answer: wrongAudience, try: claim("aud", d.identity.Audience+"/")},
+		{name: "our audience in upper case", answer: wrongAudience, try: claim("aud", strings.ToUpper(d.identity.Audience))},
+		{
+			name:   "a list of other audiences",
+			answer: wrongAudience,
+			try:    claim("aud", []string{elsewhere, "https://vault.azure.net"}),
+		},
+		{name: "an empty list of audiences", answer: wrongAudience, try: claim("aud", []string{})},
+		{name: "no audience", answer: wrongAudience, try: with(issuer.Without("aud"))},
 
-		{"another tenant's issuer with the same key", wrongIssuer, with(issuer.With("iss", "https://sts.windows.net/"+otherTenant+"/"))},
-		{"our issuer with the other ending", wrongIssuer, with(issuer.With("iss", otherEnding))},
-		{"our tenant's issuer of the other version", wrongIssuer, with(issuer.With("iss", d.Issuer.URL(otherVersion)))},
-		{"no issuer", wrongIssuer, with(issuer.Without("iss"))},
+		{
+			name:   "another tenant's issuer with the same key",
+			answer: wrongIssuer,
+			try:    with(issuer.With("iss", "https://sts.windows.net/"+otherTenant+"/")),
+		},
+		{name: "our issuer with the other ending", answer: wrongIssuer, try: with(issuer.With("iss", otherEnding))},
+		{
+			name:   "our tenant's issuer of the other version",
+			answer: wrongIssuer,
+			try:    with(issuer.With("iss", d.Issuer.URL(otherVersion))),
+		},
+		{name: "no issuer", answer: wrongIssuer, try: with(issuer.Without("iss"))},
 
-		{"another key under the key's id", badSignature, with(issuer.SignedWithOtherKey())},
-		{"the algorithm none", badSignature, with(issuer.Unsigned())},
-		{"HS256 with the public key", badSignature, with(issuer.SignedWithPublicKey())},
-		{"our claims under a stranger's signature", badSignature, d.login(d.Name(), theirs[0]+"."+ours[1]+"."+theirs[2])},
-		{"our token without its signature", badSignature, d.login(d.Name(), ours[0]+"."+ours[1]+".")},
-		{"no JWT", badSignature, d.login(d.Name(), "hvs.CAESIJ")},
-		{"an empty token", "400 missing token", d.login(d.Name(), "")},
+		{name: "another key under the key's id", answer: badSignature, try: with(issuer.SignedWithOtherKey())},
+		{name: "the algorithm none", answer: badSignature, try: with(issuer.Unsigned())},
+		{name: "HS256 with the public key", answer: badSignature, try: with(issuer.SignedWithPublicKey())},
+		{
+			name:   "our claims under a stranger's signature",
+			answer: badSignature,
+			try:    d.login(d.Name(), theirs[0]+"."+ours[1]+"."+theirs[2]),
+		},
+		{name: "our token without its signature", answer: badSignature, try: d.login(d.Name(), ours[0]+"."+ours[1]+".")},
+		{name: "no JWT", answer: badSignature, try: d.login(d.Name(), "hvs.CAESIJ")},
+		{name: "an empty token", answer: "400 missing token", try: d.login(d.Name(), "")},
 
-		{"expired", wrongTime, with(issuer.Expired())},
-		{"not yet valid", "400 error validating token: invalid not before (nbf) claim", with(issuer.NotYetValid())},
-		{"issued in the future", "400 error validating token: invalid issued at (iat) claim", claim("iat", time.Now().Add(time.Hour).Unix())},
+		{name: "expired", answer: wrongTime, try: with(issuer.Expired())},
+		{
+			name:   "not yet valid",
+			answer: "400 error validating token: invalid not before (nbf) claim",
+			try:    with(issuer.NotYetValid()),
+		},
+		{
+			name:   "issued in the future",
+			answer: "400 error validating token: invalid issued at (iat) claim",
+			try:    claim("iat", time.Now().Add(time.Hour).Unix()),
+		},
 		// Vault lets a token without an end live for 150 seconds, and 60 more for clocks that differ.
-		{"no end, and five minutes old", wrongTime, with(issuer.Without("exp"))},
-		{"no time at all", "400 error validating token: no issued at (iat)", with(issuer.Without("exp", "nbf", "iat"))},
+		{name: "no end, and five minutes old", answer: wrongTime, try: with(issuer.Without("exp"))},
+		{
+			name:   "no time at all",
+			answer: "400 error validating token: no issued at (iat)",
+			try:    with(issuer.Without("exp", "nbf", "iat")),
+		},
 
-		{"no role", "400 missing role", d.login("", d.token())},
-		{"a role that is not there", `400 role "nobody" could not be found`, d.login("nobody", d.token())},
-		{"the neighbour's role at our door", "could not be found", d.login(neighbour.Name(), d.token())},
-		{"our token at the neighbour's door", "400 error validating", neighbour.login(neighbour.Name(), d.token())},
+		{name: "no role", answer: "400 missing role", try: d.login("", d.token())},
+		{name: "a role that is not there", answer: `400 role "nobody" could not be found`, try: d.login("nobody", d.token())},
+		{name: "the neighbour's role at our door", answer: "could not be found", try: d.login(neighbour.Name(), d.token())},
+		{
+			name:   "our token at the neighbour's door",
+			answer: "400 error validating",
+			try:    neighbour.login(neighbour.Name(), d.token()),
+		},
 	}
 }
 
@@ -144,68 +198,101 @@ func (d *door) logins(neighbour *door) []row {
 // Vault.
 func (d *door) requests(neighbour *door, as session) []row {
 	const name = "ml_api_key"
-	at := func(kind string) string { return "secret/" + kind + "/" + d.Prefix + "/" + name }
-	do := func(operation, path string, body ...any) func() error { return d.do(as, operation, path, body...) }
-	payload, first := []any{"data", d.credentials[name]}, []any{"versions", []int{1}}
+	at := func(kind string) string {
+		return "secret/" + kind + "/" + d.Prefix + "/" + name
+	}
+	do := func(operation, path string, body ...any) func() error {
+		return d.do(as, operation, path, body...)
+	}
+	payload := []any{"data", d.credentials[name]}
+	first := []any{"versions", []int{1}}
 	return []row{
-		{"reads ml_api_key", granted, d.reads(as, "ml_api_key")},
-		{"reads feature_store", granted, d.reads(as, "feature_store")},
-		{"reads an older version", granted, do("read", at("data"), "version", 1)},
-		{"asks what kind of mount it is, as the vault command does", granted, do("read", "sys/internal/ui/mounts/secret/"+d.Prefix+"/"+name)},
+		{name: "reads ml_api_key", answer: granted, try: d.reads(as, "ml_api_key")},
+		{name: "reads feature_store", answer: granted, try: d.reads(as, "feature_store")},
+		{name: "reads an older version", answer: granted, try: do("read", at("data"), "version", 1)},
+		{
+			name:   "asks what kind of mount it is, as the vault command does",
+			answer: granted,
+			try:    do("read", "sys/internal/ui/mounts/secret/"+d.Prefix+"/"+name),
+		},
 
-		{"reads a sibling", denied, do("read", "secret/data/"+d.Prefix+"/sibling")},
-		{"reads a longer name", denied, do("read", at("data")+"2")},
-		{"reads its name in upper case", denied, do("read", "secret/data/"+d.Prefix+"/ML_API_KEY")},
-		{"reads below its credential", denied, do("read", at("data")+"/below")},
-		{"reads the parent", denied, do("read", "secret/data/"+d.Prefix)},
-		{"reads the neighbour's ml_api_key", denied, do("read", "secret/data/"+neighbour.Prefix+"/ml_api_key")},
-		{"reads the neighbour's feature_store", denied, do("read", "secret/data/"+neighbour.Prefix+"/feature_store")},
-		{"reads the same path of another mount", denied, do("read", "other/data/"+d.Prefix+"/"+name)},
-		{"lists the stack", denied, do("list", "secret/metadata/"+d.Prefix)},
-		{"lists the mount", denied, do("list", "secret/metadata")},
-		{"reads metadata", denied, do("read", at("metadata"))},
-		{"reads subkeys", denied, do("read", at("subkeys"))},
-		{"reads the mount's settings", denied, do("read", "secret/config")},
+		{name: "reads a sibling", answer: denied, try: do("read", "secret/data/"+d.Prefix+"/sibling")},
+		{name: "reads a longer name", answer: denied, try: do("read", at("data")+"2")},
+		{name: "reads its name in upper case", answer: denied, try: do("read", "secret/data/"+d.Prefix+"/ML_API_KEY")},
+		{name: "reads below its credential", answer: denied, try: do("read", at("data")+"/below")},
+		{name: "reads the parent", answer: denied, try: do("read", "secret/data/"+d.Prefix)},
+		{
+			name:   "reads the neighbour's ml_api_key",
+			answer: denied,
+			try:    do("read", "secret/data/"+neighbour.Prefix+"/ml_api_key"),
+		},
+		{
+			name:   "reads the neighbour's feature_store",
+			answer: denied,
+			try:    do("read", "secret/data/"+neighbour.Prefix+"/feature_store"),
+		},
+		{name: "reads the same path of another mount", answer: denied, try: do("read", "other/data/"+d.Prefix+"/"+name)},
+		{name: "lists the stack", answer: denied, try: do("list", "secret/metadata/"+d.Prefix)},
+		{name: "lists the mount", answer: denied, try: do("list", "secret/metadata")},
+		{name: "reads metadata", answer: denied, try: do("read", at("metadata"))},
+		{name: "reads subkeys", answer: denied, try: do("read", at("subkeys"))},
+		{name: "reads the mount's settings", answer: denied, try: do("read", "secret/config")},
 
-		{"writes its credential", denied, do("write", at("data"), payload...)},
-		{"patches its credential", denied, do("patch", at("data"), payload...)},
-		{"writes a new secret", denied, do("write", "secret/data/"+d.Prefix+"/new", payload...)},
-		{"writes metadata", denied, do("write", at("metadata"), "max_versions", 5)},
-		{"writes the mount's settings", denied, do("write", "secret/config", "max_versions", 0)},
+		{name: "writes its credential", answer: denied, try: do("write", at("data"), payload...)},
+		{name: "patches its credential", answer: denied, try: do("patch", at("data"), payload...)},
+		{name: "writes a new secret", answer: denied, try: do("write", "secret/data/"+d.Prefix+"/new", payload...)},
+		{name: "writes metadata", answer: denied, try: do("write", at("metadata"), "max_versions", 5)},
+		{name: "writes the mount's settings", answer: denied, try: do("write", "secret/config", "max_versions", 0)},
 
-		{"lists mounts", denied, do("read", "sys/mounts")},
-		{"makes a mount", denied, do("write", "sys/mounts/mine", "type", "kv")},
-		{"lists auth methods", denied, do("read", "sys/auth")},
-		{"enables an auth method", denied, do("write", "sys/auth/mine", "type", "approle")},
-		{"reads the auth method's settings", denied, do("read", d.configPath())},
-		{"lists roles", denied, do("list", "auth/"+d.AuthPath+"/role")},
-		{"reads its role", denied, do("read", d.RolePath())},
-		{"widens its role", denied, do("write", d.RolePath(), "role_type", "jwt", "token_max_ttl", 3600)},
-		{"lists policies", denied, do("list", "sys/policies/acl")},
-		{"reads its policy", denied, do("read", d.PolicyPath())},
-		{"widens its policy", denied, do("write", d.PolicyPath(), "policy", `path "secret/*" { capabilities = ["read"] }`)},
-		{"asks for its capabilities", denied, do("write", "sys/capabilities-self", "paths", []string{at("data")})},
-		{"asks what it may do", denied, do("read", "sys/internal/ui/resultant-acl")},
-		{"lists leases", denied, do("list", "sys/leases/lookup")},
-		{"lists audit devices", denied, do("read", "sys/audit")},
-		{"reads the server's settings", denied, do("read", "sys/config/state/sanitized")},
-		{"uses a tool", denied, do("write", "sys/tools/random", "bytes", 8)},
+		{name: "lists mounts", answer: denied, try: do("read", "sys/mounts")},
+		{name: "makes a mount", answer: denied, try: do("write", "sys/mounts/mine", "type", "kv")},
+		{name: "lists auth methods", answer: denied, try: do("read", "sys/auth")},
+		{name: "enables an auth method", answer: denied, try: do("write", "sys/auth/mine", "type", "approle")},
+		{name: "reads the auth method's settings", answer: denied, try: do("read", d.configPath())},
+		{name: "lists roles", answer: denied, try: do("list", "auth/"+d.AuthPath+"/role")},
+		{name: "reads its role", answer: denied, try: do("read", d.RolePath())},
+		{name: "widens its role", answer: denied, try: do("write", d.RolePath(), "role_type", "jwt", "token_max_ttl", 3600)},
+		{name: "lists policies", answer: denied, try: do("list", "sys/policies/acl")},
+		{name: "reads its policy", answer: denied, try: do("read", d.PolicyPath())},
+		{
+			name:   "widens its policy",
+			answer: denied,
+			try:    do("write", d.PolicyPath(), "policy", `path "secret/*" { capabilities = ["read"] }`),
+		},
+		{
+			name:   "asks for its capabilities",
+			answer: denied,
+			try:    do("write", "sys/capabilities-self", "paths", []string{at("data")}),
+		},
+		{name: "asks what it may do", answer: denied, try: do("read", "sys/internal/ui/resultant-acl")},
+		{name: "lists leases", answer: denied, try: do("list", "sys/leases/lookup")},
+		{name: "lists audit devices", answer: denied, try: do("read", "sys/audit")},
+		{name: "reads the server's settings", answer: denied, try: do("read", "sys/config/state/sanitized")},
+		{name: "uses a tool", answer: denied, try: do("write", "sys/tools/random", "bytes", 8)},
 
-		{"makes a child token", denied, do("write", "auth/token/create", "ttl", "1h")},
-		{"makes an orphan token", denied, do("write", "auth/token/create-orphan", "ttl", "1h")},
-		{"lists tokens", denied, do("list", "auth/token/accessors")},
-		{"looks itself up", denied, do("read", "auth/token/lookup-self")},
-		{"revokes itself, a batch token", "400 batch tokens cannot be revoked", do("write", "auth/token/revoke-self")},
-		{"lists identities", denied, do("list", "identity/entity/id")},
-		{"makes an identity", denied, do("write", "identity/entity", "name", "mine")},
-		{"lists the cubbyhole", denied, do("list", "cubbyhole")},
-		{"writes the cubbyhole", `400 cubbyhole operations are only supported by "service" type tokens`, do("write", "cubbyhole/mine", "k", "v")},
+		{name: "makes a child token", answer: denied, try: do("write", "auth/token/create", "ttl", "1h")},
+		{name: "makes an orphan token", answer: denied, try: do("write", "auth/token/create-orphan", "ttl", "1h")},
+		{name: "lists tokens", answer: denied, try: do("list", "auth/token/accessors")},
+		{name: "looks itself up", answer: denied, try: do("read", "auth/token/lookup-self")},
+		{
+			name:   "revokes itself, a batch token",
+			answer: "400 batch tokens cannot be revoked",
+			try:    do("write", "auth/token/revoke-self"),
+		},
+		{name: "lists identities", answer: denied, try: do("list", "identity/entity/id")},
+		{name: "makes an identity", answer: denied, try: do("write", "identity/entity", "name", "mine")},
+		{name: "lists the cubbyhole", answer: denied, try: do("list", "cubbyhole")},
+		{
+			name:   "writes the cubbyhole",
+			answer: `400 cubbyhole operations are only supported by "service" type tokens`,
+			try:    do("write", "cubbyhole/mine", "k", "v"),
+		},
 
 		// Last, because whoever may do these leaves nothing to try.
-		{"deletes a version", denied, do("write", at("delete"), first...)},
-		{"undeletes a version", denied, do("write", at("undelete"), first...)},
-		{"destroys a version", denied, do("write", at("destroy"), first...)},
-		{"deletes its credential", denied, do("delete", at("data"))},
-		{"deletes every version", denied, do("delete", at("metadata"))},
+		{name: "deletes a version", answer: denied, try: do("write", at("delete"), first...)},
+		{name: "undeletes a version", answer: denied, try: do("write", at("undelete"), first...)},
+		{name: "destroys a version", answer: denied, try: do("write", at("destroy"), first...)},
+		{name: "deletes its credential", answer: denied, try: do("delete", at("data"))},
+		{name: "deletes every version", answer: denied, try: do("delete", at("metadata"))},
 	}
 }

@@ -63,7 +63,11 @@ func Main(m *testing.M) {
 // builder builds commands where make up builds them.
 func builder() cli.Builder {
 	root := Repository()
-	return cli.Builder{Module: filepath.Join(root, "sandbox"), Bin: filepath.Join(root, ".sandbox", "bin"), Log: os.Stderr}
+	return cli.Builder{
+		Module: filepath.Join(root, "sandbox"),
+		Bin:    filepath.Join(root, ".sandbox", "bin"),
+		Log:    os.Stderr,
+	}
 }
 
 // languageHost is what a released CLI brings along and the one that is built here lacks.
@@ -258,7 +262,8 @@ func Settings(t *testing.T, settings map[string]string) Edit {
 			}
 		}
 		for key, value := range settings {
-			require.NoError(t, m.Set(pulumiconfig.MustMakeKey(project, key), pulumiconfig.NewValue(value), true))
+			path := pulumiconfig.MustMakeKey(project, key)
+			require.NoError(t, m.Set(path, pulumiconfig.NewValue(value), true), key)
 		}
 	}
 }
@@ -277,11 +282,17 @@ func (l *Lab) Configured(settings sandbox.Settings) *sandbox.Stack {
 // Prepare is Configured with credentials and changes of the stack's own settings.
 func (l *Lab) Prepare(stack string, credentials Payloads, edits ...Edit) *sandbox.Stack {
 	l.T.Helper()
-	return l.Configured(sandbox.Settings{Stack: stack, Credentials: credentials.JSON(l.T), Edits: edits})
+	return l.Configured(sandbox.Settings{
+		Stack:       stack,
+		Credentials: credentials.JSON(l.T),
+		Edits:       edits,
+	})
 }
 
 // Up deploys a stack and returns it with the number of resources for each kind of change.
-func (l *Lab) Up(stack string, credentials Payloads, edits ...Edit) (*sandbox.Stack, map[string]int) {
+func (l *Lab) Up(
+	stack string, credentials Payloads, edits ...Edit,
+) (*sandbox.Stack, map[string]int) {
 	l.T.Helper()
 	configured := l.Prepare(stack, credentials, edits...)
 	result, err := configured.Up(l.T.Context(), optup.SuppressProgress())
@@ -327,7 +338,9 @@ func (l *Lab) SharedBackend(path string) {
 	l.T.Helper()
 	l.Write("sys/auth/"+path, map[string]any{"type": "jwt"})
 	l.Write("auth/"+path+"/config", map[string]any{
-		"oidc_discovery_url": l.Issuer.URL(issuer.V1), "oidc_discovery_ca_pem": ReadFile(l.T, l.IssuerCA), "bound_issuer": l.Issuer.URL(issuer.V1),
+		"oidc_discovery_url":    l.Issuer.URL(issuer.V1),
+		"oidc_discovery_ca_pem": ReadFile(l.T, l.IssuerCA),
+		"bound_issuer":          l.Issuer.URL(issuer.V1),
 	})
 }
 
@@ -339,18 +352,28 @@ func (l *Lab) Write(path string, fields map[string]any) {
 }
 
 // OneLess is a policy that lacks exactly one capability of what a deployer has.
-type OneLess struct{ Capability, Path, Policy string }
+type OneLess struct {
+	Capability string
+	Path       string
+	Policy     string
+}
 
 // Reduced are all of them.
 func Reduced(grants []rights.Grant) (all []OneLess) {
 	for i, grant := range grants {
 		for _, capability := range grant.Capabilities {
+			isGone := func(c string) bool { return c == capability }
+			left := slices.DeleteFunc(slices.Clone(grant.Capabilities), isGone)
 			reduced := slices.Clone(grants)
-			reduced[i].Capabilities = slices.DeleteFunc(slices.Clone(grant.Capabilities), func(c string) bool { return c == capability })
-			if len(reduced[i].Capabilities) == 0 {
+			reduced[i].Capabilities = left
+			if len(left) == 0 {
 				reduced = slices.Delete(reduced, i, i+1)
 			}
-			all = append(all, OneLess{capability, grant.Path, rights.PolicyText("one less", reduced)})
+			all = append(all, OneLess{
+				Capability: capability,
+				Path:       grant.Path,
+				Policy:     rights.PolicyText("one less", reduced),
+			})
 		}
 	}
 	return all
@@ -388,8 +411,11 @@ func (l *Lab) Shell(dir string, variables ...string) *Shell {
 	for name, value := range settings {
 		s.Env = append(s.Env, name+"="+value)
 	}
-	s.Env = append(append(s.Env, "PATH="+strings.Join(folders, string(os.PathListSeparator))), variables...)
-	if b := builder(); folders[0] == b.Bin { // a released CLI brings its own language host
+	path := strings.Join(folders, string(os.PathListSeparator))
+	s.Env = append(s.Env, "PATH="+path)
+	s.Env = append(s.Env, variables...)
+	b := builder()
+	if folders[0] == b.Bin { // a released CLI brings its own language host
 		require.NoError(l.T, b.Build(l.T.Context(), languageHost))
 	}
 	return s
@@ -397,8 +423,10 @@ func (l *Lab) Shell(dir string, variables ...string) *Shell {
 
 // Run runs a script of bash and returns what it printed.
 func (s *Shell) Run(script string, variables ...string) (string, error) {
-	cmd := exec.CommandContext(s.T.Context(), "bash", "-c", "set -euo pipefail\n"+script) //nolint:gosec // G204: as above.
-	cmd.Dir, cmd.Env = s.Dir, append(slices.Clone(s.Env), variables...)
+	script = "set -euo pipefail\n" + script
+	cmd := exec.CommandContext(s.T.Context(), "bash", "-c", script) //nolint:gosec // G204: the test's.
+	cmd.Dir = s.Dir
+	cmd.Env = append(slices.Clone(s.Env), variables...)
 	printed, err := cmd.CombinedOutput()
 	return string(printed), err
 }
@@ -442,7 +470,8 @@ func (l *Lab) Means() string {
 		return line
 	}
 	plugin, _, _ := strings.Cut(l.Plugin, " in /")
-	return fmt.Sprintf("Measured with Pulumi CLI %s, the server %s,\nVault plugin: %s.", version(Pulumi, "version"), version(l.Vault.Binary, "-version"), plugin)
+	return fmt.Sprintf("Measured with Pulumi CLI %s, the server %s,\nVault plugin: %s.",
+		version(Pulumi, "version"), version(l.Vault.Binary, "-version"), plugin)
 }
 
 var publishing sync.Mutex

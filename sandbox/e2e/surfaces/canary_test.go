@@ -48,17 +48,40 @@ func newSecrets(generation string) secretsOf {
 	s.canaries[generation+" number"] = fmt.Sprint(digits)
 	prefix := text("prefix", "%")
 	s.credentials = lab.Payloads{
-		"plain":   {"key": text("plain", "%")},
-		"quotes":  {"key": text("quotation marks", `%"%`), "path": text("backslashes", `%\%`)},
-		"html":    {"key": text("HTML", "%<%&%>")},
-		"mixed":   {"key": text("quotation marks and HTML", `%"<%&"%`)},
-		"unicode": {"key": text("Unicode", "%é漢字😀%"), "space": text("no-break space", "%\u00a0%")},
-		"pem":     {"key": "-----BEGIN KEY-----\n" + text("PEM", "%") + "\n" + text("PEM, line 2", "%") + "\n-----END KEY-----\n"},
-		"nested":  {"level": map[string]any{"deep": []any{text("nested", "%"), map[string]any{"deeper": text("nested deeper", "%")}}}},
-		"numbers": {"number": digits, "float": 0.25, "beside": text("beside a number", "%"), "truth": true},
-		"json":    {"key": `{"client_id":"x","client_secret":"` + text("inside a JSON text", "%") + `"}`},
+		"plain": {"key": text("plain", "%")},
+		"quotes": {
+			"key":  text("quotation marks", `%"%`),
+			"path": text("backslashes", `%\%`),
+		},
+		"html":  {"key": text("HTML", "%<%&%>")},
+		"mixed": {"key": text("quotation marks and HTML", `%"<%&"%`)},
+		"unicode": {
+			"key":   text("Unicode", "%é漢字😀%"),
+			"space": text("no-break space", "%\u00a0%"),
+		},
+		"pem": {"key": strings.Join([]string{
+			"-----BEGIN KEY-----",
+			text("PEM", "%"),
+			text("PEM, line 2", "%"),
+			"-----END KEY-----",
+			"",
+		}, "\n")},
+		"nested": {"level": map[string]any{"deep": []any{
+			text("nested", "%"),
+			map[string]any{"deeper": text("nested deeper", "%")},
+		}}},
+		"numbers": {
+			"number": digits,
+			"float":  0.25,
+			"beside": text("beside a number", "%"),
+			"truth":  true,
+		},
+		"json": {"key": `{"client_id":"x","client_secret":"` + text("inside a JSON text", "%") + `"}`},
 		// The CLI replaces texts in no fixed order, so that the longer one may keep its rest.
-		"prefix": {"user": prefix, "password": prefix + text("after a prefix", "%")},
+		"prefix": {
+			"user":     prefix,
+			"password": prefix + text("after a prefix", "%"),
+		},
 	}
 	return s
 }
@@ -66,7 +89,8 @@ func newSecrets(generation string) secretsOf {
 // loopback is an address that nothing else on the machine has, so that its text is a canary. On
 // Linux all of 127/8 is there.
 func loopback() string {
-	return fmt.Sprintf("127.%d.%d.%d:0", 100+mathrand.IntN(100), 100+mathrand.IntN(100), 100+mathrand.IntN(100))
+	part := func() int { return 100 + mathrand.IntN(100) }
+	return fmt.Sprintf("127.%d.%d.%d:0", part(), part(), part())
 }
 
 // proof is a lab in which everything secret is a canary, and what is searched of it.
@@ -95,31 +119,49 @@ func newProof(t *testing.T, secrets ...secretsOf) *proof {
 	t.Helper()
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
-	dir, phrase, token, weak, dead := t.TempDir(), rand.Text(), rand.Text(), rand.Text(), rand.Text()
+	dir := t.TempDir()
+	phrase := rand.Text()
+	token := rand.Text()
+	weak := rand.Text()
+	dead := rand.Text()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "passphrase"), []byte(phrase), 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "vault"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "vault", "address"), []byte(loopback()), 0o600))
 	l := lab.Open(t, sandbox.Options{Dir: dir})
 
 	canaries := map[string]string{
-		"passphrase": phrase, "token": token, "weak token": weak, "dead token": dead, "address": strings.TrimPrefix(l.Vault.Addr(), "https://"),
+		"passphrase": phrase,
+		"token":      token,
+		"weak token": weak,
+		"dead token": dead,
+		"address":    strings.TrimPrefix(l.Vault.Addr(), "https://"),
 	}
 	for _, secrets := range secrets {
 		maps.Copy(canaries, secrets.canaries)
 	}
 	search, err := searching.New(canaries)
 	require.NoError(t, err)
-	p := &proof{Lab: l, search: search, temp: temp, dead: dead, ear: listen(l), tally: map[string]*tally{}}
-	p.allowed = map[string]string{filepath.Join(dir, "passphrase"): "passphrase"}
-	for _, own := range []string{"address", "config.hcl", "vault.log"} { // the server's; OpenBao's log names its address
+	p := &proof{
+		Lab:     l,
+		search:  search,
+		temp:    temp,
+		dead:    dead,
+		ear:     listen(l),
+		tally:   map[string]*tally{},
+		allowed: map[string]string{filepath.Join(dir, "passphrase"): "passphrase"},
+	}
+	// The server's own files. OpenBao's log names its address.
+	for _, own := range []string{"address", "config.hcl", "vault.log"} {
 		p.allowed[filepath.Join(dir, "vault", own)] = "address"
 	}
 	p.settings = sandbox.Settings{Stack: "dev", Credentials: secrets[0].credentials.JSON(t)}
 	// With Vault's own random token the first characters would be the same in every token of the
 	// world.
-	p.settings.Token = p.token(token, "deployer", rights.DeployerPolicy(p.Configured(p.settings).Config, rights.State{}))
+	policy := rights.DeployerPolicy(p.Configured(p.settings).Config, rights.State{})
+	p.settings.Token = p.token(token, "deployer", policy)
 	p.weak = p.token(weak, "weak", `path "auth/token/*" { capabilities = ["read", "update"] }`)
-	require.NoError(t, os.Remove(p.DeployerTokenFile("dev"))) // the sandbox's own token, which is not used here
+	// The sandbox's own token is not used here.
+	require.NoError(t, os.Remove(p.DeployerTokenFile("dev")))
 	p.dev = p.Configured(p.settings)
 	p.expect("the settings", nil)
 	return p
@@ -132,8 +174,11 @@ func (p *proof) genuine() bool { return strings.HasPrefix(p.Plugin, "the genuine
 func (p *proof) token(text, name, policy string) string {
 	p.T.Helper()
 	p.Write("sys/policies/acl/"+name, map[string]any{"policy": policy})
-	_, err := p.Vault.Root().Auth().Token().CreateOrphanWithContext(p.T.Context(), &api.TokenCreateRequest{
-		ID: text, Policies: []string{name}, NoDefaultPolicy: true,
+	tokens := p.Vault.Root().Auth().Token()
+	_, err := tokens.CreateOrphanWithContext(p.T.Context(), &api.TokenCreateRequest{
+		ID:              text,
+		Policies:        []string{name},
+		NoDefaultPolicy: true,
 	})
 	require.NoError(p.T, err)
 	return text
@@ -141,14 +186,14 @@ func (p *proof) token(text, name, policy string) string {
 
 // Modes of a command: what a person reads, JSON, and JSON with an event log, which is searched with
 // the other temporary files. The Automation API keeps the event log of a preview for itself.
-func (p *proof) text() { p.ear.args, p.ear.env = nil, nil }
-func (p *proof) json() { p.ear.args, p.ear.env = []string{"--json"}, nil }
+func (p *proof) text() { p.ear.with(nil) }
+func (p *proof) json() { p.ear.with([]string{"--json"}) }
 func (p *proof) logged() {
 	log, err := os.CreateTemp(p.temp, "event-log-*.json")
 	require.NoError(p.T, err)
 	require.NoError(p.T, log.Close())
 	p.log = log.Name()
-	p.ear.args, p.ear.env = []string{"--json", "--event-log", p.log}, []string{"PULUMI_DEBUG_COMMANDS=true"}
+	p.ear.with([]string{"--json", "--event-log", p.log}, "PULUMI_DEBUG_COMMANDS=true")
 }
 
 // These run a command of the stack as it is configured at that moment.
@@ -190,12 +235,16 @@ func (p *proof) cli(stdin string, args ...string) error {
 	for name, value := range workspace.GetEnvVars() {
 		env = append(env, name+"="+value)
 	}
-	_, _, _, err := p.ear.Run(p.T.Context(), workspace.WorkDir(), strings.NewReader(stdin), nil, nil, env, append(args, "--stack", "dev")...)
+	args = append(args, "--stack", "dev")
+	input := strings.NewReader(stdin)
+	folder := workspace.WorkDir()
+	_, _, _, err := p.ear.Run(p.T.Context(), folder, input, nil, nil, env, args...)
 	return err
 }
 
 func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
-	first, second := newSecrets("first"), newSecrets("second")
+	first := newSecrets("first")
+	second := newSecrets("second")
 	p := newProof(t, first, second)
 	stop := p.processes()
 	plan := filepath.Join(p.temp, "plan.json")
@@ -206,11 +255,13 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 	p.expect("preview --json", p.preview())
 	p.logged()
 	p.expect("up --json --plan", p.up(optup.Plan(plan)))
-	require.Positive(t, p.debug, "the plugin's debug line, in which payloads leak, was there to be masked")
+	require.Positive(t, p.debug,
+		"the plugin's debug line, in which payloads leak, was there to be masked")
 	p.logged()
 	p.expect("refresh --json", p.refresh())
 	p.json()
-	p.expect("preview --refresh --expect-no-changes --json", p.preview(optpreview.Refresh(), optpreview.ExpectNoChanges()))
+	p.expect("preview --refresh --expect-no-changes --json",
+		p.preview(optpreview.Refresh(), optpreview.ExpectNoChanges()))
 
 	p.settings.Credentials = second.credentials.JSON(t)
 	p.dev = p.Configured(p.settings)
@@ -220,8 +271,14 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 	p.expect("up --diff", p.up(optup.Diff()))
 
 	for _, command := range [][]string{
-		{"stack", "export"}, {"stack", "history", "--json"}, {"stack", "history"}, {"stack"}, {"stack", "output", "--json"},
-		{"config"}, {"config", "--json"}, {"stack", "graph", filepath.Join(p.temp, "graph.dot")},
+		{"stack", "export"},
+		{"stack", "history", "--json"},
+		{"stack", "history"},
+		{"stack"},
+		{"stack", "output", "--json"},
+		{"config"},
+		{"config", "--json"},
+		{"stack", "graph", filepath.Join(p.temp, "graph.dot")},
 	} {
 		p.expect(strings.Join(command, " "), p.cli("", command...))
 	}
@@ -233,17 +290,23 @@ func TestNoSurfaceOfANormalRunHoldsASecret(t *testing.T) {
 	_, err := p.dev.Destroy(t.Context(), optdestroy.ShowSecrets(false))
 	p.expect("destroy --json", err)
 
-	hits := append(stop(), p.files("files of the sandbox: state, history, backups, logs, Vault's storage", p.Options.Dir)...)
-	hits = append(hits, p.files("temporary files: event logs, plan, graph", p.temp)...)
-	require.Empty(t, hits)
-	require.Greater(t, p.tally["temporary files: event logs, plan, graph"].bytes, 100_000, "the event logs were written")
-	lab.Publish(t, "proofs.md", "surfaces", fmt.Sprintf("%s\n\n%s\n%d lines of the plugin with a payload were masked.\n", p.Means(), p.report(), p.debug))
+	const (
+		ofSandbox = "files of the sandbox: state, history, backups, logs, Vault's storage"
+		temporary = "temporary files: event logs, plan, graph"
+	)
+	require.Empty(t, stop())
+	require.Empty(t, p.files(ofSandbox, p.Options.Dir))
+	require.Empty(t, p.files(temporary, p.temp))
+	require.Greater(t, p.tally[temporary].bytes, 100_000, "the event logs were written")
+	masked := fmt.Sprintf("%d lines of the plugin with a payload were masked.", p.debug)
+	lab.Publish(t, "proofs.md", "surfaces", p.Means()+"\n\n"+p.report()+"\n"+masked+"\n")
 }
 
 // failures are the ups that fail, each with something to write.
 func (p *proof) failures(changed secretsOf) {
 	t := p.T
-	good, settings := p.settings, p.settings
+	good := p.settings
+	settings := p.settings
 	settings.Credentials = changed.credentials.JSON(t)
 	up := func(step string) {
 		t.Helper()
@@ -267,7 +330,9 @@ func (p *proof) failures(changed secretsOf) {
 	settings.Token = good.Token
 
 	p.dev = p.Configured(settings)
-	p.expect("a malformed payload is set", p.cli(`{"key": "`+changed.canaries["first plain"], "config", "set", "--path", "--secret", "credentials.plain"))
+	malformed := `{"key": "` + changed.canaries["first plain"]
+	p.expect("a malformed payload is set",
+		p.cli(malformed, "config", "set", "--path", "--secret", "credentials.plain"))
 	p.logged()
 	p.refused("a malformed payload", p.up())
 
@@ -280,13 +345,15 @@ func (p *proof) failures(changed secretsOf) {
 	// connect: connection refused".
 	p.excused = "address"
 	up("no Vault")
-	p.excused, p.allowed[p.log] = known, "address"
+	p.excused = known
+	p.allowed[p.log] = "address"
 	p.Reopen()
 	p.ear = listen(p.Lab)
 }
 
 func TestAPlantedLeakIsFoundOnEverySurface(t *testing.T) {
-	foreign, held := newSecrets("foreign"), newSecrets("held")
+	foreign := newSecrets("foreign")
+	held := newSecrets("held")
 	p := newProof(t, held, foreign)
 	leak := foreign.canaries["foreign plain"]
 	p.expect("up", p.up())
@@ -308,7 +375,8 @@ func TestAPlantedLeakIsFoundOnEverySurface(t *testing.T) {
 
 	require.Empty(t, p.files("files", p.Options.Dir))
 	planted := filepath.Join(p.Options.Dir, "state", "planted.json")
-	require.NoError(t, os.WriteFile(planted, []byte(`{"x":"`+base64.StdEncoding.EncodeToString([]byte(leak))+`"}`), 0o600))
+	encoded := base64.StdEncoding.EncodeToString([]byte(leak))
+	require.NoError(t, os.WriteFile(planted, []byte(`{"x":"`+encoded+`"}`), 0o600))
 	require.NotEmpty(t, p.files("files", p.Options.Dir), "a file of the state")
 	require.NoError(t, os.Remove(planted))
 

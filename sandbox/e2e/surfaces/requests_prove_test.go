@@ -29,16 +29,19 @@ func TestProveWhatTheCLIShowsOnRequest(t *testing.T) {
 		args []string
 		env  string
 	}{
-		{"preview --save-plan --show-secrets", []string{"--save-plan", file("plan.json"), "--show-secrets"}, ""},
-		{"preview --logtostderr -v=9", []string{"--logtostderr", "-v=9"}, ""},
-		{"preview -v=9, a log file", []string{"-v=9"}, ""},
-		{"preview with PULUMI_DEBUG_GRPC", nil, "PULUMI_DEBUG_GRPC=" + file("grpc.json")},
-		{"preview --tracing", []string{"--tracing", "file:" + file("tracing.trace")}, ""},
+		{
+			name: "preview --save-plan --show-secrets",
+			args: []string{"--save-plan", file("plan.json"), "--show-secrets"},
+		},
+		{name: "preview --logtostderr -v=9", args: []string{"--logtostderr", "-v=9"}},
+		{name: "preview -v=9, a log file", args: []string{"-v=9"}},
+		{name: "preview with PULUMI_DEBUG_GRPC", env: "PULUMI_DEBUG_GRPC=" + file("grpc.json")},
+		{name: "preview --tracing", args: []string{"--tracing", "file:" + file("tracing.trace")}},
 	} {
 		t.Run(request.name, func(t *testing.T) {
 			require.NoError(t, os.RemoveAll(p.temp))
 			require.NoError(t, os.Mkdir(p.temp, 0o700))
-			p.ear.args, p.ear.env = request.args, []string{request.env}
+			p.ear.with(request.args, request.env)
 			require.NoError(t, p.preview())
 			var found []string
 			for _, sound := range p.ear.take() {
@@ -46,18 +49,23 @@ func TestProveWhatTheCLIShowsOnRequest(t *testing.T) {
 				found = append(found, p.look("stderr", "stderr", sound.stderr)...)
 			}
 			found = append(found, p.files("files", p.temp)...)
-			if !strings.Contains(request.name, "log") { // CLI 3.250 showed secrets in its log, 3.274.1 does not
+			// CLI 3.250 showed secrets in its log, 3.274.1 does not.
+			if !strings.Contains(request.name, "log") {
 				require.NotEmpty(t, found, "the CLI no longer shows secrets here: say so in docs/proofs.md")
 			}
 			fmt.Fprintf(&rows, "| `%s` | %d |\n", request.name, len(found))
 		})
 	}
-	for _, command := range [][]string{{"stack", "export", "--show-secrets"}, {"config", "--show-secrets"}} {
+	for _, command := range [][]string{
+		{"stack", "export", "--show-secrets"},
+		{"config", "--show-secrets"},
+	} {
 		p.ear.take()
 		require.NoError(t, p.cli("", command...))
 		found := p.look("stdout", "stdout", p.ear.take()[0].stdout)
 		require.NotEmpty(t, found, command)
 		fmt.Fprintf(&rows, "| `%s` | %d |\n", strings.Join(command, " "), len(found))
 	}
-	lab.Publish(t, "proofs.md", "requests", p.Means()+"\n\n| request | hits |\n|---|---|\n"+rows.String())
+	table := "| request | hits |\n|---|---|\n" + rows.String()
+	lab.Publish(t, "proofs.md", "requests", p.Means()+"\n\n"+table)
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,12 @@ import (
 func TestMain(m *testing.M) { lab.Main(m) }
 
 // tally is what was searched of one kind of surface.
-type tally struct{ pieces, bytes, hits, excused int }
+type tally struct {
+	pieces  int
+	bytes   int
+	hits    int
+	excused int
+}
 
 // look searches one piece of a kind of surface and returns the hits; where names it for the
 // failure.
@@ -61,8 +67,9 @@ func (p *proof) files(kind, folder string) (hits []string) {
 	return hits
 }
 
-// processes searches the arguments of every process of the machine until stop is called, which
-// returns the hits. Arguments of any process are open to every user of a machine.
+// processes searches the arguments of every process that this test starts, and that these start,
+// until stop is called, which returns the hits. Arguments of any process are open to every user of
+// a machine.
 func (p *proof) processes() (stop func() []string) {
 	var hits []string
 	ctx, cancel := context.WithCancel(context.Background())
@@ -71,9 +78,8 @@ func (p *proof) processes() (stop func() []string) {
 	go func() {
 		defer close(done)
 		for ; ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
-			lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-			for _, line := range lines {
-				arguments, err := os.ReadFile(line)
+			for _, pid := range descendants(strconv.Itoa(os.Getpid())) {
+				arguments, err := os.ReadFile("/proc/" + pid + "/cmdline")
 				if err == nil && len(arguments) > 0 && !seen[string(arguments)] {
 					seen[string(arguments)] = true
 					hits = append(hits, p.look("process arguments", "a process", arguments)...)
@@ -89,17 +95,34 @@ func (p *proof) processes() (stop func() []string) {
 	}
 }
 
+// descendants are the processes below one, by PID.
+func descendants(pid string) (all []string) {
+	threads, _ := filepath.Glob("/proc/" + pid + "/task/*/children")
+	for _, thread := range threads {
+		children, _ := os.ReadFile(thread)
+		for child := range strings.FieldsSeq(string(children)) {
+			all = append(all, child)
+			all = append(all, descendants(child)...)
+		}
+	}
+	return all
+}
+
 // report is the table for docs/proofs.md.
 func (p *proof) report() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d canaries\n\n| surface | pieces | bytes | hits | known |\n|---|---|---|---|---|\n", p.search.Canaries())
+	fmt.Fprintf(&b, "%d canaries\n\n", p.search.Canaries())
+	b.WriteString("| surface | pieces | bytes | hits | known |\n|---|---|---|---|---|\n")
 	all := tally{}
 	for _, kind := range append(p.order, "all") {
 		t := cmp.Or(p.tally[kind], &all)
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", kind, t.pieces, t.bytes, t.hits, t.excused)
-		all = tally{all.pieces + t.pieces, all.bytes + t.bytes, all.hits + t.hits, all.excused + t.excused}
+		all.pieces += t.pieces
+		all.bytes += t.bytes
+		all.hits += t.hits
+		all.excused += t.excused
 	}
 	return b.String()
 }
@@ -122,7 +145,8 @@ type sound struct {
 }
 
 func (s sound) name() string {
-	return strings.Join(slices.DeleteFunc(slices.Clone(s.args), func(arg string) bool { return strings.Contains(arg, "=") }), " ")
+	isSetting := func(arg string) bool { return strings.Contains(arg, "=") }
+	return strings.Join(slices.DeleteFunc(slices.Clone(s.args), isSetting), " ")
 }
 
 // listen makes the lab's later stacks run through an ear.
@@ -135,12 +159,27 @@ func listen(l *lab.Lab) *ear {
 	return e
 }
 
-func (e *ear) Run(ctx context.Context, folder string, stdin io.Reader, out, errs []io.Writer, env []string, args ...string) (string, string, int, error) {
+// with sets what is added to the next commands.
+func (e *ear) with(args []string, env ...string) {
+	e.args = args
+	e.env = env
+}
+
+func (e *ear) Run(
+	ctx context.Context, folder string, stdin io.Reader, out, errs []io.Writer,
+	env []string, args ...string,
+) (string, string, int, error) {
 	if slices.Contains([]string{"up", "preview", "refresh", "destroy"}, args[0]) {
-		args, env = append(slices.Clone(args), e.args...), append(slices.Clone(env), e.env...)
+		args = slices.Concat(args, e.args)
+		env = slices.Concat(env, e.env)
 	}
 	stdout, stderr, code, err := e.PulumiCommand.Run(ctx, folder, stdin, out, errs, env, args...)
-	e.heard = append(e.heard, sound{args: args, stdout: []byte(stdout), stderr: []byte(stderr), code: code})
+	e.heard = append(e.heard, sound{
+		args:   args,
+		stdout: []byte(stdout),
+		stderr: []byte(stderr),
+		code:   code,
+	})
 	return stdout, stderr, code, err
 }
 
@@ -154,7 +193,8 @@ func (e *ear) take() []sound {
 // the plugin's debug line, which holds the whole payload, was in it.
 func (p *proof) hear() (hits []string) {
 	for _, sound := range p.ear.take() {
-		hits = append(hits, p.look("arguments of the CLI", "arguments of "+sound.name(), []byte(strings.Join(sound.args, "\x00")))...)
+		args := []byte(strings.Join(sound.args, "\x00"))
+		hits = append(hits, p.look("arguments of the CLI", "arguments of "+sound.name(), args)...)
 		// The Automation API asks `stack output` for secrets when a program reads outputs; a person has
 		// to.
 		if slices.Contains(sound.args, "--show-secrets") {

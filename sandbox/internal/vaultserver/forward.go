@@ -12,8 +12,8 @@ import (
 // largestRequest is Vault's own default limit, max_request_size. Vault refuses what is longer.
 const largestRequest = 32 << 20
 
-// forward passes requests on to Vault. Where Vault does not answer, neither does the proxy: it breaks
-// the connection.
+// forward passes requests on to Vault. Where Vault does not answer, neither does the proxy: it
+// breaks the connection.
 func forward(target *url.URL, transport http.RoundTripper) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Transport: transport,
@@ -30,10 +30,10 @@ func forward(target *url.URL, transport http.RoundTripper) http.Handler {
 
 // readBodyFirst has the whole body of a request before it is passed on.
 //
-// Otherwise an answer may be cut off: Vault answers as soon as it has the last byte, and the proxy's
-// server then closes the body of the request. If the transport has not seen the end of the body by
-// then, it takes that for a failed write and closes the connection to Vault in the middle of the
-// answer. The client sees "unexpected EOF" (about one long answer in 200, with Go 1.26).
+// Otherwise an answer may be cut off: Vault answers as soon as it has the last byte, and the
+// proxy's server then closes the body of the request. If the transport has not seen the end of the
+// body by then, it takes that for a failed write and closes the connection to Vault in the middle
+// of the answer. The client sees "unexpected EOF" (about one long answer in 200, with Go 1.26).
 func readBodyFirst(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestRequest+1))

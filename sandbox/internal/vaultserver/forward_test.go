@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// earlyAnswer is a transport whose server answers before the transport has seen the end of the body.
-// As net/http's does, it then cuts the answer off if the body fails.
+// earlyAnswer is a transport whose server answers before the transport has seen the end of the
+// body. As net/http's does, it then cuts the answer off if the body fails.
 type earlyAnswer struct{ begins string }
 
 func (e earlyAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
