@@ -47,7 +47,8 @@ func commands() []command {
 		},
 		{
 			name: "verify",
-			meaning: "try the stack in Azure and write docs/verified/<date>-<stack>.md. Changes nothing of it. " +
+			meaning: "try the stack in Azure and write docs/verified/<date>-<stack>.md. " +
+				"Changes nothing of it. " +
 				"Submits two jobs: 15 to 45 minutes, and what the cluster costs for so long",
 			run: runVerify,
 		},

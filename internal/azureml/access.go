@@ -44,10 +44,10 @@ func (b *builder) roleAssignments() error {
 	return nil
 }
 
-// endpointRoles are what an online endpoint needs that runs as the job identity, beside the right to
-// pull that every registry made here gives: it loads model and code from the storage account
-// ("Access Azure resources from an online endpoint with a managed identity"). On what exists already
-// its owner gives them.
+// endpointRoles are what an online endpoint needs that runs as the job identity, beside the right
+// to pull that every registry made here gives: it loads model and code from the storage account
+// ("Access Azure resources from an online endpoint with a managed identity"). On what exists
+// already its owner gives them.
 func (b *builder) endpointRoles() error {
 	mayRead := b.azure.JobHas(settings.RoleBlobContributor)
 	if !b.settings.Workload.Endpoints || b.azure.StorageAccountID != "" || mayRead {

@@ -70,7 +70,8 @@ func JobEnvironment(values map[string]any) (map[string]string, error) {
 	return environment, nil
 }
 
-// withParameters has an object of path and parameters in the place of each path that a job writes to.
+// withParameters has an object of path and parameters in the place of each path that a job writes
+// to.
 func withParameters(paths, parameters any) any {
 	byName, _ := parameters.(map[string]any)
 	plain, isMap := paths.(map[string]any)

@@ -79,8 +79,9 @@ func DeployerPolicy(s *settings.Settings, state State) string {
 	return text
 }
 
-// DriftGrants are the least that the token needs which looks for drift (`pulumi preview --refresh`):
-// to read what the deployer reads, and to make the child token that the plugin works with.
+// DriftGrants are the least that the token needs which looks for drift (`pulumi preview
+// --refresh`): to read what the deployer reads, and to make the child token that the plugin works
+// with.
 func DriftGrants(s *settings.Settings, state State) []Grant {
 	var grants []Grant
 	for _, grant := range DeployerGrants(s, state) {

@@ -51,8 +51,9 @@ func (s *Settings) validateExisting(r *report) {
 		"is for a registry that is made here; set azure.createContainerRegistry, or remove it")
 
 	if s.Workload.Endpoints && hasNoRegistry {
-		r.addf("workload.endpoints", "needs a registry that is known: an endpoint pulls its image as the "+
-			"job identity. Set azure.createContainerRegistry to true, or name azure.containerRegistryId")
+		r.addf("workload.endpoints", "needs a registry that is known: an endpoint pulls its image as "+
+			"the job identity. Set azure.createContainerRegistry to true, "+
+			"or name azure.containerRegistryId")
 	}
 
 	makesNoData := a.StorageAccountID != "" && a.KeyVaultID != "" && !a.CreateContainerRegistry

@@ -81,6 +81,7 @@ func FuzzSections(f *testing.F) {
 
 // seedSections are the refusals, and what once was taken for something else.
 func seedSections(f *testing.F) {
+	f.Helper()
 	for _, test := range refusals {
 		values := with(test.edit)
 		f.Add(values["azure-native:location"], values["mlvault:vault"], values["mlvault:azure"],

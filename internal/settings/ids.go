@@ -57,14 +57,14 @@ var (
 	parameterOfID = regexp.MustCompile(`\{\w+\}`)
 )
 
-// IDTemplate is how the id of a resource of a type in Pulumi is made, or empty where the program makes
-// no such resource. What is in braces is an input of the resource.
+// IDTemplate is how the id of a resource of a type in Pulumi is made, or empty where the program
+// makes no such resource. What is in braces is an input of the resource.
 func IDTemplate(kind string) string {
 	return idTemplates[versionOfType.ReplaceAllString(kind, ":")]
 }
 
-// IDOf is the id that a resource gets, from its type in Pulumi and its checked inputs, or empty where
-// that is not known. An input that is no plain text is as none.
+// IDOf is the id that a resource gets, from its type in Pulumi and its checked inputs, or empty
+// where that is not known. An input that is no plain text is as none.
 func IDOf(kind string, inputs map[string]any, subscription string) string {
 	id := IDTemplate(kind)
 	for _, parameter := range parameterOfID.FindAllString(id, -1) {

@@ -91,8 +91,8 @@ func (w *Workload) fields() []field {
 		{
 			key:   "endpoints",
 			value: flag(&w.Endpoints),
-			meaning: "Online endpoints may run as the job identity: it may read the storage account that is " +
-				"made, and pull from the registry that is made.",
+			meaning: "Online endpoints may run as the job identity: it may read the storage account " +
+				"that is made, and pull from the registry that is made.",
 		},
 		{
 			key:     "tokenTtlSeconds",

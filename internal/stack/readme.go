@@ -82,7 +82,8 @@ func readmeValue(s *settings.Settings, output string, values pulumi.Map) pulumi.
 	}
 }
 
-// readmeCredentials is the variable that names the credentials, with what a job writes to their paths.
+// readmeCredentials is the variable that names the credentials, with what a job writes to their
+// paths.
 func readmeCredentials(s *settings.Settings) string {
 	paths := map[string]any{}
 	for name, path := range s.CredentialPaths() {

@@ -108,7 +108,7 @@ func TestMicrosoftsOwnCodeLoadsEachDefinition(t *testing.T) {
 	require.Equal(t, "read_credentials", got.Component)
 
 	require.Equal(t, got.Endpoint.Name, got.Deployment.Endpoint)
-	require.Equal(t, []string{exampleOutputs()["jobIdentityId"].(string)}, got.Endpoint.Identities)
+	require.Equal(t, []string{word(exampleOutputs()["jobIdentityId"])}, got.Endpoint.Identities)
 	require.Equal(t, variables, got.Deployment.Variables)
 	require.Equal(t, got.BatchEndpoint, got.BatchDeployment.Endpoint)
 	require.Equal(t, "ml-cluster", got.BatchDeployment.Compute)

@@ -171,8 +171,8 @@ func Compute(name string) error {
 
 var clusterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{1,31}$`)
 
-// clientFiles are the source files of the client, by their path below the folder that holds it. What
-// Python compiled beside them is left out.
+// clientFiles are the source files of the client, by their path below the folder that holds it.
+// What Python compiled beside them is left out.
 func clientFiles(folder string) (map[string][]byte, error) {
 	paths, err := filepath.Glob(filepath.Join(folder, client, "*.py"))
 	if err != nil {

@@ -12,12 +12,24 @@ import (
 )
 
 func exampleOutputs() map[string]any {
+	const identity = "/subscriptions/5a9db0c5-0000-4000-8000-000000000009/resourceGroups/rg-ml" +
+		"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ml"
 	return map[string]any{
-		"resourceGroup": "rg-ml", "workspaceName": "ml-ws", "computeCluster": "ml-cluster",
-		"jobIdentityId":       "/subscriptions/5a9db0c5-0000-4000-8000-000000000009/resourceGroups/rg-ml/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ml",
-		"jobIdentityClientId": "22222222-2222-2222-2222-222222222222", "vaultAddress": "https://vault.example.com:8200", "vaultNamespace": "",
-		"vaultLoginPath": "auth/jwt-mlvault-dev/login", "vaultRole": "mlvault-dev", "vaultAudience": "api://x", "readme": "...",
-		"credentialPaths": map[string]any{"ml_api_key": "secret/data/mlvault/dev/ml_api_key", "o'brien": "database/creds/x"},
+		"resourceGroup":       "rg-ml",
+		"workspaceName":       "ml-ws",
+		"computeCluster":      "ml-cluster",
+		"jobIdentityId":       identity,
+		"jobIdentityClientId": "22222222-2222-2222-2222-222222222222",
+		"vaultAddress":        "https://vault.example.com:8200",
+		"vaultNamespace":      "",
+		"vaultLoginPath":      "auth/jwt-mlvault-dev/login",
+		"vaultRole":           "mlvault-dev",
+		"vaultAudience":       "api://x",
+		"readme":              "...",
+		"credentialPaths": map[string]any{
+			"ml_api_key": "secret/data/mlvault/dev/ml_api_key",
+			"o'brien":    "database/creds/x",
+		},
 	}
 }
 
@@ -37,54 +49,127 @@ func parse(t *testing.T, file string) map[string]any {
 	return document
 }
 
-// A kind's keys: those that a definition must have, then the others that it may have. From the reference of the CLI v2's
-// YAML (learn.microsoft.com/azure/machine-learning/reference-yaml-...), which describes the published JSON schemas.
-var kinds = map[string][2]string{
-	"job-command": {"type command code environment", "$schema name display_name experiment_name description tags environment_variables " +
-		"distribution compute resources limits inputs outputs queue_settings services identity"},
-	"node":              {"type component", "environment_variables compute resources limits inputs outputs identity"},
-	"job-pipeline":      {"type jobs", "$schema name display_name experiment_name description tags settings inputs outputs identity"},
-	"pipeline settings": {"", "default_datastore default_compute continue_on_step_failure force_rerun"},
-	"component-command": {"name command environment", "$schema type version display_name description tags is_deterministic code distribution resources inputs outputs"},
-	"schedule":          {"name trigger create_job", "$schema description tags"},
-	"cron trigger":      {"type expression", "start_time end_time time_zone"},
-	"scheduled job":     {"type job", "experiment_name inputs outputs settings"},
-	"job-parallel": {"type task input_data", "inputs outputs compute mini_batch_size partition_keys mini_batch_error_threshold logging_level " +
-		"resources max_concurrency_per_instance retry_settings environment_variables"},
-	"parallel task":  {"type code entry_script environment", "program_arguments append_row_to"},
-	"endpoint-batch": {"name", "$schema description tags auth_mode defaults"},
-	// Without a type, as the reference describes it: what stands in settings with one stands at the top.
-	"deployment-batch": {"name endpoint_name model compute", "$schema description tags code_configuration environment resources max_concurrency_per_instance " +
-		"mini_batch_size error_threshold logging_level retry_settings output_action output_file_name environment_variables"},
-	"endpoint-online":   {"name", "$schema description tags auth_mode identity traffic public_network_access mirror_traffic"},
-	"endpoint identity": {"type user_assigned_identities", ""},
-	"deployment-managed-online": {"name endpoint_name environment instance_type instance_count", "$schema description tags model model_mount_path code_configuration " +
-		"environment_variables app_insights_enabled scale_settings data_collector request_settings liveness_probe readiness_probe egress_public_network_access"},
-	"environment": {"image", "description tags conda_file os_type inference_config"},
+// keys are those that a definition must have, and the others that it may have.
+type keys struct {
+	required string
+	optional string
+}
+
+// kinds are from the reference of the CLI v2's YAML
+// (learn.microsoft.com/azure/machine-learning/reference-yaml-...), which describes the published
+// JSON schemas.
+var kinds = map[string]keys{
+	"job-command": {
+		required: "type command code environment",
+		optional: "$schema name display_name experiment_name description tags " +
+			"environment_variables distribution compute resources limits inputs outputs " +
+			"queue_settings services identity",
+	},
+	"node": {
+		required: "type component",
+		optional: "environment_variables compute resources limits inputs outputs identity",
+	},
+	"job-pipeline": {
+		required: "type jobs",
+		optional: "$schema name display_name experiment_name description tags settings " +
+			"inputs outputs identity",
+	},
+	"pipeline settings": {
+		optional: "default_datastore default_compute continue_on_step_failure force_rerun",
+	},
+	"component-command": {
+		required: "name command environment",
+		optional: "$schema type version display_name description tags is_deterministic code " +
+			"distribution resources inputs outputs",
+	},
+	"schedule": {
+		required: "name trigger create_job",
+		optional: "$schema description tags",
+	},
+	"cron trigger": {
+		required: "type expression",
+		optional: "start_time end_time time_zone",
+	},
+	"scheduled job": {
+		required: "type job",
+		optional: "experiment_name inputs outputs settings",
+	},
+	"job-parallel": {
+		required: "type task input_data",
+		optional: "inputs outputs compute mini_batch_size partition_keys " +
+			"mini_batch_error_threshold logging_level resources max_concurrency_per_instance " +
+			"retry_settings environment_variables",
+	},
+	"parallel task": {
+		required: "type code entry_script environment",
+		optional: "program_arguments append_row_to",
+	},
+	"endpoint-batch": {
+		required: "name",
+		optional: "$schema description tags auth_mode defaults",
+	},
+	// Without a type, as the reference describes it: what stands in settings with one stands at the
+	// top.
+	"deployment-batch": {
+		required: "name endpoint_name model compute",
+		optional: "$schema description tags code_configuration environment resources " +
+			"max_concurrency_per_instance mini_batch_size error_threshold logging_level " +
+			"retry_settings output_action output_file_name environment_variables",
+	},
+	"endpoint-online": {
+		required: "name",
+		optional: "$schema description tags auth_mode identity traffic public_network_access " +
+			"mirror_traffic",
+	},
+	"endpoint identity": {
+		required: "type user_assigned_identities",
+	},
+	"deployment-managed-online": {
+		required: "name endpoint_name environment instance_type instance_count",
+		optional: "$schema description tags model model_mount_path code_configuration " +
+			"environment_variables app_insights_enabled scale_settings data_collector " +
+			"request_settings liveness_probe readiness_probe egress_public_network_access",
+	},
+	"environment": {
+		required: "image",
+		optional: "description tags conda_file os_type inference_config",
+	},
 }
 
 func requireKind(t *testing.T, kind string, document any) map[string]any {
 	t.Helper()
-	fields, rule := asMap(document), kinds[kind]
-	for _, key := range strings.Fields(rule[0]) {
+	fields := asMap(document)
+	known := kinds[kind]
+	for _, key := range strings.Fields(known.required) {
 		require.Contains(t, fields, key, kind)
 	}
 	for key := range fields {
-		require.Contains(t, strings.Fields(rule[0]+" "+rule[1]), key, kind)
+		require.Contains(t, strings.Fields(known.required+" "+known.optional), key, kind)
 	}
 	return fields
 }
 
-func asMap(v any) map[string]any { m, _ := v.(map[string]any); return m }
-func word(v any) string          { s, _ := v.(string); return s }
+func asMap(v any) map[string]any {
+	fields, _ := v.(map[string]any)
+	return fields
+}
+
+func word(v any) string {
+	text, _ := v.(string)
+	return text
+}
 
 var variables = map[string]any{
-	"AZURE_CLIENT_ID": "22222222-2222-2222-2222-222222222222", "VAULT_ADDR": "https://vault.example.com:8200", "VAULT_AUDIENCE": "api://x",
-	"VAULT_LOGIN_PATH": "auth/jwt-mlvault-dev/login", "VAULT_ROLE": "mlvault-dev",
+	"AZURE_CLIENT_ID":   "22222222-2222-2222-2222-222222222222",
+	"VAULT_ADDR":        "https://vault.example.com:8200",
+	"VAULT_AUDIENCE":    "api://x",
+	"VAULT_LOGIN_PATH":  "auth/jwt-mlvault-dev/login",
+	"VAULT_ROLE":        "mlvault-dev",
 	"VAULT_CREDENTIALS": `{"ml_api_key":"secret/data/mlvault/dev/ml_api_key","o'brien":"database/creds/x"}`,
 }
 
-// The sandbox runs what a command job, a pipeline, a component and a schedule name: TestTheHandOverRunsAsAzureMLRunsIt.
+// The sandbox runs what a command job, a pipeline, a component and a schedule name:
+// TestTheHandOverRunsAsAzureMLRunsIt.
 func TestEachDefinitionHasTheKeysOfItsKindAndAnEndpointRunsAsTheJobIdentity(t *testing.T) {
 	dir := render(t, exampleOutputs())
 	file := func(name, kind string) map[string]any {
@@ -113,7 +198,8 @@ func TestEachDefinitionHasTheKeysOfItsKindAndAnEndpointRunsAsTheJobIdentity(t *t
 	endpoint := file("endpoint.yml", "endpoint-online")
 	require.Regexp(t, `^[a-z][a-z0-9-]{2,31}$`, endpoint["name"])
 	identity := requireKind(t, "endpoint identity", endpoint["identity"])
-	require.Equal(t, []any{map[string]any{"resource_id": exampleOutputs()["jobIdentityId"]}}, identity["user_assigned_identities"])
+	identities := []any{map[string]any{"resource_id": exampleOutputs()["jobIdentityId"]}}
+	require.Equal(t, identities, identity["user_assigned_identities"])
 	deployment := file("deployment.yml", "deployment-managed-online")
 	require.Equal(t, endpoint["name"], deployment["endpoint_name"])
 	require.Equal(t, variables, deployment["environment_variables"])
@@ -260,11 +346,18 @@ func page(t *testing.T, dir string) string {
 }
 
 func TestOutputsThatAreNotEnoughAreRefused(t *testing.T) {
-	for name, want := range map[string]string{"vaultAddress": "workload.publishAddress", "vaultRole": "no output vaultRole. Run `pulumi up`"} {
+	for _, c := range []struct {
+		output string
+		value  any
+		want   string
+	}{
+		{output: "vaultAddress", value: Hidden, want: "workload.publishAddress"},
+		{output: "vaultRole", want: "no output vaultRole. Run `pulumi up`"},
+	} {
 		given := exampleOutputs()
-		given[name] = map[string]any{"vaultAddress": Hidden}[name]
+		given[c.output] = c.value
 		dir := t.TempDir()
-		require.ErrorContains(t, Render(given, "../../job", dir), want)
+		require.ErrorContains(t, Render(given, "../../job", dir), c.want)
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		require.Empty(t, entries)
@@ -273,7 +366,9 @@ func TestOutputsThatAreNotEnoughAreRefused(t *testing.T) {
 
 // A shell reads job.env as it is meant, quotes included, and Python the samples.
 func TestTheEnvironmentFileAndTheSamplesAreReadAsTheyAreMeant(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", `set -a; . ./job.env; printf %s "$VAULT_CREDENTIALS"; python3 -m py_compile steps.py score.py batch_score.py`)
+	const script = `set -a; . ./job.env; printf %s "$VAULT_CREDENTIALS"
+python3 -m py_compile steps.py score.py batch_score.py`
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
 	cmd.Dir = render(t, exampleOutputs())
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -165,7 +165,7 @@ func pulumi(t *testing.T, before ...string) *exec.Cmd {
 	require.NoError(t, err)
 	name := filepath.Join(t.TempDir(), "pulumi")
 	require.NoError(t, os.Symlink(sleep, name))
-	command := append(before, name, "60")
+	command := append(slices.Clone(before), name, "60")
 	cli := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	require.NoError(t, cli.Start())
 	t.Cleanup(func() {

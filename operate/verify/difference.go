@@ -42,6 +42,7 @@ func difference(resource Resource, answer map[string]any) Compared {
 			row.Different = append(row.Different, name)
 		case isOtherCase:
 			row.OtherCase = append(row.OtherCase, name)
+		case isSame:
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(got)) {
@@ -210,7 +211,7 @@ func byAzuresNames(object map[string]any) map[string]any {
 }
 
 // secretMark is what a state has in the place of a secret value.
-const secretMark = "4dabf18193072939515e22adb298388d"
+const secretMark = "4dabf18193072939515e22adb298388d" //nolint:gosec // G101: Pulumi's, for all.
 
 func isSecret(value any) bool {
 	object, _ := value.(map[string]any)

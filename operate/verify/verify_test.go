@@ -163,7 +163,8 @@ func TestAJobThatFailsIsWrongAndSaysWhereToLook(t *testing.T) {
 	w.edited("job-completed.json", "Completed", "Failed")
 	page, wrong := w.verify()
 	require.Len(t, wrong, 2)
-	require.Contains(t, line(t, page, "A job logs in"), "wrong | the job ended as Failed. `az ml job stream --name sharp_pear_1`")
+	require.Contains(t, line(t, page, "A job logs in"),
+		"wrong | the job ended as Failed. `az ml job stream --name sharp_pear_1`")
 }
 
 func TestAHandOverThatCannotBeWrittenIsNoVerdict(t *testing.T) {
@@ -219,7 +220,8 @@ func TestAChangeAfterARefreshIsNamedByItsProperties(t *testing.T) {
 	require.NoError(t, err)
 	page, wrong := w.verify()
 	require.Len(t, wrong, 1)
-	require.Contains(t, line(t, page, "A refresh finds"), "update of ml-workspace (managedNetwork, managedNetwork.outboundRules")
+	require.Contains(t, line(t, page, "A refresh finds"),
+		"update of ml-workspace (managedNetwork, managedNetwork.outboundRules")
 }
 
 func TestWithoutAzureNothingIsConfirmedAndNothingWrong(t *testing.T) {

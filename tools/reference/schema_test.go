@@ -112,7 +112,7 @@ func TestEachStackFileOfTheRepositoryKeepsTheSchema(t *testing.T) {
 	schema := compileSchema(t)
 	ofRoot, _ := filepath.Glob("../../Pulumi.*.yaml")
 	ofExamples, _ := filepath.Glob("../../examples/*/Pulumi.*.yaml")
-	files := append(ofRoot, ofExamples...)
+	files := slices.Concat(ofRoot, ofExamples)
 	if len(files) < 7 {
 		t.Fatalf("only %v", files)
 	}
@@ -219,7 +219,7 @@ func wrongValues(setting settings.Setting) map[string]any {
 		}
 	case settings.KindTexts:
 		wrong["no list"] = "text"
-	case settings.KindTextMap:
+	case settings.KindTextMap, settings.KindReads:
 		wrong["no object"] = "text"
 	case settings.KindObject:
 		wrong["with a field that nobody knows"] = map[string]any{"nobodyKnows": true}
