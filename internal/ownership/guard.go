@@ -6,7 +6,8 @@
 // (https://www.pulumi.com/docs/iac/concepts/resources/options/hooks/):
 //
 //   - before a create there must be nothing, or exactly what is about to be written,
-//   - before an update there must be nothing, or what the state says, or what is about to be written,
+//   - before an update there must be nothing, or what the state says, or what is about to be
+//     written,
 //   - before a delete there must be nothing, or what the state says.
 //
 // What "the same" means: of a secret its owner's mark in the custom metadata, of a policy its text,

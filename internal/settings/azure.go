@@ -119,8 +119,8 @@ func (a *Azure) fieldsOfNames() []field {
 			meaning: "Tags beside `project`, `stack` and `managed-by`.",
 		},
 		{
-			key:     "ignoreTags",
-			value:   texts(&a.IgnoreTags, anyText),
+			key:   "ignoreTags",
+			value: texts(&a.IgnoreTags, anyText),
 			meaning: "Names of tags that a policy of Azure adds. Needs `options: {refresh: always}` in " +
 				"Pulumi.yaml: a run without a refresh would take them away.",
 		},
@@ -302,7 +302,8 @@ func (a *Azure) NeedsLogAnalytics() bool {
 	return a.ApplicationInsightsID == "" || a.Diagnostics
 }
 
-// HasOwnIdentity tells whether the workspace has a user-assigned identity, which gets its roles here.
+// HasOwnIdentity tells whether the workspace has a user-assigned identity, which gets its roles
+// here.
 func (a *Azure) HasOwnIdentity() bool {
 	return a.WorkspaceIdentity || a.WorkspaceIdentityID != ""
 }

@@ -26,14 +26,14 @@ func AlwaysRefreshes(projectFile []byte) bool {
 }
 
 // NeedsRefresh tells whether a run without a refresh would undo what the settings ask for. Pulumi
-// ignores a change by sending what its state has, azure-native sends all tags of a resource, and only
-// a refresh takes the tags of others into the state.
+// ignores a change by sending what its state has, azure-native sends all tags of a resource, and
+// only a refresh takes the tags of others into the state.
 func (s *Settings) NeedsRefresh() bool {
 	return len(s.Azure.IgnoreTags) > 0
 }
 
-// validateRefresh refuses settings that a run without a refresh would undo. Without a project's file
-// at hand nothing is known, and nothing refused.
+// validateRefresh refuses settings that a run without a refresh would undo. Without a project's
+// file at hand nothing is known, and nothing refused.
 func (s *Settings) validateRefresh(r *report, projectFile []byte) {
 	if projectFile == nil || !s.NeedsRefresh() || AlwaysRefreshes(projectFile) {
 		return

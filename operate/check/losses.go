@@ -134,7 +134,8 @@ func (c *checker) losses() {
 
 // made are the resources of a kind that the stack owns, whatever the version of its API.
 func (c *checker) made(kind string) []rights.Resource {
-	return slices.DeleteFunc(c.stack.owned(), func(r rights.Resource) bool { return kindOf(r) != kind })
+	isOther := func(r rights.Resource) bool { return kindOf(r) != kind }
+	return slices.DeleteFunc(c.stack.owned(), isOther)
 }
 
 // kindOf is a resource's type without its version: azure-native:storage:StorageAccount of

@@ -43,10 +43,10 @@ var explanations = []Explanation{
 	{
 		Sign:    "is left alone: it exists in this Vault",
 		pattern: regexp.MustCompile(`is left alone: it exists in this Vault`),
-		Cause: "At a path of this stack Vault has something of another state's or of somebody else's, and " +
-			"nothing was written there",
-		Remedy: "`make preflight` tells whose it is. Check vaultAddress, vault.prefix and workload.authPath. " +
-			"If it is this stack's and was changed by hand, run `pulumi refresh --run-program`",
+		Cause: "At a path of this stack Vault has something of another state's or of somebody else's, " +
+			"and nothing was written there",
+		Remedy: "`make preflight` tells whose it is. Check vaultAddress, vault.prefix and " +
+			"workload.authPath. If it is this stack's and was changed by hand, run `pulumi refresh --run-program`",
 	},
 	{
 		Sign:    "is left alone, since whose it is cannot be seen",

@@ -197,7 +197,10 @@ func TestALivingClientFollowsTheRotationsOfAStaticRole(t *testing.T) {
 	l := newLabWith(t, "dev")
 	l.Write("sys/mounts/database", map[string]any{"type": "database"})
 	l.Write("database/config/features", map[string]any{
-		"plugin_name": "postgresql-database-plugin", "allowed_roles": "ml-static", "username": db.admin, "password": db.password,
+		"plugin_name":    "postgresql-database-plugin",
+		"allowed_roles":  "ml-static",
+		"username":       db.admin,
+		"password":       db.password,
 		"connection_url": "postgresql://{{username}}:{{password}}@127.0.0.1:" + db.port + "/postgres?sslmode=disable",
 	})
 	l.Write("database/static-roles/ml-static", map[string]any{

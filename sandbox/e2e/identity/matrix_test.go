@@ -290,7 +290,11 @@ func mutations(d, neighbour *door) []mutation {
 			changes: set("token_policies", []string{d.Name(), neighbour.Name()}),
 			opens:   slices.Concat(logins, neighbours),
 		},
-		{name: "the role gives service tokens", changes: set("token_type", "service"), opens: append(slices.Clone(logins), "revokes itself, a batch token")},
+		{
+			name:    "the role gives service tokens",
+			changes: set("token_type", "service"),
+			opens:   append(slices.Clone(logins), "revokes itself, a batch token"),
+		},
 		{name: "the role gives an hour", changes: hour, opens: logins},
 
 		{name: "the policy reads the whole stack", changes: policy("/ml_api_key", "/*"), opens: names},

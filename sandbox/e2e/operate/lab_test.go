@@ -242,7 +242,8 @@ func allBut(capability string, resource rights.Resource) step {
 	return func(a *attempt) {
 		var grants []rights.Grant
 		for _, grant := range rights.DeployerGrants(a.config(), a.stack.State) {
-			isOf := strings.Replace(grant.Path, "/metadata/", "/data/", 1) == strings.Replace(resource.ID, "/metadata/", "/data/", 1)
+			granted := strings.Replace(grant.Path, "/metadata/", "/data/", 1)
+			isOf := granted == strings.Replace(resource.ID, "/metadata/", "/data/", 1)
 			isExact := !strings.Contains(resource.ID, "/metadata/") || grant.Path == resource.ID
 			if isOf && isExact {
 				grant.Capabilities = slices.DeleteFunc(slices.Clone(grant.Capabilities), func(each string) bool {
@@ -273,9 +274,15 @@ func halfMade(a *attempt) {
 func admits(path string) step {
 	return func(a *attempt) {
 		a.Write("auth/"+path+"/config", map[string]any{
-			"oidc_discovery_url": a.Issuer.URL(issuer.V1), "oidc_discovery_ca_pem": lab.ReadFile(a.T, a.IssuerCA), "bound_issuer": a.Issuer.URL(issuer.V1),
+			"oidc_discovery_url":    a.Issuer.URL(issuer.V1),
+			"oidc_discovery_ca_pem": lab.ReadFile(a.T, a.IssuerCA),
+			"bound_issuer":          a.Issuer.URL(issuer.V1),
 		})
-		a.Write("auth/"+path+"/role/"+name, map[string]any{"role_type": "jwt", "user_claim": "oid", "bound_audiences": []string{"api://x"}})
+		a.Write("auth/"+path+"/role/"+name, map[string]any{
+			"role_type":       "jwt",
+			"user_claim":      "oid",
+			"bound_audiences": []string{"api://x"},
+		})
 	}
 }
 
@@ -302,7 +309,8 @@ func (a *attempt) serves(host string, handler http.HandlerFunc, certificates ...
 	a.T.Helper()
 	listener, err := net.Listen("tcp", host+":0")
 	require.NoError(a.T, err)
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}}
+	config := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
+	server := &httptest.Server{Listener: listener, Config: config}
 	if len(certificates) == 0 {
 		server.Start()
 	} else {

@@ -486,7 +486,11 @@ var rows = []row{
 		problem: "vault.prefix: mlvault/dev is used by mlvault/prod too, whose are " +
 			"secret/data/mlvault/theirs",
 		overwrites: true,
-		does:       do(secret("mlvault/theirs", "prod"), also("list", "secret/metadata/*"), more("read", "secret/metadata/mlvault/theirs")),
+		does: do(
+			secret("mlvault/theirs", "prod"),
+			also("list", "secret/metadata/*"),
+			more("read", "secret/metadata/mlvault/theirs"),
+		),
 	},
 
 	// The policy and the role.
@@ -604,7 +608,12 @@ var rows = []row{
 	{
 		name:    "a path whose secret is deleted",
 		problem: nothingRead,
-		does:    do(secret("team/warehouse", ""), deleted("team/warehouse"), reads(warehouse), also("read", "secret/metadata/team/warehouse")),
+		does: do(
+			secret("team/warehouse", ""),
+			deleted("team/warehouse"),
+			reads(warehouse),
+			also("read", "secret/metadata/team/warehouse"),
+		),
 	},
 	{
 		name:    "a path that the token may not look at",
@@ -630,7 +639,11 @@ var rows = []row{
 	{
 		name: "another stack's credential that lists this one as a reader",
 		does: do(
-			labelled("team/warehouse", map[string]string{"project": "mlvault", "stack": "prod", "readers": "mlvault/qa, mlvault/dev"}),
+			labelled("team/warehouse", map[string]string{
+				"project": "mlvault",
+				"stack":   "prod",
+				"readers": "mlvault/qa, mlvault/dev",
+			}),
 			reads(warehouse), also("read", metadata),
 		),
 	},
@@ -685,7 +698,8 @@ func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 		configure(a)
 		for _, less := range lab.Reduced(rights.SettingsGrants(a.config())) {
 			// In place of the default policy, whose look at itself would stand in for the deployer's own.
-			a.token = a.deployer(less.Policy+`path "sys/capabilities-self" { capabilities = ["update"] }`, token{NoDefaultPolicy: true})
+			policy := less.Policy + `path "sys/capabilities-self" { capabilities = ["update"] }`
+			a.token = a.deployer(policy, token{NoDefaultPolicy: true})
 			requireOnly(t, a.check(), fmt.Sprintf("vaultToken: may not %s at %s. Write the "+
 				"policy", less.Capability, less.Path), "")
 			missing++

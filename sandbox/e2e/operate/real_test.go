@@ -58,7 +58,8 @@ func (r real) asks() {
 	policy := "deployer-" + name
 	text, err := r.Vault.Root().Sys().GetPolicyWithContext(r.T.Context(), policy)
 	require.NoError(r.T, err)
-	r.Write("sys/policies/acl/"+policy, map[string]any{"policy": text + `path "sys/capabilities-self" { capabilities = ["update"] }`})
+	text += `path "sys/capabilities-self" { capabilities = ["update"] }`
+	r.Write("sys/policies/acl/"+policy, map[string]any{"policy": text})
 }
 
 func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
@@ -66,7 +67,8 @@ func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
 	require.Contains(t, r.operate(false, "check"), "no stack named 'dev' found")
 	r.Must(`pulumi stack init dev
 		pulumi config set-all --path --secret vaultAddress="$ADDRESS" --secret credentials.ml_api_key.api_key=`+lab.Canary+` \
-			--plaintext vault.caCertFile="$CA" --plaintext workload.audience=api://x --plaintext azure-native:location=westeurope \
+			--plaintext vault.caCertFile="$CA" --plaintext workload.audience=api://x \
+			--plaintext azure-native:location=westeurope \
 			--plaintext 'workload.authPath=jwt*'`, "ADDRESS="+r.Vault.Addr(), "CA="+r.Vault.CAFile())
 	require.Contains(t, r.operate(false, "check"), "workload.authPath: ")
 	r.Must(`pulumi config set --path workload.authPath jwt-ours
@@ -76,7 +78,8 @@ func TestTheCommandSaysWhetherAnUpWouldWork(t *testing.T) {
 
 	policy := r.operate(true, "policy")
 	require.Contains(t, policy, `path "secret/data/mlvault/dev/ml_api_key" {`)
-	token, err := r.Vault.Token(t.Context(), "deployer", policy+`path "sys/capabilities-self" { capabilities = ["update"] }`, time.Hour)
+	policy += `path "sys/capabilities-self" { capabilities = ["update"] }`
+	token, err := r.Vault.Token(t.Context(), "deployer", policy, time.Hour)
 	require.NoError(t, err)
 	r.Env = append(r.Env, "VAULT_TOKEN="+token, "VAULT_NAMESPACE=elsewhere")
 	out := r.operate(true, "check")
@@ -104,7 +107,10 @@ func TestWhatAStateHasLostIsAdoptedByTheCommandThatTheFindingGives(t *testing.T)
 	r.asks()
 	require.Contains(t, r.operate(true, "check"), "No problem found.")
 
-	for _, lost := range []string{"vault:jwt/authBackendRole:AuthBackendRole::credentials-role", "vault:kv/secretV2:SecretV2::credentials-ml_api_key"} {
+	for _, lost := range []string{
+		"vault:jwt/authBackendRole:AuthBackendRole::credentials-role",
+		"vault:kv/secretV2:SecretV2::credentials-ml_api_key",
+	} {
 		r.says(true, "pulumi state delete --yes "+
 			"'urn:pulumi:dev::mlvault::mlvault:credentials:Store$"+lost+"'")
 		out := r.operate(false, "check")
@@ -116,7 +122,9 @@ func TestWhatAStateHasLostIsAdoptedByTheCommandThatTheFindingGives(t *testing.T)
 		r.operate(true, "check")
 	}
 	// The import has no trigger of a replacement in it, so that the role is written once more.
-	require.Subset(t, []string{"same", "update", "replace"}, slices.Collect(maps.Keys(r.Planned(dev))), "the next up makes nothing a second time")
+	planned := slices.Collect(maps.Keys(r.Planned(dev)))
+	require.Subset(t, []string{"same", "update", "replace"}, planned,
+		"the next up makes nothing a second time")
 
 	r.says(true, "pulumi config rm --path credentials.feature_store --stack dev")
 	_, leaving, _ := strings.Cut(r.operate(true, "policy"), "# The settings no longer name these")
@@ -182,7 +190,8 @@ func TestAStackWhoseRunWasKilledIsRepaired(t *testing.T) {
 		lost := r.Type == rights.TypeSecret || r.Type == "azure-native:machinelearningservices/v20241001:Compute"
 		if lost { // as if it had been made, and the answer lost
 			r.ID, r.Outputs = "", nil
-			latest.PendingOperations = append(latest.PendingOperations, apitype.OperationV2{Resource: r, Type: apitype.OperationTypeCreating})
+			pending := apitype.OperationV2{Resource: r, Type: apitype.OperationTypeCreating}
+			latest.PendingOperations = append(latest.PendingOperations, pending)
 		}
 		return lost
 	})
