@@ -107,8 +107,8 @@ func DriftPolicy(s *settings.Settings, state State) string {
 
 // SettingsGrants are what it takes to make, to change, to look at and to delete what the settings
 // ask for. Without any one capability of them one of create, update, refresh and destroy fails, or
-// the preflight cannot see whose secret stands at a path. Of vault.reads it sees whose they are, and
-// no value.
+// the preflight cannot see whose secret stands at a path. Of vault.reads it sees whose they are,
+// and no value.
 func SettingsGrants(s *settings.Settings) []Grant {
 	var grants []Grant
 	for _, credential := range s.Credentials {
