@@ -43,14 +43,14 @@ func newLabWith(t *testing.T, stacks ...string) *rig {
 // door is a deployed stack as its jobs meet it.
 type door struct {
 	*rig
-	settings.Store
+	cfg *settings.Settings
 
 	identity    issuer.Claims // that Entra gives to the stack's job identity
 	credentials lab.Payloads
 	anonymous   *api.Client // of one who has no token yet
 }
 
-func (d *door) configPath() string { return "auth/" + d.AuthPath + "/config" }
+func (d *door) configPath() string { return "auth/" + d.cfg.Workload.AuthPath + "/config" }
 
 // door deploys a stack that takes tokens of a version, and puts what a job must not see beside its
 // credentials.
@@ -72,7 +72,7 @@ func (l *rig) door(name string, version issuer.Version, edits ...lab.Edit) *door
 	require.NoError(l.T, err)
 	d := &door{
 		rig:         l,
-		Store:       configured.Config.Access(),
+		cfg:         configured.Config,
 		credentials: credentials,
 		anonymous:   l.client(""),
 		identity: issuer.Claims{
@@ -90,11 +90,11 @@ func (l *rig) door(name string, version issuer.Version, edits ...lab.Edit) *door
 		"/ML_API_KEY",
 		"/ml_api_key/below",
 	} {
-		l.Write("secret/data/"+d.Prefix+name, hidden)
+		l.Write("secret/data/"+d.cfg.Vault.Prefix+name, hidden)
 	}
-	l.Write("other/data/"+d.Prefix+"/ml_api_key", hidden)
+	l.Write("other/data/"+d.cfg.Vault.Prefix+"/ml_api_key", hidden)
 	secondVersion := map[string]any{"data": d.credentials["ml_api_key"]}
-	l.Write("secret/data/"+d.Prefix+"/ml_api_key", secondVersion)
+	l.Write("secret/data/"+d.cfg.Vault.Prefix+"/ml_api_key", secondVersion)
 	return d
 }
 
@@ -133,7 +133,7 @@ func (d *door) token(alterations ...issuer.Alteration) string {
 // enter presents a JWT to Vault.
 func (d *door) enter(role, token string) (*api.SecretAuth, error) {
 	fields := map[string]any{"role": role, "jwt": token}
-	login, err := d.anonymous.Logical().WriteWithContext(d.T.Context(), d.LoginPath(), fields)
+	login, err := d.anonymous.Logical().WriteWithContext(d.T.Context(), d.cfg.LoginPath(), fields)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (d *door) login(role, token string) func() error {
 		}
 		got := fmt.Sprintf("%s token with %v for %d seconds, renewable %t",
 			kind, auth.Policies, auth.LeaseDuration, auth.Renewable)
-		want := fmt.Sprintf("batch token with [%s] for 900 seconds, renewable false", d.Name())
+		want := fmt.Sprintf("batch token with [%s] for 900 seconds, renewable false", d.cfg.VaultName())
 		if got != want {
 			return fmt.Errorf("%s: a %s", moreThanMeant, got)
 		}
@@ -171,7 +171,7 @@ type session func() *api.Client
 // job is the session of one who logs in once, as the stack's jobs do, with the first request.
 func (d *door) job() session {
 	return sync.OnceValue(func() *api.Client {
-		auth, err := d.enter(d.Name(), d.token())
+		auth, err := d.enter(d.cfg.VaultName(), d.token())
 		if err != nil {
 			return d.anonymous // whose requests are refused
 		}
@@ -238,7 +238,7 @@ func (d *door) do(as session, operation, path string, body ...any) func() error 
 // reads expects the credential as the configuration has it.
 func (d *door) reads(as session, name string) func() error {
 	return func() error {
-		path := "secret/data/" + d.Prefix + "/" + name
+		path := "secret/data/" + d.cfg.Vault.Prefix + "/" + name
 		secret, err := as().Logical().ReadWithContext(d.T.Context(), path)
 		if err != nil {
 			return err

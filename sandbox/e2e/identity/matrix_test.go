@@ -37,8 +37,8 @@ func TestIdentityMatrix(t *testing.T) {
 			{at: v2, neighbour: dev},
 		} {
 			matrix := test.at.matrix(test.neighbour)
-			require.Empty(t, run(matrix), test.at.Name())
-			t.Logf("%s: %d attempts are answered as they must be", test.at.Name(), len(matrix))
+			require.Empty(t, run(matrix), test.at.cfg.VaultName())
+			t.Logf("%s: %d attempts are answered as they must be", test.at.cfg.VaultName(), len(matrix))
 		}
 	})
 
@@ -52,7 +52,7 @@ func TestIdentityMatrix(t *testing.T) {
 	})
 
 	t.Run("a token is dead when its time is over", func(t *testing.T) {
-		restore := l.mutate(dev.RolePath(), func(role map[string]any) {
+		restore := l.mutate(dev.cfg.RolePath(), func(role map[string]any) {
 			role["token_ttl"] = 2
 			role["token_max_ttl"] = 2
 		})
@@ -70,12 +70,12 @@ func TestIdentityMatrix(t *testing.T) {
 		require.Equal(t, "400 batch tokens cannot be revoked", answer(revoked))
 		require.Equal(t, granted, answer(read()))
 
-		restore := l.mutate(dev.RolePath(), func(role map[string]any) {
+		restore := l.mutate(dev.cfg.RolePath(), func(role map[string]any) {
 			role["token_policies"] = []string{"nothing"}
 		})
 		require.Equal(t, granted, answer(read()), "the role counts at the login only")
 		restore()
-		restore = l.mutate(dev.PolicyPath(), func(policy map[string]any) {
+		restore = l.mutate(dev.cfg.PolicyPath(), func(policy map[string]any) {
 			policy["policy"] = "# nothing"
 		})
 		require.Contains(t, answer(read()), denied,
@@ -89,10 +89,10 @@ func TestIdentityMatrix(t *testing.T) {
 		for i, removed := range names {
 			kept := names[1-i]
 			grant := rights.Grant{
-				Path:         "secret/data/" + dev.Prefix + "/" + kept,
+				Path:         "secret/data/" + dev.cfg.Vault.Prefix + "/" + kept,
 				Capabilities: []string{"read"},
 			}
-			restore := l.mutate(dev.PolicyPath(), func(policy map[string]any) {
+			restore := l.mutate(dev.cfg.PolicyPath(), func(policy map[string]any) {
 				policy["policy"] = rights.PolicyText("one less", []rights.Grant{grant})
 			})
 			require.Equal(t, granted, answer(dev.reads(dev.job(), kept)()))
@@ -112,9 +112,9 @@ func TestIdentityMatrix(t *testing.T) {
 	t.Run("without its auth method a stack lets nobody in, but a token lives on", func(t *testing.T) {
 		read := dev.reads(dev.job(), "ml_api_key")
 		require.Equal(t, granted, answer(read()))
-		require.NoError(t, l.Vault.Root().Sys().DisableAuthWithContext(t.Context(), dev.AuthPath))
-		require.Equal(t, "403 permission denied", answer(dev.login(dev.Name(), dev.token())()))
-		elsewhere := prod.login(prod.Name(), prod.token())
+		require.NoError(t, l.Vault.Root().Sys().DisableAuthWithContext(t.Context(), dev.cfg.Workload.AuthPath))
+		require.Equal(t, "403 permission denied", answer(dev.login(dev.cfg.VaultName(), dev.token())()))
+		elsewhere := prod.login(prod.cfg.VaultName(), prod.token())
 		require.Equal(t, granted, answer(elsewhere()), "another stack's is another")
 		require.Equal(t, granted, answer(read()),
 			"a batch token hangs on no auth method; its policy is what stops it")
@@ -149,7 +149,7 @@ func (l *rig) opened(matrix []row, by changes) (rows []string) {
 // mutations are the mistakes that a change of the program, or somebody with a token of Vault, could
 // make at a door.
 func mutations(d, neighbour *door) []mutation {
-	role := func(change func(map[string]any)) changes { return changes{d.RolePath(): change} }
+	role := func(change func(map[string]any)) changes { return changes{d.cfg.RolePath(): change} }
 	set := func(field string, value any) changes {
 		return role(func(fields map[string]any) { fields[field] = value })
 	}
@@ -163,7 +163,7 @@ func mutations(d, neighbour *door) []mutation {
 		return changes{d.configPath(): func(fields map[string]any) { fields[field] = value }}
 	}
 	policy := func(from, to string) changes {
-		return changes{d.PolicyPath(): func(fields map[string]any) {
+		return changes{d.cfg.PolicyPath(): func(fields map[string]any) {
 			fields["policy"] = strings.ReplaceAll(fmt.Sprint(fields["policy"]), from, to)
 		}}
 	}
@@ -179,7 +179,7 @@ func mutations(d, neighbour *door) []mutation {
 		fields["token_ttl"] = 3600
 		fields["token_max_ttl"] = 3600
 	})
-	all := changes{d.PolicyPath(): func(fields map[string]any) {
+	all := changes{d.cfg.PolicyPath(): func(fields map[string]any) {
 		fields["policy"] = `path "*" { capabilities = ["read", "list"] }`
 	}}
 	bothIdentities := []string{
@@ -287,7 +287,7 @@ func mutations(d, neighbour *door) []mutation {
 		},
 		{
 			name:    "the role gives the neighbour's policy too",
-			changes: set("token_policies", []string{d.Name(), neighbour.Name()}),
+			changes: set("token_policies", []string{d.cfg.VaultName(), neighbour.cfg.VaultName()}),
 			opens:   slices.Concat(logins, neighbours),
 		},
 		{
@@ -303,7 +303,7 @@ func mutations(d, neighbour *door) []mutation {
 			changes: policy("/ml_api_key", "/ml_api_key*"),
 			opens:   []string{"reads a longer name", "reads below its credential"},
 		},
-		{name: "the policy reads every stack", changes: policy(d.Prefix, "mlvault/+"), opens: neighbours},
+		{name: "the policy reads every stack", changes: policy(d.cfg.Vault.Prefix, "mlvault/+"), opens: neighbours},
 		{
 			name:    "the policy reads every mount",
 			changes: policy("secret/", "+/"),

@@ -205,7 +205,7 @@ func (p *privileges) clear() {
 	p.T.Helper()
 	root := p.Vault.Root()
 	vault := p.cfg.Vault
-	gone := []string{"sys/auth/" + p.cfg.Workload.AuthPath, p.cfg.Access().PolicyPath()}
+	gone := []string{"sys/auth/" + p.cfg.Workload.AuthPath, p.cfg.PolicyPath()}
 	if vault.CreateMount {
 		gone = append(gone, "sys/mounts/"+vault.Mount)
 	} else {

@@ -95,7 +95,7 @@ func (d *door) logins(neighbour *door) []row {
 	ours := strings.Split(d.token(), ".")
 	theirs := strings.Split(d.token(issuer.With("oid", stranger)), ".")
 	with := func(alterations ...issuer.Alteration) func() error {
-		return d.login(d.Name(), d.token(alterations...))
+		return d.login(d.cfg.VaultName(), d.token(alterations...))
 	}
 	claim := func(name string, value any) func() error {
 		return with(issuer.With(name, value))
@@ -158,11 +158,11 @@ func (d *door) logins(neighbour *door) []row {
 		{
 			name:   "our claims under a stranger's signature",
 			answer: badSignature,
-			try:    d.login(d.Name(), theirs[0]+"."+ours[1]+"."+theirs[2]),
+			try:    d.login(d.cfg.VaultName(), theirs[0]+"."+ours[1]+"."+theirs[2]),
 		},
-		{name: "our token without its signature", answer: badSignature, try: d.login(d.Name(), ours[0]+"."+ours[1]+".")},
-		{name: "no JWT", answer: badSignature, try: d.login(d.Name(), "hvs.CAESIJ")},
-		{name: "an empty token", answer: "400 missing token", try: d.login(d.Name(), "")},
+		{name: "our token without its signature", answer: badSignature, try: d.login(d.cfg.VaultName(), ours[0]+"."+ours[1]+".")},
+		{name: "no JWT", answer: badSignature, try: d.login(d.cfg.VaultName(), "hvs.CAESIJ")},
+		{name: "an empty token", answer: "400 missing token", try: d.login(d.cfg.VaultName(), "")},
 
 		{name: "expired", answer: wrongTime, try: with(issuer.Expired())},
 		{
@@ -185,11 +185,11 @@ func (d *door) logins(neighbour *door) []row {
 
 		{name: "no role", answer: "400 missing role", try: d.login("", d.token())},
 		{name: "a role that is not there", answer: `400 role "nobody" could not be found`, try: d.login("nobody", d.token())},
-		{name: "the neighbour's role at our door", answer: "could not be found", try: d.login(neighbour.Name(), d.token())},
+		{name: "the neighbour's role at our door", answer: "could not be found", try: d.login(neighbour.cfg.VaultName(), d.token())},
 		{
 			name:   "our token at the neighbour's door",
 			answer: "400 error validating",
-			try:    neighbour.login(neighbour.Name(), d.token()),
+			try:    neighbour.login(neighbour.cfg.VaultName(), d.token()),
 		},
 	}
 }
@@ -199,7 +199,7 @@ func (d *door) logins(neighbour *door) []row {
 func (d *door) requests(neighbour *door, as session) []row {
 	const name = "ml_api_key"
 	at := func(kind string) string {
-		return "secret/" + kind + "/" + d.Prefix + "/" + name
+		return "secret/" + kind + "/" + d.cfg.Vault.Prefix + "/" + name
 	}
 	do := func(operation, path string, body ...any) func() error {
 		return d.do(as, operation, path, body...)
@@ -213,26 +213,26 @@ func (d *door) requests(neighbour *door, as session) []row {
 		{
 			name:   "asks what kind of mount it is, as the vault command does",
 			answer: granted,
-			try:    do("read", "sys/internal/ui/mounts/secret/"+d.Prefix+"/"+name),
+			try:    do("read", "sys/internal/ui/mounts/secret/"+d.cfg.Vault.Prefix+"/"+name),
 		},
 
-		{name: "reads a sibling", answer: denied, try: do("read", "secret/data/"+d.Prefix+"/sibling")},
+		{name: "reads a sibling", answer: denied, try: do("read", "secret/data/"+d.cfg.Vault.Prefix+"/sibling")},
 		{name: "reads a longer name", answer: denied, try: do("read", at("data")+"2")},
-		{name: "reads its name in upper case", answer: denied, try: do("read", "secret/data/"+d.Prefix+"/ML_API_KEY")},
+		{name: "reads its name in upper case", answer: denied, try: do("read", "secret/data/"+d.cfg.Vault.Prefix+"/ML_API_KEY")},
 		{name: "reads below its credential", answer: denied, try: do("read", at("data")+"/below")},
-		{name: "reads the parent", answer: denied, try: do("read", "secret/data/"+d.Prefix)},
+		{name: "reads the parent", answer: denied, try: do("read", "secret/data/"+d.cfg.Vault.Prefix)},
 		{
 			name:   "reads the neighbour's ml_api_key",
 			answer: denied,
-			try:    do("read", "secret/data/"+neighbour.Prefix+"/ml_api_key"),
+			try:    do("read", "secret/data/"+neighbour.cfg.Vault.Prefix+"/ml_api_key"),
 		},
 		{
 			name:   "reads the neighbour's feature_store",
 			answer: denied,
-			try:    do("read", "secret/data/"+neighbour.Prefix+"/feature_store"),
+			try:    do("read", "secret/data/"+neighbour.cfg.Vault.Prefix+"/feature_store"),
 		},
-		{name: "reads the same path of another mount", answer: denied, try: do("read", "other/data/"+d.Prefix+"/"+name)},
-		{name: "lists the stack", answer: denied, try: do("list", "secret/metadata/"+d.Prefix)},
+		{name: "reads the same path of another mount", answer: denied, try: do("read", "other/data/"+d.cfg.Vault.Prefix+"/"+name)},
+		{name: "lists the stack", answer: denied, try: do("list", "secret/metadata/"+d.cfg.Vault.Prefix)},
 		{name: "lists the mount", answer: denied, try: do("list", "secret/metadata")},
 		{name: "reads metadata", answer: denied, try: do("read", at("metadata"))},
 		{name: "reads subkeys", answer: denied, try: do("read", at("subkeys"))},
@@ -240,7 +240,7 @@ func (d *door) requests(neighbour *door, as session) []row {
 
 		{name: "writes its credential", answer: denied, try: do("write", at("data"), payload...)},
 		{name: "patches its credential", answer: denied, try: do("patch", at("data"), payload...)},
-		{name: "writes a new secret", answer: denied, try: do("write", "secret/data/"+d.Prefix+"/new", payload...)},
+		{name: "writes a new secret", answer: denied, try: do("write", "secret/data/"+d.cfg.Vault.Prefix+"/new", payload...)},
 		{name: "writes metadata", answer: denied, try: do("write", at("metadata"), "max_versions", 5)},
 		{name: "writes the mount's settings", answer: denied, try: do("write", "secret/config", "max_versions", 0)},
 
@@ -249,15 +249,15 @@ func (d *door) requests(neighbour *door, as session) []row {
 		{name: "lists auth methods", answer: denied, try: do("read", "sys/auth")},
 		{name: "enables an auth method", answer: denied, try: do("write", "sys/auth/mine", "type", "approle")},
 		{name: "reads the auth method's settings", answer: denied, try: do("read", d.configPath())},
-		{name: "lists roles", answer: denied, try: do("list", "auth/"+d.AuthPath+"/role")},
-		{name: "reads its role", answer: denied, try: do("read", d.RolePath())},
-		{name: "widens its role", answer: denied, try: do("write", d.RolePath(), "role_type", "jwt", "token_max_ttl", 3600)},
+		{name: "lists roles", answer: denied, try: do("list", "auth/"+d.cfg.Workload.AuthPath+"/role")},
+		{name: "reads its role", answer: denied, try: do("read", d.cfg.RolePath())},
+		{name: "widens its role", answer: denied, try: do("write", d.cfg.RolePath(), "role_type", "jwt", "token_max_ttl", 3600)},
 		{name: "lists policies", answer: denied, try: do("list", "sys/policies/acl")},
-		{name: "reads its policy", answer: denied, try: do("read", d.PolicyPath())},
+		{name: "reads its policy", answer: denied, try: do("read", d.cfg.PolicyPath())},
 		{
 			name:   "widens its policy",
 			answer: denied,
-			try:    do("write", d.PolicyPath(), "policy", `path "secret/*" { capabilities = ["read"] }`),
+			try:    do("write", d.cfg.PolicyPath(), "policy", `path "secret/*" { capabilities = ["read"] }`),
 		},
 		{
 			name:   "asks for its capabilities",

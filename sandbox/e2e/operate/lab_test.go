@@ -267,7 +267,7 @@ func deleted(path string) step {
 
 // halfMade is the stack's auth backend as a program makes it that goes no further.
 func halfMade(a *attempt) {
-	makes("sys/auth/jwt-"+name, map[string]any{"type": "jwt", "description": a.config().Access().Description()})(a)
+	makes("sys/auth/jwt-"+name, map[string]any{"type": "jwt", "description": a.config().BackendDescription()})(a)
 }
 
 // admits gives a backend a configuration and this stack's role.

@@ -24,7 +24,7 @@ const (
 func (s *Sandbox) DeployerToken(
 	ctx context.Context, cfg *settings.Settings, state rights.State,
 ) (string, error) {
-	name := "deployer-" + cfg.Access().Name()
+	name := "deployer-" + cfg.VaultName()
 	policy := rights.DeployerPolicy(cfg, state)
 	file := s.DeployerTokenFile(cfg.Stack)
 	token, _ := os.ReadFile(file) // there is none before the first up
