@@ -1,4 +1,7 @@
-# Deploys mlvault stack mlvault/dev. Whoever holds it can write policies and roles, which equals root in effect.
+# Deploys mlvault stack mlvault/dev, as its settings and its state are now.
+# Whoever holds it can read, overwrite and delete the stack's credentials, and can say
+# which identity reads them and what vault.reads names. It can write and give no other policy.
+# After a change of the settings write this policy again: `make policy` prints it.
 path "secret/data/mlvault/dev/feature_store" {
   capabilities = ["create", "update", "read", "delete"]
 }
@@ -11,12 +14,21 @@ path "secret/data/mlvault/dev/ml_api_key" {
 path "secret/metadata/mlvault/dev/ml_api_key" {
   capabilities = ["read", "update"]
 }
+# The jobs' policy, with this text and no other.
 path "sys/policies/acl/mlvault-dev-ae5143b98a56bf8e" {
   capabilities = ["read", "update", "delete"]
+  allowed_parameters = {
+    "policy" = ["# Reads the credentials of mlvault stack mlvault/dev, and nothing else.\n# Fingerprint of the Vault address: 11aed2fd. A new address changes it, so the policy is written again.\npath \"secret/data/mlvault/dev/feature_store\" {\n  capabilities = [\"read\"]\n}\npath \"secret/data/mlvault/dev/ml_api_key\" {\n  capabilities = [\"read\"]\n}\n# A job gives back its token. A batch token, the default, just ends; an auth mount of others may be tuned to service tokens, which would stay.\npath \"auth/token/revoke-self\" {\n  capabilities = [\"update\"]\n}\n"]
+    "name" = []
+  }
 }
 # Vault asks for sudo wherever an auth method is enabled or disabled.
 path "sys/auth/jwt-mlvault-dev-ae5143b98a56bf8e" {
   capabilities = ["update", "delete", "sudo"]
+  allowed_parameters = {
+    "type" = ["jwt"]
+    "*" = []
+  }
 }
 path "sys/mounts/auth/jwt-mlvault-dev-ae5143b98a56bf8e" {
   capabilities = ["read"]
@@ -26,9 +38,27 @@ path "sys/mounts/auth/jwt-mlvault-dev-ae5143b98a56bf8e/tune" {
 }
 path "auth/jwt-mlvault-dev-ae5143b98a56bf8e/config" {
   capabilities = ["read", "update"]
+  allowed_parameters = {
+    "jwks_url" = [""]
+    "jwt_validation_pubkeys" = [[]]
+    "*" = []
+  }
 }
+# The jobs' role. It gives that policy and nothing else, in batch tokens.
 path "auth/jwt-mlvault-dev-ae5143b98a56bf8e/role/mlvault-dev-ae5143b98a56bf8e" {
   capabilities = ["create", "read", "update", "delete"]
+  allowed_parameters = {
+    "token_policies" = [["mlvault-dev-ae5143b98a56bf8e"]]
+    "policies" = [[], ["mlvault-dev-ae5143b98a56bf8e"]]
+    "token_type" = ["batch"]
+    "token_no_default_policy" = [true]
+    "role_type" = ["jwt"]
+    "bound_audiences" = [["api://mlvault-dev"]]
+    "bound_claims_type" = ["string"]
+    "user_claim" = ["oid"]
+    "groups_claim" = [""]
+    "*" = []
+  }
 }
 # The plugin looks at its token, and works with a child of it unless vault.skipChildToken is set.
 path "auth/token/lookup-self" {

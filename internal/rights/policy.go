@@ -18,6 +18,8 @@ type Grant struct {
 	Path string
 	// Capabilities are Vault's words: create, read, update, delete, sudo.
 	Capabilities []string
+	// Pins are what may be sent there, of all that Vault would take. Without them anything may.
+	Pins []Pin
 	// Reason stands above the path in the policy's text, unless it is empty.
 	Reason string
 }
@@ -57,17 +59,22 @@ func ReadPolicy(s *settings.Settings) string {
 // for what the settings ask for, and below them what the state has elsewhere and a run has to look
 // at and to delete.
 func DeployerGrants(s *settings.Settings, state State) []Grant {
-	return Merge(SettingsGrants(s), state.heldGrants())
+	grants := Merge(SettingsGrants(s), state.heldGrants())
+	return pinIssuer(s, state, grants)
 }
 
 // DeployerPolicy is the text of the least policy for the token that deploys the stack next:
 // [DeployerGrants].
 //
-// Whoever may write a policy and a role can give themselves everything in this Vault: the token
-// equals root in effect.
+// Whoever may write a policy and a role could give themselves everything in this Vault, so both are
+// pinned: to the jobs' policy as it is, and to a role that gives it and nothing else. The price is
+// that other credentials need another policy of the deployer first.
 func DeployerPolicy(s *settings.Settings, state State) string {
 	title := "Deploys mlvault stack " + s.Project + "/" + s.Stack +
-		". Whoever holds it can write policies and roles, which equals root in effect."
+		", as its settings and its state are now.\n" +
+		"Whoever holds it can read, overwrite and delete the stack's credentials, and can say\n" +
+		"which identity reads them and what vault.reads names. It can write and give no other policy.\n" +
+		"After a change of the settings write this policy again: `make policy` prints it."
 	grants := DeployerGrants(s, state)
 	asked := len(SettingsGrants(s)) // Merge keeps the order, and these have each path once
 	text := PolicyText(title, grants[:asked])
@@ -90,6 +97,8 @@ func DriftGrants(s *settings.Settings, state State) []Grant {
 			grants = append(grants, grant)
 		case slices.Contains(grant.Capabilities, "read"):
 			grant.Capabilities = []string{"read"}
+			grant.Pins = nil
+			grant.Reason = ""
 			grants = append(grants, grant)
 		}
 	}
@@ -124,14 +133,19 @@ func SettingsGrants(s *settings.Settings) []Grant {
 	grants = append(grants, Grant{
 		Path:         s.PolicyPath(),
 		Capabilities: []string{"read", "update", "delete"},
+		Pins:         policyPins(s),
+		Reason:       "The jobs' policy, with this text and no other.",
 	})
 	if s.Workload.CreateAuthBackend {
-		grants = append(grants, backendGrants(s.Workload.AuthPath, "update", "delete")...)
+		backend := backendGrants(s.Workload.AuthPath, "update", "delete")
+		grants = append(grants, pinBackend(s, backend)...)
 	}
 	grants = append(grants,
 		Grant{
 			Path:         s.RolePath(),
 			Capabilities: []string{"create", "read", "update", "delete"},
+			Pins:         rolePins(s),
+			Reason:       "The jobs' role. It gives that policy and nothing else, in batch tokens.",
 		},
 		Grant{
 			Path:         "auth/token/lookup-self",
@@ -239,7 +253,9 @@ func PolicyText(title string, grants []Grant) string {
 			writeComment(&text, grant.Reason)
 		}
 		capabilities := strings.Join(grant.Capabilities, `", "`)
-		fmt.Fprintf(&text, "path %q {\n  capabilities = [\"%s\"]\n}\n", grant.Path, capabilities)
+		fmt.Fprintf(&text, "path %q {\n  capabilities = [\"%s\"]\n", grant.Path, capabilities)
+		writePins(&text, grant.Pins)
+		text.WriteString("}\n")
 	}
 	return text.String()
 }

@@ -311,13 +311,67 @@ func TestWhoLooksForDriftMayReadAndMakeAChildTokenAndNothingElse(t *testing.T) {
 
 func TestOfAPathOfOthersTheDeployerSeesWhoseItIsAndNoValue(t *testing.T) {
 	s := dev(t, map[string]string{"vault": `{"reads":{"theirs":"kv/data/team/x","db":"database/creds/y"}}`})
-	policy := rights.DeployerPolicy(s, rights.State{})
-	if !strings.Contains(policy, "path \"kv/metadata/team/x\" {\n  capabilities = [\"read\"]\n}") {
-		t.Error(policy)
+	may := map[string][]string{}
+	for _, grant := range rights.DeployerGrants(s, rights.State{}) {
+		may[grant.Path] = grant.Capabilities
 	}
-	for _, path := range []string{"kv/data/team/x", "database/"} {
-		if strings.Contains(policy, path) {
+	if !slices.Equal(may["kv/metadata/team/x"], []string{"read"}) {
+		t.Errorf("whose it is cannot be seen: %v", may)
+	}
+	for _, path := range []string{"kv/data/team/x", "database/creds/y"} {
+		if _, granted := may[path]; granted {
 			t.Errorf("the deployer needs no right at %s", path)
+		}
+	}
+}
+
+// requireLines wants each of these lines in a policy's text.
+func requireLines(t *testing.T, policy string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(policy, "\n"+line+"\n") {
+			t.Errorf("%q is not a line of\n%s", line, policy)
+		}
+	}
+}
+
+func TestTheDeployerWritesThisPolicyAndGivesThisPolicyOnly(t *testing.T) {
+	s := dev(t, map[string]string{"vault": `{"reads":{"features":"database/creds/ml-reader"}}`})
+	policy := rights.DeployerPolicy(s, rights.State{})
+	requireLines(t, policy,
+		fmt.Sprintf("    %q = [%q]", "policy", rights.ReadPolicy(s)),
+		`    "token_policies" = [["mlvault-dev-ae5143b98a56bf8e"]]`,
+		`    "token_type" = ["batch"]`,
+		`    "type" = ["jwt"]`,
+		`    "jwks_url" = [""]`,
+	)
+	if strings.Contains(policy, "oidc_discovery_url") {
+		t.Error("an issuer is pinned, and its tenant is not known")
+	}
+}
+
+// The tenant is an output of the job identity, so that it is known once the stack is made.
+func TestTheIssuerIsPinnedAsSoonAsItIsKnown(t *testing.T) {
+	const tenant = "5a9db0c5-0000-4000-8000-000000000009"
+	const identity = `{"type":"azure-native:managedidentity/v20230131:UserAssignedIdentity",
+		"outputs":{"tenantId":"` + tenant + `"}}`
+	const given = "https://login.microsoftonline.com/" + tenant + "/v2.0"
+	known := rights.DeployerPolicy(dev(t, nil), parse(t, identity, ""))
+	requireLines(t, known,
+		`    "oidc_discovery_url" = ["https://sts.windows.net/`+tenant+`/"]`,
+		`    "bound_issuer" = ["https://sts.windows.net/`+tenant+`/"]`,
+	)
+	said := dev(t, map[string]string{"workload": `{"audience":"a","issuer":"` + given + `"}`})
+	requireLines(t, rights.DeployerPolicy(said, rights.State{}), `    "bound_issuer" = ["`+given+`"]`)
+}
+
+func TestWhatOnlyTheStateHasIsNotWritten(t *testing.T) {
+	state := parse(t, strings.Join([]string{oldPolicy, oldRole, oldBackend}, ","), "")
+	for _, grant := range rights.DeployerGrants(dev(t, nil), state)[len(rights.SettingsGrants(dev(t, nil))):] {
+		for _, capability := range []string{"create", "update"} {
+			if slices.Contains(grant.Capabilities, capability) {
+				t.Errorf("%s may be written", grant.Path)
+			}
 		}
 	}
 }

@@ -135,13 +135,18 @@ func TestTheCommandsOfTheDocumentationRun(t *testing.T) {
 func (term *terminal) runPage(name string) (string, error) {
 	term.T.Helper()
 	name, section, only := strings.Cut(name, "#")
+	const appID = "5a9db0c5-0000-4000-8000-00000000a001"
+	credentials := oneKey
+	if only { // the section sets two
+		credentials = twoCredentials
+	}
 	inputs := map[string]string{"API_KEY": lab.Canary}
 	for _, stack := range []string{"dev", "staging"} {
-		inputs["VAULT_TOKEN_"+strings.ToUpper(stack)] = term.deployer(stack,
-			`{"ml_api_key":{"api_key":"x"},"feature_store":{"user":"x"}}`)
+		audience := lab.With(term.T, "workload.audience", "api://"+appID) // as the page sets it
+		inputs["VAULT_TOKEN_"+strings.ToUpper(stack)] = term.deployer(stack, credentials, audience)
 	}
 	environment := []string{
-		"APP_ID=5a9db0c5-0000-4000-8000-00000000a001",
+		"APP_ID=" + appID,
 		"PULUMI_CONFIG_PASSPHRASE=a long passphrase, from your password manager",
 	}
 	for name, value := range inputs {

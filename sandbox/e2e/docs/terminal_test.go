@@ -101,7 +101,11 @@ func (term *terminal) settle(
 	return file, cfg
 }
 
-const oneKey = `{"ml_api_key":{"api_key":"x"}}`
+// Credentials that a page sets, by their names: the deployer's policy holds to these.
+const (
+	oneKey         = `{"ml_api_key":{"api_key":"x"}}`
+	twoCredentials = `{"ml_api_key":{"api_key":"x"},"feature_store":{"user":"x"}}`
+)
 
 // adapt writes them into the checkout.
 func (term *terminal) adapt(edits ...lab.Edit) {
@@ -113,9 +117,9 @@ func (term *terminal) adapt(edits ...lab.Edit) {
 // deployer is a Vault token as the documentation says to make one: with the printed policy of the
 // stack's credentials. The stack's own settings are dev's, so that there is a token for one that is
 // yet to be made from a copy of them.
-func (term *terminal) deployer(stack, credentials string) string {
+func (term *terminal) deployer(stack, credentials string, edits ...lab.Edit) string {
 	term.T.Helper()
-	_, cfg := term.settle(stack, credentials)
+	_, cfg := term.settle(stack, credentials, edits...)
 	token, err := term.DeployerToken(term.T.Context(), cfg, rights.State{})
 	require.NoError(term.T, err)
 	return token

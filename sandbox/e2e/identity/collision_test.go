@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -249,6 +250,12 @@ func TestAChangedBackendTouchesNoSecret(t *testing.T) {
 		changed := l.Prepare("dev", lab.Sample(), lab.Settings(t, test.prepared))
 		for key, value := range test.set {
 			setConfig(t, changed, key, value)
+		}
+		if len(test.set) > 0 {
+			workload := changed.Config.Workload
+			workload.Audience = cmp.Or(test.set["workload.audience"], workload.Audience)
+			workload.Issuer = cmp.Or(test.set["workload.issuer"], workload.Issuer)
+			grantAnew(l, changed, workload)
 		}
 		result, err := changed.Up(t.Context(), optup.SuppressProgress())
 		require.NoError(t, err, test.name)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/outputs"
+	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
@@ -52,6 +53,16 @@ type door struct {
 
 func (d *door) configPath() string { return "auth/" + d.cfg.Workload.AuthPath + "/config" }
 
+// grantAnew writes the deployer's policy for settings that are changed behind Prepare, as a person does
+// with `make policy`: it holds the deployer to the audience and the issuer of the settings.
+func grantAnew(l *lab.Lab, prepared *sandbox.Stack, workload settings.Workload) {
+	l.T.Helper()
+	changed := *prepared.Config
+	changed.Workload = workload
+	_, err := l.DeployerToken(l.T.Context(), &changed, rights.State{})
+	require.NoError(l.T, err)
+}
+
 // door deploys a stack that takes tokens of a version, and puts what a job must not see beside its
 // credentials.
 func (l *rig) door(name string, version issuer.Version, edits ...lab.Edit) *door {
@@ -65,6 +76,9 @@ func (l *rig) door(name string, version issuer.Version, edits ...lab.Edit) *door
 	// Configure sets the issuer of version 1. What is set afterwards, as a person does, is what the
 	// program reads.
 	setConfig(l.T, configured, "workload.issuer", l.Issuer.URL(version))
+	workload := configured.Config.Workload
+	workload.Issuer = l.Issuer.URL(version)
+	grantAnew(l.Lab, configured, workload)
 	_, err := configured.Up(l.T.Context(), optup.SuppressProgress())
 	require.NoError(l.T, err)
 

@@ -1,0 +1,140 @@
+package rights
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"mlvault/internal/settings"
+)
+
+// Pin says which values a parameter of a write may have. Vault refuses a write with any other, but
+// for an empty text and an empty list: newer servers take these everywhere. At our pins they give
+// nothing.
+type Pin struct {
+	Parameter string
+	// Values are in HCL.
+	Values []string
+}
+
+// text is a value in HCL, which quotes as Go does. Vault takes a star at either end of a text for a
+// wildcard; no value of ours has one.
+func text(value string) string {
+	return strconv.Quote(value)
+}
+
+// list is a value of one text in a list.
+func list(value string) string {
+	return "[" + text(value) + "]"
+}
+
+// Values that say that a parameter is not used.
+const (
+	noText = `""`
+	noList = `[]`
+)
+
+// policyPins let the jobs' policy have its text and no other.
+func policyPins(s *settings.Settings) []Pin {
+	return []Pin{
+		{Parameter: "policy", Values: []string{text(ReadPolicy(s))}},
+		{Parameter: "name"},
+	}
+}
+
+// rolePins let the jobs' role give the jobs' policy and no other. Its claims are not pinned: the
+// identity may be made by the very run that writes the role. policies is an older name of
+// token_policies, and groups_claim would add the policies of groups.
+func rolePins(s *settings.Settings) []Pin {
+	policy := []string{list(s.VaultName())}
+	return []Pin{
+		{Parameter: "token_policies", Values: policy},
+		{Parameter: "policies", Values: append([]string{noList}, policy...)},
+		{Parameter: "token_type", Values: []string{text("batch")}},
+		{Parameter: "token_no_default_policy", Values: []string{"true"}},
+		{Parameter: "role_type", Values: []string{text("jwt")}},
+		{Parameter: "bound_audiences", Values: []string{list(s.Workload.Audience)}},
+		{Parameter: "bound_claims_type", Values: []string{text("string")}},
+		{Parameter: "user_claim", Values: []string{text("oid")}},
+		{Parameter: "groups_claim", Values: []string{noText}},
+		anythingElse,
+	}
+}
+
+// anythingElse lets every parameter that is not pinned have any value.
+var anythingElse = Pin{Parameter: "*"}
+
+// pinBackend lets the auth backend be of the type jwt and trust no keys but those of an issuer.
+func pinBackend(s *settings.Settings, grants []Grant) []Grant {
+	for i := range grants {
+		switch grants[i].Path {
+		case "sys/auth/" + s.Workload.AuthPath:
+			grants[i].Pins = []Pin{
+				{Parameter: "type", Values: []string{text("jwt")}},
+				anythingElse,
+			}
+		case configPath(s):
+			grants[i].Pins = []Pin{
+				{Parameter: "jwks_url", Values: []string{noText}},
+				{Parameter: "jwt_validation_pubkeys", Values: []string{noList}},
+				anythingElse,
+			}
+		}
+	}
+	return grants
+}
+
+func configPath(s *settings.Settings) string {
+	return "auth/" + s.Workload.AuthPath + "/config"
+}
+
+// typeIdentity is the job identity's type in Pulumi, whatever its API version.
+const typeIdentity = ":UserAssignedIdentity"
+
+// pinIssuer lets the auth backend trust the one issuer of the settings, or of the tenant in which
+// the state has the job identity. Before the first up the tenant is not known, and any issuer is
+// taken.
+func pinIssuer(s *settings.Settings, state State, grants []Grant) []Grant {
+	issuer := s.Workload.Issuer
+	if issuer == "" {
+		tenant := state.tenant()
+		if tenant == "" {
+			return grants
+		}
+		issuer = s.DefaultIssuer(tenant)
+	}
+	for i := range grants {
+		if grants[i].Path != configPath(s) || len(grants[i].Pins) == 0 {
+			continue
+		}
+		pins := []Pin{
+			{Parameter: "oidc_discovery_url", Values: []string{text(issuer)}},
+			{Parameter: "bound_issuer", Values: []string{text(issuer)}},
+		}
+		grants[i].Pins = append(pins, grants[i].Pins...)
+	}
+	return grants
+}
+
+// tenant is the one of the stack's identities, or empty where the state has none.
+func (s State) tenant() string {
+	for _, r := range s.Resources {
+		tenant, isText := r.Outputs["tenantId"].(string)
+		isIdentity := strings.HasSuffix(r.Type, typeIdentity)
+		if isIdentity && isText && r.Pending == "" && !r.Replaced {
+			return tenant
+		}
+	}
+	return ""
+}
+
+func writePins(hcl *strings.Builder, pins []Pin) {
+	if len(pins) == 0 {
+		return
+	}
+	hcl.WriteString("  allowed_parameters = {\n")
+	for _, pin := range pins {
+		fmt.Fprintf(hcl, "    %q = [%s]\n", pin.Parameter, strings.Join(pin.Values, ", "))
+	}
+	hcl.WriteString("  }\n")
+}
