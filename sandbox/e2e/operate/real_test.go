@@ -259,12 +259,12 @@ func TestTheTokenOfThePrintedPolicyCarriesThroughAChangedPlace(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			l := lab.New(t)
 			l.Up("dev", lab.Sample())
-			moved := l.Prepare("dev", lab.Sample(), row.edits...)
+			l.Prepare("dev", lab.Sample(), row.edits...)
 			r := newReal(l, l.Path("work"))
 			policy := r.operate(true, "policy")
 			token, err := l.Vault.Token(t.Context(), "printed", policy, time.Hour)
 			require.NoError(t, err)
-			moved = l.Configured(sandbox.Settings{
+			moved := l.Configured(sandbox.Settings{
 				Stack: "dev", Credentials: lab.Sample().JSON(t), Token: token, Edits: row.edits,
 			})
 			r.says(true, `"$OPERATE" check -root . -stack dev`)

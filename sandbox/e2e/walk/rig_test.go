@@ -351,7 +351,7 @@ func (l *life) preview(options ...optpreview.Option) error {
 	if err := l.configure(); err != nil {
 		return err
 	}
-	_, err := l.stack.Stack.Preview(l.ctx, append(options, optpreview.SuppressProgress())...)
+	_, err := l.stack.Preview(l.ctx, append(options, optpreview.SuppressProgress())...)
 	return err
 }
 
@@ -359,7 +359,7 @@ func (l *life) refresh(options ...optrefresh.Option) error {
 	if err := l.configure(); err != nil {
 		return err
 	}
-	_, err := l.stack.Stack.Refresh(l.ctx, append(options, optrefresh.SuppressProgress())...)
+	_, err := l.stack.Refresh(l.ctx, append(options, optrefresh.SuppressProgress())...)
 	return err
 }
 
@@ -430,7 +430,7 @@ func (e engine) Import(ctx context.Context, state []byte) error {
 }
 
 func (e engine) Refresh(ctx context.Context) error {
-	_, err := e.life.stack.Stack.Refresh(ctx, optrefresh.SuppressProgress())
+	_, err := e.life.stack.Refresh(ctx, optrefresh.SuppressProgress())
 	return err
 }
 
