@@ -160,7 +160,11 @@ func (d *door) logins(neighbour *door) []row {
 			answer: badSignature,
 			try:    d.login(d.cfg.VaultName(), theirs[0]+"."+ours[1]+"."+theirs[2]),
 		},
-		{name: "our token without its signature", answer: badSignature, try: d.login(d.cfg.VaultName(), ours[0]+"."+ours[1]+".")},
+		{
+			name:   "our token without its signature",
+			answer: badSignature,
+			try:    d.login(d.cfg.VaultName(), ours[0]+"."+ours[1]+"."),
+		},
 		{name: "no JWT", answer: badSignature, try: d.login(d.cfg.VaultName(), "hvs.CAESIJ")},
 		{name: "an empty token", answer: "400 missing token", try: d.login(d.cfg.VaultName(), "")},
 
@@ -185,7 +189,11 @@ func (d *door) logins(neighbour *door) []row {
 
 		{name: "no role", answer: "400 missing role", try: d.login("", d.token())},
 		{name: "a role that is not there", answer: `400 role "nobody" could not be found`, try: d.login("nobody", d.token())},
-		{name: "the neighbour's role at our door", answer: "could not be found", try: d.login(neighbour.cfg.VaultName(), d.token())},
+		{
+			name:   "the neighbour's role at our door",
+			answer: "could not be found",
+			try:    d.login(neighbour.cfg.VaultName(), d.token()),
+		},
 		{
 			name:   "our token at the neighbour's door",
 			answer: "400 error validating",
@@ -218,7 +226,11 @@ func (d *door) requests(neighbour *door, as session) []row {
 
 		{name: "reads a sibling", answer: denied, try: do("read", "secret/data/"+d.cfg.Vault.Prefix+"/sibling")},
 		{name: "reads a longer name", answer: denied, try: do("read", at("data")+"2")},
-		{name: "reads its name in upper case", answer: denied, try: do("read", "secret/data/"+d.cfg.Vault.Prefix+"/ML_API_KEY")},
+		{
+			name:   "reads its name in upper case",
+			answer: denied,
+			try:    do("read", "secret/data/"+d.cfg.Vault.Prefix+"/ML_API_KEY"),
+		},
 		{name: "reads below its credential", answer: denied, try: do("read", at("data")+"/below")},
 		{name: "reads the parent", answer: denied, try: do("read", "secret/data/"+d.cfg.Vault.Prefix)},
 		{
@@ -231,7 +243,11 @@ func (d *door) requests(neighbour *door, as session) []row {
 			answer: denied,
 			try:    do("read", "secret/data/"+neighbour.cfg.Vault.Prefix+"/feature_store"),
 		},
-		{name: "reads the same path of another mount", answer: denied, try: do("read", "other/data/"+d.cfg.Vault.Prefix+"/"+name)},
+		{
+			name:   "reads the same path of another mount",
+			answer: denied,
+			try:    do("read", "other/data/"+d.cfg.Vault.Prefix+"/"+name),
+		},
 		{name: "lists the stack", answer: denied, try: do("list", "secret/metadata/"+d.cfg.Vault.Prefix)},
 		{name: "lists the mount", answer: denied, try: do("list", "secret/metadata")},
 		{name: "reads metadata", answer: denied, try: do("read", at("metadata"))},
@@ -251,7 +267,11 @@ func (d *door) requests(neighbour *door, as session) []row {
 		{name: "reads the auth method's settings", answer: denied, try: do("read", d.configPath())},
 		{name: "lists roles", answer: denied, try: do("list", "auth/"+d.cfg.Workload.AuthPath+"/role")},
 		{name: "reads its role", answer: denied, try: do("read", d.cfg.RolePath())},
-		{name: "widens its role", answer: denied, try: do("write", d.cfg.RolePath(), "role_type", "jwt", "token_max_ttl", 3600)},
+		{
+			name:   "widens its role",
+			answer: denied,
+			try:    do("write", d.cfg.RolePath(), "role_type", "jwt", "token_max_ttl", 3600),
+		},
 		{name: "lists policies", answer: denied, try: do("list", "sys/policies/acl")},
 		{name: "reads its policy", answer: denied, try: do("read", d.cfg.PolicyPath())},
 		{
