@@ -174,4 +174,3 @@ func TestProveWhatTheOperatorWouldDropOrRefuseIsSeen(t *testing.T) {
 		}
 	}
 }
-
