@@ -25,7 +25,7 @@ type Grant struct {
 }
 
 // ReadGrants are what a job needs: read on each credential, update on each that answers to a write,
-// and to give back its own token.
+// to renew leases where it may have one, and to give back its own token.
 func ReadGrants(s *settings.Settings) []Grant {
 	paths := s.CredentialPaths()
 	var grants []Grant
@@ -36,6 +36,14 @@ func ReadGrants(s *settings.Settings) []Grant {
 		}
 		grants = append(grants, Grant{Path: paths[name], Capabilities: []string{capability}})
 	}
+	if mayHaveLeases(s) {
+		grants = append(grants, Grant{
+			Path:         "sys/leases/renew",
+			Capabilities: []string{"update"},
+			Reason: "A job keeps what it was lent. It has to name the lease, and only whoever read the " +
+				"value knows the name.",
+		})
+	}
 	grants = append(grants, Grant{
 		Path:         "auth/token/revoke-self",
 		Capabilities: []string{"update"},
@@ -43,6 +51,17 @@ func ReadGrants(s *settings.Settings) []Grant {
 			"others may be tuned to service tokens, which would stay.",
 	})
 	return Merge(grants)
+}
+
+// mayHaveLeases tells whether vault.reads names something else than secrets of KV version 2, which
+// have no lease.
+func mayHaveLeases(s *settings.Settings) bool {
+	for _, read := range s.Vault.Reads {
+		if !strings.Contains(read.Path, "/data/") {
+			return true
+		}
+	}
+	return false
 }
 
 // ReadPolicy is the text of the jobs' policy: [ReadGrants], no wildcard. A diff of the policy

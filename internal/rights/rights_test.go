@@ -375,3 +375,35 @@ func TestWhatOnlyTheStateHasIsNotWritten(t *testing.T) {
 		}
 	}
 }
+
+// Vault lends what has no path of KV version 2, and whoever was lent something may keep it.
+func TestAJobMayRenewLeasesWhereItMayHaveOne(t *testing.T) {
+	tests := []struct {
+		name, reads string
+		want        bool
+	}{
+		{"no path of others", `{}`, false},
+		{"a secret of others", `{"x":"kv/data/team/x"}`, false},
+		{"users of a database", `{"x":"database/creds/ml-reader"}`, true},
+		{"a secret and users", `{"w":"kv/data/team/x","x":"database/creds/ml-reader"}`, true},
+		{"a path that is written to", `{"x":{"path":"kubernetes/creds/ml","parameters":{"ttl":"1h"}}}`, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := dev(t, map[string]string{"vault": `{"reads":` + test.reads + `}`})
+			var got []string
+			for _, grant := range rights.ReadGrants(s) {
+				if strings.HasPrefix(grant.Path, "sys/") {
+					got = append(got, grant.Path+" "+strings.Join(grant.Capabilities, " "))
+				}
+			}
+			var want []string
+			if test.want {
+				want = []string{"sys/leases/renew update"}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
