@@ -47,6 +47,7 @@ STATIC_PATH = "database/static-creds/ml"
 WRITTEN_PATH = "pki/issue/ml"
 LOGIN = "auth/jwt/login"
 REVOKE = "auth/token/revoke-self"
+RENEW = "sys/leases/renew"
 # What a claim may be instead of a text that can be used.
 NO_TEXTS: Tuple[Any, ...] = (None, "", 7, [], [CANARY], {"a": CANARY}, f"x\n{CANARY}")
 
@@ -205,7 +206,7 @@ class Server(Listener):
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            do_GET = do_POST = handle_any
+            do_GET = do_POST = do_PUT = handle_any
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -261,6 +262,8 @@ class FakeVault(Server):
             return Answer(403, {"errors": ["permission denied", "invalid token"]})
         if path == REVOKE:
             return Answer(204, b"")
+        if path == RENEW:
+            return self.renew(request)
         if path == LEASED_PATH:
             return self.lend(path)
         if path == STATIC_PATH:
@@ -287,6 +290,15 @@ class FakeVault(Server):
         lease = {"lease_id": f"{path}/{self.leases}", "lease_duration": self.lease}
         data = {"username": f"v-job-{self.leases}", "password": VALUE}
         return Answer(body={**lease, "renewable": True, "data": data})
+
+    def renew(self, request: Request) -> Answer:
+        """Prolong a lease. A lease that Vault never gave, or has withdrawn, is not found."""
+        lease_id = json.loads(request.body)["lease_id"]
+        lent = [f"{LEASED_PATH}/{number}" for number in range(1, self.leases + 1)]
+        if request.method != "PUT" or lease_id not in lent:
+            return Answer(400, {"errors": ["lease not found"]})
+        lease = {"lease_id": lease_id, "lease_duration": self.lease, "renewable": True}
+        return Answer(body={**lease, "data": None})
 
     def static(self) -> Answer:
         """A static role, as the database engine answers."""

@@ -6,6 +6,7 @@ that a test decides what happens when; test_background.py has those with one.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -20,6 +21,7 @@ from stand_ins import (
     LOGIN,
     OTHER_PATH,
     PATH,
+    RENEW,
     REVOKE,
     STATIC_PATH,
     VALUE,
@@ -391,6 +393,149 @@ class LeaseTest(TestCase):
 
         self.vault.scripted[LEASED_PATH] = [late]
         self.refused(vc.ReadError, "its lease ended before it could be used")
+
+
+class RenewalTest(TestCase):
+    """A lease is prolonged as long as that is of use, and else the value is read anew."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.name(db=LEASED_PATH)
+        self.vault.lease = 600
+        self.vault.token_ttl = 7200
+
+    def users(self, vault: vc.VaultCredentials, *later: float) -> List[str]:
+        """The user that a caller gets now and each of so many seconds later than the last time."""
+        users = []
+        for seconds in (0.0, *later):
+            self.clock.added += seconds
+            users.append(vault["db"]["username"])
+        return users
+
+    def renewals(self) -> int:
+        return len(self.vault.asked(RENEW))
+
+    def lasts(self, vault: vc.VaultCredentials) -> float:
+        expires_at = vault["db"].expires_at
+        assert expires_at is not None
+        return (expires_at - self.clock.utc()).total_seconds()
+
+    def test_at_two_thirds_of_its_life_a_lease_is_renewed_and_the_value_stays(self) -> None:
+        vault = self.client(ttl=1)
+        self.assertEqual(self.users(vault, 390), ["v-job-1"] * 2)
+        self.assertEqual(self.renewals(), 0)
+        self.assertEqual(self.users(vault, 20, 390, 20, 390), ["v-job-1"] * 5)
+        self.assertEqual((self.renewals(), self.vault.leases), (2, 1))
+        (first, second) = self.vault.asked(RENEW)
+        self.assertEqual(json.loads(first.body), {"lease_id": f"{LEASED_PATH}/1"})
+        self.assertEqual(first.headers["x-vault-token"], self.vault.live[0])
+        self.assertEqual(first.body, second.body)
+
+    def test_a_renewed_value_is_whole_and_says_its_new_end(self) -> None:
+        vault = self.client()
+        before = vault["db"]
+        self.clock.added += 401
+        after = vault["db"]
+        self.assertEqual((dict(after), after.path), (dict(before), LEASED_PATH))
+        self.assertAlmostEqual(self.lasts(vault), 600, delta=2)
+        self.assertLessEqual(self.lasts(vault), 600)
+
+    def test_a_lease_that_is_not_renewable_is_read_anew_without_a_question(self) -> None:
+        for renewable in (False, None, "true", 1):
+            self.vault.scripted[LEASED_PATH] = [self.lent(renewable)]
+            vault = self.client()
+            self.assertEqual(self.users(vault, 401)[0], "scripted")
+            self.assertNotEqual(self.users(vault), ["scripted"])
+        self.assertEqual(self.renewals(), 0)
+
+    def lent(self, renewable: Any) -> Answer:
+        lease = {"lease_id": "a/b", "lease_duration": 600, "renewable": renewable}
+        return Answer(200, {**lease, "data": {"username": "scripted"}})
+
+    def test_a_lease_does_not_outlive_its_token(self) -> None:
+        self.vault.token_ttl = 900
+        vault = self.client()
+        self.users(vault, 401)
+        self.assertAlmostEqual(self.lasts(vault), 499, delta=2)
+        # The token is due now, so there is a new one, and a lease of its own.
+        self.assertEqual(self.users(vault, 390)[-1], "v-job-2")
+        self.assertEqual(self.renewals(), 1)
+
+    def test_a_refusal_is_remembered_and_costs_one_request(self) -> None:
+        policy = Answer(403, {"errors": ["1 error occurred: * permission denied"]})
+        for refusal in (policy, Answer(400, {"errors": ["lease is not renewable"]}), Answer(404)):
+            with self.subTest(refusal.status):
+                self.vault.requests.clear()
+                self.vault.leases = 0
+                self.vault.scripted[RENEW] = [refusal] * 9
+                users = self.users(self.client(), 401, 401, 401)
+                self.assertEqual(users, ["v-job-1", "v-job-2", "v-job-3", "v-job-4"])
+                self.assertEqual((self.renewals(), len(self.vault.asked(LOGIN))), (1, 1))
+
+    def test_a_policy_that_refuses_is_asked_once_for_all_and_an_engine_for_its_own(self) -> None:
+        self.name(db=LEASED_PATH, other=LEASED_PATH)
+        for status, questions in ((403, 1), (400, 2)):
+            with self.subTest(status):
+                self.vault.requests.clear()
+                self.vault.scripted[RENEW] = [Answer(status)] * 9
+                vault = self.client()
+                for _ in range(4):
+                    vault.read()
+                    self.clock.added += 401
+                self.assertEqual(self.renewals(), questions)
+
+    def test_a_dead_token_is_no_refusal_of_the_policy(self) -> None:
+        vault = self.client()
+        self.users(vault)
+        self.vault.live.clear()
+        # The lease ended with the token. The new one is renewed.
+        self.assertEqual(self.users(vault, 401, 401)[-2:], ["v-job-2", "v-job-2"])
+        self.assertEqual(self.renewals(), 2)
+        self.assertEqual(len(self.vault.asked(LOGIN)), 2)
+
+    def test_a_renewal_that_gives_little_is_followed_by_a_read(self) -> None:
+        """As the engine's max_ttl comes near, or when an answer makes no sense."""
+        for seconds in (299, 0, -1, True, "600", None, [], {}):
+            with self.subTest(seconds=seconds):
+                lease = {"lease_id": "x", "lease_duration": seconds, "renewable": True}
+                self.vault.scripted[RENEW] = [Answer(200, lease)]
+                vault = self.client()
+                first, second = self.users(vault, 401)
+                self.assertNotEqual(first, second)
+                self.assertAlmostEqual(self.lasts(vault), 600, delta=2)
+        self.vault.scripted[RENEW] = [Answer(200, {"lease_id": "x", "lease_duration": 301})]
+        vault = self.client()
+        first, second = self.users(vault, 401)
+        self.assertEqual(first, second)
+
+    def test_a_late_answer_counts_from_the_question_and_is_followed_by_a_read(self) -> None:
+        def late() -> Answer:
+            self.clock.added += 5
+            return Answer(200, {"lease_id": "x", "lease_duration": 304, "renewable": True})
+
+        self.vault.scripted[RENEW] = [late]
+        self.assertEqual(self.users(self.client(), 401), ["v-job-1", "v-job-2"])
+
+    def test_while_vault_is_away_the_lease_holds_and_no_longer(self) -> None:
+        vault = self.client()
+        self.users(vault)
+        self.is_away(RENEW)
+        self.assertEqual(self.users(vault, 401, 1, 1), ["v-job-1"] * 4)
+        self.assertEqual(self.renewals(), 1)
+        self.is_back()
+        self.assertEqual(self.users(vault, session.PAUSE), ["v-job-1"] * 2)
+        self.assertAlmostEqual(self.lasts(vault), 600, delta=2)
+        self.is_away(RENEW)
+        self.is_away(LEASED_PATH)
+        self.clock.added += 601
+        self.refused(vc.UnreachableError, "503", read=lambda: vault["db"])
+        self.assertEqual(self.renewals(), 2)
+
+    def test_refresh_reads_anew_because_a_service_refused_the_value(self) -> None:
+        vault = self.client()
+        self.users(vault, 401)
+        self.assertEqual(vault.refresh("db")["db"]["username"], "v-job-2")
+        self.assertEqual(self.renewals(), 1)
 
 
 class StaticRoleTest(TestCase):

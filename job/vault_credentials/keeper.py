@@ -19,7 +19,11 @@ Who refreshes: the background thread, when a value that is in use has passed two
 or of its lease, and during an outage every PAUSE seconds. So callers of a value in use never meet
 the network. Where there is no such thread, or the value was not in use, the caller does.
 
-A lease is never exceeded. An explicit refusal is no outage: the value is forgotten.
+How: a value with a lease that can be renewed stays, and its lease is prolonged. Whatever else is
+due is read anew, and so is a value whose lease Vault no longer prolongs, or by less than is of use.
+
+A lease is never exceeded. An explicit refusal is no outage: the value is forgotten. A refusal to
+renew is none of these: it only leads to a read, and is remembered for the rest of the life.
 
 A refresh is a Flight. At most one is under way, so the session has one user. It has an end even if
 the thread that flies it is lost: after VAULT_DEADLINE and one timeout another one begins.
@@ -387,7 +391,7 @@ class Keeper:
             flight.session.end(self._revokes)
 
     def _refresh(self, flight: Flight, name: str, budget: Budget) -> None:
-        """Read one credential anew. In an outage a value that still holds is as good."""
+        """Renew or read one credential. In an outage a value that still holds is as good."""
         now = clock.now()
         held = self._entries.get(name)
         if held is not None and (flight.is_anew or held.is_gone(now)):
@@ -396,7 +400,11 @@ class Keeper:
             return
         tries = Budget(budget.left(), 1) if held else budget
         try:
-            reading = flight.session.read(name, self._settings.credentials[name], tries)
+            reading = None
+            if held and held.lease:
+                reading = flight.session.renew(name, held.credential, held.lease, tries)
+            if reading is None:
+                reading = flight.session.read(name, self._settings.credentials[name], tries)
         except CredentialsError as error:
             self._note_failure(name, error)
             if error.is_outage and held and not held.is_gone(clock.now()):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from datetime import timedelta
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
+from datetime import datetime, timedelta
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Set
 
 from . import clock
 from .clock import Budget
@@ -20,6 +20,10 @@ Report = Callable[[str], object]
 
 # Part of the life of a lease or a token after which a new one is taken. The rest is for retries.
 RENEW_AT = 2 / 3
+# Part of a lease's life that a renewal must give at least. Vault gives less as the engine's max_ttl
+# or the token's end comes near, and then a new value serves longer.
+WORTH = 1 / 2
+RENEW = "sys/leases/renew"
 # Seconds between two logins because of a read that was refused.
 PAUSE = 10.0
 # Seconds for the farewell. A token that is not revoked expires by itself.
@@ -38,11 +42,15 @@ class Token(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """What Vault withdraws a value with. seconds count from the read."""
+    """What Vault withdraws a value with. seconds count from the read, or from the renewal.
+
+    token_ends_at tells the token that it hangs on, which it does not outlive.
+    """
 
     id: str
     seconds: float
     is_renewable: bool
+    token_ends_at: float
 
 
 class Reading(NamedTuple):
@@ -72,6 +80,9 @@ class Session:
         )
         self._token: Optional[Token] = None
         self._refused_at = float("-inf")
+        # Refusals to renew, which are remembered because the same question gets the same answer.
+        self._may_renew = True  # as far as the policy is known
+        self._unrenewable: Set[str] = set()  # names of credentials
 
     def abandon(self) -> None:
         """Drop token and connection without a word: after a fork they are the other process's."""
@@ -109,6 +120,41 @@ class Session:
         self._report(f"read: {name}{_note(reading)}")
         return reading
 
+    def renew(self, name: str, held: Credential, lease: Lease, budget: Budget) -> Optional[Reading]:
+        """Prolong a value's lease. None where it must be read anew. Raises UnreachableError."""
+        token = self._token
+        asked_at = clock.now()
+        enough = lease.seconds * WORTH
+        if token is None or not self._can_renew(name, lease, token):
+            return None
+        if asked_at >= token.fresh_until or token.ends_at - asked_at < enough:
+            return None  # the lease ends with this token, so the value is read with the next one
+        answer = self._call(budget, "PUT", RENEW, token, {"lease_id": lease.id})
+        if answer.status != 200:
+            self._note_refusal(name, answer)
+            return None
+        renewed = _lease(answer.below(), asked_at, token)
+        if renewed is None or renewed.seconds - (clock.now() - asked_at) < enough:
+            return None
+        expires_at = _calendar(asked_at + renewed.seconds)
+        credential = Credential(dict(held), held.path, held.version, expires_at)
+        reading = Reading(credential, asked_at, renewed)
+        self._report(f"renewed: {name}{_note(reading)}")
+        return reading
+
+    def _can_renew(self, name: str, lease: Lease, token: Token) -> bool:
+        """Whether a lease can be prolonged with token, by what Vault has said so far."""
+        is_of_token = lease.token_ends_at == token.ends_at
+        is_refused = name in self._unrenewable or not self._may_renew
+        return lease.is_renewable and is_of_token and not is_refused
+
+    def _note_refusal(self, name: str, answer: Answer) -> None:
+        """Remember who may not renew. A dead token says nothing of that, and the read tells."""
+        if answer.status != 403:
+            self._unrenewable.add(name)
+        elif not answer.mentions("invalid token"):
+            self._may_renew = False
+
     def _ask(self, budget: Budget, source: Source, token: Token) -> Answer:
         if source.parameters is None:
             return self._call(budget, "GET", source.path, token)
@@ -119,7 +165,7 @@ class Session:
     ) -> Reading:
         """What an answer means. Raises ReadError if it has no values."""
         values, version = self._values(name, source, answer)
-        lease = _lease(answer.below(), token.ends_at - asked_at)
+        lease = _lease(answer.below(), asked_at, token)
         if lease is None and answer.below().get("lease_id"):
             raise ReadError(
                 f"credential {name!r} at {source.path}: its lease has no duration that makes"
@@ -129,8 +175,7 @@ class Session:
         lasts = lease.seconds if lease else rotates_in
         expires_at = None
         if lasts is not None:
-            elapsed = clock.now() - asked_at
-            expires_at = clock.utc() + timedelta(seconds=lasts - elapsed)
+            expires_at = _calendar(asked_at + lasts)
         credential = Credential(values, source.path, version, expires_at)
         return Reading(credential, asked_at, lease, rotates_in)
 
@@ -263,14 +308,20 @@ class Session:
         return f"{who}, or a proxy before it, kept answering {answer.status}: ask its operators"
 
 
-def _lease(answer: Mapping[str, Any], token_lasts: float) -> Optional[Lease]:
+def _calendar(moment: float) -> datetime:
+    """The calendar's time at a moment of clock.now()."""
+    return clock.utc() + timedelta(seconds=moment - clock.now())
+
+
+def _lease(answer: Mapping[str, Any], asked_at: float, token: Token) -> Optional[Lease]:
     """The lease in an answer, which ends with its token at the latest."""
     lease_id = answer.get("lease_id")
     seconds = whole_number(answer.get("lease_duration"), YEAR)
     if not lease_id or seconds is None:
         return None
     is_renewable = answer.get("renewable") is True
-    return Lease(str(lease_id), min(float(seconds), token_lasts), is_renewable)
+    lasts = min(float(seconds), token.ends_at - asked_at)
+    return Lease(str(lease_id), lasts, is_renewable, token.ends_at)
 
 
 def _rotates_in(values: Mapping[str, Any]) -> Optional[float]:
