@@ -48,6 +48,10 @@ var ErrHidden = errors.New("vaultAddress is a secret output. Run this with the k
 // overwrites definitions and the client, and keeps sample scripts that exist: their bodies may be
 // somebody's work by now. It follows no symbolic link, and writes nothing where it refuses one.
 func Render(given map[string]any, clientFolder, dir string) error {
+	if isSameFolder(dir, filepath.Join(clientFolder, client)) {
+		return fmt.Errorf("hand-over: %s is the client's own folder. Nothing was written. "+
+			"Call the stack otherwise: `pulumi stack rename`", dir)
+	}
 	values, err := read(given)
 	if err != nil {
 		return err
@@ -65,6 +69,16 @@ func Render(given map[string]any, clientFolder, dir string) error {
 		return fmt.Errorf("hand-over: %w", err)
 	}
 	return nil
+}
+
+// isSameFolder asks the file system, which may take Vault_Credentials for the same name.
+func isSameFolder(one, other string) bool {
+	info, err := os.Stat(one)
+	if err != nil {
+		return false
+	}
+	otherInfo, err := os.Stat(other)
+	return err == nil && os.SameFile(info, otherInfo)
 }
 
 // files are the texts of the templates, by the names that they get.

@@ -400,6 +400,21 @@ func TestAClustersNameIsOneAndNothingMore(t *testing.T) {
 	}
 }
 
+// A stack may be called like the client, and job/<stack> is then the folder that is handed over.
+func TestTheClientsOwnFolderIsNotWrittenInto(t *testing.T) {
+	jobs := t.TempDir()
+	folder := filepath.Join(jobs, client)
+	require.NoError(t, os.CopyFS(folder, os.DirFS(filepath.Join("../../job", client))))
+	before, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	err = Render(exampleOutputs(), jobs, folder)
+	require.ErrorContains(t, err, "is the client's own folder. Nothing was written")
+	after, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, after, len(before))
+	require.NoError(t, Render(exampleOutputs(), jobs, filepath.Join(jobs, "dev")))
+}
+
 func TestNothingIsWrittenThroughASymbolicLink(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "Pulumi.dev.yaml")
 	require.NoError(t, os.WriteFile(outside, []byte("mine"), 0o600))
