@@ -155,14 +155,12 @@ func TestEachJobHasADatabaseUserOfItsOwnThatNobodyElseEverSaw(t *testing.T) {
 	}
 }
 
-// rotating logs in to PostgreSQL with what the client gives, all the time through several rotations,
-// and says how often the database refused it. After a refusal it asks Vault again.
-const rotating = `
+// loggingIn is the beginning of a script that logs in to PostgreSQL with what the client gives.
+const loggingIn = `
 import json, os, subprocess, time
 from vault_credentials import VaultCredentials
 
 vault = VaultCredentials()
-logins, refused, passwords, known = 0, 0, [], []
 
 
 def log_in(credential):
@@ -172,7 +170,12 @@ def log_in(credential):
                           env=environment, capture_output=True)
     return done.returncode == 0
 
+`
 
+// rotating logs in all the time through several rotations, and says how often the database refused
+// it. After a refusal it asks Vault again.
+const rotating = loggingIn + `
+logins, refused, passwords, known = 0, 0, [], []
 until = time.monotonic() + 25
 while time.monotonic() < until:
     credential = vault["features"]
@@ -225,4 +228,69 @@ func TestALivingClientFollowsTheRotationsOfAStaticRole(t *testing.T) {
 	require.GreaterOrEqual(t, result.Passwords, 2, "%s", said)
 	require.True(t, result.Known, "expires_at tells of the rotation")
 	t.Logf("%s", said)
+}
+
+// renewing logs in all the time through several leases, and says as which users.
+const renewing = loggingIn + `
+users, refused = [], 0
+until = time.monotonic() + float(os.environ["SECONDS"])
+while time.monotonic() < until:
+    credential = vault["features"]
+    if credential["username"] not in users:
+        users.append(credential["username"])
+    refused += not log_in(credential)
+    time.sleep(0.1)
+vault.close()
+print(json.dumps({"users": len(users), "refused": refused}))
+`
+
+// A job that may renew its lease stays the same user until the engine's max_ttl. One that may not
+// gets another user in time.
+func TestALivingClientKeepsItsDatabaseUserAsLongAsVaultLendsIt(t *testing.T) {
+	db := startPostgres(t)
+	l := newLabWith(t, "dev")
+	l.Write("sys/mounts/database", map[string]any{"type": "database"})
+	l.Write("database/config/features", map[string]any{
+		"plugin_name":   "postgresql-database-plugin",
+		"allowed_roles": "ml-reader",
+		"username":      db.admin,
+		"password":      db.password,
+		"connection_url": "postgresql://{{username}}:{{password}}@127.0.0.1:" + db.port +
+			"/postgres?sslmode=disable",
+	})
+	l.Write("database/roles/ml-reader", map[string]any{
+		"db_name":     "features",
+		"default_ttl": "9s",
+		"max_ttl":     "20s",
+		"creation_statements": `CREATE ROLE "{{name}}"
+			WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'`,
+	})
+	static := lab.Payloads{"ml_api_key": {"api_key": lab.Canary + "-key"}}
+	dev, _ := l.Up("dev", static, lab.With(t, "vault.reads.features", "database/creds/ml-reader"))
+	users := func(seconds string) int {
+		t.Helper()
+		cmd := lab.Python(t, dev, filepath.Join(lab.Repository(), "job"), renewing)
+		cmd.Env = append(cmd.Env, "PORT="+db.port, "SECONDS="+seconds)
+		said, err := cmd.Output()
+		if failed := new(exec.ExitError); errors.As(err, &failed) {
+			require.NoError(t, err, "%s", failed.Stderr)
+		}
+		require.NoError(t, err)
+		var result struct{ Users, Refused int }
+		require.NoError(t, json.Unmarshal(said, &result))
+		require.Zero(t, result.Refused, "%s", said)
+		return result.Users
+	}
+
+	// Renewed after 6 and 12 seconds. After 17 the end is near, and another user serves.
+	require.Equal(t, 1, users("15"))
+	require.Equal(t, 2, users("25"))
+
+	restore := l.mutate(dev.Config.PolicyPath(), func(policy map[string]any) {
+		text := fmt.Sprint(policy["policy"])
+		require.Contains(t, text, "sys/leases/renew")
+		policy["policy"] = strings.ReplaceAll(text, "sys/leases/renew", "sys/leases/other")
+	})
+	defer restore()
+	require.Equal(t, 3, users("15"), "another user after each 6 seconds")
 }

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { lab.Main(m) }
 type rig struct{ *lab.Lab }
 
 // newLabWith is a sandbox whose repository has these stacks, each with dev's settings, and a second
-// KV mount.
+// KV mount and a mount whose secrets have leases.
 func newLabWith(t *testing.T, stacks ...string) *rig {
 	t.Helper()
 	root := lab.Project(t, "mlvault", stacks...)
@@ -38,6 +38,11 @@ func newLabWith(t *testing.T, stacks ...string) *rig {
 		"type":    "kv",
 		"options": map[string]string{"version": "2"},
 	})
+	l.Write("sys/mounts/lent", map[string]any{
+		"type":    "kv",
+		"options": map[string]string{"leased_passthrough": "true"},
+	})
+	l.Write("lent/something", map[string]any{"k": "not for jobs", "ttl": "1h"})
 	return l
 }
 
@@ -48,6 +53,7 @@ type door struct {
 
 	identity    issuer.Claims // that Entra gives to the stack's job identity
 	credentials lab.Payloads
+	lease       string      // of an operator, which can be renewed
 	anonymous   *api.Client // of one who has no token yet
 }
 
@@ -109,6 +115,10 @@ func (l *rig) door(name string, version issuer.Version, edits ...lab.Edit) *door
 	l.Write("other/data/"+d.cfg.Vault.Prefix+"/ml_api_key", hidden)
 	secondVersion := map[string]any{"data": d.credentials["ml_api_key"]}
 	l.Write("secret/data/"+d.cfg.Vault.Prefix+"/ml_api_key", secondVersion)
+	lent, err := l.Vault.Root().Logical().ReadWithContext(l.T.Context(), "lent/something")
+	require.NoError(l.T, err)
+	require.True(l.T, lent.Renewable)
+	d.lease = lent.LeaseID
 	return d
 }
 

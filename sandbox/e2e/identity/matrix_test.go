@@ -224,9 +224,10 @@ func mutations(d, neighbour *door) []mutation {
 		"issued in the future",
 		"no end, and five minutes old",
 	}
-	aboutItself := []string{
+	byDefault := []string{
 		"asks for its capabilities",
 		"asks what it may do",
+		"renews a lease, as only jobs may that can have one",
 		"looks itself up",
 	}
 	everythingThatIsRead := []string{
@@ -283,7 +284,7 @@ func mutations(d, neighbour *door) []mutation {
 		{
 			name:    "the role gives the default policy",
 			changes: set("token_no_default_policy", false),
-			opens:   slices.Concat(logins, aboutItself),
+			opens:   slices.Concat(logins, byDefault),
 		},
 		{
 			name:    "the role gives the neighbour's policy too",

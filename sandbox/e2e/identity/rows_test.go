@@ -286,6 +286,11 @@ func (d *door) requests(neighbour *door, as session) []row {
 		},
 		{name: "asks what it may do", answer: denied, try: do("read", "sys/internal/ui/resultant-acl")},
 		{name: "lists leases", answer: denied, try: do("list", "sys/leases/lookup")},
+		{
+			name:   "renews a lease, as only jobs may that can have one",
+			answer: denied,
+			try:    do("write", "sys/leases/renew", "lease_id", d.lease),
+		},
 		{name: "lists audit devices", answer: denied, try: do("read", "sys/audit")},
 		{name: "reads the server's settings", answer: denied, try: do("read", "sys/config/state/sanitized")},
 		{name: "uses a tool", answer: denied, try: do("write", "sys/tools/random", "bytes", 8)},
