@@ -46,8 +46,8 @@ Leases. A path such as database/creds/ml-reader answers with values that Vault w
 lease ends. A lease ends with the Vault token at the latest (`workload.tokenTtlSeconds` of the
 stack). A static role (database/static-creds/...) has no lease: Vault changes its password at set
 times. Credential.expires_at says when either comes. VaultCredentials renews a lease, or reads
-again, in time. read_credentials() reads once: a job longer than that must use VaultCredentials, and ask it each
-time that it connects.
+again, in time. read_credentials() reads once: a job longer than that must use VaultCredentials, and
+ask it each time that it connects.
 
 As a command, `python -m vault_credentials` reads everything and prints names and keys, never a
 value. --check prints each step as well. It exits with 0 when everything was read, 1 when something
