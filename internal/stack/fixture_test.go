@@ -119,8 +119,8 @@ func run(t *testing.T, stack string, edits ...edit) (*pulumitest.Recorder, error
 		edit(values)
 	}
 	r := recorder()
-	program := In(settingsFolder(t, stack, values))
-	return r, r.Run(program, "mlvault", stack, values, secretKeys...)
+	program := Program{Dir: settingsFolder(t, stack, values)}
+	return r, r.Run(program.Run, "mlvault", stack, values, secretKeys...)
 }
 
 func mustRun(t *testing.T, stack string, edits ...edit) *pulumitest.Recorder {

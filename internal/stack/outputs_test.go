@@ -29,7 +29,11 @@ func stackOutputsOf(t *testing.T, edits ...edit) (values map[string]any, secretO
 		if err != nil {
 			return err
 		}
-		out, err := deploy(ctx, s)
+		guard, err := Program{}.newGuard(ctx, s)
+		if err != nil {
+			return err
+		}
+		out, err := deploy(ctx, s, guard)
 		if err != nil {
 			return err
 		}

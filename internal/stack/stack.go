@@ -4,6 +4,8 @@ package stack
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -19,27 +21,40 @@ import (
 )
 
 // Run is the program. Refused settings are an error before anything is registered.
-func Run(ctx *pulumi.Context) error { return In(".")(ctx) }
+func Run(ctx *pulumi.Context) error {
+	program := Program{Dir: "."}
+	return program.Run(ctx)
+}
 
-// In is [Run] where the stack's settings file is in another folder than the working directory.
-func In(dir string) pulumi.RunFunc {
-	return func(ctx *pulumi.Context) error {
-		s, err := settings.Load(ctx, dir)
-		if err != nil {
-			return err
-		}
-		if err := reportUnreadable(ctx, s); err != nil {
-			return err
-		}
-		values, err := deploy(ctx, s)
-		if err != nil {
-			return err
-		}
-		for name, value := range values {
-			ctx.Export(name, value)
-		}
-		return nil
+// Program is what runs, with what a host says that runs it in its own process.
+type Program struct {
+	// Dir is the folder of the stack's settings file.
+	Dir string
+	// Proxy leads the program's own requests to Vault; nil: as HTTPS_PROXY says.
+	Proxy func(*http.Request) (*url.URL, error)
+}
+
+// Run is a [pulumi.RunFunc].
+func (p Program) Run(ctx *pulumi.Context) error {
+	s, err := settings.Load(ctx, p.Dir)
+	if err != nil {
+		return err
 	}
+	if err := reportUnreadable(ctx, s); err != nil {
+		return err
+	}
+	guard, err := p.newGuard(ctx, s)
+	if err != nil {
+		return err
+	}
+	values, err := deploy(ctx, s, guard)
+	if err != nil {
+		return err
+	}
+	for name, value := range values {
+		ctx.Export(name, value)
+	}
+	return nil
 }
 
 // reportUnreadable speaks in previews alone, and so once in an `up`, which begins with one.
@@ -76,7 +91,9 @@ Where you did, a value is one that the CLI cannot mask: docs/decisions/0007 has 
 
 // deploy registers everything and returns the stack's outputs. The logical names here are part of
 // every URN.
-func deploy(ctx *pulumi.Context, s *settings.Settings) (pulumi.Map, error) {
+func deploy(
+	ctx *pulumi.Context, s *settings.Settings, guard pulumi.ResourceOption,
+) (pulumi.Map, error) {
 	workspace, err := azureml.New(ctx, "ml", s)
 	if err != nil {
 		return nil, err
@@ -88,10 +105,6 @@ func deploy(ctx *pulumi.Context, s *settings.Settings) (pulumi.Map, error) {
 	identity := credentials.Identity{
 		PrincipalID: workspace.JobIdentity.PrincipalID,
 		TenantID:    workspace.JobIdentity.TenantID,
-	}
-	guard, err := newGuard(ctx, s)
-	if err != nil {
-		return nil, err
 	}
 	store, err := credentials.New(ctx, "credentials", s, identity, guard, pulumi.Providers(provider))
 	if err != nil {
@@ -120,7 +133,9 @@ func newVaultProvider(ctx *pulumi.Context, s *settings.Settings) (*vault.Provide
 }
 
 // newGuard asks as the plugin does: as the deployer, with the plugin's patience.
-func newGuard(ctx *pulumi.Context, s *settings.Settings) (pulumi.ResourceOption, error) {
+func (p Program) newGuard(
+	ctx *pulumi.Context, s *settings.Settings,
+) (pulumi.ResourceOption, error) {
 	token, _ := s.DeployerToken()
 	guard, err := ownership.New(vaultapi.Options{
 		Address:    s.Address.Reveal(),
@@ -129,6 +144,7 @@ func newGuard(ctx *pulumi.Context, s *settings.Settings) (pulumi.ResourceOption,
 		CACertFile: s.Vault.CACertFile,
 		Patience:   time.Minute,
 		MaxRetries: 2,
+		Proxy:      p.Proxy,
 	})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -33,6 +34,8 @@ type Options struct {
 	Patience time.Duration
 	// MaxRetries is how often a request is sent again after an answer 412, 429 or 5xx.
 	MaxRetries int
+	// Proxy leads a request to its proxy; nil: as HTTPS_PROXY says.
+	Proxy func(*http.Request) (*url.URL, error)
 	// Connected sees each connection's certificates. It may be nil.
 	Connected func(tls.ConnectionState)
 }
@@ -86,7 +89,11 @@ func newTransport(options Options) (*http.Transport, error) {
 				"Name the file of the CA that signed Vault's certificate", ErrCA, options.CACertFile)
 		}
 	}
-	return &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: settings}, nil
+	proxy := options.Proxy
+	if proxy == nil {
+		proxy = http.ProxyFromEnvironment
+	}
+	return &http.Transport{Proxy: proxy, TLSClientConfig: settings}, nil
 }
 
 // Unreachable says why a request got no answer of Vault's, and what to do. It quotes nothing of

@@ -145,8 +145,9 @@ func TestThreeStacksOfTheFleetAreDeployedAsTheOperatorsAgentDoes(t *testing.T) {
 		list := arguments(t, stack.settings(t, term), secrets)
 		require.NoError(t, os.WriteFile(file, nulSeparated(list), 0o600))
 
-		// The plugin in this process has the environment that the agent's would have.
-		t.Setenv("VAULT_TOKEN", term.deployer(team, credentials))
+		// The plugin is in this process, and the program in the agent's.
+		token := term.deployer(team, credentials)
+		t.Setenv("VAULT_TOKEN", token)
 		printed := agent.Must(`
 			pulumi stack init "$TEAM"
 			xargs --null pulumi config set-all --stack "$TEAM" <"$ARGUMENTS"
@@ -154,7 +155,7 @@ func TestThreeStacksOfTheFleetAreDeployedAsTheOperatorsAgentDoes(t *testing.T) {
 			pulumi up --stack "$TEAM" --diff
 			pulumi preview --stack "$TEAM" --json
 			pulumi preview --stack "$TEAM" --refresh --run-program --expect-no-changes
-			pulumi stack export --stack "$TEAM"`, "TEAM="+team, "ARGUMENTS="+file)
+			pulumi stack export --stack "$TEAM"`, "TEAM="+team, "ARGUMENTS="+file, "VAULT_TOKEN="+token)
 		require.NotContains(t, printed, lab.Canary, team)
 		settings := lab.ReadFile(t, filepath.Join(clone, "Pulumi."+team+".yaml"))
 		require.NotContains(t, settings, lab.Canary, team)

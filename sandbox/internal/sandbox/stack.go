@@ -163,7 +163,8 @@ func (s *Sandbox) openStack(
 	if err != nil {
 		return auto.Stack{}, err
 	}
-	return open(ctx, name, s.Project, stack.In(folder),
+	program := stack.Program{Dir: folder, Proxy: s.proxy.forName}
+	return open(ctx, name, s.Project, program.Run,
 		auto.WorkDir(folder),
 		auto.PulumiHome(s.Path("pulumi")),
 		auto.Pulumi(command),
