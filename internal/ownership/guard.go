@@ -36,15 +36,18 @@ import (
 // Guard is the check, for one Vault.
 type Guard struct {
 	client *api.Client
+	// fingerprint is that of the address.
+	fingerprint string
 }
 
-// New is a guard that asks Vault as the deployer. It sends nothing yet.
-func New(options vaultapi.Options) (*Guard, error) {
+// New is a guard that asks Vault as the deployer. The fingerprint is the settings' own of Vault's
+// address. It sends nothing yet.
+func New(options vaultapi.Options, fingerprint string) (*Guard, error) {
 	client, err := vaultapi.Open(options)
 	if err != nil {
 		return nil, err
 	}
-	return &Guard{client: client}, nil
+	return &Guard{client: client, fingerprint: fingerprint}, nil
 }
 
 // hookName is in the state of every guarded resource, and the engine looks a hook up by it. A new
@@ -96,16 +99,30 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 			return nil
 		}
 	}
+	if args.Type == rights.TypeSecret && g.lacksItsMark(found, args.OldInputs) {
+		return nil
+	}
 	return fmt.Errorf("%s is left alone: it exists in this Vault, and is not what this stack's state "+
 		"knows. Check that vaultAddress leads to the right Vault, and that %s is this stack's alone; "+
 		"`make preflight` tells whose it is. Only if it is this stack's, and was changed by hand, run "+
 		"`pulumi refresh` and then this again", path, kind.setting)
 }
 
+// lacksItsMark tells of a secret that the state knows whether it is only its mark that is missing.
+// The plugin writes the value first, and a run that is killed before the mark leaves none. The state
+// has to say that it is in the Vault of today's address.
+func (g *Guard) lacksItsMark(found map[string]any, old resource.PropertyMap) bool {
+	return len(texts(found["custom_metadata"])) == 0 &&
+		ownerLabels(old)[settings.LabelVault] == g.fingerprint
+}
+
 // read is what Vault has at an API path; nil: nothing.
 func (g *Guard) read(ctx context.Context, path string) (map[string]any, error) {
 	answer, err := g.client.Logical().ReadWithContext(ctx, path)
 	switch status := vaultapi.Status(err); {
+	case status == http.StatusForbidden && strings.Contains(vaultapi.Reason(err), "invalid token"):
+		return nil, errors.New("Vault does not accept the deployer's token: it was revoked, it has " +
+			"expired, or it is another Vault's")
 	case status == http.StatusForbidden:
 		return nil, errors.New("the deployer's token may not read it. " +
 			"`make policy` prints the policy that it needs")
@@ -173,10 +190,7 @@ var kinds = map[string]kind{
 // again whatever identity its jobs had: the next up has another one.
 func sameOwner(found map[string]any, inputs resource.PropertyMap) bool {
 	mark := texts(found["custom_metadata"])
-	stated := map[string]string{}
-	if custom := plain(inputs["customMetadata"]); custom.IsObject() {
-		stated = properties(custom.ObjectValue()["data"])
-	}
+	stated := ownerLabels(inputs)
 	// A refresh writes the metadata of whatever Vault into the state, and leaves the options alone.
 	if identity := properties(inputs["options"])[settings.LabelIdentity]; identity != "" {
 		stated[settings.LabelIdentity] = identity
@@ -186,6 +200,15 @@ func sameOwner(found map[string]any, inputs resource.PropertyMap) bool {
 	}
 	sameStack := mark["project"] == stated["project"] && mark["stack"] == stated["stack"]
 	return sameStack && mark["stack"] != "" && isDeleted(found)
+}
+
+// ownerLabels are the labels that the inputs of a secret state.
+func ownerLabels(inputs resource.PropertyMap) map[string]string {
+	custom := plain(inputs["customMetadata"])
+	if !custom.IsObject() {
+		return map[string]string{}
+	}
+	return properties(custom.ObjectValue()["data"])
 }
 
 // isDeleted tells of a secret's metadata whether its newest version has no value.

@@ -33,6 +33,19 @@ func metadataOf(stack, identity, deletedAt string) object {
 	}
 }
 
+// inThisVault is the state of ours, with the fingerprint of today's address.
+func inThisVault() object {
+	inputs := secretOf("dev", "a")
+	mark := inputs["customMetadata"].(object)["data"].(object)
+	mark["vault"] = "fp"
+	return inputs
+}
+
+// unmarked is what a run leaves that was killed between the value and the mark.
+func unmarked() object {
+	return object{"current_version": 1, "versions": object{"1": object{"deletion_time": ""}}}
+}
+
 // refreshed is the state of ours after a refresh has read theirs in another Vault.
 func refreshed() object {
 	inputs := secretOf("dev", "b")
@@ -132,6 +145,14 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 		{name: "a delete of ours", kind: secretType, old: ours, path: secretPath, found: metadataOf("dev", "a", "")},
 		{name: "a delete of theirs", kind: secretType, old: ours, path: secretPath, found: theirs, refused: true},
 		{
+			name: "a delete of ours, whose mark a kill prevented", kind: secretType,
+			old: inThisVault(), path: secretPath, found: unmarked(),
+		},
+		{
+			name: "a delete of a secret without a mark in another Vault", kind: secretType,
+			old: ours, path: secretPath, found: unmarked(), refused: true,
+		},
+		{
 			name:    "a delete of theirs that a refresh read",
 			kind:    secretType,
 			old:     refreshed(),
@@ -217,7 +238,7 @@ func TestWhatCannotBeSeenIsLeftAloneAndNoErrorQuotesTheAddress(t *testing.T) {
 func guard(t *testing.T, url string) *ownership.Guard {
 	t.Helper()
 	options := vaultapi.Options{Address: url, Token: "the-token", Patience: 5 * time.Second}
-	made, err := ownership.New(options)
+	made, err := ownership.New(options, "fp")
 	require.NoError(t, err)
 	return made
 }

@@ -70,13 +70,16 @@ func (s *Settings) OwnerLabels() map[string]string {
 		"project":    s.Project,
 		"stack":      s.Stack,
 		"managed-by": "pulumi",
-		"vault":      s.Fingerprint(),
+		LabelVault:   s.Fingerprint(),
 	}
 	if len(s.Vault.Readers) > 0 {
 		labels["readers"] = s.readersLabel()
 	}
 	return labels
 }
+
+// LabelVault is the label with the address's fingerprint.
+const LabelVault = "vault"
 
 // LabelIdentity is the custom metadata that has the object id of the job identity, beside
 // [Settings.OwnerLabels]. No other stack has it, whatever its names are.

@@ -50,14 +50,9 @@ var explanations = []Explanation{
 			"run `pulumi refresh --run-program`",
 	},
 	{
-		Sign:    "is left alone, since whose it is cannot be seen",
-		pattern: regexp.MustCompile(`is left alone, since whose it is cannot be seen`),
-		Cause:   "The program asks Vault whose an object is before it writes it, and got no answer",
-		Remedy:  "The error says why. Mend that, then " + again,
-	},
-	{
-		Sign:    "lookup-self ... Code: 403",
-		pattern: regexp.MustCompile(`(?s)lookup-self.{0,60}\b403\b`),
+		Sign: "lookup-self ... Code: 403",
+		pattern: regexp.MustCompile(`(?s)lookup-self.{0,60}\b403\b|` +
+			`Vault does not accept the deployer's token`),
 		Cause: "Vault does not accept the deployer's token: it was revoked, it has expired, or it is " +
 			"another Vault's",
 		Remedy: "Make a new one, set it with `pulumi config set --secret vaultToken`, and run the " +
@@ -218,5 +213,11 @@ var explanations = []Explanation{
 			`context canceled`),
 		Cause:  "Interrupted: what had begun was finished, and the rest was not started",
 		Remedy: "To go on, " + again,
+	},
+	{
+		Sign:    "is left alone, since whose it is cannot be seen",
+		pattern: regexp.MustCompile(`is left alone, since whose it is cannot be seen`),
+		Cause:   "The program asks Vault whose an object is before it writes it, and got no answer",
+		Remedy:  "The error says why. Mend that, then " + again,
 	},
 }
