@@ -146,7 +146,11 @@ func TestThreeStacksOfTheFleetAreDeployedAsTheOperatorsAgentDoes(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, nulSeparated(list), 0o600))
 
 		// The plugin is in this process, and the program in the agent's.
-		token := term.deployer(team, credentials)
+		workload, isObject := stack.Spec.Config["workload"].(map[string]any)
+		require.True(t, isObject)
+		audience, isText := workload["audience"].(string)
+		require.True(t, isText)
+		token := term.deployer(team, credentials, lab.With(t, "workload.audience", audience))
 		t.Setenv("VAULT_TOKEN", token)
 		printed := agent.Must(`
 			pulumi stack init "$TEAM"
