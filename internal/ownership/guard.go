@@ -109,8 +109,8 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 }
 
 // lacksItsMark tells of a secret that the state knows whether it is only its mark that is missing.
-// The plugin writes the value first, and a run that is killed before the mark leaves none. The state
-// has to say that it is in the Vault of today's address.
+// The plugin writes the value first, and a run that is killed before the mark leaves none. The
+// state has to say that it is in the Vault of today's address.
 func (g *Guard) lacksItsMark(found map[string]any, old resource.PropertyMap) bool {
 	return len(texts(found["custom_metadata"])) == 0 &&
 		ownerLabels(old)[settings.LabelVault] == g.fingerprint

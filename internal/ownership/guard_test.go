@@ -35,9 +35,9 @@ func metadataOf(stack, identity, deletedAt string) object {
 
 // inThisVault is the state of ours, with the fingerprint of today's address.
 func inThisVault() object {
+	mark := object{"project": "mlvault", "stack": "dev", "identity": "a", "vault": "fp"}
 	inputs := secretOf("dev", "a")
-	mark := inputs["customMetadata"].(object)["data"].(object)
-	mark["vault"] = "fp"
+	inputs["customMetadata"] = object{"data": mark}
 	return inputs
 }
 
