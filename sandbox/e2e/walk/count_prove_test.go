@@ -13,6 +13,7 @@ const (
 	walks     = 1000
 	longest   = 8
 	riders    = 2
+	seed      = "0" // another one each time
 	shrinking = "10m"
 )
 

@@ -184,6 +184,7 @@ func (r *rig) freshOf(ctx context.Context, walked *life) (picture, error) {
 // printed with its seed.
 func TestAStackThatWasChangedIsAsAFreshOne(t *testing.T) {
 	require.NoError(t, flag.Set("rapid.checks", strconv.Itoa(walks/riders)))
+	require.NoError(t, flag.Set("rapid.seed", seed))
 	require.NoError(t, flag.Set("rapid.nofailfile", "true"))
 	require.NoError(t, flag.Set("rapid.shrinktime", shrinking))
 	var played count
