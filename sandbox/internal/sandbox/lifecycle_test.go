@@ -72,6 +72,8 @@ func TestAStackLivesFromUpToDown(t *testing.T) {
 	undelete(l, lab.APIKeyPath, 2)
 	data, _ = l.Read(lab.APIKeyPath)
 	require.Equal(t, lab.Canary+"-rotated", data["api_key"], "a destroyed credential can come back")
+	// Live, it belongs to the job identity of before, so the next up would leave it alone.
+	require.NoError(t, l.Vault.Root().KVv2("secret").Delete(t.Context(), "mlvault/dev/ml_api_key"))
 
 	dev, changes = l.Up("dev", lab.Sample())
 	require.Equal(t, all, changes["create"], "after a destroy, up works again")
