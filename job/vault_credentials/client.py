@@ -76,6 +76,7 @@ class VaultCredentials:
                     the sentences carries a value or a token.
         """
         self._options: _Options = (login, ttl, max_stale, background, report)
+        _load_the_codec_of_host_names()
         # The identity first: on a laptop, a list of missing variables would hide that one lacks.
         identity = shielded(find_identity, login)
         self._open(shielded(Settings), identity)
@@ -186,6 +187,15 @@ def _after_fork_in_child() -> None:
             vault._watch()
     finally:
         LOCK.release()
+
+
+def _load_the_codec_of_host_names() -> None:
+    """Load what the first connection would load in whichever thread makes it.
+
+    A fork in that moment would copy the lock of the import, held by a thread that the child does
+    not have, and the child's first connection would wait for it for ever.
+    """
+    "localhost".encode("idna")
 
 
 # A fork copies one thread and every lock. So it waits until the lock is this thread's.
