@@ -9,6 +9,7 @@ import (
 
 	"mlvault/internal/rights"
 	"mlvault/internal/settings"
+	"mlvault/internal/vaultapi"
 )
 
 // authBackend looks whether the place of the JWT auth backend is free, or taken by the right thing.
@@ -94,7 +95,7 @@ func (c *checker) foreignBackend(ctx context.Context, path string) {
 func HalfMade(ctx context.Context, vault *api.Client, s *settings.Settings) (bool, error) {
 	path := "auth/" + s.Workload.AuthPath
 	m, err := mountOf(ctx, vault, path)
-	if status(err) == http.StatusForbidden {
+	if vaultapi.Status(err) == http.StatusForbidden {
 		return false, nil // there is none
 	}
 	if err != nil || m.path != path || !strings.HasPrefix(m.description, s.BackendDescription()) {
@@ -104,7 +105,7 @@ func HalfMade(ctx context.Context, vault *api.Client, s *settings.Settings) (boo
 	if err == nil {
 		return roles == nil, nil
 	}
-	if status(err) != http.StatusForbidden {
+	if vaultapi.Status(err) != http.StatusForbidden {
 		return false, err
 	}
 	config, err := vault.Logical().ReadWithContext(ctx, path+"/config")

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"mlvault/internal/rights"
+	"mlvault/internal/vaultapi"
 )
 
 // mount is a secrets engine, or below auth/ an auth method. All its fields are empty where there is
@@ -61,7 +62,7 @@ type place struct {
 func (c *checker) placeOf(ctx context.Context, path string, grants []string) place {
 	m, err := mountOf(ctx, c.vault.Client, path)
 	switch {
-	case status(err) == http.StatusForbidden:
+	case vaultapi.Status(err) == http.StatusForbidden:
 		return place{isKnown: c.mayLookAt(ctx, grants)}
 	case err != nil:
 		c.unseen("what is mounted at %s: %s", path, c.unreachable(err))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mlvault/internal/rights"
+	"mlvault/internal/vaultapi"
 )
 
 // finding is something in Vault that is not this stack's.
@@ -88,7 +89,7 @@ const (
 // token without the default policy may not ask for these, and may look all the same.
 func (c *checker) look(ctx context.Context, path string) (map[string]any, sight) {
 	answer, err := c.vault.Logical().ReadWithContext(ctx, path)
-	if status(err) == http.StatusForbidden {
+	if vaultapi.Status(err) == http.StatusForbidden {
 		return nil, forbidden
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mlvault/internal/rights"
+	"mlvault/internal/vaultapi"
 )
 
 // token looks at the deployer's token. It tells whether more can be asked with it.
@@ -47,10 +48,10 @@ func (c *checker) token(ctx context.Context) bool {
 func (c *checker) refusedToken(err error) bool {
 	from := c.stack.TokenFrom
 	switch {
-	case status(err) != http.StatusForbidden:
+	case vaultapi.Status(err) != http.StatusForbidden:
 		c.problem("%s: Vault does not show it: %s", from, c.unreachable(err))
 		return false
-	case strings.Contains(reason(err), "invalid token"):
+	case strings.Contains(vaultapi.Reason(err), "invalid token"):
 		c.problem("%s: Vault does not accept it. It has expired, was revoked, or belongs to another "+
 			"Vault or namespace. "+
 			"Get a new one", from)
@@ -111,7 +112,7 @@ func (c *checker) rights(ctx context.Context) {
 	}
 	question := map[string]any{"paths": paths}
 	answer, err := c.vault.Logical().WriteWithContext(ctx, "sys/capabilities-self", question)
-	if status(err) == http.StatusForbidden && c.blind {
+	if vaultapi.Status(err) == http.StatusForbidden && c.blind {
 		// OpenBao says of a dead token what both say of one without rights.
 		c.problem("%s: Vault does not accept it, or it lacks the policy that `make policy STACK=%s` "+
 			"prints: it may look "+
@@ -119,7 +120,7 @@ func (c *checker) rights(ctx context.Context) {
 			"Get a new one, with that policy", c.stack.TokenFrom, c.settings.Stack)
 		return
 	}
-	if status(err) == http.StatusForbidden {
+	if vaultapi.Status(err) == http.StatusForbidden {
 		c.warning("%s: may not ask what it may do (sys/capabilities-self), so its rights were not "+
 			"checked. "+
 			"The policy `default` allows that: create the token without "+

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"mlvault/internal/vaultapi"
 )
 
 // Patience is how long one answer may take.
@@ -42,7 +44,7 @@ func (c *checker) connect(ctx context.Context) bool {
 	// Without the namespace: Vault answers this one in the root namespace only.
 	anonymous, err := c.vault.Clone()
 	if err != nil {
-		c.problem("vaultAddress: %s", reason(err))
+		c.problem("vaultAddress: %s", vaultapi.Reason(err))
 		return false
 	}
 	anonymous.ClearNamespace()
@@ -160,7 +162,7 @@ func (c *checker) unreachable(err error) string {
 	case isJSONError(err):
 		return "what answers there is not Vault. Give scheme, host and port of its API"
 	}
-	return reason(err)
+	return vaultapi.Reason(err)
 }
 
 // speaksTLS tells whether a server of TLS has refused plain http.
@@ -172,33 +174,4 @@ func isJSONError(err error) bool {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	return errors.As(err, &syntax) || errors.As(err, &kind)
-}
-
-// reason is the innermost text of an error, or what Vault says: no more of it, since the outer ones
-// quote the URL.
-func reason(err error) string {
-	if err == nil {
-		return "Vault answers nothing"
-	}
-	var answer *api.ResponseError
-	if errors.As(err, &answer) {
-		said := strings.Fields(strings.Join(answer.Errors, "; "))
-		return fmt.Sprintf("Vault answers %d (%s)", answer.StatusCode, strings.Join(said, " "))
-	}
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err.Error()
-		}
-		err = inner
-	}
-}
-
-// status is the HTTP status of Vault's refusal, or 0.
-func status(err error) int {
-	var answer *api.ResponseError
-	if errors.As(err, &answer) {
-		return answer.StatusCode
-	}
-	return 0
 }
