@@ -23,6 +23,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -38,6 +39,8 @@ type Guard struct {
 	client *api.Client
 	// fingerprint is that of the address.
 	fingerprint string
+	// patience is how long one answer may take.
+	patience time.Duration
 }
 
 // New is a guard that asks Vault as the deployer. The fingerprint is the settings' own of Vault's
@@ -47,7 +50,7 @@ func New(options vaultapi.Options, fingerprint string) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Guard{client: client, fingerprint: fingerprint}, nil
+	return &Guard{client: client, fingerprint: fingerprint, patience: options.Patience}, nil
 }
 
 // hookName is in the state of every guarded resource, and the engine looks a hook up by it. A new
@@ -130,7 +133,7 @@ func (g *Guard) read(ctx context.Context, path string) (map[string]any, error) {
 		// Vault's words for a mount that is not there: "no mount at auth/<path>/".
 		return nil, nil
 	case err != nil && status == 0:
-		return nil, fmt.Errorf("vaultAddress: %s", vaultapi.Unreachable(err))
+		return nil, fmt.Errorf("vaultAddress: %s", vaultapi.Unreachable(err, g.patience))
 	case err != nil:
 		return nil, errors.New(vaultapi.Reason(err))
 	case answer == nil:

@@ -96,9 +96,9 @@ func newTransport(options Options) (*http.Transport, error) {
 	return &http.Transport{Proxy: proxy, TLSClientConfig: settings}, nil
 }
 
-// Unreachable says why a request got no answer of Vault's, and what to do. It quotes nothing of
-// the libraries' texts, which name the address.
-func Unreachable(err error) string {
+// Unreachable says why a request got no answer of Vault's within the patience, and what to do. It
+// quotes nothing of the libraries' texts, which name the address.
+func Unreachable(err error, patience time.Duration) string {
 	if problem := certificateProblem(err); problem != "" {
 		return problem
 	}
@@ -120,7 +120,7 @@ func Unreachable(err error) string {
 		return fmt.Sprintf("what answers there is not Vault (status %d). "+
 			"Give scheme, host and port of its API", answer.StatusCode)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "no answer in time. Check the network, the firewall and the VPN"
+		return fmt.Sprintf("no answer within %s. Check the network, the firewall and the VPN", patience)
 	case isJSONError(err):
 		return "what answers there is not Vault. Give scheme, host and port of its API"
 	}

@@ -4,15 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -126,52 +120,5 @@ func (c *checker) newClient() (*client, bool) {
 	return vault, true
 }
 
-// unreachable is why a request got no answer of Vault's, and what to do. The texts of the libraries
-// name the address.
-func (c *checker) unreachable(err error) string {
-	var (
-		dns       *net.DNSError
-		authority x509.UnknownAuthorityError
-		hostname  x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		answer    *api.ResponseError
-		timeout   net.Error
-	)
-	switch {
-	case errors.As(err, &dns):
-		return "no name server of this machine knows its host. Check the spelling and the VPN"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there (connection refused). Check the port, and whether Vault runs"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the server's certificate has expired or is not valid yet. Renew it, and check this " +
-			"machine's clock"
-	case errors.As(err, &hostname):
-		return "the server's certificate is for another name. Use a name that is in it"
-	case errors.As(err, &authority), errors.As(err, &invalid):
-		return "the server's certificate is not signed by a CA that this machine trusts. Set " +
-			"vault.caCertFile to the PEM file of the CA that signed it"
-	case errors.Is(err, http.ErrSchemeMismatch):
-		return "the server speaks plain http. Enable TLS in Vault's listener, or use the port that has it"
-	case errors.As(err, &answer) && speaksTLS(answer):
-		return "the server speaks TLS. Write https://"
-	case errors.As(err, &answer):
-		return fmt.Sprintf("what answers there is not Vault (status %d). Give scheme, host and port of "+
-			"its API", answer.StatusCode)
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Sprintf("no answer within %s. Check the network, the firewall and the VPN", Patience)
-	case isJSONError(err):
-		return "what answers there is not Vault. Give scheme, host and port of its API"
-	}
-	return vaultapi.Reason(err)
-}
-
-// speaksTLS tells whether a server of TLS has refused plain http.
-func speaksTLS(answer *api.ResponseError) bool {
-	return strings.Contains(strings.Join(answer.Errors, " "), "HTTP request to an HTTPS server")
-}
-
-func isJSONError(err error) bool {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	return errors.As(err, &syntax) || errors.As(err, &kind)
-}
+// unreachable is why a request got no answer of Vault's, and what to do.
+func (c *checker) unreachable(err error) string { return vaultapi.Unreachable(err, Patience) }
