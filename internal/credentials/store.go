@@ -155,9 +155,13 @@ func (b *builder) secret(mount pulumi.StringInput, credential settings.Credentia
 		// there. A changed provider alone changes none of its resources: the run would be green and
 		// the new Vault empty.
 		CustomMetadata: kv.SecretV2CustomMetadataArgs{Data: b.ownerLabels()},
-		// Vault knows no such option and ignores it. It is for package ownership: what a refresh reads in
-		// another Vault does not replace it in the state.
-		Options:           pulumi.StringMap{settings.LabelIdentity: b.identity.PrincipalID},
+		// Vault knows no such options and ignores them. They are for package ownership: what a refresh
+		// reads, in another Vault or after a run that was killed before the mark, does not replace
+		// them in the state.
+		Options: pulumi.StringMap{
+			settings.LabelIdentity: b.identity.PrincipalID,
+			settings.LabelVault:    pulumi.String(b.settings.Fingerprint()),
+		},
 		DisableRead:       pulumi.Bool(b.settings.WritesOnly(credential)),
 		DeleteAllVersions: pulumi.Bool(b.settings.Vault.DeleteOnDestroy),
 	}, b.behindTheFence()...)

@@ -107,8 +107,8 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 	}
 	return fmt.Errorf("%s is left alone: it exists in this Vault, and is not what this stack's state "+
 		"knows. Check that vaultAddress leads to the right Vault, and that %s is this stack's alone; "+
-		"`make preflight` tells whose it is. Only if it is this stack's, and was changed by hand, run "+
-		"`pulumi refresh` and then this again", path, kind.setting)
+		"`make preflight` tells whose it is. Only if it is this stack's: after a run that was "+
+		"killed run `make repair`, after a change by hand `pulumi refresh`, and then this again", path, kind.setting)
 }
 
 // lacksItsMark tells of a secret that the state knows whether it is only its mark that is missing.
@@ -116,7 +116,7 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 // state has to say that it is in the Vault of today's address.
 func (g *Guard) lacksItsMark(found map[string]any, old resource.PropertyMap) bool {
 	return len(texts(found["custom_metadata"])) == 0 &&
-		ownerLabels(old)[settings.LabelVault] == g.fingerprint
+		lastingLabel(old, settings.LabelVault) == g.fingerprint
 }
 
 // read is what Vault has at an API path; nil: nothing.
@@ -194,10 +194,7 @@ var kinds = map[string]kind{
 func sameOwner(found map[string]any, inputs resource.PropertyMap) bool {
 	mark := texts(found["custom_metadata"])
 	stated := ownerLabels(inputs)
-	// A refresh writes the metadata of whatever Vault into the state, and leaves the options alone.
-	if identity := properties(inputs["options"])[settings.LabelIdentity]; identity != "" {
-		stated[settings.LabelIdentity] = identity
-	}
+	stated[settings.LabelIdentity] = lastingLabel(inputs, settings.LabelIdentity)
 	if maps.Equal(mark, stated) {
 		return true
 	}
@@ -212,6 +209,12 @@ func ownerLabels(inputs resource.PropertyMap) map[string]string {
 		return map[string]string{}
 	}
 	return properties(custom.ObjectValue()["data"])
+}
+
+// lastingLabel is a label of a secret from its options. A refresh writes the metadata of whatever
+// Vault into the state, and leaves the options alone.
+func lastingLabel(inputs resource.PropertyMap, name string) string {
+	return properties(inputs["options"])[name]
 }
 
 // isDeleted tells of a secret's metadata whether its newest version has no value.

@@ -21,7 +21,12 @@ type object = map[string]any
 // secretOf is what the program states of a secret whose jobs run as an identity.
 func secretOf(stack, identity string) object {
 	mark := object{"project": "mlvault", "stack": stack, "identity": identity}
-	return object{"mount": "kv", "name": "mlvault/dev/db", "customMetadata": object{"data": mark}}
+	return object{
+		"mount":          "kv",
+		"name":           "mlvault/dev/db",
+		"customMetadata": object{"data": mark},
+		"options":        object{"identity": identity, "vault": "fp"},
+	}
 }
 
 // metadataOf is what Vault has of it.
@@ -33,11 +38,10 @@ func metadataOf(stack, identity, deletedAt string) object {
 	}
 }
 
-// inThisVault is the state of ours, with the fingerprint of today's address.
-func inThisVault() object {
-	mark := object{"project": "mlvault", "stack": "dev", "identity": "a", "vault": "fp"}
+// inAnotherVault is the state of ours that was written elsewhere.
+func inAnotherVault() object {
 	inputs := secretOf("dev", "a")
-	inputs["customMetadata"] = object{"data": mark}
+	inputs["options"] = object{"identity": "a", "vault": "another"}
 	return inputs
 }
 
@@ -46,10 +50,16 @@ func unmarked() object {
 	return object{"current_version": 1, "versions": object{"1": object{"deletion_time": ""}}}
 }
 
+// afterARefresh is a state whose marks are those that a refresh read: none.
+func afterARefresh(inputs object) object {
+	inputs["customMetadata"] = object{"data": object{}}
+	return inputs
+}
+
 // refreshed is the state of ours after a refresh has read theirs in another Vault.
 func refreshed() object {
 	inputs := secretOf("dev", "b")
-	inputs["options"] = object{"identity": "a"}
+	inputs["options"] = object{"identity": "a", "vault": "fp"}
 	return inputs
 }
 
@@ -146,11 +156,20 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 		{name: "a delete of theirs", kind: secretType, old: ours, path: secretPath, found: theirs, refused: true},
 		{
 			name: "a delete of ours, whose mark a kill prevented", kind: secretType,
-			old: inThisVault(), path: secretPath, found: unmarked(),
+			old: ours, path: secretPath, found: unmarked(),
+		},
+		{
+			name: "an update of ours, whose mark a kill prevented, after a refresh", kind: secretType,
+			old: afterARefresh(secretOf("dev", "a")), new: ours, path: secretPath, found: unmarked(),
+		},
+		{
+			name: "an update of a secret without a mark in another Vault, after a refresh",
+			kind: secretType, old: afterARefresh(inAnotherVault()), new: ours,
+			path: secretPath, found: unmarked(), refused: true,
 		},
 		{
 			name: "a delete of a secret without a mark in another Vault", kind: secretType,
-			old: ours, path: secretPath, found: unmarked(), refused: true,
+			old: inAnotherVault(), path: secretPath, found: unmarked(), refused: true,
 		},
 		{
 			name:    "a delete of theirs that a refresh read",

@@ -372,6 +372,7 @@ func TestAFaultIsRepairedByTheNextUpAlone(t *testing.T) {
 		"sealed in the middle":                           change,
 		"answers lost, then the configuration goes back": change,
 		"CLI killed, the write delivered":                create,
+		"CLI killed between a value and its mark":        create,
 		"CLI killed, with a compressed state":            create, // docs/benchmarks.md recommends it
 		"two ups at once":                                create,
 	} {

@@ -106,6 +106,12 @@ func enablesBackend(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.URL.Path == "/v1/sys/auth/jwt-mlvault-dev-ae5143b98a56bf8e"
 }
 
+// marks tells of a request that says whose a secret is.
+func marks(r *http.Request) bool {
+	writes := r.Method == http.MethodPut || r.Method == http.MethodPost
+	return writes && strings.HasPrefix(r.URL.Path, "/v1/secret/metadata/")
+}
+
 // record is what one run of a fault showed.
 type record struct {
 	fault    fault
@@ -574,6 +580,15 @@ func faults() []fault {
 			cause:   "was killed",
 			extra:   1,
 			provoke: during((*faulty).killCLI, pass),
+		},
+		{
+			name:    "CLI killed between a value and its mark",
+			how:     "SIGKILL when a secret's metadata arrive at Vault, which never sees any of them",
+			phases:  both,
+			ends:    fails,
+			cause:   "was killed",
+			extra:   1,
+			provoke: func(f *faulty) { on(marks, first(f.killCLI, reset))(f) },
 		},
 		{
 			name:    "CLI killed while the auth backend is enabled",
