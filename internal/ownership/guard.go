@@ -107,8 +107,9 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 	}
 	return fmt.Errorf("%s is left alone: it exists in this Vault, and is not what this stack's state "+
 		"knows. Check that vaultAddress leads to the right Vault, and that %s is this stack's alone; "+
-		"`make preflight` tells whose it is. Only if it is this stack's: after a run that was "+
-		"killed run `make repair`, after a change by hand `pulumi refresh`, and then this again", path, kind.setting)
+		"`make preflight` tells whose it is. Only if it is this stack's: after a run that was killed "+
+		"run `make repair`, after a change by hand `pulumi refresh`, and then this again",
+		path, kind.setting)
 }
 
 // lacksItsMark tells of a secret that the state knows whether it is only its mark that is missing.

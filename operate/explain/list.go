@@ -46,8 +46,8 @@ var explanations = []Explanation{
 		Cause: "At a path of this stack Vault has something of another state's or of somebody else's, " +
 			"and nothing was written there",
 		Remedy: "`make preflight` tells whose it is. Check vaultAddress, vault.prefix and " +
-			"workload.authPath. If it is this stack's: after a run that was killed run `make repair`, after a " +
-			"change by hand `pulumi refresh --run-program`",
+			"workload.authPath. If it is this stack's: after a run that was killed run `make repair`, " +
+			"after a change by hand `pulumi refresh --run-program`",
 	},
 	{
 		Sign: "lookup-self ... Code: 403",
