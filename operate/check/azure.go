@@ -60,35 +60,39 @@ func (c *checker) azure(ctx context.Context) {
 			"Administrator on all of %s. It can then change and delete whatever else is in it. "+
 			"Keep the group for this stack, or leave the setting out", group)
 	}
-	if !c.azureLogin(ctx) {
+	subscription := c.azureLogin(ctx)
+	if subscription == "" {
 		return
 	}
 	c.registrations(ctx)
 	c.quota(ctx)
 	c.audience(ctx)
 	c.zones(ctx)
+	c.subnets(ctx, subscription)
+	c.approvals(ctx)
 }
 
-// azureLogin tells whether the Azure CLI may be asked.
-func (c *checker) azureLogin(ctx context.Context) bool {
+// azureLogin is the subscription of the Azure CLI's login, or empty where the CLI cannot be asked.
+func (c *checker) azureLogin(ctx context.Context) string {
 	if login := c.stack.azureLogin(); login != "" {
 		c.passed("Azure: the login is from %s. It was not tried", login)
-		c.unseen("Azure's resource providers, quota, DNS zones and the audience's app: " +
+		c.unseen("Azure's resource providers, quota, networks and the audience's app: " +
 			"only the Azure CLI's login can be asked")
-		return false
+		return ""
 	}
 	if az(ctx, nil, "version") != nil {
 		c.problem("Azure: there is no login: no ARM_* variables and no Azure CLI. " +
 			"Install it and run `az login`, or set the variables of a service principal")
-		return false
+		return ""
 	}
-	if Subscription(ctx) == "" {
+	subscription := Subscription(ctx)
+	if subscription == "" {
 		c.problem("Azure: the Azure CLI has no login. Run `az login`, and " +
 			"`az account set --subscription ...`")
-		return false
+		return ""
 	}
 	c.passed("Azure: the login is the Azure CLI's. The location %s was not tried", c.settings.Location)
-	return true
+	return subscription
 }
 
 func (c *checker) registrations(ctx context.Context) {
@@ -272,10 +276,9 @@ func (c *checker) needsZone(name string) bool {
 // isLinked tells whether a private DNS zone is linked to a virtual network.
 func isLinked(ctx context.Context, zone, network string) bool {
 	group, _, _ := strings.Cut(after(zone, "/resourceGroups/"), "/")
-	subscription, _, _ := strings.Cut(after(zone, "/subscriptions/"), "/")
 	var networks []string
 	err := az(ctx, &networks, "network", "private-dns", "link", "vnet", "list",
-		"--subscription", subscription, "--resource-group", group, "--zone-name", path.Base(zone),
+		"--subscription", subscriptionOf(zone), "--resource-group", group, "--zone-name", path.Base(zone),
 		"--query", "[].virtualNetwork.id")
 	return err == nil && slices.ContainsFunc(networks, func(id string) bool {
 		return strings.EqualFold(id, network)

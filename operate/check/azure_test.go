@@ -94,7 +94,14 @@ const (
 )
 
 func privateEndpoints(c *checker, az answers) {
-	c.settings.Azure.PrivateEndpoints = &settings.PrivateEndpoints{VirtualNetworkID: network}
+	c.settings.Azure.PrivateEndpoints = &settings.PrivateEndpoints{
+		SubnetID:         ownNetwork + "/subnets/endpoints",
+		VirtualNetworkID: network,
+	}
+	az[showsVnet] = map[string]any{
+		"location": "westeurope",
+		"subnets":  []any{map[string]any{"name": "endpoints"}},
+	}
 	az["provider list"] = append(slices.Clone(registered), "Microsoft.Network")
 	az["resource list"] = []any{
 		map[string]any{"name": "privatelink.blob.core.windows.net", "id": hubZone},
