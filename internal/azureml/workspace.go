@@ -189,13 +189,16 @@ func (b *builder) workspace() error {
 	return nil
 }
 
-// identityOfWorkspace is the workspace's own identity, and beside it the job identity where
-// serverless jobs run as that.
+// identityOfWorkspace is the workspace's own identity, beside it those that the settings attach, and
+// the job identity where serverless jobs run as that.
 func (b *builder) identityOfWorkspace() ml.ManagedServiceIdentityArgs {
 	isSystems := b.workspaceIdentity == nil
 	var attached pulumi.StringArray
 	if !isSystems {
 		attached = append(attached, b.workspaceIdentity)
+	}
+	for _, id := range b.azure.UserAssignedIdentityIDs {
+		attached = append(attached, pulumi.String(id))
 	}
 	if b.settings.Workload.Serverless {
 		attached = append(attached, b.parent.JobIdentity.ID)

@@ -55,6 +55,9 @@ type Azure struct {
 	// WorkspaceIdentityID is a user-assigned identity that exists, which the workspace gets. Only
 	// such a one can have a role before the first up.
 	WorkspaceIdentityID string
+	// UserAssignedIdentityIDs exist, and are attached to the workspace besides. Its serverless jobs
+	// and endpoints may run as one of them.
+	UserAssignedIdentityIDs []string
 	// JobIdentityRoles are roles that some jobs need. An ordinary command job needs none.
 	JobIdentityRoles []string
 	// Lock is on what is made and holds data.
@@ -266,6 +269,12 @@ func (a *Azure) fieldsOfProtection() []field {
 			value: text(&a.WorkspaceIdentityID, armID(typeIdentity)),
 			meaning: "ARM id of a user-assigned identity to give the workspace. It may have roles before " +
 				"the first `up`, as a rule to a gateway needs.",
+		},
+		{
+			key:   "userAssignedIdentityIds",
+			value: texts(&a.UserAssignedIdentityIDs, armID(typeIdentity)),
+			meaning: "ARM ids of user-assigned identities to attach to the workspace besides. Their owner " +
+				"gives them roles.",
 		},
 		{
 			key:     "jobIdentityRoles",

@@ -1,5 +1,7 @@
 package settings
 
+import "slices"
+
 // validateExisting rejects settings that both create a resource and name an existing one: a name,
 // or a property of what would be made, beside the id of what is there.
 func (s *Settings) validateExisting(r *report) {
@@ -33,6 +35,10 @@ func (s *Settings) validateExisting(r *report) {
 
 	refuse("workspaceIdentity", a.WorkspaceIdentity && a.WorkspaceIdentityID != "",
 		beside("workspaceIdentityId"))
+	isWorkspaces := a.WorkspaceIdentityID != "" &&
+		slices.Contains(a.UserAssignedIdentityIDs, a.WorkspaceIdentityID)
+	refuse("userAssignedIdentityIds", isWorkspaces, "has the identity of azure.workspaceIdentityId, "+
+		"which the workspace gets in any case; remove it here")
 
 	hasNoRegistry := !a.CreateContainerRegistry && a.ContainerRegistryID == ""
 	refuse("names.containerRegistry", n.ContainerRegistry != "" && hasNoRegistry,

@@ -91,6 +91,7 @@ const (
 	providers = "/subscriptions/" + aGUID + "/resourceGroups/rg/providers/"
 
 	storageID  = providers + "Microsoft.Storage/storageAccounts/mine"
+	identityID = providers + "Microsoft.ManagedIdentity/userAssignedIdentities/mine"
 	vaultID    = providers + "Microsoft.KeyVault/vaults/mine"
 	insightsID = providers + "Microsoft.Insights/components/mine"
 	logsID     = providers + "Microsoft.OperationalInsights/workspaces/mine"

@@ -5,10 +5,14 @@ import "strings"
 var refusalsOfAzure = []refusal{
 	{
 		name: "an identity of the workspace that is made and exists",
-		edit: set("azure", `{"workspaceIdentity":true,"workspaceIdentityId":"`+
-			`/subscriptions/`+aGUID+`/resourceGroups/g/providers/Microsoft.ManagedIdentity/`+
-			`userAssignedIdentities/i"}`),
+		edit: set("azure", `{"workspaceIdentity":true,"workspaceIdentityId":"`+identityID+`"}`),
 		want: "azure.workspaceIdentity: is for what the program makes",
+	},
+	{
+		name: "an identity of the workspace that it gets twice",
+		edit: set("azure", `{"workspaceIdentityId":"`+identityID+`","userAssignedIdentityIds":["`+
+			identityID+`"]}`),
+		want: "azure.userAssignedIdentityIds: has the identity of azure.workspaceIdentityId",
 	},
 	{
 		name: "how a storage account is made that exists",

@@ -102,6 +102,19 @@ func TestAServerlessJobMayRunAsTheJobIdentity(t *testing.T) {
 	}
 }
 
+func TestIdentitiesThatExistAreAttachedToTheWorkspaceBesideItsOwn(t *testing.T) {
+	const id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers/" +
+		"Microsoft.ManagedIdentity/userAssignedIdentities/"
+	ids := []any{id + "scoring", id + "training"}
+	attach := set("mlvault:azure", `{"userAssignedIdentityIds":["`+id+`scoring","`+id+`training"]}`)
+	r := mustRun(t, "dev", attach)
+	workspace := inputsOf(t, r, workspaceType, "ml-workspace")
+	want := map[string]any{"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": ids}
+	if !reflect.DeepEqual(workspace["identity"], want) {
+		t.Errorf("the identities are %v, want %v", workspace["identity"], want)
+	}
+}
+
 func TestWithoutPublicAccessAllThatIsMadeIsClosed(t *testing.T) {
 	r := mustRun(t, "dev",
 		set("mlvault:azure", `{"publicNetworkAccess":"Disabled","createContainerRegistry":true}`),
