@@ -19,6 +19,7 @@ var (
 		Secret:   true,
 		Meaning: "URL of Vault, `https://host:port`, without a path. Plain http only to this " +
 			"machine.",
+		Change: movesToAnotherVault,
 	}
 	tokenSetting = Setting{
 		Key:    "vaultToken",
@@ -27,6 +28,7 @@ var (
 		Secret: true,
 		Meaning: "The deployer's Vault token. Left out, the plugin takes `~/.vault-token`, then " +
 			"`VAULT_TOKEN`, and no token is in the state.",
+		Change: changesConnection,
 	}
 )
 

@@ -120,12 +120,22 @@ func (a *Azure) fieldsOfNames() []field {
 			key:     "tags",
 			value:   textMap(&a.Tags, textRule{mayBeEmpty: true}),
 			meaning: "Tags beside `project`, `stack` and `managed-by`.",
+			change: Change{
+				Updates: []Part{PartAzure},
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:   "ignoreTags",
 			value: texts(&a.IgnoreTags, anyText),
 			meaning: "Names of tags that a policy of Azure adds. Needs `options: {refresh: always}` in " +
 				"Pulumi.yaml: a run without a refresh would take them away.",
+			change: Change{
+				Note: "It counts from the next refresh on.",
+				Jobs: JobsGoOn,
+				Back: BackWhole,
+			},
 		},
 	}
 }
@@ -137,44 +147,88 @@ func (a *Azure) fieldsOfWhatExists() []field {
 			value: text(&a.ExistingResourceGroup, azureName(GroupName, "a resource group's name")),
 			meaning: "Name of a resource group to build in. The workspace's identity gets power over all " +
 				"that is in it.",
+			change: loses(PartAzure),
 		},
 		{
 			key:     "storageAccountId",
 			value:   text(&a.StorageAccountID, armID(typeStorageAccount)),
 			meaning: "ARM id of a storage account to use. Without it one is made.",
+			change: Change{
+				Makes:    []Part{PartStorage},
+				Replaces: []Part{PartWorkspace, PartCluster},
+				Jobs:     JobsThatRun,
+				Back:     BackEmpty,
+			},
 		},
 		{
 			key:     "keyVaultId",
 			value:   text(&a.KeyVaultID, armID(typeKeyVault)),
 			meaning: "ARM id of a key vault to use. Without it one is made.",
+			change: Change{
+				Makes:    []Part{PartKeyVault},
+				Replaces: []Part{PartWorkspace, PartCluster},
+				Jobs:     JobsThatRun,
+				Back:     BackEmpty,
+			},
 		},
 		{
 			key:     "applicationInsightsId",
 			value:   text(&a.ApplicationInsightsID, armID(typeInsights)),
 			meaning: "ARM id of Application Insights to use. Without it they are made.",
+			change: Change{
+				Makes:   []Part{PartInsights, PartLogs},
+				Updates: []Part{PartWorkspace},
+				Jobs:    JobsGoOn,
+				Back:    BackEmpty,
+			},
 		},
 		{
 			key:   "logAnalyticsWorkspaceId",
 			value: text(&a.LogAnalyticsWorkspaceID, armID(typeLogAnalytics)),
 			meaning: "ARM id of a Log Analytics workspace to use. Without it one is made where something " +
 				"writes to it.",
+			change: Change{
+				Makes:   []Part{PartLogs},
+				Updates: []Part{PartInsights, PartDiagnostics},
+				Jobs:    JobsGoOn,
+				Back:    BackEmpty,
+			},
 		},
 		{
 			key:   "containerRegistryId",
 			value: text(&a.ContainerRegistryID, armID(typeRegistry)),
 			meaning: "ARM id of a registry to use. Without it, and without `createContainerRegistry`, " +
 				"Azure ML makes one when it builds the first image.",
+			change: Change{
+				Makes:   []Part{PartRegistry},
+				Updates: []Part{PartWorkspace},
+				Note:    imagesAnew,
+				Jobs:    JobsGoOn,
+				Back:    BackEmpty,
+			},
 		},
 		{
 			key:     "createContainerRegistry",
 			value:   flag(&a.CreateContainerRegistry),
 			meaning: "Make a registry, without an admin user.",
+			change: Change{
+				Makes:   []Part{PartRegistry},
+				Updates: []Part{PartWorkspace},
+				Note:    imagesAnew,
+				Jobs:    JobsGoOn,
+				Back:    BackEmpty,
+			},
 		},
 		{
 			key:          "containerRegistrySku",
 			value:        text(&a.ContainerRegistrySKU, oneOf("Basic", registryStandard, registryPremium)),
 			shownDefault: "Standard, or Premium without public access",
 			meaning:      "Size of the registry that is made.",
+			change: Change{
+				Updates: []Part{PartRegistry},
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:     "storage",
@@ -197,6 +251,11 @@ func (a *Azure) fieldsOfNetwork() []field {
 			shownDefault: "Enabled, or Disabled with private endpoints",
 			meaning: "Whether the workspace can be reached from anywhere, by who has a role. `Disabled` " +
 				"closes the storage account, key vault and registry that are made, too.",
+			change: Change{
+				Updates: whatIsClosed,
+				Jobs:    JobsThatUse,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key: "managedNetwork",
@@ -214,6 +273,12 @@ func (a *Azure) fieldsOfNetwork() []field {
 			}),
 			meaning: "Endpoints into the workspace and into the storage account, key vault and registry " +
 				"that are made. All of these then refuse public access.",
+			change: Change{
+				Makes:   []Part{PartEndpoints, PartZones},
+				Updates: whatIsClosed,
+				Jobs:    JobsThatUse,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key: "serverlessComputeSettings",
@@ -222,6 +287,7 @@ func (a *Azure) fieldsOfNetwork() []field {
 				return a.ServerlessComputeSettings
 			}),
 			meaning: "Where jobs without a cluster run. Without it in Azure's network.",
+			change:  changesWorkspace,
 		},
 	}
 }
@@ -231,7 +297,8 @@ func (a *Azure) fieldsOfProtection() []field {
 		{
 			key:     "hbiWorkspace",
 			value:   flag(&a.HBIWorkspace),
-			meaning: "High business impact: Azure collects less. A change replaces the workspace.",
+			meaning: "High business impact: Azure collects less.",
+			change:  loses(PartWorkspace, PartCluster),
 		},
 		{
 			key: "customerManagedKey",
@@ -240,16 +307,27 @@ func (a *Azure) fieldsOfProtection() []field {
 				return a.CustomerManagedKey
 			}),
 			meaning: "A key of your own in place of Microsoft's.",
+			change:  loses(PartWorkspace, PartCluster),
 		},
 		{
 			key:     "keyVaultPurgeProtection",
 			value:   flag(&a.KeyVaultPurgeProtection),
-			meaning: "Purge protection of the key vault that is made. It cannot be taken back.",
+			meaning: "Purge protection of the key vault that is made.",
+			change: Change{
+				Updates: []Part{PartKeyVault},
+				Jobs:    JobsGoOn,
+				Back:    BackNever,
+			},
 		},
 		{
 			key:     "diagnostics",
 			value:   flag(&a.Diagnostics),
 			meaning: "Send logs and metrics to Log Analytics.",
+			change: Change{
+				Makes: []Part{PartDiagnostics, PartLogs},
+				Jobs:  JobsGoOn,
+				Back:  BackWhole,
+			},
 		},
 		{
 			key: "roleAssignments",
@@ -262,13 +340,26 @@ func (a *Azure) fieldsOfProtection() []field {
 		{
 			key:     "workspaceIdentity",
 			value:   flag(&a.WorkspaceIdentity),
-			meaning: "Give the workspace a user-assigned identity. It cannot be taken back.",
+			meaning: "Give the workspace a user-assigned identity.",
+			change: Change{
+				Makes:   []Part{PartWorkspaceIdentity},
+				Updates: []Part{PartWorkspace},
+				Note:    "Switch it on at the start.",
+				Jobs:    JobsGoOn,
+				Back:    BackNever,
+			},
 		},
 		{
 			key:   "workspaceIdentityId",
 			value: text(&a.WorkspaceIdentityID, armID(typeIdentity)),
 			meaning: "ARM id of a user-assigned identity to give the workspace. It may have roles before " +
 				"the first `up`, as a rule to a gateway needs.",
+			change: Change{
+				Updates: []Part{PartWorkspace},
+				Note:    "From one identity to another it goes, and to none never.",
+				Jobs:    JobsGoOn,
+				Back:    BackNever,
+			},
 		},
 		{
 			key:   "userAssignedIdentityIds",
@@ -280,16 +371,31 @@ func (a *Azure) fieldsOfProtection() []field {
 			key:     "jobIdentityRoles",
 			value:   texts(&a.JobIdentityRoles, oneOf(RoleDataScientist, RoleBlobContributor)),
 			meaning: "Roles that some jobs need: `MLClient` and datastores the first, blobs the second.",
+			change: Change{
+				Makes: []Part{PartRoles},
+				Jobs:  JobsThatUse,
+				Back:  BackWhole,
+			},
 		},
 		{
 			key:     "lock",
 			value:   text(&a.Lock, textRule{problem: lockProblem, pattern: "^CanNotDelete$"}),
 			meaning: "`CanNotDelete`: a lock on what is made and holds data.",
+			change: Change{
+				Makes: []Part{PartLocks},
+				Jobs:  JobsGoOn,
+				Back:  BackWhole,
+			},
 		},
 		{
 			key:     "protect",
 			value:   flag(&a.Protect),
 			meaning: "Pulumi refuses to delete what holds data.",
+			change: Change{
+				Note: "It is in Pulumi's state alone, and counts from the end of an `up` that succeeds.",
+				Jobs: JobsGoOn,
+				Back: BackWhole,
+			},
 		},
 	}
 }
@@ -361,6 +467,7 @@ func (k *CustomerManagedKey) fields() []field {
 			value:    text(&k.KeyVaultID, armID(typeKeyVault)),
 			required: "give the ARM id of the key vault that has the key",
 			meaning:  "ARM id of a key vault with purge protection, in the workspace's subscription.",
+			change:   loses(PartWorkspace, PartCluster),
 		},
 		{
 			key: "keyId",
@@ -368,12 +475,23 @@ func (k *CustomerManagedKey) fields() []field {
 				"https://<vault>.vault.azure.net/keys/<name>/<version>")),
 			required: "`az keyvault key show --query key.kid` prints it",
 			meaning:  "The key's URI with its version: Azure ML does not follow a rotation.",
+			change: Change{
+				Updates: []Part{PartWorkspace},
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:   "identityId",
 			value: text(&k.IdentityID, armID(typeIdentity)),
 			meaning: "ARM id of a user-assigned identity that reads the key. Without it the services' own " +
 				"principals do.",
+			change: Change{
+				IsRefused: true,
+				Note:      "Azure's update of a workspace takes no other.",
+				Jobs:      JobsGoOn,
+				Back:      BackNever,
+			},
 		},
 	}
 }

@@ -27,17 +27,34 @@ func (p *PrivateEndpoints) fields() []field {
 			value:    text(&p.SubnetID, armID(typeSubnet)),
 			required: "give the ARM id of the subnet from which people and jobs come",
 			meaning:  "ARM id of the subnet where the endpoints are, in the workspace's region.",
+			change: Change{
+				Replaces: []Part{PartEndpoints},
+				Jobs:     JobsThatUse,
+				Back:     BackWhole,
+			},
 		},
 		{
 			key:   "dnsZoneIds",
 			value: texts(&p.DNSZoneIDs, armID(typePrivateZone)),
 			meaning: "ARM ids of private DNS zones that exist, every one that is needed. With neither " +
 				"this nor `virtualNetworkId` a policy of the network's owner makes the records.",
+			change: Change{
+				Updates: []Part{PartZones},
+				Makes:   []Part{PartZones},
+				Jobs:    JobsThatUse,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:     "virtualNetworkId",
 			value:   text(&p.VirtualNetworkID, armID(typeVirtualNetwork)),
 			meaning: "ARM id of a network: make the zones and link them to it.",
+			change: Change{
+				Makes:    []Part{PartZones},
+				Replaces: []Part{PartZones},
+				Jobs:     JobsThatUse,
+				Back:     BackWhole,
+			},
 		},
 	}
 }
@@ -57,11 +74,13 @@ func (s *Serverless) fields() []field {
 			value:    text(&s.SubnetID, armID(typeSubnet)),
 			required: "without a subnet of your own, remove azure.serverlessComputeSettings",
 			meaning:  "ARM id of a subnet of your own.",
+			change:   changesWorkspace,
 		},
 		{
 			key:     "noPublicIp",
 			value:   flag(&s.NoPublicIP),
 			meaning: "Give the nodes no public address.",
+			change:  changesWorkspace,
 		},
 	}
 }

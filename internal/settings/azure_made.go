@@ -23,12 +23,22 @@ func (s *Storage) fields() []field {
 			meaning: "Let the account's keys open it, as Azure ML's own datastores do. Before `false`, " +
 				"run `az ml workspace update --system-datastores-auth-mode identity`, and give jobs " +
 				"`azure.jobIdentityRoles`.",
+			change: Change{
+				Updates: []Part{PartStorage},
+				Jobs:    JobsThatUse,
+				Back:    BackWhole,
+			},
 		},
 		{
-			key:   "infrastructureEncryption",
-			value: flag(&s.InfrastructureEncryption),
-			meaning: "Encrypt a second time. Azure takes it when the account is made and refuses a change " +
-				"later.",
+			key:     "infrastructureEncryption",
+			value:   flag(&s.InfrastructureEncryption),
+			meaning: "Encrypt a second time.",
+			change: Change{
+				IsRefused: true,
+				Note:      "Azure takes it when the account is made.",
+				Jobs:      JobsGoOn,
+				Back:      BackNever,
+			},
 		},
 	}
 }
@@ -56,17 +66,32 @@ func (l *Logs) fields() []field {
 			value: flag(&l.PublicIngestion),
 			meaning: "Take logs from any network. Without it jobs and endpoints need an Azure Monitor " +
 				"private link scope.",
+			change: Change{
+				Updates: []Part{PartLogs, PartInsights},
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:     "publicQuery",
 			value:   flag(&l.PublicQuery),
 			meaning: "Answer queries from any network, the studio's included.",
+			change: Change{
+				Updates: []Part{PartLogs, PartInsights},
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:   "localAuth",
 			value: flag(&l.LocalAuth),
 			meaning: "Let Application Insights take telemetry with its key, as online endpoints send it. " +
 				"Log Analytics takes none without an identity.",
+			change: Change{
+				Updates: []Part{PartInsights},
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 	}
 }

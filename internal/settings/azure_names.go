@@ -21,24 +21,57 @@ func (n *Names) defaults() {}
 
 func (n *Names) fields() []field {
 	return []field{
-		nameField("resourceGroup", &n.ResourceGroup, GroupName),
-		nameField("jobIdentity", &n.JobIdentity, IdentityName),
-		nameField("workspaceIdentity", &n.WorkspaceIdentity, IdentityName),
-		nameField("storageAccount", &n.StorageAccount, StorageAccountName),
-		nameField("keyVault", &n.KeyVault, KeyVaultName),
-		nameField("logAnalytics", &n.LogAnalytics, LogAnalyticsName),
-		nameField("applicationInsights", &n.ApplicationInsights, InsightsName),
-		nameField("containerRegistry", &n.ContainerRegistry, RegistryName),
-		nameField("workspace", &n.Workspace, WorkspaceName),
-		nameField("computeCluster", &n.ComputeCluster, ClusterName),
+		nameField("resourceGroup", &n.ResourceGroup, GroupName, loses(PartAzure)),
+		nameField("jobIdentity", &n.JobIdentity, IdentityName, Change{
+			Replaces: []Part{PartJobIdentity},
+			Updates:  []Part{PartCluster, PartSecrets, PartRole},
+			Jobs:     JobsOutdated,
+			Back:     BackWhole,
+		}),
+		nameField("workspaceIdentity", &n.WorkspaceIdentity, IdentityName, Change{
+			Replaces: []Part{PartWorkspaceIdentity},
+			Updates:  []Part{PartWorkspace},
+			Jobs:     JobsGoOn,
+			Back:     BackWhole,
+		}),
+		nameField("storageAccount", &n.StorageAccount, StorageAccountName,
+			loses(PartStorage, PartWorkspace, PartCluster)),
+		nameField("keyVault", &n.KeyVault, KeyVaultName,
+			loses(PartKeyVault, PartWorkspace, PartCluster)),
+		nameField("logAnalytics", &n.LogAnalytics, LogAnalyticsName, Change{
+			Replaces: []Part{PartLogs},
+			Updates:  []Part{PartInsights, PartDiagnostics},
+			Jobs:     JobsGoOn,
+			Back:     BackEmpty,
+		}),
+		nameField("applicationInsights", &n.ApplicationInsights, InsightsName, Change{
+			Replaces: []Part{PartInsights},
+			Updates:  []Part{PartWorkspace},
+			Jobs:     JobsGoOn,
+			Back:     BackEmpty,
+		}),
+		nameField("containerRegistry", &n.ContainerRegistry, RegistryName, Change{
+			Replaces: []Part{PartRegistry},
+			Updates:  []Part{PartWorkspace},
+			Note:     imagesAnew,
+			Jobs:     JobsGoOn,
+			Back:     BackEmpty,
+		}),
+		nameField("workspace", &n.Workspace, WorkspaceName, loses(PartWorkspace, PartCluster)),
+		nameField("computeCluster", &n.ComputeCluster, ClusterName, Change{
+			Replaces: []Part{PartCluster},
+			Jobs:     JobsOutdated,
+			Back:     BackWhole,
+		}),
 	}
 }
 
-func nameField(key string, into *string, rule NameRule) field {
+func nameField(key string, into *string, rule NameRule, change Change) field {
 	return field{
 		key:     key,
 		value:   text(into, azureName(rule, "a name that Azure takes")),
 		meaning: "Its name: " + rule.Text + ".",
+		change:  change,
 	}
 }
 

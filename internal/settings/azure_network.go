@@ -47,17 +47,27 @@ func (n *ManagedNetwork) fields() []field {
 		{
 			key:     "mode",
 			value:   text(&n.Mode, oneOf(networkOff, networkInternet, networkApproved)),
-			meaning: "What it lets out. It can become stricter only.",
+			meaning: "What it lets out.",
+			change: Change{
+				Updates:  []Part{PartWorkspace},
+				Replaces: []Part{PartCluster},
+				Note: "It can become stricter only. Where it is switched on, the cluster goes along: Azure " +
+					"leaves one from before outside of the network.",
+				Jobs: JobsThatRun,
+				Back: BackNever,
+			},
 		},
 		{
 			key:     "firewallSku",
 			value:   text(&n.FirewallSKU, oneOf("Standard", "Basic")),
 			meaning: "Size of the firewall of `AllowOnlyApprovedOutbound`. Azure's choice is `Standard`.",
+			change:  changesWorkspace,
 		},
 		{
 			key:     "vaultRule",
 			value:   flag(&n.VaultRule),
 			meaning: "`false`: jobs reach Vault in another way than by the rule that the program makes.",
+			change:  changesRules,
 		},
 		{
 			key: "outboundRules",
@@ -132,45 +142,53 @@ func (o *OutboundRule) fields() []field {
 			value:    text(&o.Name, azureName(OutboundRuleName, "a name that Azure takes")),
 			required: "give the rule a name: " + OutboundRuleName.Text,
 			meaning:  "The rule's name. Beside it stands one of `fqdn`, `serviceTag`, `serviceResourceId`.",
+			change:   changesRules,
 		},
 		{
 			key:     "fqdn",
 			value:   text(&o.FQDN, textRule{problem: destinationProblem}),
 			meaning: "A host, or `*.` and a domain, on the ports 80 and 443.",
+			change:  changesRules,
 		},
 		{
 			key: "serviceTag",
 			value: text(&o.ServiceTag, matching(serviceTag, "is not a service tag of Azure such as "+
 				"AzureMonitor")),
 			meaning: "A service of Azure, for example `AzureMonitor`.",
+			change:  changesRules,
 		},
 		{
 			key:          "protocol",
 			value:        text(&o.Protocol, oneOf("TCP", "UDP", "ICMP", "*")),
 			shownDefault: "TCP",
 			meaning:      "Of a service tag.",
+			change:       changesRules,
 		},
 		{
 			key: "portRanges",
 			value: text(&o.PortRanges, matching(portRanges, "is not a list of ports such as 443 or "+
 				"80,8000-8999")),
 			meaning: "Of a service tag, for example `443` or `80,8000-8999`.",
+			change:  changesRules,
 		},
 		{
 			key:     "serviceResourceId",
 			value:   text(&o.ServiceResourceID, armID(typeOfAnyResource)),
 			meaning: "ARM id of what a private endpoint leads to.",
+			change:  changesRules,
 		},
 		{
 			key: "subresource",
 			value: text(&o.Subresource, matching(subGroup, "is not the name of a part such as blob or "+
 				"vault")),
 			meaning: "The part of that resource, for example `blob`.",
+			change:  changesRules,
 		},
 		{
 			key:     "sparkEnabled",
 			value:   flag(&o.SparkEnabled),
 			meaning: "The private endpoint is for Spark's serverless compute too.",
+			change:  changesRules,
 		},
 	}
 }

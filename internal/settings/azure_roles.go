@@ -58,18 +58,21 @@ func (a *RoleAssignment) fields() []field {
 			value:    text(&a.Role, oneOf(RoleComputeOperator, RoleDataScientist)),
 			required: "name one of " + RoleComputeOperator + ", " + RoleDataScientist,
 			meaning:  "The role.",
+			change:   changesRoleAssignments,
 		},
 		{
 			key:      "principalId",
 			value:    text(&a.PrincipalID, objectID),
 			required: "give the object id of the user, group or application",
 			meaning:  "Object id of the user, group or application.",
+			change:   changesRoleAssignments,
 		},
 		{
 			key:      "principalType",
 			value:    text(&a.PrincipalType, oneOf("User", "Group", "ServicePrincipal")),
 			required: "write User, Group or ServicePrincipal",
 			meaning:  "What the principal is. An application is a `ServicePrincipal`.",
+			change:   changesRoleAssignments,
 		},
 	}
 }

@@ -21,18 +21,34 @@ func (c *Compute) fields() []field {
 		{
 			key:     "vmSize",
 			value:   text(&c.VMSize, matching(vmSize, "is not a VM size such as Standard_D4ds_v5")),
-			meaning: "Azure's name of a size. A change replaces the cluster.",
+			meaning: "Azure's name of a size.",
+			change: Change{
+				Replaces: []Part{PartCluster},
+				Note:     "The old one goes first.",
+				Jobs:     JobsThatRun,
+				Back:     BackWhole,
+			},
 		},
 		{
 			key:     "maxNodes",
 			value:   number(&c.MaxNodes, 1, 1000),
 			meaning: "How many nodes at most. The cluster scales to zero.",
+			change: Change{
+				Updates: []Part{PartCluster},
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 		{
-			key:   "subnetId",
-			value: text(&c.SubnetID, armID(typeSubnet)),
-			meaning: "A subnet of your own, where there is no managed network. A change replaces the " +
-				"cluster.",
+			key:     "subnetId",
+			value:   text(&c.SubnetID, armID(typeSubnet)),
+			meaning: "A subnet of your own, where there is no managed network.",
+			change: Change{
+				Replaces: []Part{PartCluster},
+				Note:     "The old one goes first.",
+				Jobs:     JobsThatRun,
+				Back:     BackWhole,
+			},
 		},
 	}
 }

@@ -36,6 +36,13 @@ var credentialsSetting = Setting{
 	Secret: true,
 	Meaning: "What to store: name -> key -> value. Each credential becomes one KV v2 secret. " +
 		"`pulumi config set --path --secret credentials.<name>.<key>` sets one value.",
+	Change: Change{
+		Makes:   []Part{PartSecrets},
+		Updates: []Part{PartSecrets, PartPolicy},
+		Note:    "`vault kv undelete` brings a removed one back.",
+		Jobs:    JobsThatUse,
+		Back:    BackWhole,
+	},
 }
 
 //nolint:gosec // G101: a command to type, no credential.

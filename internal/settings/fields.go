@@ -22,8 +22,8 @@ type section interface {
 	fields() []field
 }
 
-// field is all that is known of one setting. The decoder, docs/configuration.md, Pulumi.yaml and
-// the JSON Schema for editors are all made from it.
+// field is all that is known of one setting. The decoder, docs/configuration.md, the table of
+// changes in docs/operate.md, Pulumi.yaml and the JSON Schema for editors are all made from it.
 type field struct {
 	// key is its name in the section.
 	key string
@@ -33,6 +33,8 @@ type field struct {
 	meaning string
 	// required says what to do where it is missing. Without it the setting may be left out.
 	required string
+	// change is what a later change of it does. An object needs none where that is in its fields.
+	change Change
 	// shownDefault is the default in the reference where it follows from other settings. All other
 	// defaults are read from the section itself.
 	shownDefault string

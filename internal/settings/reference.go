@@ -23,6 +23,8 @@ type Setting struct {
 	Name    string
 	Kind    Kind
 	Meaning string
+	// Change is what a later change of it does; without Jobs and Back it is in the Settings.
+	Change Change
 	// Default is what holds where the setting is left out; empty: nothing does.
 	Default  string
 	Required bool
@@ -54,6 +56,7 @@ func Reference() []Setting {
 			Name:     each.key,
 			Kind:     KindObject,
 			Meaning:  each.meaning,
+			Change:   each.change,
 			Required: each.key == "workload", // its audience is
 			Settings: describe(each.key, each.into),
 		})
@@ -71,6 +74,7 @@ func describe(key string, of section) []Setting {
 			Key:      key + "." + f.key,
 			Name:     f.key,
 			Meaning:  f.meaning,
+			Change:   f.change,
 			Required: f.required != "",
 		}
 		f.value.describe(&setting)

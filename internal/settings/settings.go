@@ -58,7 +58,9 @@ func From(src Source) (*Settings, error) {
 type topSection struct {
 	key     string
 	meaning string
-	into    section
+	// change is what it does to write the section, or to remove it.
+	change Change
+	into   section
 }
 
 // sections are the objects at the top, in the order of the reference. There are defaults before.
@@ -77,6 +79,7 @@ func (s *Settings) sections() []topSection {
 		{
 			key:     "compute",
 			meaning: "A cluster that runs jobs as the job identity. Without it, or empty, none is made.",
+			change:  Change{Makes: []Part{PartCluster}, Jobs: JobsThatRun, Back: BackWhole},
 			into:    s.Compute,
 		},
 		{

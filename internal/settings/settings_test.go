@@ -69,6 +69,22 @@ func TestAnEmptySectionIsAsNone(t *testing.T) {
 	}
 }
 
+func TestEverySettingSaysWhatAChangeOfItDoes(t *testing.T) {
+	var look func(each Setting)
+	look = func(each Setting) {
+		isLeaf := len(each.Settings) == 0
+		if isLeaf && (each.Change.Jobs == "" || each.Change.Back == "") {
+			t.Errorf("%s does not say what a change of it does", each.Key)
+		}
+		for _, inner := range each.Settings {
+			look(inner)
+		}
+	}
+	for _, each := range Reference() {
+		look(each)
+	}
+}
+
 func TestACredentialOfOthersIsEnough(t *testing.T) {
 	reads := map[string]string{
 		"warehouse": "kv/data/team/warehouse",

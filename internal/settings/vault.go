@@ -43,16 +43,34 @@ func (v *Vault) fields() []field {
 			key:     "mount",
 			value:   text(&v.Mount, mountPath),
 			meaning: "The KV v2 mount.",
+			change: Change{
+				Moves:   []Part{PartSecrets},
+				Updates: []Part{PartPolicy},
+				Jobs:    JobsOutdated,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:     "createMount",
 			value:   flag(&v.CreateMount),
 			meaning: "Make the mount. A destroy never deletes it.",
+			change: Change{
+				Makes: []Part{PartMount},
+				Note:  "`false` leaves the mount where it is. To have it again, import it.",
+				Jobs:  JobsGoOn,
+				Back:  BackByHand,
+			},
 		},
 		{
 			key:     "prefix",
 			value:   text(&v.Prefix, vaultPath),
 			meaning: "The path below the mount, for this stack alone.",
+			change: Change{
+				Moves:   []Part{PartSecrets},
+				Updates: []Part{PartPolicy},
+				Jobs:    JobsOutdated,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:   "reads",
@@ -60,46 +78,58 @@ func (v *Vault) fields() []field {
 			meaning: "Paths of others that jobs may read, by the name under which a job asks: API paths, " +
 				"for example `database/creds/ml-reader`. KV v2 has `data/` behind the mount. A path that " +
 				"answers to a write, as `pki/issue/ml` does, is an object of `path` and `parameters`.",
+			change: Change{
+				Updates: []Part{PartPolicy},
+				Jobs:    JobsThatUse,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:   "readers",
 			value: texts(&v.Readers, stackOfReader),
 			meaning: "Stacks, as `<project>/<stack>`, that may name this one's credentials in their " +
 				"`vault.reads`. The secrets' labels say so, and the preflight refuses any other.",
+			change: changesSecrets,
 		},
 		{
 			key:     "namespace",
 			value:   text(&v.Namespace, vaultPath),
 			meaning: "The namespace, for Vault Enterprise and HCP.",
+			change:  movesToAnotherVault,
 		},
 		{
 			key:   "caCertFile",
 			value: text(&v.CACertFile, anyText),
 			meaning: "A PEM file on the machine that deploys. Without it the system's certificates are " +
 				"trusted.",
+			change: changesConnection,
 		},
 		{
 			key:   "skipChildToken",
 			value: flag(&v.SkipChildToken),
 			meaning: "Use the deployer's token itself and no child of it: for batch tokens, tokens of " +
 				"limited use, and narrow ones.",
+			change: changesConnection,
 		},
 		{
 			key:     "maxLeaseTtlSeconds",
 			value:   number(&v.MaxLeaseTTLSeconds, 60, 86400),
 			meaning: "How long the child token lives. An `up` that takes longer fails half-way.",
+			change:  changesConnection,
 		},
 		{
 			key:   "disableRead",
 			value: flag(&v.DisableRead),
 			meaning: "Write the credentials and never read them back. The token needs no right to read " +
 				"them, and a change made in Vault is not noticed.",
+			change: changesSecrets,
 		},
 		{
 			key:   "deleteOnDestroy",
 			value: flag(&v.DeleteOnDestroy),
 			meaning: "Purge every version of the stack's own secrets when they go. Without it " +
 				"`vault kv undelete` brings the newest back.",
+			change: changesSecrets,
 		},
 	}
 }

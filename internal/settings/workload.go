@@ -46,6 +46,11 @@ func (w *Workload) fields() []field {
 			required: "name the app registration that stands for Vault, for example api://vault-ml",
 			meaning: "The `aud` claim: the Entra app that stands for Vault. `api://<app id>` for " +
 				"version 1 tokens, the bare id for version 2.",
+			change: Change{
+				Updates: []Part{PartRole},
+				Jobs:    JobsOutdated,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:          "issuer",
@@ -53,51 +58,92 @@ func (w *Workload) fields() []field {
 			shownDefault: "of the job identity's tenant, version 1",
 			meaning: "The `iss` claim, for example `https://sts.windows.net/<tenant id>/`. Without it the " +
 				"issuer of the region's cloud for version 1 tokens of the job identity's tenant.",
+			change: Change{
+				Updates: []Part{PartBackend, PartRole},
+				Note:    "Who signs the tokens has to change with it.",
+				Jobs:    JobsThatUse,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:   "issuerCaPem",
 			value: text(&w.IssuerCAPEM, textRule{problem: certificateProblem, isLong: true}),
 			meaning: "Certificates for fetching the issuer's keys, for an auth backend that is made. " +
 				"Without it those of Vault's machine.",
+			change: Change{
+				Updates: []Part{PartBackend},
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:          "authPath",
 			value:        text(&w.AuthPath, textRule{problem: authPathProblem, pattern: segments}),
 			shownDefault: "jwt-<project>-<stack>-<digest>",
 			meaning:      "Where the JWT auth backend is.",
+			change: Change{
+				Moves: []Part{PartBackend, PartRole},
+				Jobs:  JobsOutdated,
+				Back:  BackWhole,
+			},
 		},
 		{
 			key:     "createAuthBackend",
 			value:   flag(&w.CreateAuthBackend),
 			meaning: "`false`: the backend at `authPath` exists and belongs to somebody else.",
+			change: Change{
+				Makes: []Part{PartBackend},
+				Moves: []Part{PartRole},
+				Note: "Change `authPath` with it: `false` deletes the backend that was made, with every " +
+					"role in it.",
+				Jobs: JobsOutdated,
+				Back: BackWhole,
+			},
 		},
 		{
 			key:     "principalIds",
 			value:   texts(&w.PrincipalIDs, objectID),
 			meaning: "Object ids that may read besides the job identity.",
+			change: Change{
+				Updates: []Part{PartRole},
+				Jobs:    JobsThatUse,
+				Back:    BackWhole,
+			},
 		},
 		{
-			key:   "serverless",
-			value: flag(&w.Serverless),
-			meaning: "Attach the job identity to the workspace, so that serverless jobs can run as it. It " +
-				"cannot be taken back.",
+			key:     "serverless",
+			value:   flag(&w.Serverless),
+			meaning: "Attach the job identity to the workspace, so that serverless jobs can run as it.",
+			change: Change{
+				Updates: []Part{PartWorkspace},
+				Note:    "Switch it on at the start.",
+				Jobs:    JobsGoOn,
+				Back:    BackUnknown,
+			},
 		},
 		{
 			key:   "publishAddress",
 			value: flag(&w.PublishAddress),
 			meaning: "Make the output `vaultAddress` plain, so that `make job` needs no key. `pulumi up` " +
 				"shows `[secret]` in any case.",
+			change: Change{
+				Note: "It is an output of the stack alone.",
+				Jobs: JobsGoOn,
+				Back: BackWhole,
+			},
 		},
 		{
 			key:   "endpoints",
 			value: flag(&w.Endpoints),
 			meaning: "Online endpoints may run as the job identity: it may read the storage account " +
 				"that is made, and pull from the registry that is made.",
+			change: changesRoleAssignments,
 		},
 		{
 			key:     "tokenTtlSeconds",
 			value:   number(&w.TokenTTLSeconds, 60, 3600),
 			meaning: "How long a job's token lives. A lease of `vault.reads` ends with it.",
+			change:  changesRole,
 		},
 	}
 }

@@ -2,6 +2,7 @@
 // in package settings:
 //
 //   - the tables of docs/configuration.md,
+//   - the table of changes in docs/operate.md,
 //   - the config block of Pulumi.yaml,
 //   - docs/stack.schema.json, by which editors complete and check Pulumi.<stack>.yaml.
 //
@@ -40,6 +41,7 @@ var generated = []struct {
 	render func(old string, reference []settings.Setting) (string, error)
 }{
 	{path: "docs/configuration.md", render: renderPage},
+	{path: "docs/operate.md", render: renderChanges},
 	{path: "Pulumi.yaml", render: renderProject},
 	{path: schemaPath, render: renderSchema},
 }

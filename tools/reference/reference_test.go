@@ -18,7 +18,7 @@ func TestWhatIsGeneratedIsAsTheSettingsAre(t *testing.T) {
 
 func TestAFileThatDiffersIsNamedAndWrittenOnce(t *testing.T) {
 	root := t.TempDir()
-	for _, path := range []string{"docs/configuration.md", "Pulumi.yaml", schemaPath} {
+	for _, path := range []string{"docs/configuration.md", "docs/operate.md", "Pulumi.yaml", schemaPath} {
 		text, err := os.ReadFile(filepath.Join("../..", path))
 		if err != nil {
 			t.Fatal(err)
