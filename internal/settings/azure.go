@@ -366,6 +366,11 @@ func (a *Azure) fieldsOfProtection() []field {
 			value: texts(&a.UserAssignedIdentityIDs, armID(typeIdentity)),
 			meaning: "ARM ids of user-assigned identities to attach to the workspace besides. Their owner " +
 				"gives them roles.",
+			change: Change{
+				Updates: []Part{PartWorkspace},
+				Jobs:    JobsThatUse,
+				Back:    BackUnknown,
+			},
 		},
 		{
 			key:     "jobIdentityRoles",
