@@ -245,7 +245,7 @@ func (b *builder) role(
 		Backend:         backend.ToStringOutput().ToStringPtrOutput(),
 		RoleName:        fixed.Known(pulumi.String(b.settings.VaultName())),
 		RoleType:        pulumi.String("jwt"),
-		BoundAudiences:  pulumi.StringArray{pulumi.String(workload.Audience)},
+		BoundAudiences:  pulumi.ToStringArray(workload.Audiences()),
 		BoundClaimsType: pulumi.String("string"),
 		BoundClaims: pulumi.StringMap{
 			"oid": b.readers(),

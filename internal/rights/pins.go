@@ -23,9 +23,22 @@ func text(value string) string {
 	return strconv.Quote(value)
 }
 
-// list is a value of one text in a list.
-func list(value string) string {
-	return "[" + text(value) + "]"
+// list is a value of a list of texts.
+func list(values ...string) string {
+	var quoted []string
+	for _, value := range values {
+		quoted = append(quoted, text(value))
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// audiencesPin has both orders of two audiences, because the plugin sorts them in its own way.
+func audiencesPin(audiences []string) Pin {
+	pin := Pin{Parameter: "bound_audiences", Values: []string{list(audiences...)}}
+	if len(audiences) == 2 {
+		pin.Values = append(pin.Values, list(audiences[1], audiences[0]))
+	}
+	return pin
 }
 
 // Values that say that a parameter is not used.
@@ -53,7 +66,7 @@ func rolePins(s *settings.Settings) []Pin {
 		{Parameter: "token_type", Values: []string{text("batch")}},
 		{Parameter: "token_no_default_policy", Values: []string{"true"}},
 		{Parameter: "role_type", Values: []string{text("jwt")}},
-		{Parameter: "bound_audiences", Values: []string{list(s.Workload.Audience)}},
+		audiencesPin(s.Workload.Audiences()),
 		{Parameter: "bound_claims_type", Values: []string{text("string")}},
 		{Parameter: "user_claim", Values: []string{text("oid")}},
 		{Parameter: "groups_claim", Values: []string{noText}},

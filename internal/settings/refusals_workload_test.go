@@ -67,6 +67,17 @@ var refusalsOfWorkload = []refusal{
 		want: "workload.audience: \"api://x\" is a URI",
 	},
 	{
+		name: "the same of the audience before",
+		edit: set("workload", `{"audience":"x","previousAudience":"api://x","issuer":"https://login.microsoftonline.com/`+
+			aGUID+`/v2.0"}`),
+		want: "workload.previousAudience: \"api://x\" is a URI",
+	},
+	{
+		name: "an audience before that is the one of now",
+		edit: set("workload", `{"audience":"api://x","previousAudience":"api://x"}`),
+		want: "workload.previousAudience: is workload.audience itself",
+	},
+	{
 		name: "a URI of no app",
 		edit: set("workload", `{"audience":"api:///"}`),
 		want: `workload.audience: "api:///" names no app`,

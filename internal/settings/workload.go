@@ -12,6 +12,9 @@ type Workload struct {
 	// Audience is the aud claim. Vault tells one API's tokens from another's by it alone: without one,
 	// a token that a job sent to any other service of the tenant would open the credentials.
 	Audience string
+	// PreviousAudience is one more that is accepted, while job definitions of before still run. Empty:
+	// none.
+	PreviousAudience string
 	// Issuer is the iss claim. Without it [Settings.DefaultIssuer] is trusted.
 	Issuer string
 	// IssuerCAPEM are roots for fetching the issuer's keys. Without it Vault takes its system's.
@@ -48,7 +51,19 @@ func (w *Workload) fields() []field {
 				"version 1 tokens, the bare id for version 2.",
 			change: Change{
 				Updates: []Part{PartRole},
+				Note:    "With the old one as `previousAudience` no job fails.",
 				Jobs:    JobsOutdated,
+				Back:    BackWhole,
+			},
+		},
+		{
+			key:   "previousAudience",
+			value: text(&w.PreviousAudience, textRule{problem: audienceProblem}),
+			meaning: "One audience more that Vault accepts. After a change of `audience` it is the one " +
+				"before, until all jobs have new definitions.",
+			change: Change{
+				Updates: []Part{PartRole},
+				Jobs:    JobsThatUse,
 				Back:    BackWhole,
 			},
 		},
@@ -150,16 +165,32 @@ func (w *Workload) fields() []field {
 
 // validate checks what depends on more than one field.
 func (w *Workload) validate(r *report) {
-	const key = "workload.audience"
-	isURI := strings.HasPrefix(w.Audience, "api://")
-	if isURI && signsVersion2(w.Issuer) {
-		r.addf(key, "%s is a URI, and workload.issuer signs version 2 tokens, which carry the app's "+
-			"bare id. Write <app id>", r.show(key, w.Audience))
+	w.validateAudience(r, "workload.audience", w.Audience)
+	w.validateAudience(r, "workload.previousAudience", w.PreviousAudience)
+	if w.PreviousAudience != "" && w.PreviousAudience == w.Audience {
+		r.addf("workload.previousAudience", "is workload.audience itself; write the one of before, or "+
+			"remove it")
 	}
 	if w.IssuerCAPEM != "" && !w.CreateAuthBackend {
 		r.addf("workload.issuerCaPem", "is for a backend that the program makes, and "+
 			"workload.createAuthBackend is false; remove one of the two")
 	}
+}
+
+func (w *Workload) validateAudience(r *report, key, audience string) {
+	isURI := strings.HasPrefix(audience, "api://")
+	if isURI && signsVersion2(w.Issuer) {
+		r.addf(key, "%s is a URI, and workload.issuer signs version 2 tokens, which carry the app's "+
+			"bare id. Write <app id>", r.show(key, audience))
+	}
+}
+
+// Audiences are all that Vault accepts, the one of the next jobs first.
+func (w *Workload) Audiences() []string {
+	if w.PreviousAudience == "" {
+		return []string{w.Audience}
+	}
+	return []string{w.Audience, w.PreviousAudience}
 }
 
 func audienceProblem(audience string) string {

@@ -26,10 +26,23 @@ func (c *checker) definitions() {
 		strings.Join(changes, ", "), c.settings.Stack)
 }
 
-func (c *checker) changedOutputs(stack rights.Resource) []string {
+// leavingAudiences are those that the role accepts now, and will not accept after the next up.
+func (c *checker) leavingAudiences() []string {
 	var changes []string
+	for _, role := range c.made(rights.TypeRole) {
+		accepted, _ := role.Inputs["boundAudiences"].([]any)
+		for _, audience := range accepted {
+			if !slices.Contains(c.settings.Workload.Audiences(), text(audience)) {
+				changes = append(changes, "audience "+text(audience)+" goes (workload.previousAudience keeps it)")
+			}
+		}
+	}
+	return changes
+}
+
+func (c *checker) changedOutputs(stack rights.Resource) []string {
+	changes := c.leavingAudiences()
 	for _, each := range []struct{ output, what, now string }{
-		{output: outputs.VaultAudience, what: "workload.audience", now: c.settings.Workload.Audience},
 		{output: outputs.VaultLoginPath, what: "the login path", now: c.settings.LoginPath()},
 		{output: outputs.VaultRole, what: "the role", now: c.settings.VaultName()},
 		{output: outputs.VaultNamespace, what: "vault.namespace", now: c.settings.Vault.Namespace},

@@ -62,6 +62,7 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 		workspace,
 		cluster,
 		resource(t, rights.TypeBackend, "credentials-jwt", "jwt-x", `{"path":"jwt-x"}`),
+		resource(t, rights.TypeRole, "credentials-role", s.RolePath(), `{"boundAudiences":["api://x"]}`),
 		resource(t, rights.TypeSecret, "credentials-ml_api_key", "secret/data/mlvault/dev/ml_api_key", `{}`),
 		resource(t, rights.TypePolicy, "credentials-read", s.VaultName(), `{"policy":"`+
 			`# Fingerprint of the Vault address: `+s.Fingerprint()+`. A new one"}`),
@@ -187,9 +188,10 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			does:    func(_ *checker, s *settings.Settings) { s.Workload.CreateAuthBackend = false },
 		},
 		{
-			name:    "another audience",
-			warning: "outdates those that are out: workload.audience changes. After it, run `make job STACK=dev`",
-			does:    func(_ *checker, s *settings.Settings) { s.Workload.Audience = "api://y" },
+			name: "another audience",
+			warning: "outdates those that are out: audience api://x goes (workload.previousAudience keeps it). " +
+				"After it, run `make job STACK=dev`",
+			does: func(_ *checker, s *settings.Settings) { s.Workload.Audience = "api://y" },
 		},
 		{
 			name:    "a creation that was cut off",
@@ -253,6 +255,14 @@ func TestACredentialThatGoesIsSaidForVaultAndForTheDefinitions(t *testing.T) {
 	require.Len(t, c.report.Warnings, 2)
 	require.Contains(t, c.report.Warnings[0], "purges every version of secret/data/mlvault/dev/ml_api_key")
 	require.Contains(t, c.report.Warnings[1], "credential ml_api_key goes")
+}
+
+func TestAnAudienceThatIsStillAcceptedOutdatesNothing(t *testing.T) {
+	c, s := deployed(t)
+	s.Workload.Audience = "api://y"
+	s.Workload.PreviousAudience = "api://x"
+	c.definitions()
+	require.Empty(t, c.report.Warnings)
 }
 
 func TestADeletionByTheNextUpCanBeTakenBackUnlessItPurges(t *testing.T) {
