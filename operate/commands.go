@@ -199,7 +199,9 @@ func runJob(ctx context.Context, o options) error {
 		outputs["vaultAddress"] = address
 	}
 	if o.compute != "" {
-		outputs["computeCluster"] = o.compute
+		if err := handover.Choose(outputs, o.compute); err != nil {
+			return err
+		}
 	}
 	jobs := filepath.Join(o.root, "job")
 	if err := handover.Render(outputs, jobs, filepath.Join(jobs, name)); err != nil {

@@ -7,63 +7,97 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"mlvault/internal/component"
+	"mlvault/internal/settings"
 )
 
-// clusterSuffix also makes the physical name, where none is given: azure-native copies the logical
-// name of a nested resource.
-const clusterSuffix = "-cluster"
-
-// fixCluster registers what a cluster keeps for its life: its size, its subnet, and whether it is
-// in the workspace's managed network. A cluster that was made outside of it stays outside.
-func (b *builder) fixCluster() error {
-	compute := b.settings.Compute
-	if compute == nil {
-		return nil
+// clusterSuffix is of a cluster's name in Pulumi. One that the settings name has that name behind
+// it: to remove a cluster must not make the others again.
+func clusterSuffix(cluster settings.Cluster) string {
+	if cluster.Name == settings.DefaultCluster {
+		return "-cluster"
 	}
-	values := fmt.Sprintf("vmSize %s, subnetId %q, in the managed network %t. "+
-		"A change deletes the cluster, with the jobs that run on it.",
-		compute.VMSize, compute.SubnetID, b.azure.ManagedNetwork.IsOn())
-	var err error
-	b.clusterFixed, err = b.fixed(clusterSuffix, pulumi.String(values))
-	return err
+	return "-cluster-" + cluster.Name
+}
+
+// fixClusters registers what each cluster keeps for its life: its size, its priority, its subnet,
+// and whether it is in the workspace's managed network. A cluster that was made outside of it stays
+// outside.
+func (b *builder) fixClusters() error {
+	for _, cluster := range b.settings.MadeClusters() {
+		size := cluster.VMSize
+		if cluster.LowPriority {
+			size += " of low priority"
+		}
+		values := fmt.Sprintf("vmSize %s, subnetId %q, in the managed network %t. "+
+			"A change deletes the cluster, with the jobs that run on it.",
+			size, cluster.SubnetID, b.azure.ManagedNetwork.IsOn())
+		fixed, err := b.fixed(clusterSuffix(cluster), pulumi.String(values))
+		if err != nil {
+			return fmt.Errorf("%s: %w", cluster.Name, err)
+		}
+		b.clustersFixed = append(b.clustersFixed, fixed)
+	}
+	return nil
+}
+
+// computeClusters makes the clusters, and names those that exist beside them, in the order of the
+// settings.
+func (b *builder) computeClusters() error {
+	made := 0
+	for _, cluster := range b.settings.Compute {
+		if cluster.Exists() {
+			name := pulumi.String(cluster.AzureName())
+			b.parent.Clusters = append(b.parent.Clusters, name)
+			b.parent.ExistingClusters = append(b.parent.ExistingClusters, name)
+			continue
+		}
+		name, err := b.computeCluster(cluster, b.clustersFixed[made])
+		if err != nil {
+			return fmt.Errorf("%s: %w", cluster.Name, err)
+		}
+		b.parent.Clusters = append(b.parent.Clusters, name)
+		made++
+	}
+	return nil
 }
 
 // computeCluster carries the job identity: a job on it asks for that identity's token and for no
 // other.
-func (b *builder) computeCluster() error {
-	compute := b.settings.Compute
-	if compute == nil {
-		return nil
-	}
+func (b *builder) computeCluster(
+	cluster settings.Cluster, fixed component.Fixed,
+) (pulumi.StringInput, error) {
 	properties := ml.AmlComputePropertiesArgs{
-		VmSize:                      pulumi.String(compute.VMSize),
+		VmSize:                      pulumi.String(cluster.VMSize),
 		RemoteLoginPortPublicAccess: pulumi.String("Disabled"),
 		ScaleSettings: ml.ScaleSettingsArgs{
-			MinNodeCount:                pulumi.Int(0),
-			MaxNodeCount:                pulumi.Int(compute.MaxNodes),
-			NodeIdleTimeBeforeScaleDown: pulumi.String("PT2M"),
+			MinNodeCount:                pulumi.Int(cluster.MinNodes),
+			MaxNodeCount:                pulumi.Int(cluster.MaxNodes),
+			NodeIdleTimeBeforeScaleDown: pulumi.String(cluster.IdleTime()),
 		},
 	}
-	if compute.SubnetID != "" {
-		properties.Subnet = ml.ResourceIdArgs{Id: pulumi.String(compute.SubnetID)}
+	if cluster.LowPriority {
+		properties.VmPriority = pulumi.String(ml.VmPriorityLowPriority)
 	}
-	if compute.SubnetID != "" || b.azure.ManagedNetwork.IsOn() {
+	if cluster.SubnetID != "" {
+		properties.Subnet = ml.ResourceIdArgs{Id: pulumi.String(cluster.SubnetID)}
+	}
+	if cluster.SubnetID != "" || b.azure.ManagedNetwork.IsOn() {
 		// Azure gives each node a public address unless it is told not to.
 		properties.EnableNodePublicIp = pulumi.Bool(false)
 	}
 	options := []pulumi.ResourceOption{
-		pulumi.IgnoreChanges([]string{"properties.properties.subnet"}), // see fixCluster
+		pulumi.IgnoreChanges([]string{"properties.properties.subnet"}), // see fixClusters
 		pulumi.DeleteBeforeReplace(true),                               // the new one has the same name
 	}
-	if compute.SubnetID != "" {
+	if cluster.SubnetID != "" {
 		// PUT of a cluster without public addresses in a network of one's own: Azure ML refuses it
 		// until the workspace has its private endpoint ("Secure training environment").
 		options = append(options, pulumi.DependsOn(b.endpoints))
 	}
-	cluster, err := ml.NewCompute(b.ctx, b.name+clusterSuffix, &ml.ComputeArgs{
-		ResourceGroupName: b.clusterFixed.Known(b.group),
+	made, err := ml.NewCompute(b.ctx, b.name+clusterSuffix(cluster), &ml.ComputeArgs{
+		ResourceGroupName: fixed.Known(b.group),
 		WorkspaceName:     b.parent.Name,
-		ComputeName:       component.Optional(b.azure.Names.ComputeCluster),
+		ComputeName:       pulumi.String(cluster.Name),
 		Location:          pulumi.String(b.settings.Location),
 		Identity: ml.ManagedServiceIdentityArgs{
 			Type:                   pulumi.String(ml.ManagedServiceIdentityTypeUserAssigned),
@@ -77,8 +111,7 @@ func (b *builder) computeCluster() error {
 		Tags: b.tags(),
 	}, b.taggedOptions(options...)...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.parent.Cluster = cluster.Name
-	return nil
+	return made.Name, nil
 }

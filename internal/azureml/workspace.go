@@ -2,7 +2,7 @@
 //
 // It registers a resource group, the job identity, a storage account, a key vault, a Log Analytics
 // workspace with its Application Insights, optionally a container registry, the Azure Machine
-// Learning workspace that is wired to all of them, and optionally a compute cluster that runs jobs
+// Learning workspace that is wired to all of them, and optionally compute clusters that run jobs
 // as the job identity, diagnostic settings and role assignments. What the settings name as existing
 // is used and not made: it gets no tag, no protection, no diagnostic setting, and is never deleted.
 //
@@ -12,11 +12,10 @@
 //
 // The parts: dependents.go is what the workspace needs beside it, network.go its managed network,
 // endpoints.go the ways in from a network of the user's own, access.go its roles and locks,
-// diagnostics.go its logs, compute.go its cluster, options.go how a change of each is treated.
+// diagnostics.go its logs, compute.go its clusters, options.go how a change of each is treated.
 package azureml
 
 import (
-	"cmp"
 	"fmt"
 
 	ml "github.com/pulumi/pulumi-azure-native-sdk/machinelearningservices/v2/v20241001"
@@ -38,8 +37,10 @@ type Workspace struct {
 	Name          pulumi.StringOutput
 	ID            pulumi.StringOutput
 	JobIdentity   JobIdentity
-	// Cluster is the name of the compute cluster. It is set only where the settings ask for one.
-	Cluster pulumi.StringOutput
+	// Clusters are the names of all clusters, in the order of the settings.
+	Clusters pulumi.StringArray
+	// ExistingClusters are those among them that somebody else made.
+	ExistingClusters pulumi.StringArray
 }
 
 // JobIdentity is the user-assigned identity that jobs run as. The workspace's own identity will not
@@ -68,8 +69,8 @@ type builder struct {
 	workspaceIdentity  pulumi.StringInput
 	workspacePrincipal pulumi.StringInput
 
-	// clusterFixed is what the cluster keeps for its life, where there is one.
-	clusterFixed component.Fixed
+	// clustersFixed is what each cluster that is made keeps for its life.
+	clustersFixed []component.Fixed
 	// endpoints are the private endpoints.
 	endpoints []pulumi.Resource
 	// attachments are roles, diagnostic settings and endpoints: what a lock would hold.
@@ -106,7 +107,7 @@ func (b *builder) build() error {
 	if err := b.ownIdentity(); err != nil {
 		return fmt.Errorf("workspace identity: %w", err)
 	}
-	if err := b.fixCluster(); err != nil {
+	if err := b.fixClusters(); err != nil {
 		return fmt.Errorf("compute cluster: %w", err)
 	}
 	if err := b.workspace(); err != nil {
@@ -121,7 +122,7 @@ func (b *builder) build() error {
 	if err := b.privateEndpoints(); err != nil {
 		return fmt.Errorf("private endpoints: %w", err)
 	}
-	if err := b.computeCluster(); err != nil {
+	if err := b.computeClusters(); err != nil {
 		return fmt.Errorf("compute cluster: %w", err)
 	}
 	if err := b.locks(); err != nil {
@@ -165,10 +166,9 @@ func (b *builder) workspace() error {
 	if azure.CustomerManagedKey != nil {
 		args.Encryption = encryption(azure.CustomerManagedKey)
 	}
-	if azure.IsClosed() && b.settings.Compute != nil {
+	if clusters := b.settings.MadeClusters(); azure.IsClosed() && len(clusters) > 0 {
 		// A registry without public access cannot build: its builders have no way in.
-		cluster := cmp.Or(azure.Names.ComputeCluster, b.name+clusterSuffix)
-		args.ImageBuildCompute = pulumi.String(cluster)
+		args.ImageBuildCompute = pulumi.String(clusters[0].Name)
 	}
 	if serverless := azure.ServerlessComputeSettings; serverless != nil {
 		args.ServerlessComputeSettings = ml.ServerlessComputeSettingsArgs{
@@ -226,10 +226,10 @@ func (b *builder) workspaceOptions() []pulumi.ResourceOption {
 		// PUT of the workspace: with it Azure reads key vault and storage account as this identity.
 		options = append(options, pulumi.DependsOn(b.attachments))
 	}
-	if b.settings.Compute != nil {
+	for _, fixed := range b.clustersFixed {
 		// PUT of the workspace with a managed network: all its computes have to be deleted before
 		// ("Workspace managed virtual network isolation").
-		options = append(options, b.clusterFixed.First())
+		options = append(options, fixed.First())
 	}
 	if !b.settings.VaultHost().Empty() {
 		// ARM answers with it, and the engine masks an output by itself only where the whole input is

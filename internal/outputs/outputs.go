@@ -17,7 +17,12 @@ const (
 	WorkspaceID         = "workspaceId"
 	JobIdentityID       = "jobIdentityId"
 	JobIdentityClientID = "jobIdentityClientId"
-	ComputeCluster      = "computeCluster"
+	// ComputeCluster is the cluster for which jobs are handed over, the first of ComputeClusters.
+	ComputeCluster  = "computeCluster"
+	ComputeClusters = "computeClusters"
+	// ExistingComputeClusters are those that somebody else made, who gives them the job identity.
+	ExistingComputeClusters = "existingComputeClusters"
+
 	PublicNetworkAccess = "publicNetworkAccess"
 	Endpoints           = "endpoints"
 	ServerlessIdentity  = "serverlessIdentity"

@@ -12,6 +12,8 @@ const (
 	typeInsights         = "Microsoft.Insights/components"
 	typeLogAnalytics     = "Microsoft.OperationalInsights/workspaces"
 	typeRegistry         = "Microsoft.ContainerRegistry/registries"
+	typeMLWorkspace      = "Microsoft.MachineLearningServices/workspaces"
+	typeCompute          = "Microsoft.MachineLearningServices/workspaces/computes"
 	typeIdentity         = "Microsoft.ManagedIdentity/userAssignedIdentities"
 	typeVirtualNetwork   = "Microsoft.Network/virtualNetworks"
 	typeSubnet           = "Microsoft.Network/virtualNetworks/subnets"

@@ -86,8 +86,8 @@ func (s *Serverless) fields() []field {
 }
 
 func (s *Settings) validateEndpoints(r *report) {
-	if s.Compute != nil {
-		s.excludeSubnet(r, "compute.subnetId", s.Compute.SubnetID)
+	for i, cluster := range s.Compute {
+		s.excludeSubnet(r, element("compute", i)+".subnetId", cluster.SubnetID)
 	}
 	if serverless := s.Azure.ServerlessComputeSettings; serverless != nil {
 		s.excludeSubnet(r, "azure.serverlessComputeSettings.subnetId", serverless.SubnetID)
@@ -119,14 +119,17 @@ func (s *Settings) validateClosed(r *report) {
 	if a.PrivateEndpoints != nil {
 		reason = "azure.privateEndpoints"
 	}
+	made := s.MadeClusters()
+	if len(made) == 0 && (a.CreateContainerRegistry || a.PrivateEndpoints != nil) {
+		r.addf("compute", "makes no cluster, and %s needs one: a registry without public access builds "+
+			"its images on a cluster", reason)
+	}
 	isReached := a.ManagedNetwork.IsOn() || a.StorageAccountID != ""
-	switch {
-	case s.Compute == nil && (a.CreateContainerRegistry || a.PrivateEndpoints != nil):
-		r.addf("compute", "is missing, and %s needs it: a registry without public access builds its "+
-			"images on the cluster", reason)
-	case s.Compute != nil && s.Compute.SubnetID == "" && !isReached:
-		r.addf("compute.subnetId", "is missing, and %s closes the storage account to all other "+
-			"networks; give a subnet, or set azure.managedNetwork.mode", reason)
+	for i, cluster := range s.Compute {
+		if !cluster.Exists() && cluster.SubnetID == "" && !isReached {
+			r.addf(element("compute", i)+".subnetId", "is missing, and %s closes the storage account to all "+
+				"other networks; give a subnet, or set azure.managedNetwork.mode", reason)
+		}
 	}
 }
 
@@ -141,8 +144,10 @@ func (s *Settings) validateNodes(r *report) {
 	const why = "needs a private endpoint of the workspace: without one Azure ML makes no nodes " +
 		"without public addresses; set azure.privateEndpoints, or azure.publicNetworkAccess to " +
 		"Disabled where the network's owner makes the endpoint"
-	if s.Compute != nil && s.Compute.SubnetID != "" {
-		r.addf("compute.subnetId", "%s", why)
+	for i, cluster := range s.Compute {
+		if cluster.SubnetID != "" {
+			r.addf(element("compute", i)+".subnetId", "%s", why)
+		}
 	}
 	serverless := s.Azure.ServerlessComputeSettings
 	if serverless != nil && serverless.NoPublicIP && serverless.SubnetID != "" {

@@ -45,8 +45,6 @@ func (s *Settings) validateExisting(r *report) {
 		"names a registry that is not made; set azure.createContainerRegistry, or remove it")
 	refuse("names.workspaceIdentity", n.WorkspaceIdentity != "" && !a.WorkspaceIdentity,
 		"names an identity that is not made; set azure.workspaceIdentity, or remove it")
-	refuse("names.computeCluster", n.ComputeCluster != "" && s.Compute == nil,
-		"names a cluster that is not made; set compute, or remove it")
 
 	const noLogs = "azure.applicationInsightsId is given, and azure.diagnostics is off"
 	refuse("names.logAnalytics", n.LogAnalytics != "" && !a.NeedsLogAnalytics(),

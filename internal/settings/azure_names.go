@@ -14,7 +14,6 @@ type Names struct {
 	ApplicationInsights string
 	ContainerRegistry   string
 	Workspace           string
-	ComputeCluster      string
 }
 
 func (n *Names) defaults() {}
@@ -58,11 +57,6 @@ func (n *Names) fields() []field {
 			Back:     BackEmpty,
 		}),
 		nameField("workspace", &n.Workspace, WorkspaceName, loses(PartWorkspace, PartCluster)),
-		nameField("computeCluster", &n.ComputeCluster, ClusterName, Change{
-			Replaces: []Part{PartCluster},
-			Jobs:     JobsOutdated,
-			Back:     BackWhole,
-		}),
 	}
 }
 

@@ -48,17 +48,14 @@ type value interface {
 	describe(into *Setting)
 }
 
-// decodeSection fills a top-level section from its JSON text. It tells whether anything is written
-// in it: an empty object is as none, in whatever way it is spelled.
-func decodeSection(r *report, key, text string, into section) bool {
+// decodeText takes a setting at the top from its JSON text.
+func decodeText(r *report, key, text string, into value) {
 	root, faults := strictjson.Parse(text)
 	reportFaults(r, key, faults)
 	if root == nil {
-		return true // no JSON, which is said
+		return // no JSON, which is said
 	}
-	decodeObject(r, key, root, into)
-	members, _ := root.(map[string]any)
-	return len(members) > 0
+	into.decode(r, key, root)
 }
 
 // decodeObject fills a section. Every unknown field, every value of another type and every missing
@@ -355,7 +352,8 @@ type objectsValue struct{ add func() section }
 func (v objectsValue) decode(r *report, key string, written any) {
 	members, isList := written.([]any)
 	if !isList {
-		r.addf(key, "is not a list of objects")
+		r.addf(key, "is not a list of objects; begin each with a hyphen, or set its fields one by one: "+
+			"`pulumi config set --path '%s.<field>' ...`", element(key, 0))
 		return
 	}
 	for i, member := range members {

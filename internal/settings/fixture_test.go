@@ -99,6 +99,7 @@ const (
 	zoneID     = providers + "Microsoft.Network/privateDnsZones/mine"
 	aNetwork   = providers + "Microsoft.Network/virtualNetworks/hub"
 
+	aCluster     = providers + "Microsoft.MachineLearningServices/workspaces/mine/computes/gpu"
 	aSubnet      = `"subnetId":"` + aNetwork + `/subnets/ml"`
 	aCertificate = `-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`
 
@@ -129,7 +130,7 @@ func closed(address string) func(fake) {
 // endpoints is all that a network team asks for, with some fields of privateEndpoints.
 func endpoints(fields string) func(fake) {
 	return func(f fake) {
-		set("compute", `{"maxNodes":2}`)(f)
+		set("compute", `[{"maxNodes":2}]`)(f)
 		set("azure", `{"createContainerRegistry":true,"managedNetwork":{"mode":"AllowInternetOutbound"},`+
 			`"privateEndpoints":{`+fields+`}}`)(f)
 	}

@@ -87,15 +87,15 @@ func seedSections(f *testing.F) {
 		f.Add(values["azure-native:location"], values["mlvault:vault"], values["mlvault:azure"],
 			values["mlvault:workload"], values["mlvault:compute"], "mlvault", "dev", "a.b")
 	}
-	const empty, audience = "{}", `{"audience":"a","authPath":"jwt"}`
+	const empty, none, audience = "{}", "[]", `{"audience":"a","authPath":"jwt"}`
 	for _, name := range []string{"a\nb", "a\x1b[2J", "a/../b", "data/x", "*", "ä", ""} {
 		f.Add("westeurope", `{"mount":"kv/data"}`, empty, `{"audience":"a","authPath":"jwt/"}`,
-			empty, "mlvault", "dev", name)
+			none, "mlvault", "dev", name)
 	}
 	for _, stack := range []string{"../root", "*"} { // which once were a path and a wildcard
-		f.Add("westeurope", `{"prefix":"p"}`, empty, audience, empty, "mlvault", stack, "a")
+		f.Add("westeurope", `{"prefix":"p"}`, empty, audience, none, "mlvault", stack, "a")
 	}
-	f.Add("westeurope", `{"mount":"kv","prefix":"a/b","namespace":"n"}`, empty, audience, empty, "p*", "s\n", "a/b")
+	f.Add("westeurope", `{"mount":"kv","prefix":"a/b","namespace":"n"}`, empty, audience, none, "p*", "s\n", "a/b")
 }
 
 // requireOwnPaths holds for all that becomes part of a path.

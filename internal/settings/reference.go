@@ -50,28 +50,21 @@ func Reference() []Setting {
 	s := &Settings{Project: "<project>", Stack: "<stack>"}
 	s.defaults()
 	top := []Setting{locationSetting, addressSetting, tokenSetting, credentialsSetting}
-	for _, each := range s.sections() {
-		top = append(top, Setting{
-			Key:      each.key,
-			Name:     each.key,
-			Kind:     KindObject,
-			Meaning:  each.meaning,
-			Change:   each.change,
-			Required: each.key == "workload", // its audience is
-			Settings: describe(each.key, each.into),
-		})
-	}
-	return top
+	return append(top, describeFields("", s.fields())...)
 }
 
 // describe is what the reference says of the settings of a section. The section has its defaults
 // where they follow from project and stack.
 func describe(key string, of section) []Setting {
 	of.defaults()
+	return describeFields(key+".", of.fields())
+}
+
+func describeFields(prefix string, fields []field) []Setting {
 	var all []Setting
-	for _, f := range of.fields() {
+	for _, f := range fields {
 		setting := Setting{
-			Key:      key + "." + f.key,
+			Key:      prefix + f.key,
 			Name:     f.key,
 			Meaning:  f.meaning,
 			Change:   f.change,

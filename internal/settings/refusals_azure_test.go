@@ -275,11 +275,6 @@ var refusalsOfAzure = []refusal{
 		want: "azure.names.workspaceIdentity: names an identity that is not made",
 	},
 	{
-		name: "the name of a cluster that is not made",
-		edit: set("azure", `{"names":{"computeCluster":"gpu"}}`),
-		want: "azure.names.computeCluster: names a cluster that is not made; set compute",
-	},
-	{
 		name: "a job's role without a name",
 		edit: set("azure", `{"jobIdentityRoles":[""]}`),
 		want: "azure.jobIdentityRoles[0]: is empty",

@@ -2,11 +2,6 @@ package settings
 
 var refusalsOfEndpoints = []refusal{
 	{
-		name: "a cluster that ends in a hyphen",
-		edit: alter(endpoints(aSubnet), "azure", `{`, `{"names":{"computeCluster":"gpu-"},`),
-		want: "azure.names.computeCluster: ",
-	},
-	{
 		name: "endpoints from nowhere",
 		edit: endpoints(``),
 		want: "azure.privateEndpoints.subnetId: is missing",
@@ -23,13 +18,18 @@ var refusalsOfEndpoints = []refusal{
 	},
 	{
 		name: "endpoints without a cluster",
-		edit: alter(endpoints(aSubnet), "compute", `{"maxNodes":2}`, `{}`),
-		want: "compute: is missing, and azure.privateEndpoints needs it",
+		edit: alter(endpoints(aSubnet), "compute", `[{"maxNodes":2}]`, `[]`),
+		want: "compute: makes no cluster, and azure.privateEndpoints needs one",
+	},
+	{
+		name: "endpoints beside a cluster that somebody else makes",
+		edit: alter(endpoints(aSubnet), "compute", `"maxNodes":2`, `"computeId":"`+aCluster+`"`),
+		want: "compute: makes no cluster, and azure.privateEndpoints needs one",
 	},
 	{
 		name: "endpoints that the cluster does not reach",
 		edit: alter(endpoints(aSubnet), "azure", "AllowInternetOutbound", "Disabled"),
-		want: "compute.subnetId: is missing, and azure.privateEndpoints closes",
+		want: "compute[0].subnetId: is missing, and azure.privateEndpoints closes",
 	},
 	{
 		name: "endpoints beside a public registry",
@@ -58,8 +58,8 @@ var refusalsOfEndpoints = []refusal{
 	},
 	{
 		name: "nodes without public addresses, and no endpoint of the workspace",
-		edit: set("compute", `{`+aSubnet+`}`),
-		want: "compute.subnetId: needs a private endpoint of the workspace",
+		edit: set("compute", `[{`+aSubnet+`}]`),
+		want: "compute[0].subnetId: needs a private endpoint of the workspace",
 	},
 	{
 		name: "serverless nodes without public addresses, and no endpoint of the workspace",
@@ -69,20 +69,20 @@ var refusalsOfEndpoints = []refusal{
 	{
 		name: "a closed registry that nobody builds for",
 		edit: set("azure", `{"publicNetworkAccess":"Disabled","createContainerRegistry":true}`),
-		want: "compute: is missing, and azure.publicNetworkAccess needs it",
+		want: "compute: makes no cluster, and azure.publicNetworkAccess needs one",
 	},
 	{
 		name: "a closed storage account that the cluster does not reach",
 		edit: func(f fake) {
-			set("compute", `{"maxNodes":2}`)(f)
+			set("compute", `[{"maxNodes":2}]`)(f)
 			set("azure", `{"publicNetworkAccess":"Disabled"}`)(f)
 		},
-		want: "compute.subnetId: is missing, and azure.publicNetworkAccess closes",
+		want: "compute[0].subnetId: is missing, and azure.publicNetworkAccess closes",
 	},
 	{
 		name: "a closed registry of a size that cannot be closed",
 		edit: func(f fake) {
-			set("compute", `{`+aSubnet+`}`)(f)
+			set("compute", `[{`+aSubnet+`}]`)(f)
 			set("azure", `{"publicNetworkAccess":"Disabled","createContainerRegistry":true,`+
 				`"containerRegistrySku":"Basic"}`)(f)
 		},
@@ -91,7 +91,7 @@ var refusalsOfEndpoints = []refusal{
 	{
 		name: "a subnet beside a managed network",
 		edit: alter(endpoints(aSubnet), "compute", `{`, `{`+aSubnet+`,`),
-		want: "compute.subnetId: and azure.managedNetwork exclude each other",
+		want: "compute[0].subnetId: and azure.managedNetwork exclude each other",
 	},
 	{
 		name: "serverless jobs beside a managed network",

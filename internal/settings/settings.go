@@ -27,8 +27,8 @@ type Settings struct {
 	Vault       Vault
 	Azure       Azure
 	Workload    Workload
-	// Compute is nil without a cluster.
-	Compute *Compute
+	// Compute are the clusters that jobs run on, the first one unless a job says otherwise.
+	Compute []Cluster
 }
 
 var (
@@ -54,48 +54,42 @@ func From(src Source) (*Settings, error) {
 	return s, nil
 }
 
-// topSection is one of the objects at the top of the configuration.
-type topSection struct {
-	key     string
-	meaning string
-	// change is what it does to write the section, or to remove it.
-	change Change
-	into   section
-}
-
-// sections are the objects at the top, in the order of the reference. There are defaults before.
-func (s *Settings) sections() []topSection {
-	return []topSection{
+// fields are the objects at the top, in the order of the reference.
+func (s *Settings) fields() []field {
+	return []field{
 		{
 			key:     "vault",
+			value:   object(func() section { return &s.Vault }),
 			meaning: "Where in Vault the credentials are, and which others the jobs may read.",
-			into:    &s.Vault,
 		},
 		{
-			key:     "workload",
-			meaning: "Which tokens may log in to Vault and read the credentials.",
-			into:    &s.Workload,
+			key:      "workload",
+			value:    object(func() section { return &s.Workload }),
+			required: "its audience is",
+			meaning:  "Which tokens may log in to Vault and read the credentials.",
 		},
 		{
-			key:     "compute",
-			meaning: "A cluster that runs jobs as the job identity. Without it, or empty, none is made.",
+			key: "compute",
+			value: objects(func() section {
+				s.Compute = append(s.Compute, Cluster{})
+				return &s.Compute[len(s.Compute)-1]
+			}),
+			meaning: "Clusters that run jobs as the job identity. Jobs are handed over for the first.",
 			change:  Change{Makes: []Part{PartCluster}, Jobs: JobsThatRun, Back: BackWhole},
-			into:    s.Compute,
 		},
 		{
 			key:     "azure",
+			value:   object(func() section { return &s.Azure }),
 			meaning: "How Azure is built, and what of it exists already.",
-			into:    &s.Azure,
 		},
 	}
 }
 
 // defaults are what holds where nothing is written: the safe side, or what most teams have.
 func (s *Settings) defaults() {
-	s.Compute = &Compute{} // decode takes it away where it is not asked for
-	for _, each := range s.sections() {
-		each.into.defaults()
-	}
+	s.Vault.defaults()
+	s.Workload.defaults()
+	s.Azure.defaults()
 	s.Vault.Prefix = s.Project + "/" + s.Stack
 	s.Workload.AuthPath = DefaultAuthPath(s.Project, s.Stack)
 }
@@ -104,14 +98,13 @@ func (s *Settings) defaults() {
 func (s *Settings) decode(r *report, src Source) {
 	s.decodeSecrets(r, src)
 	s.Location = src.Values["azure-native:location"]
-	for _, each := range s.sections() {
-		text, given := src.value(each.key)
-		if !given {
-			text = "{}"
+	for _, f := range s.fields() {
+		text, given := src.value(f.key)
+		if !given && f.required != "" {
+			text, given = "{}", true // what it lacks is said
 		}
-		isWritten := decodeSection(r, each.key, text, each.into)
-		if each.key == "compute" && !isWritten {
-			s.Compute = nil
+		if given {
+			decodeText(r, f.key, text, f.value)
 		}
 	}
 }
@@ -152,6 +145,7 @@ func (s *Settings) validate(r *report) {
 	s.Workload.validate(r)
 	s.Azure.validate(r)
 	s.validateExisting(r)
+	s.validateClusters(r)
 	s.validateNetwork(r)
 	s.validateEndpoints(r)
 }

@@ -53,19 +53,67 @@ func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
 	}
 }
 
-// Pulumi.yaml has `{}` as the default of each section. A person writes `{ }`.
+// Pulumi.yaml has `{}` or `[]` as the default of each section. A person writes `{ }`.
 func TestAnEmptySectionIsAsNone(t *testing.T) {
 	want := valid().load(t)
-	for _, section := range []string{"vault", "azure", "compute"} {
-		for _, empty := range []string{"{}", "{ }", "{\n}\n"} {
+	for section, empties := range map[string][]string{
+		"vault":   {"{}", "{ }", "{\n}\n"},
+		"azure":   {"{}", "{ }", "{\n}\n"},
+		"compute": {"[]", "[ ]", "[\n]\n"},
+	} {
+		for _, empty := range empties {
 			got := with(set(section, empty)).load(t)
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: %q is not as none", section, empty)
 			}
 		}
 	}
-	if with(set("compute", `{"maxNodes":1}`)).load(t).Compute == nil {
-		t.Error("a cluster of one node is none")
+	if clusters := with(set("compute", `[{}]`)).load(t).Compute; len(clusters) != 1 {
+		t.Errorf("a cluster with all its defaults is %v", clusters)
+	}
+}
+
+func TestClustersHaveTheirDefaultsAndNames(t *testing.T) {
+	s := with(set("compute", `[
+		{"name": "gpus", "vmSize": "Standard_NC6s_v3", "maxNodes": 4, "lowPriority": true},
+		{"computeId": "`+strings.Replace(aCluster, "mine/computes", "MINE/Computes", 1)+`"},
+		{"minNodes": 1, "idleSeconds": 5430}
+	]`)).load(t)
+	want := []Cluster{
+		{Name: "gpus", VMSize: "Standard_NC6s_v3", MaxNodes: 4, IdleSeconds: 120, LowPriority: true},
+		{
+			Name:        DefaultCluster,
+			VMSize:      "Standard_D4ds_v5",
+			MaxNodes:    1,
+			IdleSeconds: 120,
+			ComputeID:   strings.Replace(aCluster, "mine", "MINE", 1),
+		},
+		{
+			Name:        DefaultCluster,
+			VMSize:      "Standard_D4ds_v5",
+			MaxNodes:    1,
+			MinNodes:    1,
+			IdleSeconds: 5430,
+		},
+	}
+	if !reflect.DeepEqual(s.Compute, want) {
+		t.Errorf("the clusters are %+v", s.Compute)
+	}
+	if name := s.Compute[1].AzureName(); name != "gpu" {
+		t.Errorf("the one that exists is called %s", name)
+	}
+}
+
+// .NET, in which Azure ML is written, answers 120 seconds as PT2M. What is sent otherwise differs at
+// every refresh.
+func TestTheIdleTimeIsWrittenAsAzureAnswers(t *testing.T) {
+	for seconds, want := range map[int]string{
+		30: "PT30S", 90: "PT1M30S", 120: "PT2M", 3600: "PT1H", 5430: "PT1H30M30S", 86399: "PT23H59M59S",
+	} {
+		cluster := Cluster{IdleSeconds: seconds}
+		if got := cluster.IdleTime(); got != want {
+			t.Errorf("%d seconds are %s, want %s", seconds, got, want)
+		}
 	}
 }
 
@@ -192,7 +240,7 @@ func TestPrivateEndpointsCloseWhatTheyLeadTo(t *testing.T) {
 		if s.Azure.PublicNetworkAccess != "Disabled" || s.Azure.ContainerRegistrySKU != "Premium" {
 			t.Errorf("the defaults are %+v", s.Azure)
 		}
-		if s.Compute.VMSize != "Standard_D4ds_v5" {
+		if s.Compute[0].VMSize != "Standard_D4ds_v5" {
 			t.Errorf("the cluster is %+v", s.Compute)
 		}
 		zones := s.PrivateZones()

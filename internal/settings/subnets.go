@@ -23,8 +23,11 @@ func (s *Settings) Subnets() []Subnet {
 			HasNodes: true,
 		})
 	}
-	if s.Compute != nil && s.Compute.SubnetID != "" {
-		all = append(all, Subnet{Key: "compute.subnetId", ID: s.Compute.SubnetID, HasNodes: true})
+	for i, cluster := range s.Compute {
+		if cluster.SubnetID != "" {
+			key := element("compute", i) + ".subnetId"
+			all = append(all, Subnet{Key: key, ID: cluster.SubnetID, HasNodes: true})
+		}
 	}
 	return all
 }

@@ -118,7 +118,7 @@ func TestIdentitiesThatExistAreAttachedToTheWorkspaceBesideItsOwn(t *testing.T) 
 func TestWithoutPublicAccessAllThatIsMadeIsClosed(t *testing.T) {
 	r := mustRun(t, "dev",
 		set("mlvault:azure", `{"publicNetworkAccess":"Disabled","createContainerRegistry":true}`),
-		set("mlvault:compute", `{"subnetId":"`+subnetID+`"}`))
+		set("mlvault:compute", `[{"subnetId":"`+subnetID+`"}]`))
 	for kind, name := range map[string]string{
 		workspaceType: "ml-workspace", storageType: "mlstorage", registryType: "mlregistry",
 	} {
@@ -142,7 +142,7 @@ func TestAClusterInANetworkOfOnesOwnWaitsForTheEndpoints(t *testing.T) {
 	r := mustRun(t, "dev",
 		set("mlvault:azure", `{"createContainerRegistry":true,`+
 			`"privateEndpoints":{"subnetId":"`+subnetID+`"}}`),
-		set("mlvault:compute", `{"subnetId":"`+subnetID+`"}`))
+		set("mlvault:compute", `[{"subnetId":"`+subnetID+`"}]`))
 	cluster, _ := r.Find(clusterType, "ml-cluster")
 	if !slices.Contains(cluster.DependsOn, "ml-amlworkspace-endpoint") {
 		t.Errorf("the cluster waits for %v", cluster.DependsOn)

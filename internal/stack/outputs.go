@@ -36,8 +36,12 @@ func stackOutputs(
 	if parameters := s.CredentialParameters(); len(parameters) > 0 {
 		values[outputs.CredentialParameters] = pulumi.Any(parameters)
 	}
-	if s.Compute != nil {
-		values[outputs.ComputeCluster] = workspace.Cluster
+	if len(workspace.Clusters) > 0 {
+		values[outputs.ComputeCluster] = workspace.Clusters[0]
+		values[outputs.ComputeClusters] = workspace.Clusters
+	}
+	if len(workspace.ExistingClusters) > 0 {
+		values[outputs.ExistingComputeClusters] = workspace.ExistingClusters
 	}
 	values[outputs.Readme] = readme(s, workspace, values)
 	return values

@@ -81,6 +81,7 @@ func TestOutputsAreCompleteAndPlain(t *testing.T) {
 		outputs.JobIdentityID:       "UserAssignedIdentity/ml-identity",
 		outputs.JobIdentityClientID: "11111111-1111-1111-1111-111111111111",
 		outputs.ComputeCluster:      "ml-cluster",
+		outputs.ComputeClusters:     []string{"ml-cluster"},
 		outputs.PublicNetworkAccess: "Enabled",
 		outputs.ServerlessIdentity:  false,
 		outputs.Endpoints:           false,
@@ -114,7 +115,7 @@ func requireOutputsInTheReference(t *testing.T, want ...string) {
 		t.Fatal(err)
 	}
 	_, list, _ := strings.Cut(string(page), "## Outputs")
-	want = append(want, outputs.Readme, outputs.CredentialParameters)
+	want = append(want, outputs.Readme, outputs.CredentialParameters, outputs.ExistingComputeClusters)
 	for _, name := range want {
 		secrecy := "no"
 		if name == outputs.VaultAddress {

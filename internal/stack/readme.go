@@ -23,7 +23,7 @@ func readme(
 	for _, section := range []pulumi.StringInput{
 		readmeSummary(workspace),
 		pulumi.Sprintf(readmeFolder, s.Stack),
-		readmeIdentity(s, workspace),
+		readmeIdentity(workspace),
 		readmeVariables(s, values),
 		pulumi.String(readmeScript(slices.Sorted(maps.Keys(s.CredentialPaths())))),
 	} {
@@ -43,17 +43,33 @@ const readmeFolder = "## With the job folder\n\n" +
 	"jobs ready to submit, the Python client and a README. There is no credential in it.\n\n" +
 	"## By hand"
 
-func readmeIdentity(s *settings.Settings, workspace *azureml.Workspace) pulumi.StringOutput {
-	if s.Compute != nil {
-		return pulumi.Sprintf("Submit the job to the cluster **%s**, which has the job identity:\n\n"+
-			"```yaml\ncompute: azureml:%s\nidentity:\n  type: managed\n```",
-			workspace.Cluster, workspace.Cluster)
+func readmeIdentity(workspace *azureml.Workspace) pulumi.StringOutput {
+	if len(workspace.Clusters) == 0 {
+		return pulumi.Sprintf("This stack has no cluster. Give the job identity to one of yours:\n\n"+
+			"%s\n\nSubmit the job with `identity: {type: managed}`.",
+			attachIdentity(workspace, pulumi.String("<cluster>")))
 	}
-	return pulumi.Sprintf("This stack makes no cluster. Give the job identity to one of yours:\n\n"+
-		"```sh\naz ml compute update --name <cluster> --resource-group %s --workspace-name %s "+
-		"--identity-type user_assigned --user-assigned-identities %s\n```\n\n"+
-		"Submit the job with `identity: {type: managed}`.",
-		workspace.ResourceGroup, workspace.Name, workspace.JobIdentity.ID)
+	page := pulumi.Sprintf("Submit the job to the cluster **%s**, which has the job identity:\n\n"+
+		"```yaml\ncompute: azureml:%s\nidentity:\n  type: managed\n```",
+		workspace.Clusters[0], workspace.Clusters[0])
+	for _, other := range workspace.Clusters[1:] {
+		page = pulumi.Sprintf("%s\n\nOr to the cluster **%s**.", page, other)
+	}
+	for _, existing := range workspace.ExistingClusters {
+		page = pulumi.Sprintf("%s\n\nThe cluster **%s** is somebody else's. Its owner gives it the job "+
+			"identity, once, with the identities that it has already, separated by commas:\n\n%s",
+			page, existing, attachIdentity(workspace, existing))
+	}
+	return page
+}
+
+// attachIdentity is what gives the job identity to a cluster that the program did not make.
+func attachIdentity(
+	workspace *azureml.Workspace, cluster pulumi.StringInput,
+) pulumi.StringOutput {
+	return pulumi.Sprintf("```sh\naz ml compute update --name %s --resource-group %s "+
+		"--workspace-name %s --identity-type user_assigned --user-assigned-identities %s\n```",
+		cluster, workspace.ResourceGroup, workspace.Name, workspace.JobIdentity.ID)
 }
 
 // readmeVariables are the environment of a job, as a table.

@@ -66,8 +66,13 @@ func healthy() answers {
 		"ad app show":             app,
 		"/vmSizes?": []any{
 			map[string]any{"name": "Standard_D4s_v5", "family": "standardDSv5Family", "vCPUs": 4},
+			map[string]any{"name": "Standard_NC6s_v3", "family": "standardNCSv3Family", "vCPUs": 6},
+			map[string]any{"name": "Standard_NC12s_v3", "family": "standardNCSv3Family", "vCPUs": 12},
 		},
-		usages: []any{quota("D", 0, 0), quota("DSv5", 4, 12)},
+		usages: []any{
+			quota("D", 0, 0), quota("DSv5", 4, 12), quota("NCSv3", 0, 6),
+			map[string]any{"name": "Total Cluster LowPriority Regional vCPUs", "used": 0, "limit": 0},
+		},
 	}
 }
 
@@ -163,14 +168,14 @@ func TestEachFaultOfAzureGetsExactlyItsFinding(t *testing.T) {
 		},
 		{
 			name: "quota for one node of two",
-			warning: "compute: the cluster needs 12 cores (3 nodes of Standard_D4s_v5), and the quota of " +
+			warning: "compute: the clusters need 12 cores (3 nodes of Standard_D4s_v5), and the quota of " +
 				"\"Standard DSv5 Family Cluster Dedicated vCPUs\" has 8 free of 12",
-			does: func(c *checker, _ answers) { c.settings.Compute.MaxNodes = 3 },
+			does: func(c *checker, _ answers) { c.settings.Compute[0].MaxNodes = 3 },
 		},
 		{
 			name: "quota that the cluster itself uses",
 			does: func(c *checker, _ answers) {
-				c.settings.Compute.MaxNodes = 3
+				c.settings.Compute[0].MaxNodes = 3
 				c.stack.State.Resources = []rights.Resource{
 					{Type: "azure-native:machinelearningservices/v20241001:Compute"},
 				}
@@ -178,13 +183,35 @@ func TestEachFaultOfAzureGetsExactlyItsFinding(t *testing.T) {
 		},
 		{
 			name:    "no quota",
-			problem: "compute: the cluster needs 4 cores",
+			problem: "compute: the clusters need 4 cores",
 			does:    func(_ *checker, az answers) { az[usages] = []any{quota("DSv5", 12, 12)} },
 		},
 		{
 			name:    "a size that the region has not",
-			problem: "compute.vmSize: Azure ML has no size Standard_X in West Europe",
-			does:    func(c *checker, _ answers) { c.settings.Compute.VMSize = "Standard_X" },
+			problem: "compute[0].vmSize: Azure ML has no size Standard_X in West Europe",
+			does:    func(c *checker, _ answers) { c.settings.Compute[0].VMSize = "Standard_X" },
+		},
+		{
+			name: "a GPU beside the CPU, each with its own quota",
+			warning: "compute: the clusters need 24 cores (2 nodes of Standard_NC6s_v3, 1 nodes of " +
+				"Standard_NC12s_v3), and the quota of \"Standard NCSv3 Family Cluster Dedicated vCPUs\" " +
+				"has 6 free of 6",
+			does: func(c *checker, _ answers) {
+				c.settings.Compute = append(c.settings.Compute,
+					settings.Cluster{Name: "gpu", VMSize: "Standard_NC6s_v3", MaxNodes: 2},
+					settings.Cluster{Name: "gpus", VMSize: "Standard_NC12s_v3", MaxNodes: 1})
+			},
+		},
+		{
+			name:    "a low priority, of which there is one quota for all sizes",
+			problem: "and the quota of \"Total Cluster LowPriority Regional vCPUs\" has 0 free of 0",
+			does:    func(c *checker, _ answers) { c.settings.Compute[0].LowPriority = true },
+		},
+		{
+			name: "a cluster of others, of whatever size",
+			does: func(c *checker, _ answers) {
+				c.settings.Compute = []settings.Cluster{{ComputeID: "/subscriptions/x", VMSize: "Standard_X"}}
+			},
 		},
 		{name: "no cluster", does: func(c *checker, _ answers) { c.settings.Compute = nil }},
 		{
@@ -233,7 +260,7 @@ func TestEachFaultOfAzureGetsExactlyItsFinding(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			c := &checker{settings: &settings.Settings{
 				Location: "West Europe",
-				Compute:  &settings.Compute{VMSize: "Standard_D4s_v5", MaxNodes: 1},
+				Compute:  []settings.Cluster{{Name: "ml-cluster", VMSize: "Standard_D4s_v5", MaxNodes: 1}},
 				Workload: settings.Workload{Audience: "api://x"},
 			}}
 			says := healthy()

@@ -41,10 +41,6 @@ func (c *checker) holders() []holder {
 	if !azure.CreateContainerRegistry {
 		noRegistry = "azure.createContainerRegistry"
 	}
-	noCompute := ""
-	if c.settings.Compute == nil {
-		noCompute = "compute"
-	}
 	noLogs := given("azure.logAnalyticsWorkspaceId", azure.LogAnalyticsWorkspaceID)
 	if !azure.NeedsLogAnalytics() {
 		noLogs = "azure.applicationInsightsId"
@@ -92,8 +88,6 @@ func (c *checker) holders() []holder {
 		},
 		{
 			kind: computeKind, what: "the cluster", holds: "the jobs that run on it",
-			name: names.ComputeCluster, nameKey: "azure.names.computeCluster",
-			takenOver: noCompute,
 		},
 		{
 			kind: identityKind, what: "the job identity",
@@ -233,19 +227,22 @@ func keyVaultOf(key *settings.CustomerManagedKey) string {
 }
 
 func (c *checker) clusterCauses(r rights.Resource) []string {
-	compute := c.settings.Compute
+	key, compute := c.clusterOf(r)
 	if compute == nil {
-		return nil
+		return []string{"compute"}
 	}
 	outer, _ := r.Inputs["properties"].(map[string]any)
 	inner, _ := outer["properties"].(map[string]any)
 	subnet, _ := inner["subnet"].(map[string]any)
 	var keys []string
 	if was := text(inner["vmSize"]); was != "" && !strings.EqualFold(was, compute.VMSize) {
-		keys = append(keys, "compute.vmSize")
+		keys = append(keys, key+".vmSize")
+	}
+	if (text(inner["vmPriority"]) == "LowPriority") != compute.LowPriority {
+		keys = append(keys, key+".lowPriority")
 	}
 	if !strings.EqualFold(text(subnet["id"]), compute.SubnetID) {
-		keys = append(keys, "compute.subnetId")
+		keys = append(keys, key+".subnetId")
 	}
 	// Without public addresses and without a subnet of its own it is in the managed network.
 	isManaged := inner["enableNodePublicIp"] == false && text(subnet["id"]) == ""
@@ -253,6 +250,17 @@ func (c *checker) clusterCauses(r rights.Resource) []string {
 		keys = append(keys, "azure.managedNetwork.mode")
 	}
 	return keys
+}
+
+// clusterOf is the cluster of the settings that a resource is, and its key; nil: none.
+func (c *checker) clusterOf(r rights.Resource) (string, *settings.Cluster) {
+	for i := range c.settings.Compute {
+		cluster := &c.settings.Compute[i]
+		if !cluster.Exists() && strings.EqualFold(cluster.Name, path.Base(r.ID)) {
+			return fmt.Sprintf("compute[%d]", i), cluster
+		}
+	}
+	return "", nil
 }
 
 func (c *checker) loss(h holder, r rights.Resource, keys []string) {

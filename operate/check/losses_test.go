@@ -31,7 +31,7 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 		Credentials: []settings.Credential{{Name: "ml_api_key"}},
 		Vault:       settings.Vault{Mount: "secret", Prefix: "mlvault/dev"},
 		Workload:    settings.Workload{Audience: "api://x", AuthPath: "jwt-x", CreateAuthBackend: true},
-		Compute:     &settings.Compute{VMSize: "Standard_D4ds_v5", MaxNodes: 1},
+		Compute:     []settings.Cluster{{Name: "ml-cluster", VMSize: "Standard_D4ds_v5", MaxNodes: 1}},
 	}
 	workspace := resource(t, "azure-native:machinelearningservices/v20241001:Workspace", "ml-workspace",
 		deployedGroup+"/providers/Microsoft.MachineLearningServices/workspaces/ml-workspace1",
@@ -135,14 +135,30 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 		},
 		{
 			name:    "a size of the cluster",
-			warning: "compute.vmSize: the next up deletes the cluster (ml-cluster), and with it the jobs that run on it",
-			does:    func(_ *checker, s *settings.Settings) { s.Compute.VMSize = "Standard_D8ds_v5" },
+			warning: "compute[0].vmSize: the next up deletes the cluster (ml-cluster), and with it the jobs that run on it",
+			does:    func(_ *checker, s *settings.Settings) { s.Compute[0].VMSize = "Standard_D8ds_v5" },
 		},
 		{
 			name:    "a managed network, outside of which the cluster was made",
 			warning: "azure.managedNetwork.mode: the next up deletes the cluster (ml-cluster)",
 			does: func(_ *checker, s *settings.Settings) {
 				s.Azure.ManagedNetwork = &settings.ManagedNetwork{Mode: "AllowInternetOutbound"}
+			},
+		},
+		{
+			name:    "a priority of the cluster",
+			warning: "compute[0].lowPriority: the next up deletes the cluster",
+			does:    func(_ *checker, s *settings.Settings) { s.Compute[0].LowPriority = true },
+		},
+		{
+			name:    "another name of the cluster",
+			warning: "compute: the next up deletes the cluster (ml-cluster)",
+			does:    func(_ *checker, s *settings.Settings) { s.Compute[0].Name = "cpu" },
+		},
+		{
+			name: "a cluster of others beside it",
+			does: func(_ *checker, s *settings.Settings) {
+				s.Compute = append(s.Compute, settings.Cluster{ComputeID: "/subscriptions/x/computes/gpu"})
 			},
 		},
 		{

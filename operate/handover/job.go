@@ -185,6 +185,31 @@ func Compute(name string) error {
 
 var clusterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{1,31}$`)
 
+// Choose makes a cluster the one for which a stack's outputs are handed over: one of the stack's, or
+// none, where it is serverless. A stack that has no cluster takes any.
+func Choose(given map[string]any, compute string) error {
+	clusters := texts(given[outputs.ComputeClusters])
+	isKnown := len(clusters) == 0 || slices.Contains(clusters, compute)
+	if compute != serverless && !isKnown {
+		return fmt.Errorf("-compute %q is no cluster of the stack, which has %s. One that exists in the "+
+			"workspace is named in the settings, as `compute[].computeId`", compute, strings.Join(clusters, ", "))
+	}
+	given[outputs.ComputeCluster] = compute
+	return nil
+}
+
+// texts are those of a list.
+func texts(value any) []string {
+	list, _ := value.([]any)
+	var all []string
+	for _, member := range list {
+		if text, isText := member.(string); isText {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
 // clientFiles are the source files of the client, by their path below the folder that holds it.
 // What Python compiled beside them is left out.
 func clientFiles(folder string) (map[string][]byte, error) {
@@ -232,10 +257,7 @@ func read(given map[string]any) (values, error) {
 	if v[outputs.VaultAddress] == Hidden {
 		return nil, ErrHidden
 	}
-	v["ownCluster"] = v[outputs.ComputeCluster] != nil
-	if v[outputs.ComputeCluster] == nil {
-		v[outputs.ComputeCluster] = noCluster
-	}
+	v.describeClusters()
 	v["serverless"] = v[outputs.ComputeCluster] == serverless
 	v["batchCluster"] = v[outputs.ComputeCluster]
 	if v[outputs.ComputeCluster] == serverless {
@@ -249,6 +271,21 @@ func read(given map[string]any) (values, error) {
 	v["endpointName"] = "mlvault-" + suffix
 	v["batchEndpointName"] = "mlvault-batch-" + suffix
 	return v, nil
+}
+
+// describeClusters says of the chosen cluster who gives it the job identity, and which others the
+// stack has.
+func (v values) describeClusters() {
+	chosen, isChosen := v[outputs.ComputeCluster].(string)
+	clusters := texts(v[outputs.ComputeClusters])
+	existing := texts(v[outputs.ExistingComputeClusters])
+	isMade := slices.Contains(clusters, chosen) && !slices.Contains(existing, chosen)
+	v["madeCluster"] = isMade
+	v["existingCluster"] = isChosen && !isMade
+	v["otherClusters"] = slices.DeleteFunc(clusters, func(name string) bool { return name == chosen })
+	if !isChosen {
+		v[outputs.ComputeCluster] = noCluster
+	}
 }
 
 // identity is the identity of a job below an indentation. On a cluster it is the one that the
@@ -282,6 +319,7 @@ func (v values) functions() template.FuncMap {
 		},
 		"shell": func() (string, error) { return lines("%s='%s'", quoteInShell) },
 		"quote": quoted,
+		"join":  func(names []string) string { return strings.Join(names, ", ") },
 	}
 }
 

@@ -18,6 +18,7 @@ func exampleOutputs() map[string]any {
 		"resourceGroup":       "rg-ml",
 		"workspaceName":       "ml-ws",
 		"computeCluster":      "ml-cluster",
+		"computeClusters":     []any{"ml-cluster", "gpu"},
 		"jobIdentityId":       identity,
 		"jobIdentityClientId": "22222222-2222-2222-2222-222222222222",
 		"vaultAddress":        "https://vault.example.com:8200",
@@ -238,6 +239,7 @@ func TestAnotherRunKeepsScriptsThatSomebodyChanged(t *testing.T) {
 func TestAStackWithoutAClusterOrWithANamespaceIsHandedOverToo(t *testing.T) {
 	given := exampleOutputs()
 	delete(given, "computeCluster")
+	delete(given, "computeClusters")
 	given["vaultNamespace"] = "team"
 	dir := render(t, given)
 	job := parse(t, filepath.Join(dir, "job.yml"))
@@ -246,6 +248,34 @@ func TestAStackWithoutAClusterOrWithANamespaceIsHandedOverToo(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	require.NoError(t, err)
 	require.Contains(t, string(page), "COMPUTE=<name>")
+}
+
+func TestJobsAreHandedOverForTheFirstClusterOrTheOneThatIsChosen(t *testing.T) {
+	given := exampleOutputs()
+	dir := render(t, given)
+	require.Equal(t, "azureml:ml-cluster", parse(t, filepath.Join(dir, "job.yml"))["compute"])
+	require.Contains(t, page(t, dir), "**Other clusters of the stack**: gpu.")
+
+	require.NoError(t, Choose(given, "gpu"))
+	dir = render(t, given)
+	require.Equal(t, "azureml:gpu", parse(t, filepath.Join(dir, "job.yml"))["compute"])
+	require.Contains(t, page(t, dir), "**Cluster**: gpu. It carries the job identity.")
+
+	require.ErrorContains(t, Choose(given, "cpu"), "is no cluster of the stack, which has ml-cluster, gpu")
+	require.NoError(t, Choose(given, serverless))
+	delete(given, "computeClusters")
+	require.NoError(t, Choose(given, "cpu"), "a stack without a cluster takes any")
+}
+
+func TestThePageSaysHowAClusterThatExistsGetsTheIdentity(t *testing.T) {
+	given := exampleOutputs()
+	given["existingComputeClusters"] = []any{"gpu"}
+	require.NotContains(t, page(t, render(t, given)), "az ml compute update")
+	require.NoError(t, Choose(given, "gpu"))
+	dir := render(t, given)
+	require.Contains(t, page(t, dir), "`az ml compute update --name gpu --identity-type user_assigned\n"+
+		"  --user-assigned-identities "+word(given["jobIdentityId"])+"`")
+	require.NotContains(t, page(t, dir), "It carries the job identity.")
 }
 
 // Sizes that Azure takes for online endpoints, of reference-managed-online-endpoints-vm-sku-list.md

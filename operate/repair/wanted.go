@@ -20,6 +20,10 @@ func WantedBy(s *settings.Settings) func(id string) bool {
 		inVault[s.DataPath(credential.Name)] = true
 	}
 	names := s.Azure.Names
+	var clusters []string
+	for _, cluster := range s.MadeClusters() {
+		clusters = append(clusters, cluster.Name)
+	}
 	inAzure := map[string]string{
 		"resourcegroups":                               names.ResourceGroup,
 		"microsoft.storage/storageaccounts":            names.StorageAccount,
@@ -28,7 +32,6 @@ func WantedBy(s *settings.Settings) func(id string) bool {
 		"microsoft.insights/components":                names.ApplicationInsights,
 		"microsoft.containerregistry/registries":       names.ContainerRegistry,
 		"microsoft.machinelearningservices/workspaces": names.Workspace,
-		"microsoft.machinelearningservices/computes":   names.ComputeCluster,
 	}
 	identities := []string{names.JobIdentity, names.WorkspaceIdentity}
 	return func(id string) bool {
@@ -39,8 +42,11 @@ func WantedBy(s *settings.Settings) func(id string) bool {
 		if name == "" {
 			return false
 		}
-		if kind == "microsoft.managedidentity/userassignedidentities" {
+		switch kind {
+		case "microsoft.managedidentity/userassignedidentities":
 			return slices.Contains(identities, name)
+		case "microsoft.machinelearningservices/computes":
+			return slices.Contains(clusters, name)
 		}
 		return inAzure[kind] == name
 	}

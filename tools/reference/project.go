@@ -45,6 +45,8 @@ func configLines(setting settings.Setting) []string {
 		lines = append(lines, "type: object")
 	case setting.Kind == settings.KindObject:
 		lines = append(lines, "type: object", "default: {}")
+	case setting.Kind == settings.KindObjects:
+		lines = append(lines, "type: array", "items:", "  type: object", "default: []")
 	case setting.Required:
 		lines = append(lines, "type: string")
 	default:

@@ -304,11 +304,13 @@ func TestOptionsThatNoExampleHas(t *testing.T) {
 						"logAnalytics": "log-ml",
 						"applicationInsights": "appi-ml",
 						"containerRegistry": "mldevimages",
-						"workspace": "mlw-dev",
-						"computeCluster": "cpu-cluster"
+						"workspace": "mlw-dev"
 					}
 				}`),
-				lab.With(t, "compute.subnetId", subnet),
+				lab.Settings(t, map[string]string{
+					"compute[0].subnetId": subnet,
+					"compute[0].name":     "cpu-cluster",
+				}),
 			},
 		},
 		{
@@ -345,7 +347,7 @@ func TestOptionsThatNoExampleHas(t *testing.T) {
 func TestAnotherSizeReplacesTheClusterUnderItsName(t *testing.T) {
 	l := newRig(t, fixtures())
 	l.Up("dev", lab.Sample())
-	_, changes := l.Up("dev", lab.Sample(), lab.With(t, "compute.vmSize", "Standard_E8ds_v5"))
+	_, changes := l.Up("dev", lab.Sample(), lab.With(t, "compute[0].vmSize", "Standard_E8ds_v5"))
 	require.Equal(t, 2, changes["replace"], "the cluster, and what it is fixed to: %v", changes)
 	clusters := l.ARM.List(typeWorkspace + "/computes")
 	require.Len(t, clusters, 1)

@@ -55,7 +55,7 @@ func TestARefreshDoesNotForgetWhatHasToBeReplaced(t *testing.T) {
 	l.seed(theirGroup + " " + theirStorage)
 	l.Up("dev", lab.Sample())
 
-	bigger := lab.With(t, "compute.vmSize", "Standard_E8ds_v5")
+	bigger := lab.With(t, "compute[0].vmSize", "Standard_E8ds_v5")
 	dev := l.Prepare("dev", lab.Sample(), bigger)
 	l.refreshWithProgram(dev)
 	l.upAgain(dev)
@@ -80,7 +80,7 @@ func TestARefreshDoesNotForgetWhatHasToBeReplaced(t *testing.T) {
 func TestAReplacementThatDiedIsDoneByTheNextUp(t *testing.T) {
 	l := newRig(t, fixtures())
 	l.Up("dev", lab.Sample())
-	dev := l.Prepare("dev", lab.Sample(), lab.With(t, "compute.vmSize", "Standard_E8ds_v5"))
+	dev := l.Prepare("dev", lab.Sample(), lab.With(t, "compute[0].vmSize", "Standard_E8ds_v5"))
 	for _, method := range []string{"DELETE", "PUT"} {
 		l.ARM.Inject(arm.Fault{Type: clusters, Method: method, Status: 409, Code: "Conflict", Times: 1})
 		_, err := dev.Up(t.Context(), optup.SuppressProgress())

@@ -102,7 +102,7 @@ func TestTheHandOverRunsAsAzureMLRunsIt(t *testing.T) {
 			file: "job.yml",
 			find: `compute: .*`,
 			put:  "compute: azureml:other",
-			says: "is not the stack's cluster",
+			says: "is no cluster of the workspace that carries the job identity",
 		},
 		{
 			name: "a step that waits for none",

@@ -153,6 +153,17 @@ func (s *Server) Keep(isKept func(Document) bool) error {
 	})
 }
 
+// Carries tells whether a resource, such as a cluster, has a user-assigned identity.
+func (s *Server) Carries(id, identityID string) bool {
+	doc, _ := s.Resource(id)
+	for carried := range doc.object("identity.userAssignedIdentities") {
+		if key(carried) == key(identityID) {
+			return true
+		}
+	}
+	return false
+}
+
 // BuildImage does what Azure ML does at the first image build of a workspace without a registry: it
 // makes one.
 func (s *Server) BuildImage(workspaceID string) error {

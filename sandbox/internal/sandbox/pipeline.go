@@ -239,12 +239,12 @@ func (n *node) runStep(ctx context.Context, name string, d definition) (string, 
 
 // refuse refuses a step that Azure ML would not start, or that could not reach what it needs.
 func (n *node) refuse(d definition) error {
-	cluster := Text(n.outputs, outputs.ComputeCluster)
-	if cluster == "" || d.Compute != "azureml:"+cluster {
-		return fmt.Errorf("%s is not the stack's cluster %q. Set `compute` in the stack's settings, "+
-			"or name the cluster that carries the job identity", d.Compute, cluster)
-	}
 	workspace := Text(n.outputs, outputs.WorkspaceID)
+	cluster := workspace + "/computes/" + strings.TrimPrefix(d.Compute, "azureml:")
+	if !n.stack.sandbox.ARM.Carries(cluster, Text(n.outputs, outputs.JobIdentityID)) {
+		return fmt.Errorf("%s is no cluster of the workspace that carries the job identity. "+
+			"Set `compute` in the stack's settings, or name a cluster that carries it", d.Compute)
+	}
 	for _, host := range d.hosts() {
 		if n.stack.sandbox.ARM.Reach(workspace, host) {
 			continue

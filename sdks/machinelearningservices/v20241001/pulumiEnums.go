@@ -682,6 +682,171 @@ func (in *skuTierPtr) ToSkuTierPtrOutputWithContext(ctx context.Context) SkuTier
 	return pulumi.ToOutputWithContext(ctx, in).(SkuTierPtrOutput)
 }
 
+type VmPriority string
+
+const (
+	VmPriorityDedicated   = VmPriority("Dedicated")
+	VmPriorityLowPriority = VmPriority("LowPriority")
+)
+
+func (VmPriority) ElementType() reflect.Type {
+	return reflect.TypeOf((*VmPriority)(nil)).Elem()
+}
+
+func (e VmPriority) ToVmPriorityOutput() VmPriorityOutput {
+	return pulumi.ToOutput(e).(VmPriorityOutput)
+}
+
+func (e VmPriority) ToVmPriorityOutputWithContext(ctx context.Context) VmPriorityOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(VmPriorityOutput)
+}
+
+func (e VmPriority) ToVmPriorityPtrOutput() VmPriorityPtrOutput {
+	return e.ToVmPriorityPtrOutputWithContext(context.Background())
+}
+
+func (e VmPriority) ToVmPriorityPtrOutputWithContext(ctx context.Context) VmPriorityPtrOutput {
+	return VmPriority(e).ToVmPriorityOutputWithContext(ctx).ToVmPriorityPtrOutputWithContext(ctx)
+}
+
+func (e VmPriority) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e VmPriority) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e VmPriority) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e VmPriority) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type VmPriorityOutput struct{ *pulumi.OutputState }
+
+func (VmPriorityOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*VmPriority)(nil)).Elem()
+}
+
+func (o VmPriorityOutput) ToVmPriorityOutput() VmPriorityOutput {
+	return o
+}
+
+func (o VmPriorityOutput) ToVmPriorityOutputWithContext(ctx context.Context) VmPriorityOutput {
+	return o
+}
+
+func (o VmPriorityOutput) ToVmPriorityPtrOutput() VmPriorityPtrOutput {
+	return o.ToVmPriorityPtrOutputWithContext(context.Background())
+}
+
+func (o VmPriorityOutput) ToVmPriorityPtrOutputWithContext(ctx context.Context) VmPriorityPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v VmPriority) *VmPriority {
+		return &v
+	}).(VmPriorityPtrOutput)
+}
+
+func (o VmPriorityOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o VmPriorityOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e VmPriority) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o VmPriorityOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o VmPriorityOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e VmPriority) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type VmPriorityPtrOutput struct{ *pulumi.OutputState }
+
+func (VmPriorityPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**VmPriority)(nil)).Elem()
+}
+
+func (o VmPriorityPtrOutput) ToVmPriorityPtrOutput() VmPriorityPtrOutput {
+	return o
+}
+
+func (o VmPriorityPtrOutput) ToVmPriorityPtrOutputWithContext(ctx context.Context) VmPriorityPtrOutput {
+	return o
+}
+
+func (o VmPriorityPtrOutput) Elem() VmPriorityOutput {
+	return o.ApplyT(func(v *VmPriority) VmPriority {
+		if v != nil {
+			return *v
+		}
+		var ret VmPriority
+		return ret
+	}).(VmPriorityOutput)
+}
+
+func (o VmPriorityPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o VmPriorityPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *VmPriority) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// VmPriorityInput is an input type that accepts values of the VmPriority enum
+// A concrete instance of `VmPriorityInput` can be one of the following:
+//
+//	VmPriorityDedicated
+//	VmPriorityLowPriority
+type VmPriorityInput interface {
+	pulumi.Input
+
+	ToVmPriorityOutput() VmPriorityOutput
+	ToVmPriorityOutputWithContext(context.Context) VmPriorityOutput
+}
+
+var vmPriorityPtrType = reflect.TypeOf((**VmPriority)(nil)).Elem()
+
+type VmPriorityPtrInput interface {
+	pulumi.Input
+
+	ToVmPriorityPtrOutput() VmPriorityPtrOutput
+	ToVmPriorityPtrOutputWithContext(context.Context) VmPriorityPtrOutput
+}
+
+type vmPriorityPtr string
+
+func VmPriorityPtr(v string) VmPriorityPtrInput {
+	return (*vmPriorityPtr)(&v)
+}
+
+func (*vmPriorityPtr) ElementType() reflect.Type {
+	return vmPriorityPtrType
+}
+
+func (in *vmPriorityPtr) ToVmPriorityPtrOutput() VmPriorityPtrOutput {
+	return pulumi.ToOutput(in).(VmPriorityPtrOutput)
+}
+
+func (in *vmPriorityPtr) ToVmPriorityPtrOutputWithContext(ctx context.Context) VmPriorityPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(VmPriorityPtrOutput)
+}
+
 func init() {
 	pulumi.RegisterOutputType(EncryptionStatusOutput{})
 	pulumi.RegisterOutputType(EncryptionStatusPtrOutput{})
@@ -691,4 +856,6 @@ func init() {
 	pulumi.RegisterOutputType(RuleCategoryPtrOutput{})
 	pulumi.RegisterOutputType(SkuTierOutput{})
 	pulumi.RegisterOutputType(SkuTierPtrOutput{})
+	pulumi.RegisterOutputType(VmPriorityOutput{})
+	pulumi.RegisterOutputType(VmPriorityPtrOutput{})
 }

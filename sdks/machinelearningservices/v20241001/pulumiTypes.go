@@ -202,6 +202,7 @@ type AmlComputeProperties struct {
 	RemoteLoginPortPublicAccess *string        `pulumi:"remoteLoginPortPublicAccess"`
 	ScaleSettings               *ScaleSettings `pulumi:"scaleSettings"`
 	Subnet                      *ResourceId    `pulumi:"subnet"`
+	VmPriority                  *string        `pulumi:"vmPriority"`
 	VmSize                      *string        `pulumi:"vmSize"`
 }
 
@@ -245,6 +246,7 @@ type AmlComputePropertiesArgs struct {
 	RemoteLoginPortPublicAccess pulumi.StringPtrInput `pulumi:"remoteLoginPortPublicAccess"`
 	ScaleSettings               ScaleSettingsPtrInput `pulumi:"scaleSettings"`
 	Subnet                      ResourceIdPtrInput    `pulumi:"subnet"`
+	VmPriority                  pulumi.StringPtrInput `pulumi:"vmPriority"`
 	VmSize                      pulumi.StringPtrInput `pulumi:"vmSize"`
 }
 
@@ -363,6 +365,10 @@ func (o AmlComputePropertiesOutput) Subnet() ResourceIdPtrOutput {
 	return o.ApplyT(func(v AmlComputeProperties) *ResourceId { return v.Subnet }).(ResourceIdPtrOutput)
 }
 
+func (o AmlComputePropertiesOutput) VmPriority() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AmlComputeProperties) *string { return v.VmPriority }).(pulumi.StringPtrOutput)
+}
+
 func (o AmlComputePropertiesOutput) VmSize() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v AmlComputeProperties) *string { return v.VmSize }).(pulumi.StringPtrOutput)
 }
@@ -434,6 +440,15 @@ func (o AmlComputePropertiesPtrOutput) Subnet() ResourceIdPtrOutput {
 		}
 		return v.Subnet
 	}).(ResourceIdPtrOutput)
+}
+
+func (o AmlComputePropertiesPtrOutput) VmPriority() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AmlComputeProperties) *string {
+		if v == nil {
+			return nil
+		}
+		return v.VmPriority
+	}).(pulumi.StringPtrOutput)
 }
 
 func (o AmlComputePropertiesPtrOutput) VmSize() pulumi.StringPtrOutput {

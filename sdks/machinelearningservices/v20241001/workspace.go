@@ -15,8 +15,10 @@ import (
 type Workspace struct {
 	pulumi.CustomResourceState
 
-	Identity ManagedServiceIdentityResponsePtrOutput `pulumi:"identity"`
-	Name     pulumi.StringOutput                     `pulumi:"name"`
+	Identity            ManagedServiceIdentityResponsePtrOutput `pulumi:"identity"`
+	Location            pulumi.StringPtrOutput                  `pulumi:"location"`
+	Name                pulumi.StringOutput                     `pulumi:"name"`
+	PublicNetworkAccess pulumi.StringPtrOutput                  `pulumi:"publicNetworkAccess"`
 }
 
 // NewWorkspace registers a new resource with the given unique name, arguments, and options.
@@ -281,8 +283,16 @@ func (o WorkspaceOutput) Identity() ManagedServiceIdentityResponsePtrOutput {
 	return o.ApplyT(func(v *Workspace) ManagedServiceIdentityResponsePtrOutput { return v.Identity }).(ManagedServiceIdentityResponsePtrOutput)
 }
 
+func (o WorkspaceOutput) Location() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.Location }).(pulumi.StringPtrOutput)
+}
+
 func (o WorkspaceOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v *Workspace) pulumi.StringOutput { return v.Name }).(pulumi.StringOutput)
+}
+
+func (o WorkspaceOutput) PublicNetworkAccess() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Workspace) pulumi.StringPtrOutput { return v.PublicNetworkAccess }).(pulumi.StringPtrOutput)
 }
 
 func init() {
