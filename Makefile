@@ -15,6 +15,7 @@ export GOFLAGS += -trimpath $(QUICK)
 #:   STACK=dev              the stack: settings in Pulumi.<stack>.yaml
 #:   CREDENTIALS=path.json  up, preview: your credentials, JSON: name -> object of key -> value
 #:   UNPROTECT=yes          down: destroy also what azure.protect holds
+#:   FOR=drift              policy: of the token that looks for drift; jobs, role: what a Vault team makes
 #:   COMPUTE=cluster        job: the cluster to name where the stack makes none
 #:   ONLY=folder RUN=name   test: one folder with what is below it, and tests whose name matches
 
@@ -57,8 +58,8 @@ vault: ## keep the sandbox's Vault running, to look around in
 preflight: ## would pulumi up of the real stack work? Asks its Vault, changes nothing
 	@$(OPERATE) check -stack "$(STACK)"
 
-policy: ## the least Vault policy for the token that deploys the real stack; FOR=drift: that looks for drift
-	@$(OPERATE) policy -stack "$(STACK)" $(if $(filter drift,$(FOR)),-drift)
+policy: ## the least Vault policy for the token that deploys the real stack; FOR=drift, jobs, role: of others
+	@$(OPERATE) policy -stack "$(STACK)" $(if $(FOR),-for "$(FOR)")
 
 job: ## from the real stack's outputs, files ready to submit: job/<stack>/
 	@$(OPERATE) job -stack "$(STACK)" $(if $(COMPUTE),-compute "$(COMPUTE)")

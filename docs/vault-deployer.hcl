@@ -18,7 +18,7 @@ path "secret/metadata/mlvault/dev/ml_api_key" {
 path "sys/policies/acl/mlvault-dev-ae5143b98a56bf8e" {
   capabilities = ["read", "update", "delete"]
   allowed_parameters = {
-    "policy" = ["# Reads the credentials of mlvault stack mlvault/dev, and nothing else.\n# Fingerprint of the Vault address: 11aed2fd. A new address changes it, so the policy is written again.\npath \"secret/data/mlvault/dev/feature_store\" {\n  capabilities = [\"read\"]\n}\npath \"secret/data/mlvault/dev/ml_api_key\" {\n  capabilities = [\"read\"]\n}\n# A job gives back its token. A batch token, the default, just ends; an auth mount of others may be tuned to service tokens, which would stay.\npath \"auth/token/revoke-self\" {\n  capabilities = [\"update\"]\n}\n"]
+    "policy" = ["# Reads the credentials of mlvault stack mlvault/dev, and nothing else.\n# Fingerprint of the Vault address: 97c13002. A new address changes it, so the policy is written again.\npath \"secret/data/mlvault/dev/feature_store\" {\n  capabilities = [\"read\"]\n}\npath \"secret/data/mlvault/dev/ml_api_key\" {\n  capabilities = [\"read\"]\n}\n# A job gives back its token. A batch token, the default, just ends; an auth mount of others may be tuned to service tokens, which would stay.\npath \"auth/token/revoke-self\" {\n  capabilities = [\"update\"]\n}\n"]
     "name" = []
   }
 }

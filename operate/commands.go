@@ -27,12 +27,28 @@ func runPolicy(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	policy := stack.Policy()
-	if o.drift {
-		policy = stack.DriftPolicy()
+	text, err := rightsText(stack, o.purpose)
+	if err != nil {
+		return err
 	}
-	_, err = io.WriteString(o.out, policy)
+	_, err = io.WriteString(o.out, text)
 	return err
+}
+
+// rightsText is what Vault has to have for a purpose.
+func rightsText(stack check.Stack, purpose string) (string, error) {
+	switch purpose {
+	case "deployer":
+		return stack.Policy(), nil
+	case "drift":
+		return stack.DriftPolicy(), nil
+	case "jobs":
+		return stack.JobsPolicy(), nil
+	case "role":
+		return stack.JobsRole()
+	default:
+		return "", fmt.Errorf("-for %q is none of deployer, drift, jobs, role", purpose)
+	}
 }
 
 func runCheck(ctx context.Context, o options) error {

@@ -36,7 +36,7 @@ func commands() []command {
 		},
 		{
 			name:    "policy",
-			meaning: "print the least Vault policy for the token that deploys the stack",
+			meaning: "print the least Vault policy for the token that deploys the stack; -for: of others",
 			run:     runPolicy,
 		},
 		{
@@ -70,7 +70,7 @@ type options struct {
 	stack   string
 	root    string
 	compute string
-	drift   bool
+	purpose string
 	in      io.Reader
 	out     io.Writer
 }
@@ -96,7 +96,9 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	flags.StringVar(&o.root, "root", ".", "the `folder` of Pulumi.yaml")
 	flags.StringVar(&o.compute, "compute", "", "for job: the `cluster` to name where the stack "+
 		"makes none")
-	flags.BoolVar(&o.drift, "drift", false, "for policy: that of the token which looks for drift")
+	flags.StringVar(&o.purpose, "for", "deployer", "for policy: `whose`, of the token which deploys "+
+		"(deployer) or looks for drift (drift), the jobs' own (jobs), or the role that gives it to "+
+		"them (role)")
 	flags.Usage = func() { printUsage(flags) }
 
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {

@@ -36,7 +36,7 @@ type Identity struct {
 type Store struct {
 	pulumi.ResourceState
 
-	// Policy and Role are names, known once Vault has both.
+	// Policy and Role are names, known once Vault has what is made here of both.
 	Policy pulumi.StringOutput
 	Role   pulumi.StringOutput
 }
@@ -52,6 +52,8 @@ type builder struct {
 	guard pulumi.ResourceOption
 	// fence is the auth backend where it is made here, else nil.
 	fence pulumi.Resource
+	// written has the policy where it is made here.
+	written []pulumi.Resource
 }
 
 // New registers the component and its children, which are named after it: <name>-<credential> and
@@ -95,14 +97,14 @@ func (b *builder) build() error {
 	}
 	policy, err := b.policy()
 	if err != nil {
-		return fmt.Errorf("policy %s: %w", b.settings.VaultName(), err)
+		return fmt.Errorf("policy %s: %w", b.settings.Workload.Policy, err)
 	}
-	b.parent.Policy = policy.Name
+	b.parent.Policy = policy
 	role, err := b.role(backend, policy)
 	if err != nil {
-		return fmt.Errorf("role %s: %w", b.settings.VaultName(), err)
+		return fmt.Errorf("role %s: %w", b.settings.Workload.Role, err)
 	}
-	b.parent.Role = role.RoleName
+	b.parent.Role = role
 	return nil
 }
 
@@ -177,11 +179,21 @@ func (b *builder) ownerLabels() pulumi.StringMap {
 	return labels
 }
 
-func (b *builder) policy() (*vault.Policy, error) {
-	return vault.NewPolicy(b.ctx, b.name+"-read", &vault.PolicyArgs{
-		Name:   pulumi.String(b.settings.VaultName()),
+// policy is the name of the jobs' policy, from its own output where it is made here.
+func (b *builder) policy() (pulumi.StringOutput, error) {
+	name := pulumi.String(b.settings.Workload.Policy)
+	if !b.settings.Workload.CreatePolicy {
+		return name.ToStringOutput(), nil
+	}
+	policy, err := vault.NewPolicy(b.ctx, b.name+"-read", &vault.PolicyArgs{
+		Name:   name,
 		Policy: pulumi.String(rights.ReadPolicy(b.settings)),
 	}, b.behindTheFence()...)
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	b.written = append(b.written, policy)
+	return policy.Name, nil
 }
 
 // issuer is the iss claim of the tokens to trust. Without one in the settings it is the issuer of
@@ -224,26 +236,32 @@ func (b *builder) backend() (pulumi.StringInput, error) {
 	return backend.Path.Elem(), nil
 }
 
-// role admits a token only when issuer, audience, object id and tenant all match, and gives it the
-// read policy only.
+// role is the name of the jobs' role, from its own output where it is made here. It admits a token
+// only when issuer, audience, object id and tenant all match, and gives it the read policy only:
+// [rights.JobsRole], of an identity that is made in the same run.
 func (b *builder) role(
-	backend pulumi.StringInput, policy *vault.Policy,
-) (*jwt.AuthBackendRole, error) {
+	backend pulumi.StringInput, policy pulumi.StringOutput,
+) (pulumi.StringOutput, error) {
 	workload := b.settings.Workload
+	if !workload.CreateRole {
+		return pulumi.String(workload.Role).ToStringOutput(), nil
+	}
 	// No input of a role can say which Vault it is meant for, so another address replaces it.
-	address := pulumi.String("address with the fingerprint " + b.settings.Fingerprint())
+	// Its own name is in the fingerprint, so that another policy updates it and no more.
+	fingerprint := b.settings.FingerprintOf(workload.Role)
+	address := pulumi.String("address with the fingerprint " + fingerprint)
 	// The old role is deleted as soon as the address is known to differ. That is late, so that jobs
 	// are locked out for as short as can be.
-	late := component.Child(b.parent, pulumi.DependsOn([]pulumi.Resource{policy}))
+	late := component.Child(b.parent, pulumi.DependsOn(b.written))
 	fixed, err := component.NewFixed(b.ctx, b.name+"-role-fixed", address, late...)
 	if err != nil {
-		return nil, err
+		return pulumi.StringOutput{}, err
 	}
 	// Both have the same path. Where the backend is missing, creating fails and the run is red.
 	options := b.behindTheFence(pulumi.DeleteBeforeReplace(true))
-	return jwt.NewAuthBackendRole(b.ctx, b.name+"-role", &jwt.AuthBackendRoleArgs{
+	role, err := jwt.NewAuthBackendRole(b.ctx, b.name+"-role", &jwt.AuthBackendRoleArgs{
 		Backend:         backend.ToStringOutput().ToStringPtrOutput(),
-		RoleName:        fixed.Known(pulumi.String(b.settings.VaultName())),
+		RoleName:        fixed.Known(pulumi.String(workload.Role)),
 		RoleType:        pulumi.String("jwt"),
 		BoundAudiences:  pulumi.ToStringArray(workload.Audiences()),
 		BoundClaimsType: pulumi.String("string"),
@@ -255,7 +273,7 @@ func (b *builder) role(
 			"iss": b.issuer(),
 		},
 		UserClaim:     pulumi.String("oid"),
-		TokenPolicies: pulumi.StringArray{policy.Name},
+		TokenPolicies: pulumi.StringArray{policy},
 		// A batch token cannot create others, costs Vault no storage however many jobs start at once,
 		// and is dead after its time; it cannot be revoked, so its time is short.
 		TokenType:            pulumi.String("batch"),
@@ -263,6 +281,10 @@ func (b *builder) role(
 		TokenMaxTtl:          pulumi.Int(workload.TokenTTLSeconds),
 		TokenNoDefaultPolicy: pulumi.Bool(true),
 	}, options...)
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	return role.RoleName, nil
 }
 
 // readers are the object ids that may log in, with commas between, as Vault takes a list of claims.

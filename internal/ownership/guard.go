@@ -168,7 +168,7 @@ var kinds = map[string]kind{
 		same: func(found map[string]any, inputs resource.PropertyMap) bool {
 			return found["policy"] == text(inputs["policy"])
 		},
-		setting: "the name of project and stack",
+		setting: "workload.policy",
 	},
 	rights.TypeRole: {
 		path: func(inputs resource.PropertyMap) string {
@@ -177,7 +177,7 @@ var kinds = map[string]kind{
 		same: func(found map[string]any, inputs resource.PropertyMap) bool {
 			return maps.Equal(texts(found["bound_claims"]), properties(inputs["boundClaims"]))
 		},
-		setting: "workload.authPath",
+		setting: "workload.role",
 	},
 	rights.TypeBackend: {
 		path: func(inputs resource.PropertyMap) string {

@@ -59,7 +59,7 @@ func policyPins(s *settings.Settings) []Pin {
 // identity may be made by the very run that writes the role. policies is an older name of
 // token_policies, and groups_claim would add the policies of groups.
 func rolePins(s *settings.Settings) []Pin {
-	policy := []string{list(s.VaultName())}
+	policy := []string{list(s.Workload.Policy)}
 	return []Pin{
 		{Parameter: "token_policies", Values: policy},
 		{Parameter: "policies", Values: append([]string{noList}, policy...)},

@@ -149,23 +149,13 @@ func SettingsGrants(s *settings.Settings) []Grant {
 			Capabilities: []string{"read", "update"},
 		})
 	}
-	grants = append(grants, Grant{
-		Path:         s.PolicyPath(),
-		Capabilities: []string{"read", "update", "delete"},
-		Pins:         policyPins(s),
-		Reason:       "The jobs' policy, with this text and no other.",
-	})
+	grants = append(grants, policyGrant(s))
 	if s.Workload.CreateAuthBackend {
 		backend := backendGrants(s.Workload.AuthPath, "update", "delete")
 		grants = append(grants, pinBackend(s, backend)...)
 	}
 	grants = append(grants,
-		Grant{
-			Path:         s.RolePath(),
-			Capabilities: []string{"create", "read", "update", "delete"},
-			Pins:         rolePins(s),
-			Reason:       "The jobs' role. It gives that policy and nothing else, in batch tokens.",
-		},
+		roleGrant(s),
 		Grant{
 			Path:         "auth/token/lookup-self",
 			Capabilities: []string{"read"},
@@ -180,6 +170,40 @@ func SettingsGrants(s *settings.Settings) []Grant {
 		})
 	}
 	return grants
+}
+
+// policyGrant are the rights at the jobs' policy.
+func policyGrant(s *settings.Settings) Grant {
+	if !s.Workload.CreatePolicy {
+		return Grant{
+			Path:         s.PolicyPath(),
+			Capabilities: []string{"read"},
+			Reason:       "The jobs' policy, which the Vault team makes. The preflight compares it.",
+		}
+	}
+	return Grant{
+		Path:         s.PolicyPath(),
+		Capabilities: []string{"read", "update", "delete"},
+		Pins:         policyPins(s),
+		Reason:       "The jobs' policy, with this text and no other.",
+	}
+}
+
+// roleGrant are the rights at the jobs' role.
+func roleGrant(s *settings.Settings) Grant {
+	if !s.Workload.CreateRole {
+		return Grant{
+			Path:         s.RolePath(),
+			Capabilities: []string{"read"},
+			Reason:       "The jobs' role, which the Vault team makes. The preflight compares it.",
+		}
+	}
+	return Grant{
+		Path:         s.RolePath(),
+		Capabilities: []string{"create", "read", "update", "delete"},
+		Pins:         rolePins(s),
+		Reason:       "The jobs' role. It gives that policy and nothing else, in batch tokens.",
+	}
 }
 
 // ownersOfReads are the rights to see whose the secrets of vault.reads are, and whether their owner

@@ -407,3 +407,29 @@ func TestAJobMayRenewLeasesWhereItMayHaveOne(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatTheVaultTeamMakesTheDeployerMayOnlyRead(t *testing.T) {
+	s := dev(t, map[string]string{"workload": `{"audience":"a","authPath":"jwt","createAuthBackend":false,
+		"role":"team-ml","createRole":false,"policy":"team-ml-read","createPolicy":false}`})
+	may := map[string][]string{}
+	for _, grant := range rights.DeployerGrants(s, rights.State{}) {
+		may[grant.Path] = grant.Capabilities
+	}
+	for _, path := range []string{"sys/policies/acl/team-ml-read", "auth/jwt/role/team-ml"} {
+		if !slices.Equal(may[path], []string{"read"}) {
+			t.Errorf("%s: %v", path, may[path])
+		}
+	}
+}
+
+// The role gives the policy of the settings, whoever makes it.
+func TestTheDeployerPinsTheNamesOfTheSettings(t *testing.T) {
+	for _, policy := range []string{`"policy":"ml-read"`, `"policy":"ml-read","createPolicy":false`} {
+		s := dev(t, map[string]string{"workload": `{"audience":"a","role":"ml",` + policy + `}`})
+		text := rights.DeployerPolicy(s, rights.State{})
+		requireLines(t, text, `    "token_policies" = [["ml-read"]]`)
+		if !strings.Contains(text, `/role/ml" {`) || !strings.Contains(text, `path "sys/policies/acl/ml-read" {`) {
+			t.Errorf("%s: role and policy have other names in\n%s", policy, text)
+		}
+	}
+}

@@ -95,6 +95,8 @@ func seedSections(f *testing.F) {
 	for _, stack := range []string{"../root", "*"} { // which once were a path and a wildcard
 		f.Add("westeurope", `{"prefix":"p"}`, empty, audience, none, "mlvault", stack, "a")
 	}
+	named := `{"audience":"a","authPath":"jwt","role":"ml.readers","policy":"ml-read"}`
+	f.Add("westeurope", `{}`, empty, named, none, "mlvault", "dev", "a")
 	f.Add("westeurope", `{"mount":"kv","prefix":"a/b","namespace":"n"}`, empty, audience, none, "p*", "s\n", "a/b")
 }
 
@@ -105,7 +107,8 @@ func requireOwnPaths(t *testing.T, s *Settings) {
 		s.Vault.Mount,
 		s.Vault.Prefix,
 		s.Workload.AuthPath,
-		s.VaultName(),
+		s.Workload.Role,
+		s.Workload.Policy,
 		s.Credentials[0].Name,
 	}
 	if s.Vault.Namespace != "" {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// NameInVault is the name of a stack's policy and of its role. Sixteen hex digits of a digest over
+// NameInVault is the name of a stack's policy and of its role, unless the settings say otherwise.
+// Sixteen hex digits of a digest over
 // `<project>/<stack>`, exactly as written, end it: two stacks never share a name, whatever their
 // projects, stacks and cases are, and nobody finds a stack whose name is another's. The readable
 // part in front drops nothing, so that who wants a collision cannot choose it freely.
@@ -43,25 +44,33 @@ func DefaultAuthPath(project, stack string) string {
 }
 
 // AddressFingerprint tells one address of Vault from another and shows neither. It is short on
-// purpose: whoever sees it can check a guess of the address, but with many false hits.
-func AddressFingerprint(project, stack, address string) string {
-	digest := sha256.Sum256([]byte(project + "/" + stack + "/" + address))
+// purpose: whoever sees it can check a guess of the address, but with many false hits. A name of
+// the stack's in Vault is in it, so that two stacks at one Vault do not show that they are, and a
+// stack that is renamed and keeps that name keeps its fingerprint.
+func AddressFingerprint(name, address string) string {
+	digest := sha256.Sum256([]byte(name + "/" + address))
 	return hex.EncodeToString(digest[:4])
 }
 
-// VaultName is the name of the jobs' policy and of their role.
+// VaultName is the [NameInVault] of the stack.
 func (s *Settings) VaultName() string {
 	return NameInVault(s.Project, s.Stack)
 }
 
-// Fingerprint is the [AddressFingerprint] of the stack's Vault. A namespace is a Vault of its own:
-// what has the same path in another one is somebody else's.
+// Fingerprint is the one of the stack's Vault under the policy that the settings name.
 func (s *Settings) Fingerprint() string {
+	return s.FingerprintOf(s.Workload.Policy)
+}
+
+// FingerprintOf is the [AddressFingerprint] of the stack's Vault under a name, such as that of a
+// policy in the state. A namespace is a Vault of its own: what has the same path in another one
+// is somebody else's.
+func (s *Settings) FingerprintOf(name string) string {
 	place := s.Address.Reveal()
 	if s.Vault.Namespace != "" {
 		place += "/" + s.Vault.Namespace
 	}
-	return AddressFingerprint(s.Project, s.Stack, place)
+	return AddressFingerprint(name, place)
 }
 
 // OwnerLabels are the custom metadata of each secret. They say whose it is to whoever finds it.
@@ -93,12 +102,12 @@ func (s *Settings) BackendDescription() string {
 
 // PolicyPath is the API path of the jobs' policy.
 func (s *Settings) PolicyPath() string {
-	return "sys/policies/acl/" + s.VaultName()
+	return "sys/policies/acl/" + s.Workload.Policy
 }
 
 // RolePath is the API path of the jobs' role.
 func (s *Settings) RolePath() string {
-	return "auth/" + s.Workload.AuthPath + "/role/" + s.VaultName()
+	return "auth/" + s.Workload.AuthPath + "/role/" + s.Workload.Role
 }
 
 // LoginPath is the API path that takes a job's token.

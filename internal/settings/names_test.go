@@ -87,15 +87,14 @@ func TestAProjectOrStackThatGivesNoNamesInVaultIsRefused(t *testing.T) {
 	}
 }
 
-func TestTheAddressesFingerprintIsShortAndOfOneStack(t *testing.T) {
-	first := AddressFingerprint("p", "s", "https://a")
+func TestTheAddressesFingerprintIsShortAndOfOnePolicy(t *testing.T) {
+	first := AddressFingerprint("p", "https://a")
 	if len(first) != 8 {
 		t.Errorf("the fingerprint is %q", first)
 	}
 	for _, other := range []string{
-		AddressFingerprint("p", "t", "https://a"),
-		AddressFingerprint("p", "s", "https://b"),
-		AddressFingerprint("q", "s", "https://a"),
+		AddressFingerprint("p", "https://b"),
+		AddressFingerprint("q", "https://a"),
 	} {
 		if other == first {
 			t.Errorf("two fingerprints are %q", first)

@@ -1,5 +1,7 @@
 package settings
 
+import "strings"
+
 var refusalsOfWorkload = []refusal{
 	{
 		name: "no audience",
@@ -126,5 +128,50 @@ var refusalsOfWorkload = []refusal{
 		name: "a CA that is no certificate",
 		edit: set("workload", `{"audience":"a","issuerCaPem":"`+canary+`"}`),
 		want: "workload.issuerCaPem: is not a PEM certificate",
+	},
+	{
+		name: "a role in capitals, which Vault stores in lower case",
+		edit: set("workload", `{"audience":"a","role":"ML-Readers"}`),
+		want: `workload.role: "ML-Readers" is no name that Vault stores as it is written`,
+	},
+	{
+		name: "a role that is a path",
+		edit: set("workload", `{"audience":"a","role":"ml/readers"}`),
+		want: "workload.role: ",
+	},
+	{
+		name: "a role that leaves its place",
+		edit: set("workload", `{"audience":"a","role":"a..b"}`),
+		want: "no two dots in a row",
+	},
+	{
+		name: "a policy with a star",
+		edit: set("workload", `{"audience":"a","policy":"ml*"}`),
+		want: "workload.policy: ",
+	},
+	{
+		name: "a policy with a hyphen at its end",
+		edit: set("workload", `{"audience":"a","policy":"ml-"}`),
+		want: "neither - nor . at either end",
+	},
+	{
+		name: "the policy of root",
+		edit: set("workload", `{"audience":"a","policy":"root"}`),
+		want: `workload.policy: "root" is Vault's own policy`,
+	},
+	{
+		name: "the policy that every token has",
+		edit: set("workload", `{"audience":"a","policy":"default","createPolicy":false}`),
+		want: `workload.policy: "default" is Vault's own policy`,
+	},
+	{
+		name: "a policy that is longer than any path",
+		edit: set("workload", `{"audience":"a","policy":"`+strings.Repeat("x", 257)+`"}`),
+		want: "is longer than 256 characters",
+	},
+	{
+		name: "a role of others in a backend that is made",
+		edit: set("workload", `{"audience":"a","createRole":false}`),
+		want: "workload.createRole: is false, and a role that exists is in a backend that exists",
 	},
 }

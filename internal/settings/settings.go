@@ -92,6 +92,8 @@ func (s *Settings) defaults() {
 	s.Azure.defaults()
 	s.Vault.Prefix = s.Project + "/" + s.Stack
 	s.Workload.AuthPath = DefaultAuthPath(s.Project, s.Stack)
+	s.Workload.Role = s.VaultName()
+	s.Workload.Policy = s.VaultName()
 }
 
 // decode takes what is written. A section that is not written has its defaults.

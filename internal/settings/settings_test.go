@@ -24,6 +24,10 @@ func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
 		Audience:          "api://mlvault",
 		AuthPath:          "jwt-mlvault-dev-ae5143b98a56bf8e",
 		CreateAuthBackend: true,
+		Role:              "mlvault-dev-ae5143b98a56bf8e",
+		CreateRole:        true,
+		Policy:            "mlvault-dev-ae5143b98a56bf8e",
+		CreatePolicy:      true,
 		TokenTTLSeconds:   900,
 	}
 	if !reflect.DeepEqual(s.Workload, wantWorkload) {
@@ -40,9 +44,6 @@ func TestAValidConfigurationGetsItsDefaults(t *testing.T) {
 	}
 	if s.Compute != nil {
 		t.Error("there is a cluster that nobody asked for")
-	}
-	if name := s.VaultName(); name != "mlvault-dev-ae5143b98a56bf8e" {
-		t.Errorf("policy and role are called %s", name)
 	}
 	if !s.VaultHost().Empty() {
 		t.Error("a rule for Vault's host is wanted where nothing is closed")

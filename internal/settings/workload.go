@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,13 @@ type Workload struct {
 	AuthPath    string
 	// CreateAuthBackend is false where authPath exists and belongs to somebody else.
 	CreateAuthBackend bool
+	// Role and Policy are names in Vault: of the role that jobs log in with, and of the policy that it
+	// gives them.
+	Role   string
+	Policy string
+	// CreateRole and CreatePolicy are false where the Vault team makes them.
+	CreateRole   bool
+	CreatePolicy bool
 	// PrincipalIDs are object ids that may read besides the job identity.
 	PrincipalIDs []string
 	// Serverless attaches the job identity to the workspace, the only ones of which a serverless job
@@ -38,6 +46,8 @@ type Workload struct {
 
 func (w *Workload) defaults() {
 	w.CreateAuthBackend = true
+	w.CreateRole = true
+	w.CreatePolicy = true
 	w.TokenTTLSeconds = 900
 }
 
@@ -116,6 +126,54 @@ func (w *Workload) fields() []field {
 			},
 		},
 		{
+			key:          "role",
+			value:        text(&w.Role, roleName),
+			shownDefault: "<project>-<stack>-<digest>",
+			meaning:      "The role's name in Vault, in the auth backend.",
+			change: Change{
+				Moves: []Part{PartRole},
+				Jobs:  JobsOutdated,
+				Back:  BackWhole,
+			},
+		},
+		{
+			key:   "createRole",
+			value: flag(&w.CreateRole),
+			meaning: "`false`: the Vault team makes the role. `make policy FOR=role` prints it, and the " +
+				"preflight compares.",
+			change: Change{
+				Makes: []Part{PartRole},
+				Note:  "Change `role` with it: `false` deletes the role that was made.",
+				Jobs:  JobsOutdated,
+				Back:  BackWhole,
+			},
+		},
+		{
+			key:          "policy",
+			value:        text(&w.Policy, policyName),
+			shownDefault: "<project>-<stack>-<digest>",
+			meaning:      "The name in Vault of the policy that the role gives.",
+			change: Change{
+				Moves:   []Part{PartPolicy},
+				Updates: []Part{PartRole, PartSecrets},
+				Note:    "A token that a job has by then can read nothing more.",
+				Jobs:    JobsThatRun,
+				Back:    BackWhole,
+			},
+		},
+		{
+			key:   "createPolicy",
+			value: flag(&w.CreatePolicy),
+			meaning: "`false`: the Vault team makes the policy. `make policy FOR=jobs` prints it, and the " +
+				"preflight compares.",
+			change: Change{
+				Makes: []Part{PartPolicy},
+				Note:  "Change `policy` with it: `false` deletes the policy that was made.",
+				Jobs:  JobsThatRun,
+				Back:  BackWhole,
+			},
+		},
+		{
 			key:     "principalIds",
 			value:   texts(&w.PrincipalIDs, objectID),
 			meaning: "Object ids that may read besides the job identity.",
@@ -175,6 +233,10 @@ func (w *Workload) validate(r *report) {
 		r.addf("workload.issuerCaPem", "is for a backend that the program makes, and "+
 			"workload.createAuthBackend is false; remove one of the two")
 	}
+	if !w.CreateRole && w.CreateAuthBackend {
+		r.addf("workload.createRole", "is false, and a role that exists is in a backend that exists. "+
+			"Set workload.createAuthBackend to false too, and workload.authPath to where it is")
+	}
 }
 
 func (w *Workload) validateAudience(r *report, key, audience string) {
@@ -220,6 +282,45 @@ func authPathProblem(path string) string {
 		return "is Vault's own token method; name the path of a jwt method"
 	}
 	return pathProblem(path)
+}
+
+// nameInVault is what Vault takes for the name of a role and stores as it is written: it turns
+// names into lower case, and a jwt method takes no - and . at either end. Policies may have more,
+// and nobody needs it.
+var nameInVault = regexp.MustCompile(`^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$`)
+
+var (
+	roleName = textRule{
+		problem: roleNameProblem,
+		pattern: nameInVault.String(),
+		longest: maxPathLength,
+	}
+	policyName = textRule{
+		problem: policyNameProblem,
+		pattern: nameInVault.String(),
+		longest: maxPathLength,
+	}
+)
+
+func roleNameProblem(name string) string {
+	switch {
+	case len(name) > maxPathLength:
+		return "is longer than 256 characters"
+	case !nameInVault.MatchString(name) || strings.Contains(name, ".."):
+		return "is no name that Vault stores as it is written: lower-case letters, digits, _ - and ., " +
+			"neither - nor . at either end, no two dots in a row"
+	}
+	return ""
+}
+
+// policiesOfVault are in every Vault, and mean something to it.
+var policiesOfVault = []string{"root", "default", "response-wrapping", "control-group"}
+
+func policyNameProblem(name string) string {
+	if slices.Contains(policiesOfVault, name) {
+		return "is Vault's own policy; choose another name"
+	}
+	return roleNameProblem(name)
 }
 
 var guid = regexp.MustCompile(`^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$`)

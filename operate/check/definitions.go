@@ -9,10 +9,13 @@ import (
 	"mlvault/internal/rights"
 )
 
+// typeStack is Pulumi's type of the stack itself, whose outputs are the stack's.
+const typeStack = "pulumi:pulumi:Stack"
+
 // definitions says when the next up outdates the job definitions that are out: they name paths,
 // role, login path and audience, and a job that was defined before fails with them.
 func (c *checker) definitions() {
-	stack := c.made("pulumi:pulumi:Stack")
+	stack := c.made(typeStack)
 	if len(stack) == 0 || stack[0].Outputs[outputs.VaultRole] == nil {
 		return // no up has ended
 	}
@@ -44,15 +47,14 @@ func (c *checker) changedOutputs(stack rights.Resource) []string {
 	changes := c.leavingAudiences()
 	for _, each := range []struct{ output, what, now string }{
 		{output: outputs.VaultLoginPath, what: "the login path", now: c.settings.LoginPath()},
-		{output: outputs.VaultRole, what: "the role", now: c.settings.VaultName()},
+		{output: outputs.VaultRole, what: "the role", now: c.settings.Workload.Role},
 		{output: outputs.VaultNamespace, what: "vault.namespace", now: c.settings.Vault.Namespace},
 	} {
 		if text(stack.Outputs[each.output]) != each.now {
 			changes = append(changes, each.what+" changes")
 		}
 	}
-	written := c.writtenAgainst()
-	if written != "" && written != c.settings.Fingerprint() {
+	if c.isOfAnotherVault() {
 		changes = append(changes, "vaultAddress changes")
 	}
 	before, _ := stack.Outputs[outputs.CredentialPaths].(map[string]any)

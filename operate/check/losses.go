@@ -376,6 +376,7 @@ func (c *checker) leavingVault() {
 		c.warning("credentials: the next up deletes %s. `vault kv undelete` brings a value "+
 			"back", listed(deleted))
 	}
+	c.leavingRights()
 	for _, path := range c.stack.State.IDs(rights.TypeBackend) {
 		isLeft := !c.settings.Workload.CreateAuthBackend || path != c.settings.Workload.AuthPath
 		if isLeft {
@@ -383,6 +384,24 @@ func (c *checker) leavingVault() {
 				"in it. Whoever else "+
 				"logs in by it loses their access", path)
 		}
+	}
+}
+
+// leavingRights refuses a name that the Vault team is to use and that the stack's own object has:
+// the next up deletes that one, and cannot tell it from theirs.
+func (c *checker) leavingRights() {
+	workload := c.settings.Workload
+	isLost := !workload.CreatePolicy && c.stack.State.Has(rights.TypePolicy, workload.Policy)
+	if isLost {
+		c.problem("workload.createPolicy: is false, and the next up deletes the policy %s, which this "+
+			"stack has made. Have the Vault team make it under another name, and set workload.policy to "+
+			"that", workload.Policy)
+	}
+	isLost = !workload.CreateRole && c.stack.State.Has(rights.TypeRole, c.settings.RolePath())
+	if isLost {
+		c.problem("workload.createRole: is false, and the next up deletes the role %s, which this stack "+
+			"has made. Have the Vault team make it under another name, and set workload.role to that",
+			workload.Role)
 	}
 }
 

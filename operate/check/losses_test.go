@@ -30,8 +30,16 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 		Address:     settings.NewSecret("https://vault.example.com"),
 		Credentials: []settings.Credential{{Name: "ml_api_key"}},
 		Vault:       settings.Vault{Mount: "secret", Prefix: "mlvault/dev"},
-		Workload:    settings.Workload{Audience: "api://x", AuthPath: "jwt-x", CreateAuthBackend: true},
-		Compute:     []settings.Cluster{{Name: "ml-cluster", VMSize: "Standard_D4ds_v5", MaxNodes: 1}},
+		Workload: settings.Workload{
+			Audience:          "api://x",
+			AuthPath:          "jwt-x",
+			CreateAuthBackend: true,
+			Role:              "ml",
+			CreateRole:        true,
+			Policy:            "ml-read",
+			CreatePolicy:      true,
+		},
+		Compute: []settings.Cluster{{Name: "ml-cluster", VMSize: "Standard_D4ds_v5", MaxNodes: 1}},
 	}
 	workspace := resource(t, "azure-native:machinelearningservices/v20241001:Workspace", "ml-workspace",
 		deployedGroup+"/providers/Microsoft.MachineLearningServices/workspaces/ml-workspace1",
@@ -44,7 +52,8 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 	stack.Outputs = map[string]any{
 		"vaultAudience":   "api://x",
 		"vaultLoginPath":  s.LoginPath(),
-		"vaultRole":       s.VaultName(),
+		"vaultRole":       s.Workload.Role,
+		"vaultPolicy":     s.Workload.Policy,
 		"vaultNamespace":  "",
 		"credentialPaths": map[string]any{"ml_api_key": "secret/data/mlvault/dev/ml_api_key"},
 	}
@@ -64,7 +73,7 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 		resource(t, rights.TypeBackend, "credentials-jwt", "jwt-x", `{"path":"jwt-x"}`),
 		resource(t, rights.TypeRole, "credentials-role", s.RolePath(), `{"boundAudiences":["api://x"]}`),
 		resource(t, rights.TypeSecret, "credentials-ml_api_key", "secret/data/mlvault/dev/ml_api_key", `{}`),
-		resource(t, rights.TypePolicy, "credentials-read", s.VaultName(), `{"policy":"`+
+		resource(t, rights.TypePolicy, "credentials-read", s.Workload.Policy, `{"policy":"`+
 			`# Fingerprint of the Vault address: `+s.Fingerprint()+`. A new one"}`),
 	}}}}
 	return c, s
@@ -202,6 +211,28 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			name:    "an auth backend given away",
 			warning: "the next up disables the auth backend auth/jwt-x with every role in it",
 			does:    func(_ *checker, s *settings.Settings) { s.Workload.CreateAuthBackend = false },
+		},
+		{
+			name: "a policy that the Vault team is to make under the same name",
+			problem: "workload.createPolicy: is false, and the next up deletes the policy ml-read, which this stack " +
+				"has made. Have the Vault team make it under another name",
+			does: func(_ *checker, s *settings.Settings) { s.Workload.CreatePolicy = false },
+		},
+		{
+			name: "a policy that the Vault team has made under another name",
+			does: func(c *checker, s *settings.Settings) {
+				s.Workload.CreatePolicy = false
+				s.Workload.Policy = "teams-ml-read"
+			},
+		},
+		{
+			name:    "a role that the Vault team is to make under the same name",
+			problem: "workload.createRole: is false, and the next up deletes the role ml, which this stack has made",
+			does: func(c *checker, s *settings.Settings) {
+				s.Workload.CreateRole = false
+				s.Workload.CreateAuthBackend = false
+			},
+			warning: "the next up disables the auth backend auth/jwt-x",
 		},
 		{
 			name: "another audience",

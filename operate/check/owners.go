@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"strings"
 
+	"mlvault/internal/outputs"
 	"mlvault/internal/rights"
+	"mlvault/internal/settings"
 	"mlvault/internal/vaultapi"
 )
 
@@ -117,7 +119,11 @@ func (c *checker) lookForOwner(ctx context.Context, what, path string) (map[stri
 
 // policy is overwritten in silence.
 func (c *checker) policy(ctx context.Context) {
-	name := c.settings.VaultName()
+	if !c.settings.Workload.CreatePolicy {
+		c.policyOfOthers(ctx)
+		return
+	}
+	name := c.settings.Workload.Policy
 	found, how := c.lookForOwner(ctx, "policy "+name, c.settings.PolicyPath())
 	if how != seen || found == nil {
 		return
@@ -129,7 +135,7 @@ func (c *checker) policy(ctx context.Context) {
 		Key:        "policy " + name,
 		What:       "a policy of this name",
 		Look:       "vault policy read " + name,
-		Avoid:      rename,
+		Avoid:      otherName("workload.policy"),
 		Overwrites: true,
 		Kind:       rights.TypePolicy,
 		Name:       "credentials-read",
@@ -139,6 +145,10 @@ func (c *checker) policy(ctx context.Context) {
 
 // role is overwritten in silence too.
 func (c *checker) role(ctx context.Context) {
+	if !c.settings.Workload.CreateRole {
+		c.roleOfOthers(ctx)
+		return
+	}
 	path := c.settings.RolePath()
 	found, how := c.lookForOwner(ctx, "role "+path, path)
 	if how != seen || found == nil || c.owns(rights.TypeRole, path) || c.policyIsOurs(ctx) {
@@ -148,7 +158,7 @@ func (c *checker) role(ctx context.Context) {
 		Key:        "role " + path,
 		What:       "a role of this name",
 		Look:       "vault read " + path,
-		Avoid:      rename,
+		Avoid:      otherName("workload.role"),
 		Overwrites: true,
 		Kind:       rights.TypeRole,
 		Name:       "credentials-role",
@@ -160,12 +170,15 @@ func (c *checker) role(ctx context.Context) {
 const rename = "rename this stack (`pulumi stack rename`): its names in Vault follow. " +
 	"docs/operate.md has the steps"
 
-// sameVault tells whether the configured Vault is the one that the state was written against. The
-// jobs' policy has a fingerprint of address and namespace, in the state and in Vault. With another
-// one nothing counts as the stack's own until it is found here with the state's mark.
+// otherName is what to do about a name that the settings may give.
+func otherName(key string) string {
+	return "name another one in " + key + ", or " + rename
+}
+
+// sameVault tells whether the configured Vault is the one that the state was written against. With
+// another one nothing counts as the stack's own until it is found here with the state's mark.
 func (c *checker) sameVault(ctx context.Context) {
-	written := c.writtenAgainst()
-	if written == "" || written == c.settings.Fingerprint() {
+	if !c.isOfAnotherVault() {
 		c.restored(ctx)
 		return
 	}
@@ -191,18 +204,52 @@ func (c *checker) sameVault(ctx context.Context) {
 	}
 }
 
+// isOfAnotherVault tells whether the state was written against another address or namespace. Before
+// the first up it was written against none.
+func (c *checker) isOfAnotherVault() bool {
+	written := c.mark()
+	return written.fingerprint != "" && written.fingerprint != c.settings.FingerprintOf(written.policy)
+}
+
 // writtenAgainst is the fingerprint of the Vault that the state was written against. It is empty
 // before the first up.
-func (c *checker) writtenAgainst() string {
-	for _, r := range c.stack.State.Resources {
-		if r.Replaced || r.Pending != "" {
-			continue
-		}
+func (c *checker) writtenAgainst() string { return c.mark().fingerprint }
+
+// mark is what the state has of the Vault that it was written against: the fingerprint of address
+// and namespace, and the policy that is in it.
+type mark struct {
+	fingerprint string
+	policy      string
+}
+
+// mark is in the text of the jobs' policy. Where the Vault team makes that one, the stack's secrets
+// have it.
+func (c *checker) mark() mark {
+	for _, r := range c.stack.owned() {
 		if r.Type == rights.TypePolicy {
-			return fingerprintIn(text(r.Inputs["policy"]))
+			return mark{fingerprint: fingerprintIn(text(r.Inputs["policy"])), policy: r.ID}
 		}
 	}
-	return ""
+	policy := c.policyOfLastUp()
+	for _, r := range c.stack.owned() {
+		options, _ := r.Inputs["options"].(map[string]any)
+		fingerprint := text(options[settings.LabelVault])
+		if r.Type == rights.TypeSecret && fingerprint != "" {
+			return mark{fingerprint: fingerprint, policy: policy}
+		}
+	}
+	return mark{}
+}
+
+// policyOfLastUp is the jobs' policy as the stack's output names it.
+func (c *checker) policyOfLastUp() string {
+	for _, r := range c.stack.owned() {
+		name := text(r.Outputs[outputs.VaultPolicy])
+		if r.Type == typeStack && name != "" {
+			return name
+		}
+	}
+	return c.settings.Workload.Policy
 }
 
 // fingerprintIn is the fingerprint in the jobs' policy.

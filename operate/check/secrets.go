@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mlvault/internal/rights"
+	"mlvault/internal/settings"
 )
 
 // label is what a secret's custom metadata say about whose it is.
@@ -15,13 +16,18 @@ type label struct {
 	owner string
 	// vault is the fingerprint of the Vault that the owner's state was written against.
 	vault string
+	// identity is the owner's job identity.
+	identity string
 	// readers are the stacks that the owner lets read it.
 	readers []string
 }
 
 func labelOf(metadata map[string]any) label {
 	fields, _ := metadata["custom_metadata"].(map[string]any)
-	found := label{vault: text(fields["vault"])}
+	found := label{
+		vault:    text(fields[settings.LabelVault]),
+		identity: text(fields[settings.LabelIdentity]),
+	}
 	project := text(fields["project"])
 	stack := text(fields["stack"])
 	if project != "" && stack != "" {
@@ -31,6 +37,23 @@ func labelOf(metadata map[string]any) label {
 		found.readers = append(found.readers, strings.TrimSpace(reader))
 	}
 	return found
+}
+
+// isOfAnother tells whether a label names another stack than this one, under the name of before
+// too: after a rename the state has the marks that Vault has. A refresh writes what it finds into
+// the state, but for the options.
+func (c *checker) isOfAnother(found label, path string) bool {
+	if found.owner == "" || found.owner == c.self() {
+		return false
+	}
+	for _, r := range c.made(rights.TypeSecret) {
+		options, _ := r.Inputs["options"].(map[string]any)
+		isMarked := found.identity != "" && found.identity == text(options[settings.LabelIdentity])
+		if r.ID == path && isMarked && found.vault == text(options[settings.LabelVault]) {
+			return false
+		}
+	}
+	return true
 }
 
 // self is this stack, as labels name it.
@@ -74,7 +97,7 @@ func (c *checker) secret(ctx context.Context, name string) bool {
 	found := labelOf(metadata)
 	isOwn := found.owner == c.self()
 	switch {
-	case c.owns(rights.TypeSecret, data) && found.owner != "" && !isOwn:
+	case c.owns(rights.TypeSecret, data) && c.isOfAnother(found, data):
 		c.shared(key, data, found.owner)
 		return false
 	case c.owns(rights.TypeSecret, data):
@@ -135,8 +158,8 @@ func (c *checker) leavingSecrets(ctx context.Context) {
 			c.report.OwnersUnseen = true
 			continue
 		}
-		if owner := labelOf(metadata).owner; owner != "" && owner != c.self() {
-			c.shared("state", r.ID, owner)
+		if found := labelOf(metadata); c.isOfAnother(found, r.ID) {
+			c.shared("state", r.ID, found.owner)
 		}
 	}
 }

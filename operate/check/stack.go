@@ -36,6 +36,20 @@ type Stack struct {
 // Policy is the deployer's policy for the next up.
 func (s Stack) Policy() string { return rights.DeployerPolicy(s.Settings, s.State) }
 
+// JobsPolicy is the policy of the jobs, for a Vault team that makes it.
+func (s Stack) JobsPolicy() string { return rights.ReadPolicy(s.Settings) }
+
+// JobsRole is the role of the jobs as `vault write` reads it, for a Vault team that makes it.
+func (s Stack) JobsRole() (string, error) {
+	jobs, isMade := s.State.JobIdentity()
+	if !isMade {
+		return "", errors.New("the role names the job identity, and the state has none. The first " +
+			"`pulumi up` makes it; then run this again")
+	}
+	text, err := json.MarshalIndent(rights.JobsRole(s.Settings, jobs), "", "  ")
+	return string(text) + "\n", err
+}
+
 // DriftPolicy is the policy of the token that looks for drift.
 func (s Stack) DriftPolicy() string { return rights.DriftPolicy(s.Settings, s.State) }
 

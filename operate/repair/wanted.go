@@ -10,11 +10,17 @@ import (
 // WantedBy tells of an id whether a configuration asks for it. In Vault every id follows from the
 // settings. In Azure that holds only for a name that the settings give: the others are random.
 func WantedBy(s *settings.Settings) func(id string) bool {
-	inVault := map[string]bool{
-		s.VaultName():       true,
-		s.RolePath():        true,
-		s.Workload.AuthPath: s.Workload.CreateAuthBackend,
-		s.Vault.Mount:       s.Vault.CreateMount,
+	inVault := map[string]bool{}
+	for _, each := range []struct {
+		id     string
+		isMade bool
+	}{
+		{id: s.Workload.Policy, isMade: s.Workload.CreatePolicy},
+		{id: s.RolePath(), isMade: s.Workload.CreateRole},
+		{id: s.Workload.AuthPath, isMade: s.Workload.CreateAuthBackend},
+		{id: s.Vault.Mount, isMade: s.Vault.CreateMount},
+	} {
+		inVault[each.id] = inVault[each.id] || each.isMade // a policy may be called as a mount
 	}
 	for _, credential := range s.Credentials {
 		inVault[s.DataPath(credential.Name)] = true

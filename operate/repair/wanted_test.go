@@ -15,8 +15,15 @@ func TestAConfigurationAsksForItsNamesInVaultAndForThoseThatItGivesInAzure(t *te
 		Stack:       "dev",
 		Credentials: []settings.Credential{{Name: "team/key"}},
 		Vault:       settings.Vault{Mount: "secret", Prefix: "ml"},
-		Workload:    settings.Workload{AuthPath: "jwt-x", CreateAuthBackend: true},
-		Azure:       settings.Azure{Names: settings.Names{Workspace: "ml-ws", JobIdentity: "ml-job"}},
+		Workload: settings.Workload{
+			AuthPath:          "jwt-x",
+			CreateAuthBackend: true,
+			Role:              "ml",
+			CreateRole:        true,
+			Policy:            "ml-read",
+			CreatePolicy:      true,
+		},
+		Azure: settings.Azure{Names: settings.Names{Workspace: "ml-ws", JobIdentity: "ml-job"}},
 	}
 	wants := repair.WantedBy(cfg)
 	const (
@@ -25,8 +32,8 @@ func TestAConfigurationAsksForItsNamesInVaultAndForThoseThatItGivesInAzure(t *te
 	)
 	for _, id := range []string{
 		"secret/data/ml/team/key",
-		cfg.VaultName(),
-		"auth/jwt-x/role/" + cfg.VaultName(),
+		"ml-read",
+		"auth/jwt-x/role/ml",
 		"jwt-x",
 		providers + "Microsoft.MachineLearningServices/workspaces/ml-ws",
 		providers + "Microsoft.ManagedIdentity/userAssignedIdentities/ml-job",
@@ -36,7 +43,7 @@ func TestAConfigurationAsksForItsNamesInVaultAndForThoseThatItGivesInAzure(t *te
 	for _, id := range []string{
 		"secret/data/old/team/key",
 		"secret", // it is not made by the stack
-		"auth/jwt-old/role/" + cfg.VaultName(),
+		"auth/jwt-old/role/ml",
 		group,
 		providers + "Microsoft.OperationalInsights/workspaces/ml-ws",
 		providers + "Microsoft.Storage/storageAccounts/ml5f3a",

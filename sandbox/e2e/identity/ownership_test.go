@@ -62,6 +62,34 @@ func TestTwoStacksWithOnePrefixNeitherOverwriteNorDeleteEachOthersSecrets(t *tes
 	require.Equal(t, 1, version)
 }
 
+// The names of role and policy may be chosen, and so may those of another stack.
+func TestAChosenNameOfAnotherStackIsNotTakenOver(t *testing.T) {
+	l := lab.Open(t, sandbox.Options{Root: lab.Project(t, lab.ProjectName, "dev", "qa")})
+	dev, _ := l.Up("dev", lab.Sample())
+	before := held(l)
+	for _, test := range []struct {
+		setting string
+		names   map[string]string
+	}{
+		{setting: "workload.policy", names: map[string]string{"workload.policy": dev.Config.Workload.Policy}},
+		{setting: "workload.role", names: map[string]string{
+			"workload.role":              dev.Config.Workload.Role,
+			"workload.authPath":          dev.Config.Workload.AuthPath,
+			"workload.createAuthBackend": "false",
+		}},
+	} {
+		strayed := l.Prepare("qa", lab.Sample(), lab.Settings(t, test.names))
+		_, err := strayed.Up(t.Context(), optup.SuppressProgress())
+		require.ErrorContains(t, err, leftAlone, test.setting)
+		require.ErrorContains(t, err, test.setting)
+		l.Destroy(strayed)
+		after := held(l)
+		for path, found := range before {
+			require.Equal(t, found, after[path], "%s: %s", test.setting, path)
+		}
+	}
+}
+
 // A secret that somebody wrote by hand has no mark at all.
 func TestTheFirstWriteNeverOverwritesASecretOfSomebodyElse(t *testing.T) {
 	l := lab.New(t)

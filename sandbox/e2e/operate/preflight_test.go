@@ -3,6 +3,7 @@ package operate_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/rights"
+	"mlvault/internal/settings"
 	"mlvault/operate/check"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/issuer"
@@ -58,6 +60,37 @@ var (
 	createMount = set("vault.createMount", true)
 	writeOnly   = set("vault.disableRead", true)
 )
+
+// jobsIdentity is the job identity in a state.
+var jobsIdentity = rights.Resource{
+	Type: "azure-native:managedidentity/v20230131:UserAssignedIdentity",
+	URN:  "urn:pulumi:dev::mlvault::azure-native:managedidentity/v20230131:UserAssignedIdentity::ml-identity",
+	Outputs: map[string]any{
+		"principalId": "22222222-2222-2222-2222-222222222222",
+		"tenantId":    "33333333-3333-3333-3333-333333333333",
+	},
+}
+
+// roleOfTeam writes the role that `make policy FOR=role` prints, with changes.
+func roleOfTeam(changes map[string]any) step {
+	return func(a *attempt) {
+		jobs, _ := a.stack.State.JobIdentity()
+		role := rights.JobsRole(a.config(), jobs)
+		maps.Copy(role, changes)
+		a.Write(a.config().RolePath(), role)
+	}
+}
+
+// policyOfTeam writes the policy that `make policy FOR=jobs` prints, without a path.
+func policyOfTeam(without string) step {
+	return func(a *attempt) {
+		text := strings.ReplaceAll(rights.ReadPolicy(a.config()), without, "secret/data/old")
+		if without == "" {
+			text = rights.ReadPolicy(a.config())
+		}
+		makes(a.config().PolicyPath(), map[string]any{"policy": text})(a)
+	}
+}
 
 // ofOthers leaves the auth backend to somebody else.
 func ofOthers(a *attempt) {
@@ -558,6 +591,52 @@ var rows = []row{
 	{
 		name: "an auth backend of others",
 		does: do(backend("jwt-"+name, "jwt"), ofOthers),
+	},
+	{
+		name: "a role of the Vault team that nobody can have made yet",
+		does: do(backend("jwt-"+name, "jwt"), ofOthers, set("workload.createRole", false)),
+	},
+	{
+		name:    "a role that the Vault team has not made",
+		warning: "Vault has no role auth/jwt-" + name + "/role/team-ml, and no job can log in",
+		does: do(backend("jwt-"+name, "jwt"), ofOthers, stateHas(jobsIdentity),
+			set("workload.createRole", false), set("workload.role", "team-ml")),
+	},
+	{
+		name: "a role of the Vault team",
+		does: do(backend("jwt-"+name, "jwt"), ofOthers, stateHas(jobsIdentity),
+			set("workload.createRole", false), admits("jwt-"+name), roleOfTeam(nil)),
+	},
+	{
+		name:    "a role of the Vault team that admits somebody else and gives more",
+		warning: "It differs in bound_claims, token_policies. The Vault team writes it: `make policy STACK=dev FOR=role",
+		does: do(backend("jwt-"+name, "jwt"), ofOthers, stateHas(jobsIdentity), admits("jwt-"+name),
+			set("workload.createRole", false), roleOfTeam(map[string]any{
+				"bound_claims":   map[string]any{"oid": "somebody"},
+				"token_policies": []string{name, "admin"},
+			})),
+	},
+	{
+		name: "a policy of the Vault team",
+		does: do(set("workload.policy", "team-ml-read"), set("workload.createPolicy", false), policyOfTeam("")),
+	},
+	{
+		name:    "a policy that the Vault team has not made",
+		warning: "Vault has no policy team-ml-read, and the jobs can read nothing until the Vault team makes it",
+		does:    do(set("workload.policy", "team-ml-read"), set("workload.createPolicy", false)),
+	},
+	{
+		name:    "a policy of the Vault team of before a credential was added",
+		warning: "it lacks secret/data/" + apiKey + ". The Vault team writes it: `make policy STACK=dev FOR=jobs",
+		does: do(set("workload.policy", "team-ml-read"), set("workload.createPolicy", false),
+			policyOfTeam("secret/data/"+apiKey)),
+	},
+	{
+		name:       "a policy of another stack by its name",
+		problem:    "policy " + settings.NameInVault("mlvault", "qa") + ": a policy of this name exists",
+		overwrites: true,
+		does: do(set("workload.policy", settings.NameInVault("mlvault", "qa")),
+			policy(settings.NameInVault("mlvault", "qa"))),
 	},
 	{
 		name:    "an auth backend of another type",

@@ -16,6 +16,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/outputs"
 	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
@@ -217,7 +218,7 @@ func TestDriftIsFoundWithTheReadingPolicyAndNothingIsWritten(t *testing.T) {
 	l := lab.New(t)
 	dev, _ := l.Up("dev", lab.Sample())
 	r := newReal(l, l.Path("work"))
-	policy := r.operate(true, "policy -drift")
+	policy := r.operate(true, "policy -for drift")
 	require.NotRegexp(t, `"(create|delete|sudo)"`, policy)
 
 	look := func(policy string) (map[string]int, error) {
@@ -279,34 +280,48 @@ func TestTheTokenOfThePrintedPolicyCarriesThroughAChangedPlace(t *testing.T) {
 // path can be pinned before.
 func TestARenamedStackIsWholeAfterTheNextUp(t *testing.T) {
 	for _, row := range []struct {
-		name   string
-		pinned bool
-		moves  bool
+		name string
+		pins map[string]string
+		// moves and replaces say what the next up does to the secrets, and to anything at all.
+		moves    bool
+		replaces bool
 	}{
-		{name: "as it is", moves: true},
-		{name: "with prefix and auth path pinned", pinned: true},
+		{name: "as it is", moves: true, replaces: true},
+		{name: "with prefix and auth path pinned", replaces: true, pins: map[string]string{
+			"vault.prefix":      "mlvault/dev",
+			"workload.authPath": settings.DefaultAuthPath("mlvault", "dev"),
+		}},
+		{name: "with all names pinned", pins: map[string]string{
+			"vault.prefix":      "mlvault/dev",
+			"workload.authPath": settings.DefaultAuthPath("mlvault", "dev"),
+			"workload.role":     settings.NameInVault("mlvault", "dev"),
+			"workload.policy":   settings.NameInVault("mlvault", "dev"),
+		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			l := lab.Open(t, sandbox.Options{Settings: lab.Project(t, "mlvault", "dev", "qa")})
-			var edits []lab.Edit
-			if row.pinned {
-				edits = []lab.Edit{
-					lab.With(t, "vault.prefix", "mlvault/dev"),
-					lab.With(t, "workload.authPath", settings.DefaultAuthPath("mlvault", "dev")),
-				}
-			}
-			l.Up("dev", lab.Sample(), edits...)
-			_, before := l.Read(lab.APIKeyPath)
+			pins := lab.Settings(t, row.pins)
+			l.Up("dev", lab.Sample())
+			dev, pinned := l.Up("dev", lab.Sample(), pins)
+			require.Equal(t, []string{"same"}, slices.Collect(maps.Keys(pinned)), "to pin changes nothing")
+			before := definition(t, dev)
 			r := newReal(l, l.Path("work"))
 			r.Must("pulumi stack rename qa --stack dev")
-			qa, changes := l.Up("qa", lab.Sample(), edits...)
+			l.Prepare("qa", lab.Sample(), pins)
+			report := r.says(true, `"$OPERATE" check -root . -stack qa`)
+			require.NotContains(t, report, "another Vault", "the address is the same")
+			qa, changes := l.Up("qa", lab.Sample(), pins)
 			t.Log(changes)
-			data, after := l.Read(lab.APIKeyPath)
+			data, _ := l.Read(lab.APIKeyPath)
 			if row.moves {
 				require.Nil(t, data, "the old path is deleted")
 			} else {
 				require.NotNil(t, data)
-				require.GreaterOrEqual(t, after, before)
+			}
+			if !row.replaces {
+				require.Subset(t, []string{"same", "update"}, slices.Collect(maps.Keys(changes)))
+				require.NotContains(t, report, "job definitions")
+				require.Equal(t, before, definition(t, qa), "what is out stays right")
 			}
 			read, err := qa.Job(t.Context())
 			require.NoError(t, err)
@@ -315,4 +330,16 @@ func TestARenamedStackIsWholeAfterTheNextUp(t *testing.T) {
 			l.Destroy(qa)
 		})
 	}
+}
+
+// definition are the variables of a job's definition.
+func definition(t *testing.T, stack *sandbox.Stack) map[string]string {
+	t.Helper()
+	_, environment, err := stack.JobEnvironment(t.Context())
+	require.NoError(t, err)
+	variables := map[string]string{}
+	for _, variable := range outputs.JobVariables {
+		variables[variable.Name] = environment[variable.Name]
+	}
+	return variables
 }

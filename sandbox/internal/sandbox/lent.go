@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/issuer"
@@ -129,6 +130,14 @@ func (s *Sandbox) lendVault(ctx context.Context, cfg *settings.Settings) ([]stri
 			return nil, err
 		}
 	}
+	if !cfg.Workload.CreatePolicy {
+		names = append(names, "Vault's policy "+cfg.Workload.Policy)
+		policy := rights.ReadPolicy(cfg)
+		err := s.Vault.Root().Sys().PutPolicyWithContext(ctx, cfg.Workload.Policy, policy)
+		if err != nil {
+			return nil, err
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Vault.Reads)) {
 		read := cfg.Vault.Reads[name]
 		if read.IsWrite() {
@@ -168,6 +177,25 @@ func (s *Sandbox) mountOnce(
 		return false, nil
 	}
 	return true, s.Vault.Root().Sys().MountWithContext(ctx, at, engine)
+}
+
+// lendRole makes the jobs' role where the settings leave it to the Vault team. They can only after
+// the up, which makes the identity that the role names.
+func (s *Stack) lendRole(ctx context.Context) error {
+	if s.Config == nil || s.Config.Workload.CreateRole {
+		return nil
+	}
+	state, err := s.rightsState(ctx)
+	if err != nil {
+		return err
+	}
+	jobs, isMade := state.JobIdentity()
+	if !isMade {
+		return fmt.Errorf("the role %s: the state has no job identity", s.Config.Workload.Role)
+	}
+	role := rights.JobsRole(s.Config, jobs)
+	_, err = s.sandbox.Vault.Root().Logical().WriteWithContext(ctx, s.Config.RolePath(), role)
+	return err
 }
 
 // lendBackend makes a login that trusts the sandbox's issuer, as its owner has it.

@@ -40,6 +40,9 @@ func (s *Stack) Up(ctx context.Context, opts ...optup.Option) (auto.UpResult, er
 		opts = append(opts, optup.Refresh())
 	}
 	result, err := s.Stack.Up(ctx, opts...)
+	if err == nil {
+		err = s.lendRole(ctx)
+	}
 	return result, s.end(err)
 }
 
