@@ -131,14 +131,27 @@ func pinIssuer(s *settings.Settings, state State, grants []Grant) []Grant {
 
 // tenant is the one of the stack's identities, or empty where the state has none.
 func (s State) tenant() string {
+	tenants := s.ofIdentities("tenantId")
+	if len(tenants) == 0 {
+		return ""
+	}
+	return tenants[0]
+}
+
+// PrincipalIDs are the object ids of the stack's identities, the job identity's among them. No
+// refresh of what is in Vault changes them.
+func (s State) PrincipalIDs() []string { return s.ofIdentities("principalId") }
+
+func (s State) ofIdentities(output string) []string {
+	var values []string
 	for _, r := range s.Resources {
-		tenant, isText := r.Outputs["tenantId"].(string)
+		value, isText := r.Outputs[output].(string)
 		isIdentity := strings.HasSuffix(r.Type, typeIdentity)
 		if isIdentity && isText && r.Pending == "" && !r.Replaced {
-			return tenant
+			values = append(values, value)
 		}
 	}
-	return ""
+	return values
 }
 
 func writePins(hcl *strings.Builder, pins []Pin) {

@@ -48,6 +48,9 @@ const (
 		"inputs":{"mount":"kv","name":"old/api","deleteAllVersions":false,"disableRead":false}}`
 	purgedSecret = `{"type":"vault:kv/secretV2:SecretV2","id":"kv/data/old/api",
 		"inputs":{"mount":"kv","name":"old/api","deleteAllVersions":true}}`
+	// As `pulumi import` with the genuine plugin leaves it.
+	importedSecret = `{"type":"vault:kv/secretV2:SecretV2","id":"kv/data/old/api",
+		"inputs":{"mount":"kv","name":"old/api","deleteAllVersions":null}}`
 	unreadSecret = `{"type":"vault:kv/secretV2:SecretV2","id":"kv/data/old/api",
 		"inputs":{"mount":"kv","name":"old/api","disableRead":true}}`
 	// What is secret is an object in the export. Only then may the inputs be unreadable.
@@ -113,6 +116,7 @@ func TestTheDeployerMayTakeAwayWhatTheStateHasElsewhere(t *testing.T) {
 	}{
 		{"a secret", oldSecret, []string{"kv/data/old/api read delete", "kv/metadata/old/api read"}},
 		{"a secret that is purged", purgedSecret, []string{"kv/data/old/api read", "kv/metadata/old/api read delete"}},
+		{"a secret that was imported", importedSecret, []string{"kv/data/old/api read delete", "kv/metadata/old/api read"}},
 		{"a secret that is not read", unreadSecret, []string{"kv/data/old/api delete", "kv/metadata/old/api read"}},
 		{"a policy", oldPolicy, []string{"sys/policies/acl/old-name read delete"}},
 		{"a role", oldRole, []string{"auth/jwt-old/role/old-name read delete"}},

@@ -128,10 +128,11 @@ func (s State) Knows(urn string) bool {
 	return false
 }
 
-// is tells whether an input is true. One that cannot be read is not known to be.
+// is tells whether an input is true. One that cannot be read is not known to be. One without a
+// value is as if it were not there: an import by the genuine plugin writes null.
 func (r Resource) is(name string) (value, known bool) {
-	input, given := r.Inputs[name]
-	if !given {
+	input := r.Inputs[name]
+	if input == nil {
 		return false, true
 	}
 	value, known = input.(bool)
