@@ -3,9 +3,6 @@ package check
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -74,49 +71,29 @@ func (c *checker) connect(ctx context.Context) bool {
 	return false
 }
 
+// newClient asks as the program does, and tries once: whoever waits for a report wants to see what
+// is wrong.
 func (c *checker) newClient() (*client, bool) {
 	vault := &client{}
-	security := &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		VerifyConnection: func(state tls.ConnectionState) error {
-			vault.expires = state.PeerCertificates[0].NotAfter
-			return nil
-		},
+	file := c.settings.Vault.CACertFile
+	if file != "" && !filepath.IsAbs(file) {
+		file = filepath.Join(c.stack.Root, file)
 	}
-	if file := c.settings.Vault.CACertFile; file != "" {
-		if !filepath.IsAbs(file) {
-			file = filepath.Join(c.stack.Root, file)
-		}
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			c.problem("vault.caCertFile: %s cannot be read on this machine. Put the CA's PEM file there, "+
-				"or name where it is", c.settings.Vault.CACertFile)
-			return nil, false
-		}
-		security.RootCAs = x509.NewCertPool()
-		if !security.RootCAs.AppendCertsFromPEM(pem) {
-			c.problem("vault.caCertFile: %s has no PEM certificate in it. Name the file of the CA that "+
-				"signed Vault's", c.settings.Vault.CACertFile)
-			return nil, false
-		}
-	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: security}
-	created, err := api.NewClient(&api.Config{
+	opened, err := vaultapi.Open(vaultapi.Options{
 		Address:    c.settings.Address.Reveal(),
-		HttpClient: &http.Client{Transport: transport},
-		Timeout:    Patience,
-		MaxRetries: 0,
+		Token:      c.stack.Token.Reveal(),
+		Namespace:  c.settings.Vault.Namespace,
+		CACertFile: file,
+		Patience:   Patience,
+		Connected: func(state tls.ConnectionState) {
+			vault.expires = state.PeerCertificates[0].NotAfter
+		},
 	})
 	if err != nil {
-		c.problem("vaultAddress: no client can be made. Check the VAULT_* variables of this shell")
+		c.problem("%s", err)
 		return nil, false
 	}
-	vault.Client = created
-	vault.SetToken(c.stack.Token.Reveal())
-	vault.ClearNamespace()
-	if namespace := c.settings.Vault.Namespace; namespace != "" {
-		vault.SetNamespace(namespace)
-	}
+	vault.Client = opened
 	return vault, true
 }
 
