@@ -16,6 +16,7 @@ export GOFLAGS += -trimpath $(QUICK)
 #:   CREDENTIALS=path.json  up, preview: your credentials, JSON: name -> object of key -> value
 #:   UNPROTECT=yes          down: destroy also what azure.protect holds
 #:   FOR=drift              policy: of the token that looks for drift; jobs, role: what a Vault team makes
+#:   MOVED=yes              preflight: the stack moves to the Vault that its settings name
 #:   COMPUTE=cluster        job: the cluster to name where the stack makes none
 #:   ONLY=folder RUN=name   test: one folder with what is below it, and tests whose name matches
 
@@ -56,7 +57,7 @@ vault: ## keep the sandbox's Vault running, to look around in
 	@$(SANDBOX) vault -stack "$(STACK)"
 
 preflight: ## would pulumi up of the real stack work? Asks its Vault, changes nothing
-	@$(OPERATE) check -stack "$(STACK)"
+	@$(OPERATE) check -stack "$(STACK)" $(if $(filter yes,$(MOVED)),-moved)
 
 policy: ## the least Vault policy for the token that deploys the real stack; FOR=drift, jobs, role: of others
 	@$(OPERATE) policy -stack "$(STACK)" $(if $(FOR),-for "$(FOR)")

@@ -56,6 +56,7 @@ func runCheck(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	stack.Moved = o.moved
 	forgetVault()
 	fmt.Fprintf(o.out, "Preflight of stack %s\n", o.stack)
 	report := check.Check(ctx, stack)

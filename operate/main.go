@@ -71,6 +71,7 @@ type options struct {
 	root    string
 	compute string
 	purpose string
+	moved   bool
 	in      io.Reader
 	out     io.Writer
 }
@@ -99,6 +100,8 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	flags.StringVar(&o.purpose, "for", "deployer", "for policy: `whose`, of the token which deploys "+
 		"(deployer) or looks for drift (drift), the jobs' own (jobs), or the role that gives it to "+
 		"them (role)")
+	flags.BoolVar(&o.moved, "moved", false, "for check: the stack moves to the Vault that its "+
+		"configuration names")
 	flags.Usage = func() { printUsage(flags) }
 
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {

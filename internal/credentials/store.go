@@ -249,7 +249,7 @@ func (b *builder) role(
 	// No input of a role can say which Vault it is meant for, so another address replaces it.
 	// Its own name is in the fingerprint, so that another policy updates it and no more.
 	fingerprint := b.settings.FingerprintOf(workload.Role)
-	address := pulumi.String("address with the fingerprint " + fingerprint)
+	address := pulumi.String(settings.AddressNote + fingerprint)
 	// The old role is deleted as soon as the address is known to differ. That is late, so that jobs
 	// are locked out for as short as can be.
 	late := component.Child(b.parent, pulumi.DependsOn(b.written))

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,21 +37,20 @@ import (
 
 // Guard is the check, for one Vault.
 type Guard struct {
-	client *api.Client
-	// fingerprint is that of the address.
-	fingerprint string
+	client   *api.Client
+	settings *settings.Settings
 	// patience is how long one answer may take.
 	patience time.Duration
 }
 
-// New is a guard that asks Vault as the deployer. The fingerprint is the settings' own of Vault's
-// address. It sends nothing yet.
-func New(options vaultapi.Options, fingerprint string) (*Guard, error) {
+// New is a guard that asks Vault as the deployer, for the stack of some settings. It sends nothing
+// yet.
+func New(options vaultapi.Options, s *settings.Settings) (*Guard, error) {
 	client, err := vaultapi.Open(options)
 	if err != nil {
 		return nil, err
 	}
-	return &Guard{client: client, fingerprint: fingerprint, patience: options.Patience}, nil
+	return &Guard{client: client, settings: s, patience: options.Patience}, nil
 }
 
 // hookName is in the state of every guarded resource, and the engine looks a hook up by it. A new
@@ -102,7 +102,7 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 			return nil
 		}
 	}
-	if args.Type == rights.TypeSecret && g.lacksItsMark(found, args.OldInputs) {
+	if args.Type == rights.TypeSecret && g.lacksItsMark(ctx, found, args.OldInputs) {
 		return nil
 	}
 	return fmt.Errorf("%s is left alone: it exists in this Vault, and is not what this stack's state "+
@@ -114,10 +114,38 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 
 // lacksItsMark tells of a secret that the state knows whether it is only its mark that is missing.
 // The plugin writes the value first, and a run that is killed before the mark leaves none. The
-// state has to say that it is in the Vault of today's address.
-func (g *Guard) lacksItsMark(found map[string]any, old resource.PropertyMap) bool {
+// state has to say that it is in the Vault of today's address, and that has to be the Vault that
+// it was: behind one address there may be another one than before.
+func (g *Guard) lacksItsMark(
+	ctx context.Context, found map[string]any, old resource.PropertyMap,
+) bool {
 	return len(texts(found["custom_metadata"])) == 0 &&
-		lastingLabel(old, settings.LabelVault) == g.fingerprint
+		lastingLabel(old, settings.LabelVault) == g.settings.Fingerprint() &&
+		g.isOurVault(ctx, lastingLabel(old, settings.LabelIdentity))
+}
+
+// isOurVault tells whether this Vault has something of the stack's that carries its job identity:
+// the role, or in the first up, before there is one, the auth backend. A stack that makes neither
+// has nothing that would tell.
+func (g *Guard) isOurVault(ctx context.Context, identity string) bool {
+	workload := g.settings.Workload
+	if workload.CreateRole {
+		role, err := g.read(ctx, g.settings.RolePath())
+		admitted := strings.Split(texts(role["bound_claims"])["oid"], ",")
+		switch {
+		case err != nil:
+			return false
+		case slices.Contains(admitted, identity):
+			return true
+		case role != nil && !workload.CreateAuthBackend:
+			return false
+		}
+	}
+	if !workload.CreateAuthBackend {
+		return true
+	}
+	backend, err := g.read(ctx, "sys/mounts/auth/"+workload.AuthPath)
+	return err == nil && backend["description"] == g.settings.BackendDescription()+identity
 }
 
 // read is what Vault has at an API path; nil: nothing.
@@ -195,7 +223,10 @@ var kinds = map[string]kind{
 func sameOwner(found map[string]any, inputs resource.PropertyMap) bool {
 	mark := texts(found["custom_metadata"])
 	stated := ownerLabels(inputs)
-	stated[settings.LabelIdentity] = lastingLabel(inputs, settings.LabelIdentity)
+	// What was adopted by `pulumi import` has no options, and only the marks that the import read.
+	if identity := lastingLabel(inputs, settings.LabelIdentity); identity != "" {
+		stated[settings.LabelIdentity] = identity
+	}
 	if maps.Equal(mark, stated) {
 		return true
 	}

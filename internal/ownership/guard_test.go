@@ -2,6 +2,7 @@ package ownership_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/ownership"
+	"mlvault/internal/settings"
 	"mlvault/internal/vaultapi"
 )
 
@@ -25,7 +27,7 @@ func secretOf(stack, identity string) object {
 		"mount":          "kv",
 		"name":           "mlvault/dev/db",
 		"customMetadata": object{"data": mark},
-		"options":        object{"identity": identity, "vault": "fp"},
+		"options":        object{"identity": identity, "vault": dev().Fingerprint()},
 	}
 }
 
@@ -50,6 +52,28 @@ func unmarked() object {
 	return object{"current_version": 1, "versions": object{"1": object{"deletion_time": ""}}}
 }
 
+// dev are the settings of the stack.
+func dev() *settings.Settings {
+	return &settings.Settings{
+		Project: "mlvault",
+		Stack:   "dev",
+		Address: settings.NewSecret("https://vault.example.com"),
+		Workload: settings.Workload{
+			AuthPath: "jwt-dev", CreateAuthBackend: true,
+			Role: "dev-role", CreateRole: true,
+		},
+	}
+}
+
+// ourRole and ourBackend are what shows that this Vault is the stack's.
+func ourRole() map[string]object {
+	return map[string]object{"/v1/" + dev().RolePath(): {"bound_claims": object{"oid": []string{"a", "more"}}}}
+}
+
+func backendBy(identity string) map[string]object {
+	return map[string]object{backendPath: {"description": dev().BackendDescription() + identity}}
+}
+
 // afterARefresh is a state whose marks are those that a refresh read: none.
 func afterARefresh(inputs object) object {
 	inputs["customMetadata"] = object{"data": object{}}
@@ -59,7 +83,7 @@ func afterARefresh(inputs object) object {
 // refreshed is the state of ours after a refresh has read theirs in another Vault.
 func refreshed() object {
 	inputs := secretOf("dev", "b")
-	inputs["options"] = object{"identity": "a", "vault": "fp"}
+	inputs["options"] = object{"identity": "a", "vault": dev().Fingerprint()}
 	return inputs
 }
 
@@ -90,7 +114,8 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		kind     string
-		old, new object // nil: a create, a delete
+		old, new object            // nil: a create, a delete
+		others   map[string]object // what else this Vault has
 		path     string
 		found    object // nil: nothing
 		refused  bool
@@ -143,6 +168,10 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 			found: metadataOf("dev", "a", ""),
 		},
 		{
+			name: "an update of somebody's secret that was adopted", kind: secretType,
+			old: object{"mount": "kv", "name": "mlvault/dev/db"}, new: ours, path: secretPath, found: unmarked(),
+		},
+		{
 			name:    "an update in another Vault, where it is theirs",
 			kind:    secretType,
 			old:     ours,
@@ -156,20 +185,33 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 		{name: "a delete of theirs", kind: secretType, old: ours, path: secretPath, found: theirs, refused: true},
 		{
 			name: "a delete of ours, whose mark a kill prevented", kind: secretType,
-			old: ours, path: secretPath, found: unmarked(),
+			old: ours, path: secretPath, found: unmarked(), others: ourRole(),
 		},
 		{
 			name: "an update of ours, whose mark a kill prevented, after a refresh", kind: secretType,
 			old: afterARefresh(secretOf("dev", "a")), new: ours, path: secretPath, found: unmarked(),
+			others: ourRole(),
 		},
 		{
 			name: "an update of a secret without a mark in another Vault, after a refresh",
 			kind: secretType, old: afterARefresh(inAnotherVault()), new: ours,
-			path: secretPath, found: unmarked(), refused: true,
+			path: secretPath, found: unmarked(), others: ourRole(), refused: true,
+		},
+		{
+			name: "a secret whose mark a kill prevented, before there is a role", kind: secretType,
+			old: ours, new: ours, path: secretPath, found: unmarked(), others: backendBy("a"),
+		},
+		{
+			name: "a secret without a mark in an empty Vault behind the same address", kind: secretType,
+			old: ours, new: ours, path: secretPath, found: unmarked(), refused: true,
+		},
+		{
+			name: "a secret without a mark in a Vault with a stack of this name", kind: secretType,
+			old: ours, new: ours, path: secretPath, found: unmarked(), others: backendBy("b"), refused: true,
 		},
 		{
 			name: "a delete of a secret without a mark in another Vault", kind: secretType,
-			old: inAnotherVault(), path: secretPath, found: unmarked(), refused: true,
+			old: inAnotherVault(), path: secretPath, found: unmarked(), others: ourRole(), refused: true,
 		},
 		{
 			name:    "a delete of theirs that a refresh read",
@@ -220,7 +262,9 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			vault := serve(t, map[string]object{test.path: test.found})
+			objects := map[string]object{test.path: test.found}
+			maps.Copy(objects, test.others)
+			vault := serve(t, objects)
 			err := guard(t, vault.URL).Check(t.Context(), &pulumi.ResourceHookArgs{
 				Type: tokens.Type(test.kind), NewInputs: stated(test.new), OldInputs: stated(test.old),
 			})
@@ -257,7 +301,7 @@ func TestWhatCannotBeSeenIsLeftAloneAndNoErrorQuotesTheAddress(t *testing.T) {
 func guard(t *testing.T, url string) *ownership.Guard {
 	t.Helper()
 	options := vaultapi.Options{Address: url, Token: "the-token", Patience: 5 * time.Second}
-	made, err := ownership.New(options, "fp")
+	made, err := ownership.New(options, dev())
 	require.NoError(t, err)
 	return made
 }

@@ -87,6 +87,10 @@ func (s *Settings) OwnerLabels() map[string]string {
 	return labels
 }
 
+// AddressNote stands before the fingerprint in what the state keeps of the role. No refresh changes
+// that, whatever Vault it reads.
+const AddressNote = "address with the fingerprint "
+
 // LabelVault is the label with the address's fingerprint.
 const LabelVault = "vault"
 

@@ -145,7 +145,7 @@ func (p Program) newGuard(
 		Patience:   time.Minute,
 		MaxRetries: 2,
 		Proxy:      p.Proxy,
-	}, s.Fingerprint())
+	}, s)
 	if err != nil {
 		return nil, err
 	}

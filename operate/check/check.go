@@ -32,6 +32,8 @@ type Report struct {
 	Overwrites bool
 	// OwnersUnseen says that it could not be seen whose it is what `pulumi up` writes to.
 	OwnersUnseen bool
+	// AnotherVault says that this is not the Vault that the state was written against, or no longer.
+	AnotherVault bool
 }
 
 // Ready tells whether no problem was found, and nothing of others can be overwritten unseen.
@@ -43,6 +45,9 @@ func (r Report) Verdict() string {
 	case r.Overwrites:
 		return fmt.Sprintf("do not run `pulumi up`: it would overwrite or delete what is not this "+
 			"stack's, without an error. "+
+			"Problems: %d", len(r.Problems))
+	case r.AnotherVault:
+		return fmt.Sprintf("do not run `pulumi up` before you know which Vault this is. "+
 			"Problems: %d", len(r.Problems))
 	case len(r.Problems) > 0:
 		return fmt.Sprintf("`pulumi up` would fail. Problems: %d", len(r.Problems))

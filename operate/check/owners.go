@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 
 	"mlvault/internal/outputs"
@@ -128,7 +130,7 @@ func (c *checker) policy(ctx context.Context) {
 	if how != seen || found == nil {
 		return
 	}
-	if c.owns(rights.TypePolicy, name) || c.isMoved(text(found["policy"])) {
+	if c.owns(rights.TypePolicy, name) || c.isMoved(ctx, text(found["policy"])) {
 		return
 	}
 	c.foreign(finding{
@@ -175,11 +177,15 @@ func otherName(key string) string {
 	return "name another one in " + key + ", or " + rename
 }
 
+// movesHere is what to do where this is not the Vault that the state was written against.
+const movesHere = "If the stack moves here, run `make preflight MOVED=yes` and then " +
+	"`pulumi up --refresh --run-program`, which writes everything"
+
 // sameVault tells whether the configured Vault is the one that the state was written against. With
 // another one nothing counts as the stack's own until it is found here with the state's mark.
 func (c *checker) sameVault(ctx context.Context) {
 	if !c.isOfAnotherVault() {
-		c.restored(ctx)
+		c.behindTheAddress(ctx)
 		return
 	}
 	c.moved = true
@@ -187,12 +193,10 @@ func (c *checker) sameVault(ctx context.Context) {
 	switch {
 	case how != seen: // which is said of the policy
 	case found == nil:
-		c.warning("vaultAddress: the state was written against another Vault (another address or " +
-			"namespace), and this one " +
-			"has no policy of this stack. If the stack moves here, run `pulumi up --refresh " +
-			"--run-program`, which writes " +
-			"everything. The old Vault keeps what it has")
-	case c.isMoved(text(found["policy"])):
+		c.anotherVault("vaultAddress: the state was written against another Vault (another address or " +
+			"namespace), and this one has no policy of this stack. " + movesHere +
+			". The old Vault keeps what it has")
+	case c.isMoved(ctx, text(found["policy"])):
 		c.warning("vaultAddress: is another address or namespace than before. What is here bears this " +
 			"stack's mark of there, " +
 			"so it is the same Vault. Run `pulumi up --refresh --run-program`, which writes every secret " +
@@ -204,41 +208,77 @@ func (c *checker) sameVault(ctx context.Context) {
 	}
 }
 
+// anotherVault reports a Vault that is not the state's. It is a problem until somebody says that
+// the stack moves.
+func (c *checker) anotherVault(finding string) {
+	if c.stack.Moved {
+		c.warning("%s", finding)
+		return
+	}
+	c.report.AnotherVault = true
+	c.problem("%s", finding)
+}
+
+// mark is what the state has of the Vault that it was written against: the fingerprint of address
+// and namespace, and the name in Vault that is in it.
+type mark struct {
+	fingerprint string
+	name        string
+}
+
 // isOfAnotherVault tells whether the state was written against another address or namespace. Before
 // the first up it was written against none.
 func (c *checker) isOfAnotherVault() bool {
-	written := c.mark()
-	return written.fingerprint != "" && written.fingerprint != c.settings.FingerprintOf(written.policy)
+	marks := c.marks()
+	return len(marks) > 0 && marks[0].fingerprint != c.settings.FingerprintOf(marks[0].name)
 }
 
-// writtenAgainst is the fingerprint of the Vault that the state was written against. It is empty
-// before the first up.
-func (c *checker) writtenAgainst() string { return c.mark().fingerprint }
-
-// mark is what the state has of the Vault that it was written against: the fingerprint of address
-// and namespace, and the policy that is in it.
-type mark struct {
-	fingerprint string
-	policy      string
+// isWrittenAgainst tells whether something in Vault bears the fingerprint of the state.
+func (c *checker) isWrittenAgainst(fingerprint string) bool {
+	return slices.ContainsFunc(c.marks(), func(m mark) bool {
+		return m.fingerprint != "" && m.fingerprint == fingerprint
+	})
 }
 
-// mark is in the text of the jobs' policy. Where the Vault team makes that one, the stack's secrets
-// have it.
-func (c *checker) mark() mark {
-	for _, r := range c.stack.owned() {
-		if r.Type == rights.TypePolicy {
-			return mark{fingerprint: fingerprintIn(text(r.Inputs["policy"])), policy: r.ID}
-		}
-	}
+// marks are in what the state keeps of the role and in the secrets' options, where no refresh
+// changes them, whatever Vault it reads. Only where there is neither, the text of the jobs' policy
+// has to tell.
+func (c *checker) marks() []mark {
+	marks := c.roleMarks()
 	policy := c.policyOfLastUp()
-	for _, r := range c.stack.owned() {
+	for _, r := range c.made(rights.TypeSecret) {
 		options, _ := r.Inputs["options"].(map[string]any)
 		fingerprint := text(options[settings.LabelVault])
-		if r.Type == rights.TypeSecret && fingerprint != "" {
-			return mark{fingerprint: fingerprint, policy: policy}
+		if fingerprint != "" {
+			marks = append(marks, mark{fingerprint: fingerprint, name: policy})
 		}
 	}
-	return mark{}
+	if len(marks) > 0 {
+		return marks
+	}
+	for _, r := range c.made(rights.TypePolicy) {
+		fingerprint := fingerprintIn(text(r.Inputs["policy"]))
+		if fingerprint != "" {
+			marks = append(marks, mark{fingerprint: fingerprint, name: r.ID})
+		}
+	}
+	return marks
+}
+
+// typeStash is the engine's type of a value that it keeps in the state.
+const typeStash = "pulumi:index:Stash"
+
+func (c *checker) roleMarks() []mark {
+	var marks []mark
+	for _, role := range c.made(rights.TypeRole) {
+		for _, r := range c.made(typeStash) {
+			note, isOfAddress := strings.CutPrefix(text(r.Inputs["input"]), settings.AddressNote)
+			if isOfAddress {
+				marks = append(marks, mark{fingerprint: note, name: path.Base(role.ID)})
+			}
+		}
+	}
+	return marks
 }
 
 // policyOfLastUp is the jobs' policy as the stack's output names it.
@@ -262,10 +302,27 @@ func fingerprintIn(policy string) string {
 	return fingerprint
 }
 
-// isMoved tells whether a policy in this Vault bears the mark that the state has, from another name
-// of this Vault.
-func (c *checker) isMoved(policy string) bool {
-	return c.moved && fingerprintIn(policy) == c.writtenAgainst()
+// isMoved tells whether what this Vault has is this stack's, although the state was written against
+// another name of it: the policy bears the state's mark, or the role admits the stack's own job
+// identity, which no other stack has. The second holds after a run that was killed when the policy
+// had its new mark.
+func (c *checker) isMoved(ctx context.Context, policy string) bool {
+	if !c.moved {
+		return false
+	}
+	if c.isWrittenAgainst(fingerprintIn(policy)) {
+		return true
+	}
+	role, how := c.look(ctx, c.settings.RolePath())
+	if how != seen || role == nil {
+		return false
+	}
+	claims, _ := role["bound_claims"].(map[string]any)
+	// Vault answers a claim as a list or as a text.
+	admitted := append(texts(claims["oid"]), strings.Split(text(claims["oid"]), ",")...)
+	return slices.ContainsFunc(c.stack.State.PrincipalIDs(), func(identity string) bool {
+		return slices.Contains(admitted, identity)
+	})
 }
 
 // policyIsOurs tells whether the policy in this Vault bears the state's mark.
@@ -274,21 +331,34 @@ func (c *checker) policyIsOurs(ctx context.Context) bool {
 		return false
 	}
 	found, _ := c.look(ctx, c.settings.PolicyPath())
-	return c.isMoved(text(found["policy"]))
+	return c.isMoved(ctx, text(found["policy"]))
 }
 
-// restored looks for a Vault that has lost what the state has: one that was initialised anew, or
-// restored from a backup of before the first up.
-func (c *checker) restored(ctx context.Context) {
-	ids := c.stack.State.IDs(rights.TypePolicy)
-	if len(ids) == 0 {
-		return
+// behindTheAddress looks whether the Vault at the state's own address is still the one that it was.
+// One that was initialised anew, or restored from a backup of before the first up, has lost the
+// stack's policy. And each auth backend has an accessor, which Vault draws at random: backups,
+// replication and a move of the storage keep it, and no other Vault has it.
+func (c *checker) behindTheAddress(ctx context.Context) {
+	for _, id := range c.stack.State.IDs(rights.TypePolicy) {
+		found, how := c.look(ctx, "sys/policies/acl/"+id)
+		if how == seen && found == nil {
+			c.anotherVault(fmt.Sprintf("policy %s: the state has it, and this Vault does not. Was Vault "+
+				"restored or initialised anew? Then what is in it may be another stack's. A plain "+
+				"`pulumi up` would not write it again. %s", id, movesHere))
+			return
+		}
 	}
-	found, how := c.look(ctx, "sys/policies/acl/"+ids[0])
-	if how == seen && found == nil {
-		c.warning("policy %s: the state has it, and this Vault does not. Was Vault restored or "+
-			"initialised anew? "+
-			"Then what is in it may be another stack's. `pulumi up --refresh --run-program` writes "+
-			"everything again", ids[0])
+	for _, r := range c.stack.owned() {
+		accessor := text(r.Outputs["accessor"])
+		if r.Type != rights.TypeBackend || accessor == "" {
+			continue
+		}
+		found, how := c.look(ctx, "sys/mounts/auth/"+r.ID)
+		if how == seen && found != nil && text(found["accessor"]) != accessor {
+			c.anotherVault(fmt.Sprintf("auth backend %s: is not the one that the state has, as its "+
+				"accessor says. It was disabled and enabled again, or the address leads to another Vault "+
+				"than before. %s", r.ID, movesHere))
+			return
+		}
 	}
 }

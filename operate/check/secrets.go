@@ -100,11 +100,18 @@ func (c *checker) secret(ctx context.Context, name string) bool {
 	case c.owns(rights.TypeSecret, data) && c.isOfAnother(found, data):
 		c.shared(key, data, found.owner)
 		return false
+	case c.owns(rights.TypeSecret, data) && c.isOfAnotherIdentity(data, found) && !deleted(metadata):
+		c.report.AnotherVault = true
+		c.problem("%s: the secret at %s bears the mark of another %s, whose jobs have another "+
+			"identity: a stack of the same name, or the same stack in another state. `pulumi up` "+
+			"leaves it alone. Is this the Vault that the state was written against?",
+			key, data, found.owner)
+		return false
 	case c.owns(rights.TypeSecret, data):
 		return true
 	case isOwn && deleted(metadata): // by this stack's own destroy
 		return true
-	case isOwn && c.moved && found.vault == c.writtenAgainst():
+	case isOwn && c.moved && c.isWrittenAgainst(found.vault):
 		return true
 	}
 	what := "a secret at " + data
@@ -126,6 +133,19 @@ func (c *checker) secret(ctx context.Context, name string) bool {
 		Name:       "credentials-" + name,
 		ID:         data,
 	})
+	return false
+}
+
+// isOfAnotherIdentity compares a secret's mark with what the state keeps of it. A refresh takes the
+// marks of whatever Vault into the state, and leaves the options alone.
+func (c *checker) isOfAnotherIdentity(id string, found label) bool {
+	for _, r := range c.stack.owned() {
+		options, _ := r.Inputs["options"].(map[string]any)
+		stated := text(options[settings.LabelIdentity])
+		if r.Type == rights.TypeSecret && r.ID == id && stated != "" {
+			return found.identity != "" && found.identity != stated
+		}
+	}
 	return false
 }
 

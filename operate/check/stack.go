@@ -27,6 +27,8 @@ type Stack struct {
 	Size int
 	// Environment are the names of variables that change what the Vault plugin does.
 	Environment []string
+	// Moved says that the stack moves to the Vault that the configuration names.
+	Moved bool
 	// AzureLogin says that the configuration has a login of the Azure provider's own.
 	AzureLogin bool
 	// Root is the repository: relative paths of the configuration start there.

@@ -230,6 +230,45 @@ func policyText(fingerprint string) string {
 	return "# Fingerprint of the Vault address: " + fingerprint + ". A new address changes it.\n"
 }
 
+// noteOf is what the state keeps of the role and of the Vault of a fingerprint, whatever a refresh
+// reads.
+func noteOf(fingerprint string) step {
+	return do(
+		stateHas(rights.Resource{Type: rights.TypeRole, ID: "auth/jwt-" + name + "/role/" + name}),
+		stateHas(rights.Resource{
+			Type:   "pulumi:index:Stash",
+			Inputs: map[string]any{"input": settings.AddressNote + fingerprint},
+		}),
+	)
+}
+
+// identityID is the object id of the job identity, which admits lets in.
+const identityID = "5a9db0c5-0000-4000-8000-000000000001"
+
+var jobIdentity = rights.Resource{
+	Type:    "azure-native:managedidentity/v20230131:UserAssignedIdentity",
+	Outputs: map[string]any{"principalId": identityID},
+}
+
+// backendOf is this stack's auth backend in the state, with the accessor that Vault gave it.
+func backendOf(accessor string) rights.Resource {
+	return rights.Resource{
+		Type:    rights.TypeBackend,
+		ID:      "jwt-" + name,
+		Outputs: map[string]any{"accessor": accessor},
+	}
+}
+
+// ownSecretOf is a secret in the state of a stack whose jobs run as an identity.
+func ownSecretOf(identity string) rights.Resource {
+	owned := ownSecret
+	owned.Inputs = map[string]any{"options": map[string]any{"identity": identity}}
+	return owned
+}
+
+// moves says that the stack moves to this Vault.
+func moves(a *attempt) { a.stack.Moved = true }
+
 // writtenPolicy is the same in Vault.
 func writtenPolicy(fingerprint string) step {
 	return makes("sys/policies/acl/"+name, map[string]any{
@@ -282,6 +321,7 @@ func admits(path string) step {
 			"role_type":       "jwt",
 			"user_claim":      "oid",
 			"bound_audiences": []string{"api://x"},
+			"bound_claims":    map[string]any{"oid": identityID},
 		})
 	}
 }

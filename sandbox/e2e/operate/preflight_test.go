@@ -29,6 +29,8 @@ type row struct {
 	warning string
 	// overwrites says that an up would take what is others'.
 	overwrites bool
+	// another says that this is not the state's Vault.
+	another bool
 	// blind says that whose things in Vault are cannot be seen.
 	blind bool
 	does  step
@@ -466,10 +468,16 @@ var rows = []row{
 
 	// Another Vault than the one of the state.
 	{
-		name: "a state of another Vault, and an empty one here",
+		name:    "a state of another Vault, and an empty one here",
+		problem: "If the stack moves here, run `make preflight MOVED=yes`",
+		another: true,
+		does:    stateHas(policyOf("00000000")),
+	},
+	{
+		name: "a stack that moves to an empty Vault",
 		warning: "the state was written against another Vault (another address or namespace), and this " +
 			"one has no policy of this stack",
-		does: stateHas(policyOf("00000000")),
+		does: do(moves, stateHas(policyOf("00000000"))),
 	},
 	{
 		name: "a state of another Vault, and a stack of this name here",
@@ -477,7 +485,7 @@ var rows = []row{
 			"stack's state is of another Vault",
 		warning:    "and this one has no policy of this stack",
 		overwrites: true,
-		does:       do(secret(apiKey, "dev"), stateHas(ownSecret), stateHas(policyOf("00000000"))),
+		does:       do(moves, secret(apiKey, "dev"), stateHas(ownSecret), stateHas(policyOf("00000000"))),
 	},
 	{
 		name: "a state of another Vault, and the policy of a stack of this name here",
@@ -488,6 +496,27 @@ var rows = []row{
 		does:       do(stateHas(policyOf("00000000")), writtenPolicy("11111111")),
 	},
 	{
+		name: "a state of another Vault, after a refresh took in a stack of this name here",
+		problem: "policy " + name + ": a policy of this name exists, and this stack's state is of " +
+			"another Vault",
+		warning:    "and what is here is not this stack's. Is the address right?",
+		overwrites: true,
+		does: func(a *attempt) {
+			here := a.config().Fingerprint()
+			do(noteOf("00000000"), stateHas(policyOf(here)), writtenPolicy(here))(a)
+		},
+	},
+	{
+		name:    "the same Vault under another name, after a run that was killed at the role",
+		warning: "so it is the same Vault. Run `pulumi up --refresh --run-program`",
+		does: func(a *attempt) {
+			here := a.config().Fingerprint()
+			backend("shared", "jwt")(a)
+			do(ofOthers, set("workload.authPath", "shared"), admits("shared"))(a)
+			do(noteOf("00000000"), stateHas(jobIdentity), stateHas(policyOf(here)), writtenPolicy(here))(a)
+		},
+	},
+	{
 		name:    "the same Vault under another name",
 		warning: "so it is the same Vault. Run `pulumi up --refresh --run-program`",
 		does: do(stateHas(ownSecret), stateHas(policyOf("00000000")), writtenPolicy("00000000"),
@@ -495,8 +524,37 @@ var rows = []row{
 	},
 	{
 		name:    "a Vault that was initialised anew",
-		warning: "the state has it, and this Vault does not. Was Vault restored or initialised anew?",
+		problem: "the state has it, and this Vault does not. Was Vault restored or initialised anew?",
+		another: true,
 		does:    stateHas(policyOf("")),
+	},
+	{
+		name:    "a Vault that was initialised anew, and the stack moves there",
+		warning: "the state has it, and this Vault does not. Was Vault restored or initialised anew?",
+		does:    do(moves, stateHas(policyOf(""))),
+	},
+	{
+		name:    "another Vault behind the address, with a backend at this stack's path",
+		problem: "auth backend jwt-" + name + ": is not the one that the state has, as its accessor says",
+		another: true,
+		does:    do(backend("jwt-"+name, "jwt"), stateHas(backendOf("auth_jwt_00000000"))),
+	},
+	{
+		name: "another Vault behind the address, with a secret of a stack of this name",
+		problem: "credentials.ml_api_key: the secret at secret/data/" + apiKey + " bears the mark of " +
+			"another mlvault/dev, whose jobs have another identity",
+		another: true,
+		does: do(
+			labelled(apiKey, map[string]string{"project": "mlvault", "stack": "dev", "identity": "b"}),
+			stateHas(ownSecretOf("a")),
+		),
+	},
+	{
+		name: "this stack's secret, as its identity says",
+		does: do(
+			labelled(apiKey, map[string]string{"project": "mlvault", "stack": "dev", "identity": "a"}),
+			stateHas(ownSecretOf("a")),
+		),
 	},
 	{
 		name: "a prefix inside another stack's",
@@ -740,6 +798,7 @@ func TestEachFaultGetsExactlyItsFinding(t *testing.T) {
 			report := a.check()
 			requireOnly(t, report, row.problem, row.warning)
 			require.Equal(t, row.overwrites, report.Overwrites, report.Verdict())
+			require.Equal(t, row.another, report.AnotherVault, report.Verdict())
 			if row.problem == "" {
 				require.Equal(t, row.blind, report.OwnersUnseen, "%q", report.Unseen)
 				require.Equal(t, !row.blind, report.Ready())

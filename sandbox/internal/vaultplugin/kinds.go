@@ -222,6 +222,7 @@ func (k kind) getBackend(
 		return nil, fmt.Errorf("read the tuning: %w", err)
 	}
 	live := k.decode(config) // of none: empty, so that an update writes it
+	live["accessor"] = method["accessor"]
 	live["type"] = method["type"]
 	live["description"] = method["description"]
 	live["disableRemount"] = state["disableRemount"]
