@@ -147,7 +147,13 @@ func (a *Azure) fieldsOfWhatExists() []field {
 			value: text(&a.ExistingResourceGroup, azureName(GroupName, "a resource group's name")),
 			meaning: "Name of a resource group to build in. The workspace's identity gets power over all " +
 				"that is in it.",
-			change: loses(PartAzure),
+			change: Change{
+				Makes:    []Part{PartGroup},
+				Replaces: movesAzure.Replaces,
+				Updates:  movesAzure.Updates,
+				Jobs:     movesAzure.Jobs,
+				Back:     movesAzure.Back,
+			},
 		},
 		{
 			key:     "storageAccountId",
@@ -324,7 +330,8 @@ func (a *Azure) fieldsOfProtection() []field {
 			value:   flag(&a.Diagnostics),
 			meaning: "Send logs and metrics to Log Analytics.",
 			change: Change{
-				Makes: []Part{PartDiagnostics, PartLogs},
+				Makes: []Part{PartDiagnostics},
+				Note:  "Beside Application Insights that exist, also a Log Analytics workspace.",
 				Jobs:  JobsGoOn,
 				Back:  BackWhole,
 			},
@@ -355,10 +362,11 @@ func (a *Azure) fieldsOfProtection() []field {
 			meaning: "ARM id of a user-assigned identity to give the workspace. It may have roles before " +
 				"the first `up`, as a rule to a gateway needs.",
 			change: Change{
-				Updates: []Part{PartWorkspace},
-				Note:    "From one identity to another it goes, and to none never.",
-				Jobs:    JobsGoOn,
-				Back:    BackNever,
+				Replaces: []Part{PartWorkspaceIdentity},
+				Updates:  []Part{PartWorkspace},
+				Note:     "From one identity to another it goes, and to none never.",
+				Jobs:     JobsGoOn,
+				Back:     BackNever,
 			},
 		},
 		{

@@ -20,7 +20,7 @@ func (n *Names) defaults() {}
 
 func (n *Names) fields() []field {
 	return []field{
-		nameField("resourceGroup", &n.ResourceGroup, GroupName, loses(PartAzure)),
+		nameField("resourceGroup", &n.ResourceGroup, GroupName, movesAzure),
 		nameField("jobIdentity", &n.JobIdentity, IdentityName, Change{
 			Replaces: []Part{PartJobIdentity},
 			Updates:  []Part{PartCluster, PartSecrets, PartRole},

@@ -72,7 +72,12 @@ func (a *RoleAssignment) fields() []field {
 			value:    text(&a.PrincipalType, oneOf("User", "Group", "ServicePrincipal")),
 			required: "write User, Group or ServicePrincipal",
 			meaning:  "What the principal is. An application is a `ServicePrincipal`.",
-			change:   changesRoleAssignments,
+			change: Change{
+				Updates: []Part{PartRoles},
+				Note:    "Azure refuses a type that is not the principal's.",
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 	}
 }

@@ -93,6 +93,13 @@ func loses(parts ...Part) Change {
 
 // Changes that many settings have.
 var (
+	// movesAzure takes the job identity along, by which the jobs log in.
+	movesAzure = Change{
+		Replaces: []Part{PartAzure},
+		Updates:  []Part{PartSecrets, PartRole},
+		Jobs:     JobsOutdated,
+		Back:     BackEmpty,
+	}
 	changesWorkspace = Change{
 		Updates: []Part{PartWorkspace},
 		Jobs:    JobsGoOn,

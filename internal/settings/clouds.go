@@ -18,7 +18,7 @@ var locationSetting = Setting{
 	Required: true,
 	Meaning: "The region, and the Azure provider's own key. So are `azure-native:subscriptionId` " +
 		"and the others of that provider.",
-	Change: loses(PartAzure),
+	Change: movesAzure,
 }
 
 var location = regexp.MustCompile(`^[A-Za-z0-9 ]+$`)

@@ -167,10 +167,11 @@ func (w *Workload) fields() []field {
 			meaning: "`false`: the Vault team makes the policy. `make policy FOR=jobs` prints it, and the " +
 				"preflight compares.",
 			change: Change{
-				Makes: []Part{PartPolicy},
-				Note:  "Change `policy` with it: `false` deletes the policy that was made.",
-				Jobs:  JobsThatRun,
-				Back:  BackWhole,
+				Makes:   []Part{PartPolicy},
+				Updates: []Part{PartRole, PartSecrets},
+				Note:    "Change `policy` with it: `false` deletes the policy that was made.",
+				Jobs:    JobsThatRun,
+				Back:    BackWhole,
 			},
 		},
 		{

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
@@ -43,61 +41,8 @@ type rig struct {
 	killer *killer
 	others picture // what is there besides the walk's stack
 	fresh  map[string]picture
-	asks   bool // for outputs and for the history
+	cli    *lab.Thrifty
 	clean  bool // the walk before left an empty stack and nothing else
-}
-
-// thrifty runs the CLI without what the Automation API asks for around each command. Each of these
-// questions costs as much as an up, most of it for deriving a key from a passphrase.
-type thrifty struct {
-	auto.PulumiCommand
-
-	rig *rig
-}
-
-func (c thrifty) Run(
-	ctx context.Context, folder string, stdin io.Reader, out, errs []io.Writer,
-	env []string, args ...string,
-) (string, string, int, error) {
-	if !c.rig.asks {
-		answer, isKnown := c.rig.answer(args)
-		if isKnown {
-			return answer, "", 0, nil
-		}
-	}
-	return c.PulumiCommand.Run(ctx, folder, stdin, out, errs, env, args...)
-}
-
-// answer is what the CLI would say, as far as a walk looks at it.
-func (r *rig) answer(args []string) (text string, isKnown bool) {
-	checkpoint, err := os.ReadFile(r.stateFile(args[len(args)-1]))
-	if err != nil {
-		return "", false
-	}
-	switch strings.Join(args[:min(2, len(args))], " ") {
-	case "stack select":
-		return "", true
-	case "stack history":
-		return "[]", true
-	case "stack output":
-		return "{}", true
-	case "stack export":
-		var state struct {
-			Version    int `json:"version"`
-			Checkpoint struct {
-				Latest json.RawMessage `json:"latest"`
-			} `json:"checkpoint"`
-		}
-		if json.Unmarshal(checkpoint, &state) != nil || state.Checkpoint.Latest == nil {
-			return "", false
-		}
-		return fmt.Sprintf(`{"version":%d,"deployment":%s}`, state.Version, state.Checkpoint.Latest), true
-	}
-	return "", false
-}
-
-func (r *rig) stateFile(stack string) string {
-	return r.Path("state/.pulumi/stacks/" + project + "/" + stack + ".json")
 }
 
 func newRig(t *testing.T) *rig {
@@ -107,10 +52,8 @@ func newRig(t *testing.T) *rig {
 		Root: lab.Project(t, project, stackName, renamed, neighbour),
 		Wrap: k.wrap,
 	})
-	r := &rig{Lab: l, killer: k, fresh: map[string]picture{}, asks: true}
-	l.WrapCommand = func(inner auto.PulumiCommand) auto.PulumiCommand {
-		return thrifty{PulumiCommand: inner, rig: r}
-	}
+	r := &rig{Lab: l, killer: k, fresh: map[string]picture{}, cli: l.Spare(project)}
+	r.cli.Asks = true
 	k.lab = l
 	l.ARM.Arrived = k.hear
 	l.SharedBackend(sharedBackend)
@@ -129,7 +72,7 @@ func newRig(t *testing.T) *rig {
 	others, err := r.picture()
 	require.NoError(t, err)
 	r.others = others
-	r.asks = false
+	r.cli.Asks = false
 	return r
 }
 
@@ -384,8 +327,8 @@ func (l *life) repair() error {
 	if err := l.configure(); err != nil {
 		return err
 	}
-	l.asks = true
-	defer func() { l.asks = false }()
+	l.cli.Asks = true
+	defer func() { l.cli.Asks = false }()
 	files := l.Files(l.name)
 	mend := repair.Repair{
 		Stack:        engine{life: l},

@@ -125,8 +125,8 @@ func (r *rig) walk(ctx context.Context, walk []string) error {
 
 // look lets a job read, and returns what is there besides the others', who must be as they were.
 func (l *life) look() (picture, error) {
-	l.asks = true
-	defer func() { l.asks = false }()
+	l.cli.Asks = true
+	defer func() { l.cli.Asks = false }()
 	read, err := l.stack.Job(l.ctx)
 	if err != nil {
 		return nil, fmt.Errorf("a job cannot read: %w", err)
