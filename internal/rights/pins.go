@@ -87,14 +87,36 @@ func pinBackend(s *settings.Settings, grants []Grant) []Grant {
 				anythingElse,
 			}
 		case configPath(s):
-			grants[i].Pins = []Pin{
-				{Parameter: "jwks_url", Values: []string{noText}},
-				{Parameter: "jwt_validation_pubkeys", Values: []string{noList}},
-				anythingElse,
-			}
+			grants[i].Pins = configPins(s)
 		}
 	}
 	return grants
+}
+
+// configPins name all that the plugin may send, so that a parameter which a later Vault brings for
+// keys from elsewhere, as jwks_pairs was, is refused unknown.
+func configPins(s *settings.Settings) []Pin {
+	authority := []string{noText}
+	if s.Workload.IssuerCAPEM != "" {
+		authority = []string{text(s.Workload.IssuerCAPEM)}
+	}
+	return []Pin{
+		{Parameter: "bound_issuer"},
+		{Parameter: "oidc_discovery_url"},
+		{Parameter: "oidc_discovery_ca_pem", Values: authority},
+		{Parameter: "jwks_url", Values: []string{noText}},
+		{Parameter: "jwks_ca_pem", Values: []string{noText}},
+		{Parameter: "jwt_validation_pubkeys", Values: []string{noList}},
+		// These are about logins by a browser, which the role does not take, and the signature.
+		{Parameter: "default_role"},
+		{Parameter: "jwt_supported_algs"},
+		{Parameter: "namespace_in_state"},
+		{Parameter: "oidc_client_id"},
+		{Parameter: "oidc_client_secret"},
+		{Parameter: "oidc_response_mode"},
+		{Parameter: "oidc_response_types"},
+		{Parameter: "provider_config"},
+	}
 }
 
 func configPath(s *settings.Settings) string {
@@ -120,11 +142,11 @@ func pinIssuer(s *settings.Settings, state State, grants []Grant) []Grant {
 		if grants[i].Path != configPath(s) || len(grants[i].Pins) == 0 {
 			continue
 		}
-		pins := []Pin{
-			{Parameter: "oidc_discovery_url", Values: []string{text(issuer)}},
-			{Parameter: "bound_issuer", Values: []string{text(issuer)}},
+		for at, pin := range grants[i].Pins {
+			if pin.Parameter == "oidc_discovery_url" || pin.Parameter == "bound_issuer" {
+				grants[i].Pins[at].Values = []string{text(issuer)}
+			}
 		}
-		grants[i].Pins = append(pins, grants[i].Pins...)
 	}
 	return grants
 }

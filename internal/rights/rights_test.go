@@ -348,9 +348,18 @@ func TestTheDeployerWritesThisPolicyAndGivesThisPolicyOnly(t *testing.T) {
 		`    "token_type" = ["batch"]`,
 		`    "type" = ["jwt"]`,
 		`    "jwks_url" = [""]`,
+		`    "oidc_discovery_url" = []`, // its tenant is not known
+		`    "bound_issuer" = []`,
 	)
-	if strings.Contains(policy, "oidc_discovery_url") {
-		t.Error("an issuer is pinned, and its tenant is not known")
+}
+
+// A server of later may take keys in a parameter that is not known today.
+func TestTheDeployerSendsTheBackendNothingThatIsNotNamed(t *testing.T) {
+	policy := rights.DeployerPolicy(dev(t, nil), rights.State{})
+	_, config, _ := strings.Cut(policy, `/config" {`)
+	config, _, _ = strings.Cut(config, "\n}\n")
+	if !strings.Contains(config, "allowed_parameters") || strings.Contains(config, `"*"`) {
+		t.Errorf("any parameter is taken:\n%s", config)
 	}
 }
 

@@ -1,20 +1,27 @@
 package identity
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/rights"
+	"mlvault/internal/settings"
+	"mlvault/sandbox/e2e/lab"
 )
 
 // attempt is a write to Vault.
 type attempt struct {
 	name, path string
 	fields     map[string]any
+	// status is Vault's answer. 0: 403.
+	status int
 }
 
 // The deployer writes a policy and a role, and who may write any policy and any role has everything in this
@@ -33,10 +40,38 @@ func TestTheDeployerCanWriteAndGiveNoOtherPolicy(t *testing.T) {
 		err := write(t, holder, refused)
 		var answer *api.ResponseError
 		require.ErrorAs(t, err, &answer, "%s is taken", refused.name)
-		require.Equal(t, http.StatusForbidden, answer.StatusCode, "%s: %v", refused.name, err)
+		require.Equal(t, cmp.Or(refused.status, http.StatusForbidden), answer.StatusCode, "%s: %v", refused.name, err)
 	}
 	p.pinnedToTheTenant(holder)
+
+	lab.Matches(t, "deployer.md", "policy", "```hcl\n"+p.shownPolicy()+"```\n")
+	lab.Matches(t, "deployer.md", "attempts", p.shownAttempts())
 }
+
+// shownPolicy is the policy of a stack at an address and in a tenant of the documentation.
+func (p *privileges) shownPolicy() string {
+	shown := *p.cfg
+	shown.Address = settings.NewSecret("https://vault.example.com:8200")
+	shown.Workload.Issuer = ""
+	shown.Workload.IssuerCAPEM = ""
+	return rights.DeployerPolicy(&shown, inTenant)
+}
+
+func (p *privileges) shownAttempts() string {
+	var table strings.Builder
+	table.WriteString("| attempt | path | answer |\n|---|---|---|\n")
+	for _, a := range p.attempts() {
+		status := cmp.Or(a.status, http.StatusForbidden)
+		fmt.Fprintf(&table, "| %s | `%s` | %d |\n", a.name, a.path, status)
+	}
+	return table.String()
+}
+
+// inTenant is a state that knows the job identity, and with it the tenant.
+var inTenant = rights.State{Resources: []rights.Resource{{
+	Type:    "azure-native:managedidentity/v20230131:UserAssignedIdentity",
+	Outputs: map[string]any{"tenantId": "5a9db0c5-0000-4000-8000-000000000009"},
+}}}
 
 // holder is whoever has the deployer's token.
 func (p *privileges) holder() *api.Client {
@@ -68,6 +103,11 @@ func (p *privileges) role(name string, other map[string]any) attempt {
 	}
 	maps.Copy(fields, other)
 	return attempt{name: name, path: p.cfg.RolePath(), fields: fields}
+}
+
+// token is one more than the deployer's own. Vault itself gives it no more rights and no longer life.
+func token(name string, fields map[string]any) attempt {
+	return attempt{name: name, path: "auth/token/create", fields: fields, status: http.StatusBadRequest}
 }
 
 func (p *privileges) config(name string, fields map[string]any) attempt {
@@ -113,6 +153,13 @@ func (p *privileges) attempts() []attempt {
 		p.role("groups, which have policies", one("groups_claim", "groups")),
 		p.config("keys of one's own", one("jwt_validation_pubkeys", []string{"x"})),
 		p.config("keys from elsewhere", one("jwks_url", "https://elsewhere.example.com/keys")),
+		p.config("keys from several places", one("jwks_pairs", []any{
+			map[string]any{"jwks_url": "https://elsewhere.example.com/keys"},
+		})),
+		p.config("a CA of one's own for the keys", one("oidc_discovery_ca_pem", "x")),
+		p.config("a parameter that nobody knows", one("unknown", "x")),
+		token("a token with another policy", one("policies", []string{"root"})),
+		token("a token that lives on without it", one("no_parent", true)),
 		{
 			name:   "another auth method in its place",
 			path:   "sys/" + backend,
@@ -124,11 +171,7 @@ func (p *privileges) attempts() []attempt {
 // pinnedToTheTenant holds once the state knows the job identity, and with it the tenant.
 func (p *privileges) pinnedToTheTenant(holder *api.Client) {
 	p.T.Helper()
-	state := rights.State{Resources: []rights.Resource{{
-		Type:    "azure-native:managedidentity/v20230131:UserAssignedIdentity",
-		Outputs: map[string]any{"tenantId": "5a9db0c5-0000-4000-8000-000000000009"},
-	}}}
-	p.restrict(rights.DeployerPolicy(p.cfg, state))
+	p.restrict(rights.DeployerPolicy(p.cfg, inTenant))
 	const other = "https://sts.windows.net/5a9db0c5-0000-4000-8000-00000000000a/"
 	for _, parameter := range []string{"oidc_discovery_url", "bound_issuer"} {
 		err := write(p.T, holder, p.config("", map[string]any{parameter: other}))

@@ -476,6 +476,16 @@ func (l *Lab) Means() string {
 
 var publishing sync.Mutex
 
+// Matches requires of a section in a page of docs that it is this text. Where UPDATE_GOLDEN is set,
+// it becomes so.
+func Matches(t *testing.T, page, name, text string) {
+	t.Helper()
+	Publish(t, page, name, text)
+	_, rest, _ := strings.Cut(ReadFile(t, filepath.Join(Repository(), "docs", page)), "<!-- table: "+name+" -->\n")
+	section, _, _ := strings.Cut(rest, "<!-- end: "+name+" -->")
+	require.Equal(t, text, section, "docs/%s: write it again with UPDATE_GOLDEN=1", page)
+}
+
 // Publish prints a table and, where UPDATE_GOLDEN is set, puts it between its marks in a page of
 // docs.
 func Publish(t *testing.T, page, name, text string) {
