@@ -7,6 +7,9 @@ import io
 import json
 import os
 import pathlib
+import shutil
+import subprocess
+import sys
 import tempfile
 from typing import Any, List, Tuple
 from unittest import mock
@@ -164,6 +167,17 @@ class SettingsTest(TestCase):
         )
         names = ("VAULT_ADDR", "VAULT_ROLE", "VAULT_TIMEOUT", "VAULT_CREDENTIALS", "VAULT_CACERT")
         self.refused(vc.SettingsError, *names)
+
+    def test_a_ca_is_found_beside_the_package_whatever_the_working_directory_is(self) -> None:
+        package = pathlib.Path(vc.__file__).parent
+        with tempfile.TemporaryDirectory() as code:
+            shutil.copytree(package, pathlib.Path(code, "vault_credentials"))
+            shutil.copy(certificates() / "ca.pem", pathlib.Path(code, "vault-ca.pem"))
+            elsewhere = pathlib.Path(code, "elsewhere")
+            elsewhere.mkdir()
+            environment = {**os.environ, "PYTHONPATH": code, "VAULT_CACERT": "vault-ca.pem"}
+            read = [sys.executable, "-m", "vault_credentials"]
+            subprocess.run(read, cwd=elsewhere, env=environment, check=True, capture_output=True)
 
     def test_what_is_ignored_makes_no_difference(self) -> None:
         os.environ.update(VAULT_TOKEN=CANARY, VAULT_SKIP_VERIFY="true", VAULT_MOUNT="x")

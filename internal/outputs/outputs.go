@@ -32,7 +32,9 @@ const (
 	VaultRole           = "vaultRole"
 	VaultAudience       = "vaultAudience"
 	VaultPolicy         = "vaultPolicy"
-	CredentialPaths     = "credentialPaths" //nolint:gosec // G101: names and paths, no credential.
+	// VaultCA is there only where vault.caCertFile is set.
+	VaultCA         = "vaultCaCertificate"
+	CredentialPaths = "credentialPaths" //nolint:gosec // G101: names and paths, no credential.
 	// CredentialParameters is there only where a path answers to a write.
 	CredentialParameters = "credentialParameters" //nolint:gosec // G101: as above.
 	Readme               = "readme"
@@ -49,11 +51,16 @@ var JobVariables = []Variable{
 	{Name: "AZURE_CLIENT_ID", Output: JobIdentityClientID},
 	{Name: "VAULT_ADDR", Output: VaultAddress},
 	{Name: "VAULT_AUDIENCE", Output: VaultAudience},
+	{Name: "VAULT_CACERT", Output: VaultCA},
 	{Name: "VAULT_CREDENTIALS", Output: CredentialPaths},
 	{Name: "VAULT_LOGIN_PATH", Output: VaultLoginPath},
 	{Name: "VAULT_NAMESPACE", Output: VaultNamespace},
 	{Name: "VAULT_ROLE", Output: VaultRole},
 }
+
+// CAFile is the file with [VaultCA] beside a job's code. The client looks for it in the working
+// directory and in the folder that it lies in itself.
+const CAFile = "vault-ca.pem"
 
 // JobEnvironment is the environment of a job of the stack that has these outputs. An output that is
 // missing or empty sets no variable: a stack without a namespace has none to set.
@@ -67,6 +74,9 @@ func JobEnvironment(values map[string]any) (map[string]string, error) {
 		text, err := Text(value)
 		if err != nil {
 			return nil, fmt.Errorf("output %s: %w", variable.Output, err)
+		}
+		if variable.Output == VaultCA && text != "" {
+			text = CAFile
 		}
 		if text != "" {
 			environment[variable.Name] = text

@@ -52,6 +52,18 @@ func TestANamespaceReachesTheJob(t *testing.T) {
 	}
 }
 
+func TestACertificateReachesTheJobAsAFileBesideItsCode(t *testing.T) {
+	values := example()
+	values[VaultCA] = "-----BEGIN CERTIFICATE-----\n"
+	got, err := JobEnvironment(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got["VAULT_CACERT"] != "vault-ca.pem" {
+		t.Errorf("VAULT_CACERT is %q", got["VAULT_CACERT"])
+	}
+}
+
 func TestAPathThatAnswersToAWriteReachesTheJobWithItsParameters(t *testing.T) {
 	values := example()
 	values[CredentialPaths] = map[string]any{"a": "kv/data/a", "tls": "pki/issue/ml"}

@@ -100,9 +100,14 @@ func (v *Vault) fields() []field {
 		{
 			key:   "caCertFile",
 			value: text(&v.CACertFile, anyText),
-			meaning: "A PEM file on the machine that deploys. Without it the system's certificates are " +
-				"trusted.",
-			change: changesConnection,
+			meaning: "A PEM file on the machine that deploys, for it and for the jobs, to which `make job` " +
+				"hands it. Without it the system's certificates are trusted.",
+			change: Change{
+				Updates: []Part{PartConnection},
+				Note:    "Jobs trust the CA that their definition came with: run `make job`.",
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:   "skipChildToken",

@@ -1,8 +1,10 @@
 package stack
 
 import (
+	"encoding/pem"
 	"fmt"
 	"maps"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,7 +117,8 @@ func requireOutputsInTheReference(t *testing.T, want ...string) {
 		t.Fatal(err)
 	}
 	_, list, _ := strings.Cut(string(page), "## Outputs")
-	want = append(want, outputs.Readme, outputs.CredentialParameters, outputs.ExistingComputeClusters)
+	want = append(want, outputs.Readme, outputs.CredentialParameters, outputs.ExistingComputeClusters,
+		outputs.VaultCA)
 	for _, name := range want {
 		secrecy := "no"
 		if name == outputs.VaultAddress {
@@ -173,6 +176,22 @@ func TestTheReadmeHasAnAddressThatIsPublishedAndANamespace(t *testing.T) {
 	requireLines(t, page,
 		"| VAULT_ADDR | "+addressCanary+" |",
 		"| VAULT_NAMESPACE | team/ml |")
+}
+
+func TestACAOfOnesOwnIsInTheOutputsForTheJobs(t *testing.T) {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	values, _ := stackOutputsOf(t, set("mlvault:vault", `{"caCertFile":"`+filepath.ToSlash(file)+`"}`))
+	if values[outputs.VaultCA] != string(certificate) {
+		t.Errorf("the jobs get %v", values[outputs.VaultCA])
+	}
+	requireLines(t, fmt.Sprint(values[outputs.Readme]), "| VAULT_CACERT | vault-ca.pem, a file beside "+
+		"your script: `pulumi stack output vaultCaCertificate > vault-ca.pem` |")
 }
 
 func TestWithoutAClusterTheReadmeAttachesTheIdentityToAnExistingOne(t *testing.T) {

@@ -77,7 +77,9 @@ func readmeVariables(s *settings.Settings, values pulumi.Map) pulumi.StringOutpu
 	table := pulumi.String("Set these environment variables in the job:\n\n" +
 		"| variable | value |\n|---|---|").ToStringOutput()
 	for _, variable := range outputs.JobVariables {
-		if variable.Output == outputs.VaultNamespace && s.Vault.Namespace == "" {
+		isUnset := variable.Output == outputs.VaultNamespace && s.Vault.Namespace == "" ||
+			variable.Output == outputs.VaultCA && s.Vault.CACertFile == ""
+		if isUnset {
 			continue
 		}
 		value := readmeValue(s, variable.Output, values)
@@ -91,6 +93,9 @@ func readmeValue(s *settings.Settings, output string, values pulumi.Map) pulumi.
 	case output == outputs.VaultAddress && !s.Workload.PublishAddress:
 		return pulumi.String("ask whoever deploys this stack: " +
 			"`pulumi stack output vaultAddress --show-secrets`")
+	case output == outputs.VaultCA:
+		return pulumi.String(outputs.CAFile + ", a file beside your script: " +
+			"`pulumi stack output vaultCaCertificate > " + outputs.CAFile + "`")
 	case output == outputs.CredentialPaths:
 		return pulumi.String(readmeCredentials(s))
 	default:

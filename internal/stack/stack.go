@@ -110,7 +110,7 @@ func deploy(
 	if err != nil {
 		return nil, err
 	}
-	return stackOutputs(s, workspace, store), nil
+	return stackOutputs(s, workspace, store)
 }
 
 // newVaultProvider states every setting that the SDK would otherwise take from the deployer's

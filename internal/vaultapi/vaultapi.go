@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -78,22 +79,41 @@ func newTransport(options Options) (*http.Transport, error) {
 		}
 	}
 	if options.CACertFile != "" {
-		pem, err := os.ReadFile(options.CACertFile)
+		certificates, err := Certificates(options.CACertFile)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s cannot be read on this machine. "+
-				"Put the CA's PEM file there, or name where it is", ErrCA, options.CACertFile)
+			return nil, err
 		}
 		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%w: %s has no PEM certificate in it. "+
-				"Name the file of the CA that signed Vault's certificate", ErrCA, options.CACertFile)
-		}
+		settings.RootCAs.AppendCertsFromPEM([]byte(certificates))
 	}
 	proxy := options.Proxy
 	if proxy == nil {
 		proxy = http.ProxyFromEnvironment
 	}
 	return &http.Transport{Proxy: proxy, TLSClientConfig: settings}, nil
+}
+
+// Certificates are those of a CA's file, in PEM and nothing else: whatever stands beside them, a key
+// among it, is left out.
+func Certificates(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%w: %s cannot be read on this machine. "+
+			"Put the CA's PEM file there, or name where it is", ErrCA, file)
+	}
+	var certificates strings.Builder
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		_, err := x509.ParseCertificate(block.Bytes)
+		if block.Type == "CERTIFICATE" && err == nil {
+			plain := &pem.Block{Type: block.Type, Bytes: block.Bytes}
+			certificates.Write(pem.EncodeToMemory(plain))
+		}
+	}
+	if certificates.Len() == 0 {
+		return "", fmt.Errorf("%w: %s has no PEM certificate in it. "+
+			"Name the file of the CA that signed Vault's certificate", ErrCA, file)
+	}
+	return certificates.String(), nil
 }
 
 // Unreachable says why a request got no answer of Vault's within the patience, and what to do. It

@@ -32,7 +32,7 @@ Settings come from the environment. `make job` writes them all, from the outputs
                         `az login`
     VAULT_NAMESPACE     optional: Vault Enterprise and HCP only
     VAULT_CACERT        optional: PEM file of the CA that signed Vault's certificate; it replaces
-                        the system's CAs
+                        the system's CAs. In the working directory, or beside this package
     VAULT_TIMEOUT       optional: seconds for one request (10)
     VAULT_DEADLINE      optional: seconds for one call of this package, retries included (120)
     VAULT_MAX_STALE     optional: seconds for which VaultCredentials gives the last value of a

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import re
 import ssl
 import urllib.parse
@@ -45,7 +46,7 @@ class Settings:
         _check_address(problems, self.address)
         _check_login_path(problems, self.login_path)
         self.credentials = _credentials(problems, variable("VAULT_CREDENTIALS"))
-        self.ca_file = variable("VAULT_CACERT")
+        self.ca_file = _beside_the_code(variable("VAULT_CACERT"))
         self.tls: Optional[ssl.SSLContext] = None
         if not self.address.startswith("http:"):
             self.tls = _tls(problems, self.ca_file)
@@ -181,6 +182,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     return value
+
+
+def _beside_the_code(file: str) -> str:
+    """A relative path that is not in the working directory is beside this package.
+
+    Azure ML starts a job in the folder of its code, and documents no working directory for the
+    scripts of endpoints.
+    """
+    if not file or os.path.exists(file):
+        return file
+    beside = pathlib.Path(__file__).resolve().parent.parent / file  # absolute where file is
+    return str(beside) if beside.exists() else file
 
 
 def _tls(problems: List[str], ca_file: str) -> Optional[ssl.SSLContext]:

@@ -119,6 +119,7 @@ func TestMicrosoftsOwnCodeLoadsEachDefinition(t *testing.T) {
 	require.NoError(t, err)
 	want := []string{
 		"batch_score.py", "conf/train.yml", "data/notes.md", "model.txt", "score.py", "steps.py",
+		"vault-ca.pem",
 	}
 	for name := range sources {
 		want = append(want, filepath.ToSlash(name))

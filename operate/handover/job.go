@@ -65,6 +65,9 @@ func Render(given map[string]any, clientFolder, dir string) error {
 		return fmt.Errorf("hand-over: %w", err)
 	}
 	maps.Copy(files, ofClient)
+	if certificates, isText := values[outputs.VaultCA].(string); isText {
+		files[outputs.CAFile] = []byte(certificates)
+	}
 	if err := write(files, dir); err != nil {
 		return fmt.Errorf("hand-over: %w", err)
 	}

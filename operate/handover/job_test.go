@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +27,7 @@ func exampleOutputs() map[string]any {
 		"vaultLoginPath":      "auth/jwt-mlvault-dev/login",
 		"vaultRole":           "mlvault-dev",
 		"vaultAudience":       "api://x",
+		"vaultCaCertificate":  aCertificate,
 		"readme":              "...",
 		"credentialPaths": map[string]any{
 			"ml_api_key": "secret/data/mlvault/dev/ml_api_key",
@@ -33,6 +35,8 @@ func exampleOutputs() map[string]any {
 		},
 	}
 }
+
+const aCertificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 func render(t *testing.T, given map[string]any) string {
 	t.Helper()
@@ -164,9 +168,35 @@ var variables = map[string]any{
 	"AZURE_CLIENT_ID":   "22222222-2222-2222-2222-222222222222",
 	"VAULT_ADDR":        "https://vault.example.com:8200",
 	"VAULT_AUDIENCE":    "api://x",
+	"VAULT_CACERT":      "vault-ca.pem",
 	"VAULT_LOGIN_PATH":  "auth/jwt-mlvault-dev/login",
 	"VAULT_ROLE":        "mlvault-dev",
 	"VAULT_CREDENTIALS": `{"ml_api_key":"secret/data/mlvault/dev/ml_api_key","o'brien":"database/creds/x"}`,
+}
+
+// Where the code is, the client is, and beside it the file that the variable names.
+func TestACAOfOnesOwnIsAFileBesideTheClient(t *testing.T) {
+	dir := render(t, exampleOutputs())
+	text, err := os.ReadFile(filepath.Join(dir, "vault-ca.pem"))
+	require.NoError(t, err)
+	require.Equal(t, aCertificate, string(text))
+	require.FileExists(t, filepath.Join(dir, "vault_credentials", "client.py"))
+
+	given := exampleOutputs()
+	delete(given, "vaultCaCertificate")
+	without := render(t, given)
+	require.NoFileExists(t, filepath.Join(without, "vault-ca.pem"))
+	files, err := filepath.Glob(filepath.Join(without, "*"))
+	require.NoError(t, err)
+	for _, file := range files {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		if info.Mode().IsRegular() {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NotContains(t, string(text), "VAULT_CACERT", file)
+		}
+	}
 }
 
 // The sandbox runs what a command job, a pipeline, a component and a schedule name:
@@ -345,7 +375,7 @@ func TestOnlyTheFilesOfTheHandOverItselfStayBehind(t *testing.T) {
 	require.NoError(t, err)
 	for _, entry := range entries {
 		isSource := filepath.Ext(entry.Name()) == ".py" || entry.Name() == client
-		isCode := isSource || entry.Name() == "model.txt"
+		isCode := isSource || slices.Contains([]string{"model.txt", "vault-ca.pem"}, entry.Name())
 		require.Equal(t, !isCode, ignored[entry.Name()], entry.Name())
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +64,7 @@ import json
 from vault_credentials import read_credentials
 print(json.dumps({name: dict(values) for name, values in read_credentials().items()}))
 `
-	cmd := lab.Python(t, stack, filepath.Join(lab.Repository(), "job"), script)
+	cmd := lab.Python(t, stack, lab.HandedOver(t, stack), script)
 	cmd.Env = append(cmd.Env, more...)
 	out, err := cmd.Output()
 	if failed := new(exec.ExitError); errors.As(err, &failed) {
@@ -212,7 +211,7 @@ func TestALivingClientFollowsTheRotationsOfAStaticRole(t *testing.T) {
 	static := lab.Payloads{"ml_api_key": {"api_key": lab.Canary + "-key"}}
 	dev, _ := l.Up("dev", static, lab.With(t, "vault.reads.features", "database/static-creds/ml-static"))
 
-	cmd := lab.Python(t, dev, filepath.Join(lab.Repository(), "job"), rotating)
+	cmd := lab.Python(t, dev, lab.HandedOver(t, dev), rotating)
 	cmd.Env = append(cmd.Env, "PORT="+db.port)
 	said, err := cmd.Output()
 	if failed := new(exec.ExitError); errors.As(err, &failed) {
@@ -269,7 +268,7 @@ func TestALivingClientKeepsItsDatabaseUserAsLongAsVaultLendsIt(t *testing.T) {
 	dev, _ := l.Up("dev", static, lab.With(t, "vault.reads.features", "database/creds/ml-reader"))
 	users := func(seconds string) int {
 		t.Helper()
-		cmd := lab.Python(t, dev, filepath.Join(lab.Repository(), "job"), renewing)
+		cmd := lab.Python(t, dev, lab.HandedOver(t, dev), renewing)
 		cmd.Env = append(cmd.Env, "PORT="+db.port, "SECONDS="+seconds)
 		said, err := cmd.Output()
 		if failed := new(exec.ExitError); errors.As(err, &failed) {

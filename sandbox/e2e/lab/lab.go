@@ -379,8 +379,16 @@ func Reduced(grants []rights.Grant) (all []OneLess) {
 	return all
 }
 
-// Python runs a script as a job of the stack, in the folder of the client, with a job's environment
-// and nothing else.
+// HandedOver is a folder as `make job` writes it.
+func HandedOver(t *testing.T, stack *sandbox.Stack) string {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "job")
+	require.NoError(t, stack.HandOver(t.Context(), folder))
+	return folder
+}
+
+// Python runs a script as a job of the stack, in a folder that was handed over, with a job's
+// environment and nothing else.
 func Python(t *testing.T, stack *sandbox.Stack, folder, script string) *exec.Cmd {
 	t.Helper()
 	_, environment, err := stack.JobEnvironment(t.Context())

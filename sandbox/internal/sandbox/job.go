@@ -20,9 +20,10 @@ import (
 	"mlvault/sandbox/internal/cli"
 )
 
-// Job does what a job of the stack does on a compute node, by job/vault_credentials: it asks the
-// managed identity endpoint for a token, logs in to Vault with it, and reads every credential. It
-// returns credential names with their key names, and never a value.
+// Job writes the folder of `make job`, and does in it what a job of the stack does on a compute
+// node, by job/vault_credentials: it asks the managed identity endpoint for a token, logs in to
+// Vault with it, and reads every credential. It returns credential names with their key names, and
+// never a value.
 func (s *Stack) Job(ctx context.Context) (string, error) {
 	values, environment, err := s.JobEnvironment(ctx)
 	if err != nil {
@@ -31,7 +32,10 @@ func (s *Stack) Job(ctx context.Context) (string, error) {
 	if err := s.sandbox.ARM.BuildImage(Text(values, outputs.WorkspaceID)); err != nil {
 		return "", err
 	}
-	folder := filepath.Join(s.sandbox.Options.Root, "job")
+	folder, err := s.handOver(ctx)
+	if err != nil {
+		return "", err
+	}
 	return onNode(ctx, folder, environment, "-m", "vault_credentials")
 }
 
@@ -86,6 +90,7 @@ func (s *Stack) WriteJobEnvironment(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	environment["VAULT_CACERT"] = s.sandbox.Vault.CAFile() // for a shell in any folder
 	var lines strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(environment)) {
 		lines.WriteString(name + "=" + ShellQuote(environment[name]) + "\n")
@@ -126,7 +131,6 @@ func (s *Stack) JobEnvironment(ctx context.Context) (auto.OutputMap, map[string]
 		return nil, nil, err
 	}
 	maps.Copy(environment, endpoint)
-	environment["VAULT_CACERT"] = s.sandbox.Vault.CAFile()
 	if environment["VAULT_ADDR"] == NamedAddress {
 		environment["HTTPS_PROXY"] = s.sandbox.proxy.url.String()
 	}

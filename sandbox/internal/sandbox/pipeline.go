@@ -60,16 +60,22 @@ type node struct {
 // and the schedule's job. Each step has the variables and the identity of its own definition, what
 // a node of Azure ML adds, and nothing else.
 func (s *Stack) Pipeline(ctx context.Context, out io.Writer) error {
-	jobs := s.sandbox.Path("job")
-	if err := os.MkdirAll(jobs, 0o700); err != nil {
-		return fmt.Errorf("sandbox: %w", err)
-	}
-	folder := filepath.Join(jobs, s.Name())
-	if err := s.HandOver(ctx, folder); err != nil {
+	folder, err := s.handOver(ctx)
+	if err != nil {
 		return err
 	}
 	return s.RunDefinitions(ctx, folder, out,
 		"job.yml", "pipeline.yml", "component-pipeline.yml", "schedule.yml")
+}
+
+// handOver writes into the sandbox's own folder for it, and returns that.
+func (s *Stack) handOver(ctx context.Context) (string, error) {
+	jobs := s.sandbox.Path("job")
+	if err := os.MkdirAll(jobs, 0o700); err != nil {
+		return "", fmt.Errorf("sandbox: %w", err)
+	}
+	folder := filepath.Join(jobs, s.Name())
+	return folder, s.HandOver(ctx, folder)
 }
 
 // HandOver writes into a folder what `make job` writes for a real stack.
@@ -274,7 +280,7 @@ func (n *node) fillIn(word, step string, d definition) string {
 
 // environment is a step's: its own variables, and the node's identity where it asks for that.
 func (n *node) environment(d definition) map[string]string {
-	names := []string{"VAULT_CACERT", "HTTPS_PROXY"}
+	names := []string{"HTTPS_PROXY"}
 	if d.Identity["type"] == "managed" {
 		names = append(names, "MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID")
 	}
