@@ -39,9 +39,20 @@ path "sys/mounts/auth/jwt-mlvault-dev-ae5143b98a56bf8e/tune" {
 path "auth/jwt-mlvault-dev-ae5143b98a56bf8e/config" {
   capabilities = ["read", "update"]
   allowed_parameters = {
+    "bound_issuer" = []
+    "oidc_discovery_url" = []
+    "oidc_discovery_ca_pem" = [""]
     "jwks_url" = [""]
+    "jwks_ca_pem" = [""]
     "jwt_validation_pubkeys" = [[]]
-    "*" = []
+    "default_role" = []
+    "jwt_supported_algs" = []
+    "namespace_in_state" = []
+    "oidc_client_id" = []
+    "oidc_client_secret" = []
+    "oidc_response_mode" = []
+    "oidc_response_types" = []
+    "provider_config" = []
   }
 }
 # The jobs' role. It gives that policy and nothing else, in batch tokens.
