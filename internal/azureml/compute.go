@@ -98,7 +98,7 @@ func (b *builder) computeCluster(
 		ResourceGroupName: fixed.Known(b.group),
 		WorkspaceName:     b.parent.Name,
 		ComputeName:       pulumi.String(cluster.Name),
-		Location:          pulumi.String(b.settings.Location),
+		Location:          b.location,
 		Identity: ml.ManagedServiceIdentityArgs{
 			Type:                   pulumi.String(ml.ManagedServiceIdentityTypeUserAssigned),
 			UserAssignedIdentities: pulumi.StringArray{b.parent.JobIdentity.ID},

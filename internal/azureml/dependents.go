@@ -109,7 +109,7 @@ func (b *builder) resourceGroup() error {
 }
 
 func (b *builder) jobIdentity() error {
-	identity, err := b.newIdentity("-identity", b.azure.Names.JobIdentity)
+	identity, err := b.identityOfJobs()
 	if err != nil {
 		return err
 	}
@@ -120,6 +120,19 @@ func (b *builder) jobIdentity() error {
 		TenantID:    identity.TenantId,
 	}
 	return nil
+}
+
+// identityOfJobs is the one that exists, or a new one. Beside a workspace that exists it is in that
+// one's group, or in the group that the settings name.
+func (b *builder) identityOfJobs() (*managedidentity.UserAssignedIdentity, error) {
+	if id := b.settings.Workload.IdentityID; id != "" {
+		return b.existingIdentity(jobIdentitySuffix, id)
+	}
+	group := b.group
+	if name := b.azure.ExistingResourceGroup; name != "" {
+		group = pulumi.String(name)
+	}
+	return b.newIdentity(jobIdentitySuffix, b.azure.Names.JobIdentity, group)
 }
 
 // ownIdentity takes the place of the workspace's system-assigned identity.
@@ -141,19 +154,18 @@ func (b *builder) identityForWorkspace() (*managedidentity.UserAssignedIdentity,
 	const suffix = "-workspace-identity"
 	id := b.azure.WorkspaceIdentityID
 	if id == "" {
-		return b.newIdentity(suffix, b.azure.Names.WorkspaceIdentity)
+		return b.newIdentity(suffix, b.azure.Names.WorkspaceIdentity, b.group)
 	}
-	return managedidentity.GetUserAssignedIdentity(b.ctx, b.name+suffix, pulumi.ID(id),
-		&managedidentity.UserAssignedIdentityState{}, b.childOptions()...)
+	return b.existingIdentity(suffix, id)
 }
 
 func (b *builder) newIdentity(
-	suffix, physicalName string,
+	suffix, physicalName string, group pulumi.StringInput,
 ) (*managedidentity.UserAssignedIdentity, error) {
 	args := &managedidentity.UserAssignedIdentityArgs{
-		ResourceGroupName: b.group,
+		ResourceGroupName: group,
 		ResourceName:      component.Optional(physicalName),
-		Location:          pulumi.String(b.settings.Location),
+		Location:          b.location,
 		Tags:              b.tags(),
 	}
 	options := b.taggedOptions()

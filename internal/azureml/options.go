@@ -9,9 +9,18 @@ import (
 	"mlvault/internal/component"
 )
 
-// childOptions are those of every child.
+// childOptions are those of every child that is made.
 func (b *builder) childOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	return component.Child(b.parent, extra...)
+	options := append(slices.Clone(extra), pulumi.RetainOnDelete(b.azure.Retain))
+	if b.guard != nil {
+		options = append(options, b.guard)
+	}
+	return component.Child(b.parent, options...)
+}
+
+// existingOptions are those of what is somebody else's.
+func (b *builder) existingOptions() []pulumi.ResourceOption {
+	return component.Child(b.parent)
 }
 
 // taggedOptions are childOptions of what has tags.
@@ -32,7 +41,7 @@ func (b *builder) dataOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceO
 
 // fixed are the values of a child that Azure never changes.
 func (b *builder) fixed(child string, values pulumi.StringInput) (component.Fixed, error) {
-	return component.NewFixed(b.ctx, b.name+child+"-fixed", values, b.childOptions()...)
+	return component.NewFixed(b.ctx, b.name+child+"-fixed", values, component.Child(b.parent)...)
 }
 
 // groupFixed is the resource group of a child that is made again when the values change, since

@@ -5,6 +5,7 @@
 // Learning workspace that is wired to all of them, and optionally compute clusters that run jobs
 // as the job identity, diagnostic settings and role assignments. What the settings name as existing
 // is used and not made: it gets no tag, no protection, no diagnostic setting, and is never deleted.
+// With a workspace that exists, only the job identity and clusters are left to make.
 //
 // ARM refuses a workspace without storage account, key vault and Application Insights ("Missing
 // dependent resources in workspace json"), although neither its schema nor the SDK marks them as
@@ -12,7 +13,8 @@
 //
 // The parts: dependents.go is what the workspace needs beside it, network.go its managed network,
 // endpoints.go the ways in from a network of the user's own, access.go its roles and locks,
-// diagnostics.go its logs, compute.go its clusters, options.go how a change of each is treated.
+// diagnostics.go its logs, compute.go its clusters, existing.go what is somebody else's, guard.go what
+// keeps a workspace that is given away, options.go how a change of each is treated.
 package azureml
 
 import (
@@ -29,6 +31,12 @@ import (
 // all.
 const Type = "mlvault:azureml:Workspace"
 
+// Ends of names in Pulumi that both what is made and what exists in its place have.
+const (
+	workspaceSuffix   = "-workspace"
+	jobIdentitySuffix = "-identity"
+)
+
 // Workspace is the component.
 type Workspace struct {
 	pulumi.ResourceState
@@ -37,6 +45,8 @@ type Workspace struct {
 	Name          pulumi.StringOutput
 	ID            pulumi.StringOutput
 	JobIdentity   JobIdentity
+	// PublicNetworkAccess is Enabled or Disabled.
+	PublicNetworkAccess pulumi.StringOutput
 	// Clusters are the names of all clusters, in the order of the settings.
 	Clusters pulumi.StringArray
 	// ExistingClusters are those among them that somebody else made.
@@ -62,13 +72,17 @@ type builder struct {
 	azure    *settings.Azure
 	parent   *Workspace
 
+	// group and location are where things are made.
 	group      pulumi.StringInput
+	location   pulumi.StringPtrInput
 	dependents dependents
 
 	// workspaceIdentity is nil where the workspace has a system-assigned identity.
 	workspaceIdentity  pulumi.StringInput
 	workspacePrincipal pulumi.StringInput
 
+	// guard keeps what is made; nil: it may be let go of.
+	guard pulumi.ResourceOption
 	// clustersFixed is what each cluster that is made keeps for its life.
 	clustersFixed []component.Fixed
 	// endpoints are the private endpoints.
@@ -87,7 +101,17 @@ func New(
 	if err := ctx.RegisterComponentResource(Type, name, w, opts...); err != nil {
 		return nil, fmt.Errorf("component %s: %w", name, err)
 	}
-	b := &builder{ctx: ctx, name: name, settings: s, azure: &s.Azure, parent: w}
+	b := &builder{
+		ctx:      ctx,
+		name:     name,
+		settings: s,
+		azure:    &s.Azure,
+		parent:   w,
+		location: pulumi.String(s.Location),
+	}
+	if err := b.registerGuard(); err != nil {
+		return nil, fmt.Errorf("component %s: %w", name, err)
+	}
 	if err := b.build(); err != nil {
 		return nil, fmt.Errorf("component %s: %w", name, err)
 	}
@@ -95,6 +119,30 @@ func New(
 }
 
 func (b *builder) build() error {
+	if b.azure.WorkspaceExists() {
+		return b.buildBesideWorkspace()
+	}
+	return b.buildAll()
+}
+
+// buildBesideWorkspace makes what a stack has beside a workspace that exists.
+func (b *builder) buildBesideWorkspace() error {
+	if err := b.existingWorkspace(); err != nil {
+		return fmt.Errorf("workspace %s: %w", b.azure.WorkspaceID, err)
+	}
+	if err := b.jobIdentity(); err != nil {
+		return fmt.Errorf("job identity: %w", err)
+	}
+	if err := b.fixClusters(); err != nil {
+		return fmt.Errorf("compute cluster: %w", err)
+	}
+	if err := b.computeClusters(); err != nil {
+		return fmt.Errorf("compute cluster: %w", err)
+	}
+	return nil
+}
+
+func (b *builder) buildAll() error {
 	if err := b.resourceGroup(); err != nil {
 		return fmt.Errorf("resource group: %w", err)
 	}
@@ -177,12 +225,13 @@ func (b *builder) workspace() error {
 		}
 	}
 	options := b.dataOptions(b.workspaceOptions()...)
-	workspace, err := ml.NewWorkspace(b.ctx, b.name+"-workspace", args, options...)
+	workspace, err := ml.NewWorkspace(b.ctx, b.name+workspaceSuffix, args, options...)
 	if err != nil {
 		return err
 	}
 	b.parent.Name = workspace.Name
 	b.parent.ID = workspace.ID().ToStringOutput()
+	b.parent.PublicNetworkAccess = pulumi.String(azure.PublicNetworkAccess).ToStringOutput()
 	if b.workspacePrincipal == nil {
 		b.workspacePrincipal = workspace.Identity.Elem().PrincipalId()
 	}
@@ -259,7 +308,7 @@ func (b *builder) workspaceGroup() (pulumi.StringOutput, error) {
 		keyVaultOfKey = key.KeyVaultID
 	}
 	// The sentence at the end is for whoever reads the plan of a change.
-	return b.groupFixed("-workspace", pulumi.Sprintf("storageAccount %s, keyVault %s, "+
+	return b.groupFixed(workspaceSuffix, pulumi.Sprintf("storageAccount %s, keyVault %s, "+
 		"hbiWorkspace %t, keyVault of the customer's key %s. "+
 		"A change deletes the workspace, with its runs, models, schedules and endpoints.",
 		b.dependents.storageAccount, b.dependents.keyVault, b.azure.HBIWorkspace, keyVaultOfKey))

@@ -12,9 +12,11 @@ import (
 // None holds a value of a credential, and none is secret but the address. docs/configuration.md
 // describes each.
 const (
-	ResourceGroup       = "resourceGroup"
-	WorkspaceName       = "workspaceName"
-	WorkspaceID         = "workspaceId"
+	ResourceGroup = "resourceGroup"
+	WorkspaceName = "workspaceName"
+	WorkspaceID   = "workspaceId"
+	// ExistingWorkspace is true where the workspace is somebody else's, who gives the roles on it.
+	ExistingWorkspace   = "existingWorkspace"
 	JobIdentityID       = "jobIdentityId"
 	JobIdentityClientID = "jobIdentityClientId"
 	// ComputeCluster is the cluster for which jobs are handed over, the first of ComputeClusters.

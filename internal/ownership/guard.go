@@ -12,7 +12,9 @@
 //
 // What "the same" means: of a secret its owner's mark in the custom metadata, of a policy its text,
 // of a role the claims that it binds, of an auth backend its description. All of these carry the
-// stack; mark, claims and description carry the job identity too, which no other stack has.
+// stack; mark, claims and description carry the job identity too, which no other stack has where the
+// stack makes it. Where it exists (workload.identityId) a stack of the same name in another state may
+// have it too, and write exactly the same: then there must be nothing before a create.
 // The hook reads no value of a credential, and a preview does not call it.
 package ownership
 
@@ -98,7 +100,8 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 		return nil
 	}
 	for _, stated := range []resource.PropertyMap{args.NewInputs, args.OldInputs} {
-		if stated != nil && kind.same(found, stated) {
+		isSame := stated != nil && kind.same(found, stated)
+		if isSame && !g.mayBeAnothers(args, found) {
 			return nil
 		}
 	}
@@ -110,6 +113,15 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 		"`make preflight` tells whose it is. Only if it is this stack's: after a run that was killed "+
 		"run `make repair`, after a change by hand `pulumi refresh`, and then this again",
 		path, kind.setting)
+}
+
+// mayBeAnothers tells of what is the same as the inputs whether another stack may have written it, of
+// the same name and with the same job identity. What the state knows is the stack's, and a deleted
+// secret of its name is nobody's any more.
+func (g *Guard) mayBeAnothers(args *pulumi.ResourceHookArgs, found map[string]any) bool {
+	isCreate := args.OldInputs == nil
+	isLeftover := args.Type == rights.TypeSecret && isDeleted(found)
+	return isCreate && g.settings.Workload.IdentityExists() && !isLeftover
 }
 
 // lacksItsMark tells of a secret that the state knows whether it is only its mark that is missing.

@@ -277,6 +277,56 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 	}
 }
 
+// Two teams may call project and stack alike, and jobs of both may run as the one identity that the
+// company has for them.
+func TestStacksOfOneNameAndOneIdentityAreToldApart(t *testing.T) {
+	ours := secretOf("dev", "a")
+	same := metadataOf("dev", "a", "")
+	shared := dev()
+	shared.Workload.IdentityID = "/subscriptions/x"
+	for _, test := range []struct {
+		name     string
+		kind     string
+		old, new object
+		path     string
+		found    object
+		refused  bool
+	}{
+		{name: "nothing", kind: secretType, new: ours, path: secretPath},
+		{name: "a secret of the other one", kind: secretType, new: ours, path: secretPath, found: same, refused: true},
+		{name: "an update of our own secret", kind: secretType, old: ours, new: ours, path: secretPath, found: same},
+		{name: "a delete of our own secret", kind: secretType, old: ours, path: secretPath, found: same},
+		{
+			name: "a secret that a destroy left", kind: secretType, new: ours, path: secretPath,
+			found: metadataOf("dev", "a", "2026-11-30T00:00:00Z"),
+		},
+		{
+			name: "a secret of another stack with the identity", kind: secretType, new: ours,
+			path: secretPath, found: metadataOf("qa", "a", ""), refused: true,
+		},
+		{
+			name: "a role of the other one", kind: roleType, new: roleOf("a"), path: rolePath,
+			found: object{"bound_claims": object{"oid": "a"}}, refused: true,
+		},
+		{
+			name: "a policy of the other one", kind: policyType, new: policyOf("same"), path: policyPath,
+			found: object{"policy": "same"}, refused: true,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			vault := serve(t, map[string]object{test.path: test.found})
+			err := guardOf(t, vault.URL, shared).Check(t.Context(), &pulumi.ResourceHookArgs{
+				Type: tokens.Type(test.kind), NewInputs: stated(test.new), OldInputs: stated(test.old),
+			})
+			if !test.refused {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.path[len("/v1/"):]+" is left alone")
+		})
+	}
+}
+
 func TestWhatCannotBeSeenIsLeftAloneAndNoErrorQuotesTheAddress(t *testing.T) {
 	forbidden := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
@@ -300,8 +350,13 @@ func TestWhatCannotBeSeenIsLeftAloneAndNoErrorQuotesTheAddress(t *testing.T) {
 
 func guard(t *testing.T, url string) *ownership.Guard {
 	t.Helper()
+	return guardOf(t, url, dev())
+}
+
+func guardOf(t *testing.T, url string, s *settings.Settings) *ownership.Guard {
+	t.Helper()
 	options := vaultapi.Options{Address: url, Token: "the-token", Patience: 5 * time.Second}
-	made, err := ownership.New(options, dev())
+	made, err := ownership.New(options, s)
 	require.NoError(t, err)
 	return made
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -24,8 +25,10 @@ type Registration struct {
 	Name string `json:"name"`
 	// Parent is the parent's name, and Provider that of an explicit provider. Without a parent it is
 	// the stack's.
-	Parent           string   `json:"parent,omitempty"`
-	Provider         string   `json:"provider,omitempty"`
+	Parent   string `json:"parent,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	// Read is the id of what exists already. The program reads it and asks for nothing else.
+	Read             string   `json:"read,omitempty"`
 	Protect          bool     `json:"protect,omitempty"`
 	RetainOnDelete   bool     `json:"retainOnDelete,omitempty"`
 	ReplaceOnChanges []string `json:"replaceOnChanges,omitempty"`
@@ -54,6 +57,9 @@ type Recorder struct {
 
 // NewResource implements pulumi.MockResourceMonitor.
 func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	if args.ReadRPC != nil {
+		return r.readResource(args)
+	}
 	rpc := args.RegisterRPC
 	r.mu.Lock()
 	r.registrations = append(r.registrations, Registration{
@@ -73,15 +79,38 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	})
 	r.mu.Unlock()
 
-	outputs := args.Inputs.Copy()
-	maps.Copy(outputs, r.Outputs[args.TypeToken])
+	outputs := r.outputsOf(args, args.Name)
 	if input, isStash := outputs["input"]; isStash && args.TypeToken == "pulumi:index:Stash" {
 		outputs["output"] = input
 	}
-	if _, named := outputs["name"]; !named {
-		outputs["name"] = resource.NewStringProperty(args.Name)
-	}
 	return fmt.Sprintf("%s/%s", tokens.Type(args.TypeToken).Name(), args.Name), outputs, nil
+}
+
+// readResource answers for what exists.
+func (r *Recorder) readResource(
+	args pulumi.MockResourceArgs,
+) (string, resource.PropertyMap, error) {
+	r.mu.Lock()
+	r.registrations = append(r.registrations, Registration{
+		Type:      args.TypeToken,
+		Name:      args.Name,
+		Parent:    nameOf(args.ReadRPC.GetParent()),
+		Provider:  nameOf(args.Provider),
+		Read:      args.ID,
+		DependsOn: namesOf(args.ReadRPC.GetDependencies(), nil),
+	})
+	r.mu.Unlock()
+	return args.ID, r.outputsOf(args, path.Base(args.ID)), nil
+}
+
+// outputsOf are a resource's inputs, and what the provider computes.
+func (r *Recorder) outputsOf(args pulumi.MockResourceArgs, name string) resource.PropertyMap {
+	outputs := args.Inputs.Copy()
+	maps.Copy(outputs, r.Outputs[args.TypeToken])
+	if _, named := outputs["name"]; !named {
+		outputs["name"] = resource.NewStringProperty(name)
+	}
+	return outputs
 }
 
 func hooksOf(binding *pulumirpc.RegisterResourceRequest_ResourceHooksBinding) []string {

@@ -43,6 +43,8 @@ type Resource struct {
 	Protected bool
 	// Replaced says that another resource took its place, and that the next run deletes it.
 	Replaced bool
+	// External says that it is somebody else's, and that the program reads it alone.
+	External bool
 	// Pending is what a run was doing when it ended: "creating", "updating", "deleting" and so on.
 	// It is empty for all that the state has as finished.
 	Pending string
@@ -60,6 +62,8 @@ func ParseState(export []byte) (State, error) {
 		Outputs map[string]any `json:"outputs"`
 		Protect bool           `json:"protect"`
 		Delete  bool           `json:"delete"`
+		// External is what a program reads and does not make.
+		External bool `json:"external"`
 	}
 	var file struct {
 		Deployment struct {
@@ -83,6 +87,7 @@ func ParseState(export []byte) (State, error) {
 			Outputs:   r.Outputs,
 			Protected: r.Protect,
 			Replaced:  r.Delete,
+			External:  r.External,
 			Pending:   pending,
 		})
 	}
@@ -111,7 +116,7 @@ func (s State) Has(kind, id string) bool {
 func (s State) IDs(kind string) []string {
 	var ids []string
 	for _, r := range s.Resources {
-		if r.Type == kind && !r.Replaced && r.Pending == "" {
+		if r.Type == kind && !r.External && !r.Replaced && r.Pending == "" {
 			ids = append(ids, r.ID)
 		}
 	}

@@ -16,6 +16,11 @@ type Azure struct {
 
 	ExistingResourceGroup string
 
+	// WorkspaceID is the ARM id of a workspace that exists: see [Azure.WorkspaceExists].
+	WorkspaceID string
+	// Retain leaves in Azure what leaves the program, for a stack that gives its workspace away.
+	Retain bool
+
 	// What exists, by ARM id. A Log Analytics workspace is made only where something writes to it
 	// ([Azure.NeedsLogAnalytics]). Where there is no registry, neither here nor made, Azure ML
 	// makes one when it builds the first image.
@@ -142,6 +147,18 @@ func (a *Azure) fieldsOfNames() []field {
 
 func (a *Azure) fieldsOfWhatExists() []field {
 	return []field{
+		{
+			key:   "workspaceId",
+			value: text(&a.WorkspaceID, armID(typeMLWorkspace)),
+			meaning: "ARM id of a workspace to use. Neither it nor anything that it needs is made. The job " +
+				"identity is made in its resource group, unless that exists too.",
+			change: Change{
+				IsRefused: true,
+				Note:      "A stack gives its workspace away, or takes it back, as written above the table.",
+				Jobs:      JobsGoOn,
+				Back:      BackByHand,
+			},
+		},
 		{
 			key:   "existingResourceGroup",
 			value: text(&a.ExistingResourceGroup, azureName(GroupName, "a resource group's name")),
@@ -401,6 +418,17 @@ func (a *Azure) fieldsOfProtection() []field {
 			},
 		},
 		{
+			key:   "retain",
+			value: flag(&a.Retain),
+			meaning: "Leave in Azure what leaves the program, by `workspaceId` or a destroy. For one `up`, " +
+				"before a workspace is given away.",
+			change: Change{
+				Note: "It changes the state alone.",
+				Jobs: JobsGoOn,
+				Back: BackWhole,
+			},
+		},
+		{
 			key:     "protect",
 			value:   flag(&a.Protect),
 			meaning: "Pulumi refuses to delete what holds data.",
@@ -457,6 +485,10 @@ func (a *Azure) validate(r *report) {
 	a.validateKey(r)
 	a.validateRoles(r)
 	a.validateTags(r)
+	if a.Retain && a.Protect {
+		r.addf("azure.retain", "lets go of what is made, and azure.protect refuses that; remove one of "+
+			"the two")
+	}
 }
 
 // CustomerManagedKey is a key of the user's own that encrypts what Azure ML stores about the

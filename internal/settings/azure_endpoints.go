@@ -138,8 +138,8 @@ func (s *Settings) validateClosed(r *report) {
 // environment with virtual networks"). Without public access somebody made the endpoint, here or
 // elsewhere.
 func (s *Settings) validateNodes(r *report) {
-	if s.Azure.IsClosed() {
-		return
+	if s.Azure.IsClosed() || s.Azure.WorkspaceExists() {
+		return // preflight looks at a workspace that exists
 	}
 	const why = "needs a private endpoint of the workspace: without one Azure ML makes no nodes " +
 		"without public addresses; set azure.privateEndpoints, or azure.publicNetworkAccess to " +

@@ -54,7 +54,7 @@ func (s *Settings) validateExisting(r *report) {
 	refuse("containerRegistrySku", a.ContainerRegistrySKU != "" && !a.CreateContainerRegistry,
 		"is for a registry that is made here; set azure.createContainerRegistry, or remove it")
 
-	if s.Workload.Endpoints && hasNoRegistry {
+	if s.Workload.Endpoints && hasNoRegistry && !a.WorkspaceExists() {
 		r.addf("workload.endpoints", "needs a registry that is known: an endpoint pulls its image as "+
 			"the job identity. Set azure.createContainerRegistry to true, "+
 			"or name azure.containerRegistryId")

@@ -84,6 +84,7 @@ func decodeObject(r *report, key string, written any, into section) {
 			r.addf(at, "is not a known field; %s has %s", key, names)
 		case r.has(at): // a null, or a field that is there twice
 		default:
+			r.written[at] = true
 			f.value.decode(r, at, members[name])
 		}
 	}

@@ -21,6 +21,7 @@ var refusals = slices.Concat(
 	refusalsOfVault,
 	refusalsOfWorkload,
 	refusalsOfCompute,
+	refusalsOfWhatExists,
 	refusalsOfAzure,
 	refusalsOfTags,
 	refusalsOfNetwork,

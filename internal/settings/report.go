@@ -46,6 +46,8 @@ type report struct {
 	found Problems
 	// isSecret tells whether the user keeps any part of a section secret.
 	isSecret func(section string) bool
+	// written has the keys of what is written in the configuration, whatever its value.
+	written map[string]bool
 }
 
 func (r *report) addf(key, format string, args ...any) {
@@ -86,7 +88,10 @@ func (r *report) err() error {
 
 // show quotes a value, or only says that there is one when the user keeps its section secret.
 func (r *report) show(key, value string) string {
-	section, _, _ := strings.Cut(key, ".")
+	section := key
+	if end := strings.IndexAny(key, ".["); end >= 0 {
+		section = key[:end]
+	}
 	if r.isSecret != nil && r.isSecret(section) {
 		return masked
 	}

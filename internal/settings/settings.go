@@ -40,7 +40,7 @@ var (
 
 // From reads a configuration. The error is a [Problems] and quotes no secret.
 func From(src Source) (*Settings, error) {
-	r := &report{isSecret: src.encrypted}
+	r := &report{isSecret: src.encrypted, written: map[string]bool{}}
 	refuseUnknownKeys(r, src)
 	s := &Settings{Project: src.Project, Stack: src.Stack}
 	s.defaults()
@@ -147,6 +147,7 @@ func (s *Settings) validate(r *report) {
 	s.Workload.validate(r)
 	s.Azure.validate(r)
 	s.validateExisting(r)
+	s.validateExistingWorkspace(r)
 	s.validateClusters(r)
 	s.validateNetwork(r)
 	s.validateEndpoints(r)

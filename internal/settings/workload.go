@@ -30,6 +30,8 @@ type Workload struct {
 	// CreateRole and CreatePolicy are false where the Vault team makes them.
 	CreateRole   bool
 	CreatePolicy bool
+	// IdentityID is the ARM id of a user-assigned identity that exists, as which the jobs run.
+	IdentityID string
 	// PrincipalIDs are object ids that may read besides the job identity.
 	PrincipalIDs []string
 	// Serverless attaches the job identity to the workspace, the only ones of which a serverless job
@@ -172,6 +174,18 @@ func (w *Workload) fields() []field {
 				Note:    "Change `policy` with it: `false` deletes the policy that was made.",
 				Jobs:    JobsThatRun,
 				Back:    BackWhole,
+			},
+		},
+		{
+			key:   "identityId",
+			value: text(&w.IdentityID, armID(typeIdentity)),
+			meaning: "ARM id of a user-assigned identity that jobs run as, in any subscription. Without it " +
+				"one is made.",
+			change: Change{
+				Replaces: []Part{PartJobIdentity},
+				Updates:  []Part{PartCluster, PartSecrets, PartRole},
+				Jobs:     JobsOutdated,
+				Back:     BackWhole,
 			},
 		},
 		{

@@ -65,6 +65,7 @@ const (
 	registryType = "azure-native:containerregistry/v20230701:Registry"
 	insightsType = "azure-native:insights/v20200202:Component"
 	stashType    = "pulumi:index:Stash"
+	identityType = "azure-native:managedidentity/v20230131:UserAssignedIdentity"
 	clusterType  = "azure-native:machinelearningservices/v20241001:Compute"
 )
 
@@ -260,6 +261,93 @@ func TestEndpointsGiveTheJobIdentityWhatAnOnlineEndpointNeeds(t *testing.T) {
 		slices.Sort(got)
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s: roles are %v, want %v", test.azure, got, test.want)
+		}
+	}
+}
+
+const (
+	workspaceID = "/subscriptions/5a9db0c5-0000-4000-8000-000000000008/resourceGroups/theirs/providers/" +
+		"Microsoft.MachineLearningServices/workspaces/their-ml"
+	identityID = "/subscriptions/5a9db0c5-0000-4000-8000-000000000007/resourceGroups/ids/providers/" +
+		"Microsoft.ManagedIdentity/userAssignedIdentities/their-jobs"
+)
+
+// The golden file of brownfield has a stack that makes nothing in Azure.
+func TestBesideAWorkspaceThatExistsOnlyTheJobIdentityAndClustersAreMade(t *testing.T) {
+	r := mustRun(t, "dev",
+		set("mlvault:azure", `{"workspaceId":"`+workspaceID+`","tags":{"team":"ml"}}`),
+		set("mlvault:compute", `[{"maxNodes":2},{"computeId":"`+workspaceID+`/computes/gpu"}]`))
+	var names []string
+	for _, registration := range r.Registrations() {
+		if registration.Parent == "ml" {
+			names = append(names, registration.Name)
+		}
+	}
+	want := []string{"ml-cluster", "ml-workspace", "ml-identity", "ml-cluster-fixed"}
+	if !slices.Equal(names, want) {
+		t.Errorf("beside it there are %v, want %v", names, want)
+	}
+	workspace, _ := r.Find(workspaceType, "ml-workspace")
+	if workspace.Read != workspaceID {
+		t.Errorf("the workspace is not read but made: %+v", workspace)
+	}
+	cluster := inputsOf(t, r, clusterType, "ml-cluster")
+	identity := inputsOf(t, r, identityType, "ml-identity")
+	for _, made := range []map[string]any{cluster, identity} {
+		if made["resourceGroupName"] != "theirs" || made["location"] != "northeurope" {
+			t.Errorf("it is not where the workspace is: %v", made)
+		}
+	}
+	if cluster["workspaceName"] != "their-ml" {
+		t.Errorf("the cluster is in another workspace: %v", cluster)
+	}
+}
+
+func TestTheJobIdentityIsMadeInTheGroupThatTheSettingsName(t *testing.T) {
+	r := mustRun(t, "dev",
+		set("mlvault:azure", `{"workspaceId":"`+workspaceID+`","existingResourceGroup":"ids"}`))
+	identity := inputsOf(t, r, identityType, "ml-identity")
+	cluster := inputsOf(t, r, clusterType, "ml-cluster")
+	if identity["resourceGroupName"] != "ids" || cluster["resourceGroupName"] != "theirs" {
+		t.Errorf("the identity is in %v, the cluster in %v",
+			identity["resourceGroupName"], cluster["resourceGroupName"])
+	}
+}
+
+func TestAnIdentityThatExistsIsTheJobIdentityOfWhatIsMade(t *testing.T) {
+	r := mustRun(t, "dev",
+		set("mlvault:azure", `{"createContainerRegistry":true}`),
+		set("mlvault:workload", `{"audience":"api://x","serverless":true,"identityId":"`+identityID+`"}`))
+	read, _ := r.Find(identityType, "ml-identity")
+	if read.Read != identityID {
+		t.Errorf("the identity is not read but made: %+v", read)
+	}
+	for kind, name := range map[string]string{clusterType: "ml-cluster", workspaceType: "ml-workspace"} {
+		identity, _ := inputsOf(t, r, kind, name)["identity"].(map[string]any)
+		if !reflect.DeepEqual(identity["userAssignedIdentities"], []any{identityID}) {
+			t.Errorf("%s carries %v", name, identity)
+		}
+	}
+	pull := inputsOf(t, r, "azure-native:authorization/v20220401:RoleAssignment", "ml-registry-pull")
+	if pull["principalId"] != "22222222-2222-2222-2222-222222222222" {
+		t.Errorf("who may pull is %v", pull["principalId"])
+	}
+}
+
+func TestWhatIsMadeIsKeptUntilItIsLetGoOf(t *testing.T) {
+	made := withAzure(t, `{"diagnostics":true,"lock":"CanNotDelete","workspaceIdentity":true}`)
+	let := withAzure(t, `{"diagnostics":true,"lock":"CanNotDelete","workspaceIdentity":true,"retain":true}`)
+	for _, registration := range made.Registrations() {
+		if !strings.HasPrefix(registration.Type, "azure-native:") {
+			continue
+		}
+		isKept := slices.Contains(registration.Hooks, "delete mlvault:workspace-stays")
+		if !isKept || registration.RetainOnDelete {
+			t.Errorf("%s may be lost", registration.Name)
+		}
+		released, _ := let.Find(registration.Type, registration.Name)
+		if len(released.Hooks) > 0 || !released.RetainOnDelete {
+			t.Errorf("%s is not let go of", registration.Name)
 		}
 	}
 }

@@ -106,7 +106,11 @@ func recorder() *pulumitest.Recorder {
 			"principalId": text("22222222-2222-2222-2222-222222222222"),
 			"tenantId":    text("33333333-3333-3333-3333-333333333333"),
 		},
-		workspaceType: {"identity": resource.NewObjectProperty(ofWorkspace)},
+		workspaceType: {
+			"identity":            resource.NewObjectProperty(ofWorkspace),
+			"location":            text("northeurope"),
+			"publicNetworkAccess": text("Enabled"),
+		},
 	}}
 }
 

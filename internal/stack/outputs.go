@@ -20,7 +20,7 @@ func stackOutputs(
 		outputs.WorkspaceID:         workspace.ID,
 		outputs.JobIdentityID:       workspace.JobIdentity.ID,
 		outputs.JobIdentityClientID: workspace.JobIdentity.ClientID,
-		outputs.PublicNetworkAccess: pulumi.String(s.Azure.PublicNetworkAccess),
+		outputs.PublicNetworkAccess: workspace.PublicNetworkAccess,
 		outputs.ServerlessIdentity:  pulumi.Bool(s.Workload.Serverless),
 		outputs.Endpoints:           pulumi.Bool(s.Workload.Endpoints),
 		outputs.VaultAddress:        component.Secret(s.Address),
@@ -36,6 +36,9 @@ func stackOutputs(
 	}
 	if parameters := s.CredentialParameters(); len(parameters) > 0 {
 		values[outputs.CredentialParameters] = pulumi.Any(parameters)
+	}
+	if s.Azure.WorkspaceExists() {
+		values[outputs.ExistingWorkspace] = pulumi.Bool(true)
 	}
 	if len(workspace.Clusters) > 0 {
 		values[outputs.ComputeCluster] = workspace.Clusters[0]

@@ -118,7 +118,7 @@ func requireOutputsInTheReference(t *testing.T, want ...string) {
 	}
 	_, list, _ := strings.Cut(string(page), "## Outputs")
 	want = append(want, outputs.Readme, outputs.CredentialParameters, outputs.ExistingComputeClusters,
-		outputs.VaultCA)
+		outputs.ExistingWorkspace, outputs.VaultCA)
 	for _, name := range want {
 		secrecy := "no"
 		if name == outputs.VaultAddress {

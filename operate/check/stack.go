@@ -152,6 +152,6 @@ var pluginReads = []string{
 // owned are the resources of the state that the stack owns now.
 func (s Stack) owned() []rights.Resource {
 	return slices.DeleteFunc(slices.Clone(s.State.Resources), func(r rights.Resource) bool {
-		return r.Replaced || r.Pending != ""
+		return r.External || r.Replaced || r.Pending != ""
 	})
 }

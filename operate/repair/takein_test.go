@@ -57,6 +57,15 @@ func read(t *testing.T, state []byte) deployment {
 	return document.Deployment
 }
 
+// Somebody else's identity may be in any subscription.
+func TestTheSubscriptionIsThatOfWhatTheStackMade(t *testing.T) {
+	const state = `{"deployment": {"resources": [
+		{"id": "/subscriptions/5a9db0c5-0000-4000-8000-00000000000a/resourceGroups/ids", "external": true},
+		{"id": "/subscriptions/5a9db0c5-0000-4000-8000-00000000000b/resourceGroups/rg"}
+	]}}`
+	require.Equal(t, "5a9db0c5-0000-4000-8000-00000000000b", repair.SubscriptionOf([]byte(state)))
+}
+
 func TestWhatWasBeingCreatedIsTakenInUnderItsIDAndEverythingElseStays(t *testing.T) {
 	state := export(nil, []string{
 		creating("secret", "vault:kv/secretV2:SecretV2",

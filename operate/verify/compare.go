@@ -17,6 +17,8 @@ type Resource struct {
 	Name   string
 	ID     string
 	Inputs map[string]any
+	// External says that it is somebody else's: the program sends nothing for it.
+	External bool
 }
 
 // Compared is what Azure made of a resource: names of properties and of tags, and no value.
@@ -32,6 +34,7 @@ type Compared struct {
 func (v Verification) compare(ctx context.Context, report *Report, resources []Resource) {
 	v.say("comparing %d resources of the state with Azure", len(resources))
 	var absent []string
+	answered := 0
 	for _, resource := range resources {
 		if !strings.HasPrefix(resource.Type, "azure-native:") {
 			continue
@@ -42,16 +45,23 @@ func (v Verification) compare(ctx context.Context, report *Report, resources []R
 			absent = append(absent, resource.Name)
 			continue
 		}
+		answered++
+		if resource.External {
+			continue
+		}
 		report.Comparison = append(report.Comparison, difference(resource, answer))
 		aboutOne(report, resource, answer)
 	}
 	byName := func(a, b Compared) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(report.Comparison, byName)
-	if len(report.Comparison) == 0 {
+	if answered == 0 {
 		report.add(allIsThere, notReached, "Azure answered for no resource")
 		return
 	}
-	report.verdict(allIsThere, absent, fmt.Sprintf("%d resources", len(report.Comparison)))
+	report.verdict(allIsThere, absent, fmt.Sprintf("%d resources", answered))
+	if len(report.Comparison) == 0 {
+		return // all of it is somebody else's
+	}
 	summarise(report, resources)
 }
 

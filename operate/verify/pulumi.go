@@ -62,6 +62,8 @@ func ParseState(exported []byte) ([]Resource, error) {
 				Type   string
 				ID     string
 				Inputs map[string]any
+				// External is what a program reads and does not make.
+				External bool
 			}
 		}
 	}
@@ -74,10 +76,11 @@ func ParseState(exported []byte) ([]Resource, error) {
 			continue
 		}
 		resources = append(resources, Resource{
-			Type:   each.Type,
-			Name:   nameOf(each.URN),
-			ID:     each.ID,
-			Inputs: each.Inputs,
+			Type:     each.Type,
+			Name:     nameOf(each.URN),
+			ID:       each.ID,
+			Inputs:   each.Inputs,
+			External: each.External,
 		})
 	}
 	return resources, nil

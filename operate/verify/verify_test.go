@@ -119,8 +119,13 @@ func (w *world) Login(_ context.Context, _ map[string]any, token string) (verify
 // verify returns the report's page.
 func (w *world) verify() (page string, wrong []string) {
 	w.Helper()
+	return w.verifyAs(w)
+}
+
+func (w *world) verifyAs(pulumi verify.Pulumi) (page string, wrong []string) {
+	w.Helper()
 	report, err := verify.Verification{
-		Stack: "dev", Azure: verify.AzureCLI{}, Pulumi: w, Vault: w,
+		Stack: "dev", Azure: verify.AzureCLI{}, Pulumi: pulumi, Vault: w,
 		Folder: "job/dev", Patience: 10 * time.Second, Pause: time.Millisecond,
 		Today: time.Date(2026, time.November, 30, 0, 0, 0, 0, time.UTC), Progress: io.Discard,
 	}.Run(w.Context())
@@ -202,6 +207,26 @@ func TestAClusterWithAnotherIdentityIsWrong(t *testing.T) {
 	w.edited("rest/computes.json", "ml-identity1a2b3c4d", "somebody-elses")
 	page, _ := w.verify()
 	require.Contains(t, line(t, page, "The cluster carries"), "| wrong |")
+}
+
+// brought is a world whose workspace is somebody else's.
+type brought struct{ *world }
+
+func (brought) Resources(context.Context) ([]verify.Resource, error) {
+	return verify.ParseState([]byte(`{"deployment": {"resources": [{
+		"urn": "urn:pulumi:dev::mlvault::azure-native:machinelearningservices/v20241001:Workspace::ml-workspace",
+		"type": "azure-native:machinelearningservices/v20241001:Workspace",
+		"id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/mine",
+		"external": true
+	}]}}`))
+}
+
+func TestWhatIsSomebodyElsesIsThereAndNotCompared(t *testing.T) {
+	w := newWorld(t)
+	page, wrong := w.verifyAs(brought{w})
+	require.Empty(t, wrong)
+	require.Contains(t, line(t, page, "Each resource"), "| confirmed | 1 resources |")
+	require.Contains(t, line(t, page, "ARM answers with what was sent"), "not reached")
 }
 
 func TestAResourceThatAzureHasNotIsNamed(t *testing.T) {

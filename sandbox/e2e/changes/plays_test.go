@@ -30,6 +30,7 @@ const (
 	theirRegistry = provider + "Microsoft.ContainerRegistry/registries/theirimages"
 	theirIdentity = provider + "Microsoft.ManagedIdentity/userAssignedIdentities/theirs"
 	otherIdentity = provider + "Microsoft.ManagedIdentity/userAssignedIdentities/other"
+	theirML       = provider + "Microsoft.MachineLearningServices/workspaces/theirs"
 	theirCluster  = provider + "Microsoft.MachineLearningServices/workspaces/theirs/computes/gpu"
 	theirNetwork  = provider + "Microsoft.Network/virtualNetworks/theirs"
 	otherNetwork  = provider + "Microsoft.Network/virtualNetworks/other"
@@ -81,6 +82,10 @@ var first = map[string]texts{
 		"azure.managedNetwork.outboundRules[2].subresource":       "blob",
 		"vault.mount":       "own-kv",
 		"vault.createMount": "true",
+	},
+	// plain has nothing that only a workspace of its own could have, but that workspace.
+	"plain": {
+		"azure.publicNetworkAccess": "",
 	},
 	"subnet": {
 		"azure.publicNetworkAccess":                  "Disabled",
@@ -182,6 +187,7 @@ var playsOfWorkload = []play{
 		"workload.policy":       "theirs",
 		"workload.createPolicy": "false",
 	}},
+	{key: "workload.identityId", stack: "plain", to: texts{"workload.identityId": otherIdentity}},
 	{key: "workload.principalIds", stack: "open", to: texts{"workload.principalIds[1]": another}},
 	changed("workload.serverless", "true"),
 	changed("workload.publishAddress", "true"),
@@ -237,6 +243,7 @@ var playsOfNames = []play{
 }
 
 var playsOfWhatExists = []play{
+	{key: "azure.workspaceId", stack: "plain", to: texts{"azure.workspaceId": theirML}},
 	changed("azure.existingResourceGroup", "platform"),
 	changed("azure.storageAccountId", theirStorage),
 	changed("azure.keyVaultId", otherKeys),
@@ -364,4 +371,5 @@ var playsOfProtection = []play{
 	}},
 	changed("azure.lock", "CanNotDelete"),
 	changed("azure.protect", "true"),
+	changed("azure.retain", "true"),
 }

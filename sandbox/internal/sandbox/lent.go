@@ -7,9 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,7 +15,6 @@ import (
 
 	"mlvault/internal/rights"
 	"mlvault/internal/settings"
-	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/issuer"
 )
 
@@ -43,9 +40,6 @@ func (s *Sandbox) settingsFile(name string) (string, error) {
 		"Write it, or name a stack that exists (STACK=dev)", name, original)
 }
 
-// armID is an ARM id as a settings file has it.
-var armID = regexp.MustCompile(`/subscriptions/[^\s"',\]}]+`)
-
 // Lend makes what the settings of a stack say that others have: each resource of Azure that they
 // name, the mount and the login of a shared Vault, and what jobs read there. What is there already
 // stays as it is. It returns all of it by name, for a person to see.
@@ -59,60 +53,6 @@ func (s *Sandbox) Lend(ctx context.Context, stack *Stack) ([]string, error) {
 		return nil, fmt.Errorf("what others have in Vault: %w", err)
 	}
 	return append(inAzure, inVault...), nil
-}
-
-func (s *Sandbox) lendAzure(stack *Stack) ([]string, error) {
-	file, err := s.settingsFile(stack.Name())
-	if err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("settings of stack %s: %w", stack.Name(), err)
-	}
-	ids := armID.FindAllString(string(text), -1)
-	if group := stack.Config.Azure.ExistingResourceGroup; group != "" {
-		ids = append(ids, "/subscriptions/"+arm.SubscriptionID+"/resourceGroups/"+group)
-	}
-	slices.Sort(ids)
-	var names []string
-	for _, id := range slices.Compact(ids) {
-		kind := path.Base(path.Dir(id))
-		names = append(names, kind+" "+path.Base(id))
-		if _, exists := s.ARM.Resource(id); exists {
-			continue
-		}
-		document := lentDocument(stack.Config.Location, kind)
-		if kind == "userAssignedIdentities" {
-			document["properties"] = map[string]any{
-				"clientId":    arm.ClientID(id),
-				"principalId": arm.PrincipalID(id),
-				"tenantId":    arm.TenantID,
-			}
-		}
-		if err := s.ARM.Seed(id, document); err != nil {
-			return nil, fmt.Errorf("%s: %w", id, err)
-		}
-	}
-	return names, nil
-}
-
-// lentDocument is a resource as a careful owner has it: ARM refuses a registry without endpoints in
-// a closed network, and a key in a vault that can be purged.
-func lentDocument(location, kind string) arm.Document {
-	document := arm.Document{
-		"location": location,
-		"tags":     map[string]any{"owner": "platform"},
-	}
-	switch kind {
-	case "storageAccounts":
-		document["sku"] = map[string]any{"name": "Standard_LRS"}
-	case "registries":
-		document["sku"] = map[string]any{"name": "Premium"}
-	case "vaults":
-		document["properties"] = map[string]any{"enablePurgeProtection": true}
-	}
-	return document
 }
 
 func (s *Sandbox) lendVault(ctx context.Context, cfg *settings.Settings) ([]string, error) {

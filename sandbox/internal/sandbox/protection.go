@@ -40,11 +40,15 @@ func (s *Stack) deployment(ctx context.Context) (apitype.DeploymentV3, error) {
 }
 
 // Unprotect sets azure.protect to false in the sandbox's copy of the settings, so that the next
-// destroy takes the protection off. The next Configure restores the settings.
+// destroy takes the protection off. The next Configure restores the settings. Where they protect
+// nothing there is nothing to do: the program takes off what the state has.
 //
 // `pulumi state unprotect` would not do here. A destroy that runs the program, as every destroy
 // here does, puts on again what the settings say (seen on 3.250).
 func (s *Stack) Unprotect(ctx context.Context) error {
+	if s.Config != nil && !s.Config.Azure.Protect {
+		return nil
+	}
 	no := auto.ConfigValue{Value: "false"}
 	atPath := &auto.ConfigOptions{Path: true}
 	if err := s.SetConfigWithOptions(ctx, "azure.protect", no, atPath); err != nil {
