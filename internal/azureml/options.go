@@ -58,13 +58,5 @@ func (b *builder) groupFixed(child string, values pulumi.StringInput) (pulumi.St
 
 // tags are the stack's own and those of the settings.
 func (b *builder) tags() pulumi.StringMapInput {
-	tags := pulumi.StringMap{
-		"project":    pulumi.String(b.settings.Project),
-		"stack":      pulumi.String(b.settings.Stack),
-		"managed-by": pulumi.String("pulumi"),
-	}
-	for name, value := range b.azure.Tags {
-		tags[name] = pulumi.String(value)
-	}
-	return tags
+	return pulumi.ToStringMap(b.settings.ResourceTags())
 }

@@ -8,17 +8,31 @@ import (
 	"unicode/utf8"
 )
 
-// reservedTags are the program's own: a resource says which stack made it, and a query by them
-// finds all of a stack.
-var reservedTags = []string{"project", "stack", "managed-by"}
+// ownTags are the names of the program's own: a resource says which stack made it, and a query by
+// them finds all of a stack.
+var ownTags = []string{"project", "stack", "managed-by"}
 
-func isReservedTag(name string) bool {
-	for _, own := range reservedTags {
-		if strings.EqualFold(own, name) {
-			return true
-		}
+// isOwnTag tells of a name in any case, since Azure's names of tags have none.
+func isOwnTag(name string) bool {
+	return slices.ContainsFunc(ownTags, func(own string) bool { return strings.EqualFold(own, name) })
+}
+
+// ResourceTags are the tags of everything in Azure: the program's own and those of azure.tags. A tag
+// of the settings takes the place of the program's of that name, in whatever case it is written: a
+// company's rule may ask for its own value. So nothing relies on the value of any tag.
+func (s *Settings) ResourceTags() map[string]string {
+	tags := map[string]string{
+		"project":    s.Project,
+		"stack":      s.Stack,
+		"managed-by": "pulumi",
 	}
-	return false
+	for name, value := range s.Azure.Tags {
+		if isOwnTag(name) {
+			delete(tags, strings.ToLower(name))
+		}
+		tags[name] = value
+	}
+	return tags
 }
 
 // Limits of tags (Azure Resource Manager, "Use tags to organize your resources"). They count
@@ -44,13 +58,19 @@ func (a *Azure) makesZones() bool {
 
 // validateTags applies the narrowest limits of what is tagged. Azure's names of tags have no case.
 func (a *Azure) validateTags(r *report) {
-	most := mostTags - len(reservedTags)
+	added := len(ownTags)
+	for name := range a.Tags {
+		if isOwnTag(name) {
+			added--
+		}
+	}
+	most := mostTags - added
 	if a.makesZones() {
-		most = mostTagsOfAZone - len(reservedTags)
+		most = mostTagsOfAZone - added
 	}
 	if len(a.Tags) > most {
 		r.addf("azure.tags", "has %d tags; at most %d, the program adds %d of its own%s",
-			len(a.Tags), most, len(reservedTags), a.becauseOfZones())
+			len(a.Tags), most, added, a.becauseOfZones())
 	}
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(a.Tags)) {
@@ -76,8 +96,6 @@ func (a *Azure) becauseOfZones() string {
 func (a *Azure) tagProblem(name, value string) string {
 	length := utf8.RuneCountInString(name)
 	switch {
-	case isReservedTag(name):
-		return "is set by the program; choose another name"
 	case name == "" || length > longestTagName || strings.ContainsAny(name, refusedInTagNames):
 		return `has a name that Azure refuses: 1 to 128 characters, none of < > % & \ ? /`
 	case a.makesZones() && !tagOfAZone.MatchString(name):
@@ -92,7 +110,7 @@ func (a *Azure) tagProblem(name, value string) string {
 // validateIgnoredTags refuses to ignore a tag that is set. tags are names in lower case.
 func (a *Azure) validateIgnoredTags(r *report, tags map[string]bool) {
 	for i, name := range a.IgnoreTags {
-		if tags[strings.ToLower(name)] || isReservedTag(name) {
+		if tags[strings.ToLower(name)] || isOwnTag(name) {
 			key := element("azure.ignoreTags", i)
 			r.addf(key, "%s is a tag that the program sets; ignore those of others alone", r.show(key, name))
 		}

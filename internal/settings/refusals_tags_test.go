@@ -2,15 +2,16 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 )
 
 var refusalsOfTags = []refusal{
 	{
-		name: "a tag of the program's",
-		edit: set("azure", `{"tags":{"Stack":"x"}}`),
-		want: "azure.tags.Stack: is set by the program",
+		name: "too many tags with one in the place of the program's",
+		edit: set("azure", `{"tags":{"Stack":"x",`+tags(48)+`}}`),
+		want: "azure.tags: has 49 tags; at most 48, the program adds 2 of its own",
 	},
 	{
 		name: "a tag that Azure refuses",
@@ -87,6 +88,16 @@ func tags(count int) string {
 		all[i] = fmt.Sprintf(`"t%d":"x"`, i)
 	}
 	return strings.Join(all, ",")
+}
+
+// A company's rule may ask for a tag of the program's name, with a value of its own.
+func TestAMandatoryTagTakesThePlaceOfTheProgramsOwn(t *testing.T) {
+	s := with(set("azure", `{"tags":{"Project":"P-4711","MANAGED-BY":"platform"}}`)).load(t)
+	want := map[string]string{"Project": "P-4711", "MANAGED-BY": "platform", "stack": "dev"}
+	if got := s.ResourceTags(); !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	with(set("azure", `{"tags":{"Stack":"x",`+tags(47)+`}}`)).load(t)
 }
 
 // Azure counts characters, and a name of a German word has more bytes.

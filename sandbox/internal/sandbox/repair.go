@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
@@ -79,10 +80,15 @@ func (s *Sandbox) mend(name string) error {
 }
 
 // isDeployed tells whether a stack of the sandbox deployed a resource. What others made, such as a
-// storage account that a stack brings along, does not have this tag.
+// storage account that a stack brings along, does not have this tag. Its value may be anything.
 func isDeployed(doc arm.Document) bool {
 	tags, _ := doc["tags"].(map[string]any)
-	return tags["managed-by"] == "pulumi"
+	for name := range tags {
+		if strings.EqualFold(name, "managed-by") {
+			return true
+		}
+	}
+	return false
 }
 
 const noteText = "A run of this stack has started and has not ended well. " +
