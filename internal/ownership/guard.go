@@ -164,7 +164,7 @@ func (g *Guard) isOurVault(ctx context.Context, identity string) bool {
 func (g *Guard) read(ctx context.Context, path string) (map[string]any, error) {
 	answer, err := g.client.Logical().ReadWithContext(ctx, path)
 	switch status := vaultapi.Status(err); {
-	case status == http.StatusForbidden && strings.Contains(vaultapi.Reason(err), "invalid token"):
+	case status == http.StatusForbidden && g.isDead(ctx, err):
 		return nil, errors.New("Vault does not accept the deployer's token: it was revoked, it has " +
 			"expired, or it is another Vault's")
 	case status == http.StatusForbidden:
@@ -181,6 +181,16 @@ func (g *Guard) read(ctx context.Context, path string) (map[string]any, error) {
 		return nil, nil
 	}
 	return answer.Data, nil
+}
+
+// isDead tells whether Vault refuses the token itself. OpenBao says of a dead token what both say
+// of one without rights. Every deployer may look at its own.
+func (g *Guard) isDead(ctx context.Context, refusal error) bool {
+	if strings.Contains(vaultapi.Reason(refusal), "invalid token") {
+		return true
+	}
+	_, err := g.client.Auth().Token().LookupSelfWithContext(ctx)
+	return vaultapi.Status(err) == http.StatusForbidden
 }
 
 // kind is one of the guarded types.

@@ -328,15 +328,25 @@ func TestStacksOfOneNameAndOneIdentityAreToldApart(t *testing.T) {
 }
 
 func TestWhatCannotBeSeenIsLeftAloneAndNoErrorQuotesTheAddress(t *testing.T) {
-	forbidden := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	refuse := func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = w.Write([]byte(`{"errors":["permission denied"]}`))
-	}))
+	}
+	handler := http.NewServeMux()
+	handler.HandleFunc("/", refuse)
+	handler.HandleFunc("/v1/auth/token/lookup-self", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"data":{"type":"service"}}`))
+	})
+	forbidden := httptest.NewServer(handler)
 	defer forbidden.Close()
+	// OpenBao says of a dead token what it says of one without rights.
+	dead := httptest.NewServer(http.HandlerFunc(refuse))
+	defer dead.Close()
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	for url, want := range map[string]string{
 		forbidden.URL: "`make policy` prints the policy",
+		dead.URL:      "Vault does not accept the deployer's token",
 		gone.URL:      "nothing listens there",
 	} {
 		err := guard(t, url).Check(t.Context(), &pulumi.ResourceHookArgs{
