@@ -15,7 +15,8 @@
 // stack; mark, claims and description carry the job identity too, which no other stack has where the
 // stack makes it. Where it exists (workload.identityId) a stack of the same name in another state may
 // have it too, and write exactly the same: then there must be nothing before a create.
-// The hook reads no value of a credential, and a preview does not call it.
+// Before it writes the jobs' policy, the hook also asks whether the owners of vault.reads let this
+// stack read. It reads no value of a credential, and a preview does not call it.
 package ownership
 
 import (
@@ -91,6 +92,11 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 	if inputs == nil { // a delete
 		inputs = args.OldInputs
 	}
+	if args.Type == rights.TypePolicy && args.NewInputs != nil {
+		if err := g.consent(ctx); err != nil {
+			return err
+		}
+	}
 	path := kind.path(inputs)
 	found, err := g.read(ctx, path)
 	if err != nil {
@@ -122,6 +128,32 @@ func (g *Guard) mayBeAnothers(args *pulumi.ResourceHookArgs, found map[string]an
 	isCreate := args.OldInputs == nil
 	isLeftover := args.Type == rights.TypeSecret && isDeleted(found)
 	return isCreate && g.settings.Workload.IdentityExists() && !isLeftover
+}
+
+// consent looks, before the jobs' policy is written, whether the owners of vault.reads let this
+// stack read. Whoever may deploy one stack would else give themselves the credentials of another.
+func (g *Guard) consent(ctx context.Context) error {
+	self := g.settings.Project + "/" + g.settings.Stack
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(g.settings.Vault.Reads)) {
+		path := rights.OwnerPath(g.settings.Vault.Reads[name].Path)
+		if path == "" {
+			continue
+		}
+		found, err := g.read(ctx, path)
+		owner := rights.LabelOf(found)
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("vault.reads.%s: whose it is cannot be seen at %s: "+
+				"%w", name, path, err))
+		case !owner.LetsRead(self):
+			problems = append(problems, fmt.Errorf("vault.reads.%s: it is a credential of the stack %s, "+
+				"which does not list this one as a reader. Have its owner run `pulumi config set --path "+
+				"'vault.readers[0]' %s` and then `pulumi up`, or remove the path here",
+				name, owner.Owner, self))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // lacksItsMark tells of a secret that the state knows whether it is only its mark that is missing.

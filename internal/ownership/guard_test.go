@@ -327,6 +327,54 @@ func TestStacksOfOneNameAndOneIdentityAreToldApart(t *testing.T) {
 	}
 }
 
+// Whoever deploys dev could else give its jobs the credentials of prod.
+func TestThePolicyGrantsNoCredentialWhoseOwnerDoesNotLendIt(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		labels  object // nil: no secret
+		refused bool
+	}{
+		{name: "another stack's", labels: object{"project": "mlvault", "stack": "prod"}, refused: true},
+		{
+			name:    "another stack's, lent to a third",
+			labels:  object{"project": "mlvault", "stack": "prod", "readers": "mlvault/qa"},
+			refused: true,
+		},
+		{
+			name:   "another stack's, lent to this one",
+			labels: object{"project": "mlvault", "stack": "prod", "readers": "mlvault/qa,mlvault/dev"},
+		},
+		{name: "this stack's own", labels: object{"project": "mlvault", "stack": "dev"}},
+		{name: "one that bears no mark", labels: object{}},
+		{name: "none"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			objects := map[string]object{}
+			if test.labels != nil {
+				objects["/v1/kv/metadata/mlvault/prod/db"] = object{"custom_metadata": test.labels}
+			}
+			s := dev()
+			s.Vault.Reads = map[string]settings.Read{
+				"theirs": {Path: "kv/data/mlvault/prod/db"},
+				"users":  {Path: "database/creds/ml-reader"},
+			}
+			made := guardOf(t, serve(t, objects).URL, s)
+			policy := stated(policyOf("ours"))
+			for _, old := range []resource.PropertyMap{nil, policy} {
+				args := &pulumi.ResourceHookArgs{Type: policyType, OldInputs: old, NewInputs: policy}
+				err := made.Check(t.Context(), args)
+				if !test.refused {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorContains(t, err, "vault.reads.theirs: it is a credential of the stack mlvault/prod")
+			}
+			gone := &pulumi.ResourceHookArgs{Type: policyType, OldInputs: policy}
+			require.NoError(t, made.Check(t.Context(), gone), "a destroy needs nobody's consent")
+		})
+	}
+}
+
 func TestWhatCannotBeSeenIsLeftAloneAndNoErrorQuotesTheAddress(t *testing.T) {
 	refuse := func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)

@@ -34,7 +34,15 @@ func ReadGrants(s *settings.Settings) []Grant {
 		if s.Vault.Reads[name].IsWrite() {
 			capability = "update"
 		}
-		grants = append(grants, Grant{Path: paths[name], Capabilities: []string{capability}})
+		reason := ""
+		if s.Vault.Reads[name].Path != "" {
+			reason = "Of others, as vault.reads." + name + " says."
+		}
+		grants = append(grants, Grant{
+			Path:         paths[name],
+			Capabilities: []string{capability},
+			Reason:       reason,
+		})
 	}
 	if mayHaveLeases(s) {
 		grants = append(grants, Grant{
@@ -71,6 +79,10 @@ func ReadPolicy(s *settings.Settings) string {
 		", and nothing else.\n" +
 		"Fingerprint of the Vault address: " + s.Fingerprint() +
 		". A new address changes it, so the policy is written again."
+	if len(s.Vault.Readers) > 0 {
+		readers := strings.Join(slices.Sorted(slices.Values(s.Vault.Readers)), ", ")
+		title += "\nThe stack lends its credentials to " + readers + " (vault.readers)."
+	}
 	return PolicyText(title, ReadGrants(s))
 }
 
@@ -207,14 +219,14 @@ func roleGrant(s *settings.Settings) Grant {
 }
 
 // ownersOfReads are the rights to see whose the secrets of vault.reads are, and whether their owner
-// lets this stack read them. The preflight refuses any other.
+// lets this stack read them. Program and preflight refuse any other.
 func ownersOfReads(s *settings.Settings) []Grant {
 	var grants []Grant
 	for _, name := range slices.Sorted(maps.Keys(s.Vault.Reads)) {
-		mount, below, isKV2 := strings.Cut(s.Vault.Reads[name].Path, "/data/")
-		if isKV2 {
+		path := OwnerPath(s.Vault.Reads[name].Path)
+		if path != "" {
 			grants = append(grants, Grant{
-				Path:         mount + "/metadata/" + below,
+				Path:         path,
 				Capabilities: []string{"read"},
 				Reason:       "Whose it is that vault.reads names. It shows no value.",
 			})

@@ -88,7 +88,7 @@ func (v *Vault) fields() []field {
 			key:   "readers",
 			value: texts(&v.Readers, stackOfReader),
 			meaning: "Stacks, as `<project>/<stack>`, that may name this one's credentials in their " +
-				"`vault.reads`. The secrets' labels say so, and the preflight refuses any other.",
+				"`vault.reads`. The secrets' labels say so, and `up` and preflight refuse any other.",
 			change: changesSecrets,
 		},
 		{

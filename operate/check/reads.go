@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"mlvault/internal/rights"
 )
 
 // reads tells of each path of vault.reads whether it exists, and whether its owner lets this stack
@@ -48,26 +50,26 @@ func (c *checker) readPath(ctx context.Context, key, path string) {
 			"correct the path",
 			key, path)
 	default:
-		c.consent(key, path, labelOf(found))
+		c.consent(key, path, rights.LabelOf(found))
 	}
 }
 
 // consent looks whether the owner of a secret lets this stack's jobs read it. Whoever may write
 // vault.reads and deploy would else give themselves the credentials of another stack.
-func (c *checker) consent(key, path string, found label) {
+func (c *checker) consent(key, path string, found rights.Label) {
 	switch {
-	case found.owner == "":
+	case found.Owner == "":
 		c.passed("%s: %s exists", key, path)
-	case found.owner == c.self():
+	case found.Owner == c.self():
 		c.passed("%s: %s exists, and is this stack's own", key, path)
-	case slices.Contains(found.readers, c.self()):
-		c.passed("%s: %s exists, and %s lets this stack read it", key, path, found.owner)
+	case found.LetsRead(c.self()):
+		c.passed("%s: %s exists, and %s lets this stack read it", key, path, found.Owner)
 	default:
 		c.problem("%s: %s is a credential of the stack %s, which does not list this stack as a reader. "+
 			"Have its owner set "+
 			"it: `pulumi config set --path 'vault.readers[0]' %s`, then `pulumi up`. Or remove the path "+
 			"here",
-			key, path, found.owner, c.self())
+			key, path, found.Owner, c.self())
 	}
 }
 

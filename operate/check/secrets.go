@@ -10,46 +10,17 @@ import (
 	"mlvault/internal/settings"
 )
 
-// label is what a secret's custom metadata say about whose it is.
-type label struct {
-	// owner is `<project>/<stack>`, or empty where nobody says.
-	owner string
-	// vault is the fingerprint of the Vault that the owner's state was written against.
-	vault string
-	// identity is the owner's job identity.
-	identity string
-	// readers are the stacks that the owner lets read it.
-	readers []string
-}
-
-func labelOf(metadata map[string]any) label {
-	fields, _ := metadata["custom_metadata"].(map[string]any)
-	found := label{
-		vault:    text(fields[settings.LabelVault]),
-		identity: text(fields[settings.LabelIdentity]),
-	}
-	project := text(fields["project"])
-	stack := text(fields["stack"])
-	if project != "" && stack != "" {
-		found.owner = project + "/" + stack
-	}
-	for reader := range strings.SplitSeq(text(fields["readers"]), ",") {
-		found.readers = append(found.readers, strings.TrimSpace(reader))
-	}
-	return found
-}
-
 // isOfAnother tells whether a label names another stack than this one, under the name of before
 // too: after a rename the state has the marks that Vault has. A refresh writes what it finds into
 // the state, but for the options.
-func (c *checker) isOfAnother(found label, path string) bool {
-	if found.owner == "" || found.owner == c.self() {
+func (c *checker) isOfAnother(found rights.Label, path string) bool {
+	if found.Owner == "" || found.Owner == c.self() {
 		return false
 	}
 	for _, r := range c.made(rights.TypeSecret) {
 		options, _ := r.Inputs["options"].(map[string]any)
-		isMarked := found.identity != "" && found.identity == text(options[settings.LabelIdentity])
-		if r.ID == path && isMarked && found.vault == text(options[settings.LabelVault]) {
+		isMarked := found.Identity != "" && found.Identity == text(options[settings.LabelIdentity])
+		if r.ID == path && isMarked && found.Vault == text(options[settings.LabelVault]) {
 			return false
 		}
 	}
@@ -94,29 +65,29 @@ func (c *checker) secret(ctx context.Context, name string) bool {
 			"fails. "+
 			"Run `vault kv metadata put -mount=%s -cas-required=false %s`", key, data, mount, below)
 	}
-	found := labelOf(metadata)
-	isOwn := found.owner == c.self()
+	found := rights.LabelOf(metadata)
+	isOwn := found.Owner == c.self()
 	switch {
 	case c.owns(rights.TypeSecret, data) && c.isOfAnother(found, data):
-		c.shared(key, data, found.owner)
+		c.shared(key, data, found.Owner)
 		return false
 	case c.owns(rights.TypeSecret, data) && c.isOfAnotherIdentity(data, found) && !deleted(metadata):
 		c.report.AnotherVault = true
 		c.problem("%s: the secret at %s bears the mark of another %s, whose jobs have another "+
 			"identity: a stack of the same name, or the same stack in another state. `pulumi up` "+
 			"leaves it alone. Is this the Vault that the state was written against?",
-			key, data, found.owner)
+			key, data, found.Owner)
 		return false
 	case c.owns(rights.TypeSecret, data):
 		return true
 	case isOwn && deleted(metadata): // by this stack's own destroy
 		return true
-	case isOwn && c.moved && c.isWrittenAgainst(found.vault):
+	case isOwn && c.moved && c.isWrittenAgainst(found.Vault):
 		return true
 	}
 	what := "a secret at " + data
-	if found.owner != "" {
-		what += " (labelled " + found.owner + ")"
+	if found.Owner != "" {
+		what += " (labelled " + found.Owner + ")"
 	}
 	avoid := "choose another vault.prefix or another name"
 	if isOwn {
@@ -138,12 +109,12 @@ func (c *checker) secret(ctx context.Context, name string) bool {
 
 // isOfAnotherIdentity compares a secret's mark with what the state keeps of it. A refresh takes the
 // marks of whatever Vault into the state, and leaves the options alone.
-func (c *checker) isOfAnotherIdentity(id string, found label) bool {
+func (c *checker) isOfAnotherIdentity(id string, found rights.Label) bool {
 	for _, r := range c.stack.owned() {
 		options, _ := r.Inputs["options"].(map[string]any)
 		stated := text(options[settings.LabelIdentity])
 		if r.Type == rights.TypeSecret && r.ID == id && stated != "" {
-			return found.identity != "" && found.identity != stated
+			return found.Identity != "" && found.Identity != stated
 		}
 	}
 	return false
@@ -178,8 +149,8 @@ func (c *checker) leavingSecrets(ctx context.Context) {
 			c.report.OwnersUnseen = true
 			continue
 		}
-		if found := labelOf(metadata); c.isOfAnother(found, r.ID) {
-			c.shared("state", r.ID, found.owner)
+		if found := rights.LabelOf(metadata); c.isOfAnother(found, r.ID) {
+			c.shared("state", r.ID, found.Owner)
 		}
 	}
 }
@@ -237,7 +208,7 @@ func (c *checker) neighbours(ctx context.Context) {
 			}
 			others = append(others, path)
 			metadata, _ := c.look(ctx, folder+name)
-			if owner := labelOf(metadata).owner; owner != "" && owner != c.self() {
+			if owner := rights.LabelOf(metadata).Owner; owner != "" && owner != c.self() {
 				owners = append(owners, owner)
 			}
 		}

@@ -215,6 +215,13 @@ var explanations = []Explanation{
 		Remedy: "To go on, " + again,
 	},
 	{
+		Sign:    "does not list this one as a reader",
+		pattern: regexp.MustCompile(`does not list this one as a reader`),
+		Cause:   "`vault.reads` names a credential of another stack, whose owner does not lend it",
+		Remedy: "Have its owner run the commands that the error names, or remove the path from " +
+			"`vault.reads`. Then " + again,
+	},
+	{
 		Sign:    "is left alone, since whose it is cannot be seen",
 		pattern: regexp.MustCompile(`is left alone, since whose it is cannot be seen`),
 		Cause:   "The program asks Vault whose an object is before it writes it, and got no answer",

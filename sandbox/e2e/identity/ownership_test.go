@@ -113,3 +113,25 @@ func TestAStackThatWasDestroyedComesBack(t *testing.T) {
 	_, version := l.Read(lab.StorePath)
 	require.Equal(t, 2, version)
 }
+
+// Who deploys qa and names a credential of dev gets it when dev lends it, and no sooner. Nothing of
+// this needs the preflight.
+func TestACredentialOfAnotherStackIsReadOnlyWithItsOwnersConsent(t *testing.T) {
+	l := lab.Open(t, sandbox.Options{Root: lab.Project(t, lab.ProjectName, "dev", "qa")})
+	l.Up("dev", lab.Sample())
+	borrows := lab.With(t, "vault.reads.theirs", lab.APIKeyPath)
+	own := lab.Payloads{"own": {"key": "1"}}
+	qa := l.Prepare("qa", own, borrows)
+	_, err := qa.Up(t.Context(), optup.SuppressProgress())
+	require.ErrorContains(t, err, "which does not list this one as a reader")
+	require.Contains(t, sandbox.Explain(err), "whose owner does not lend it")
+	policy, err := l.Vault.Root().Logical().ReadWithContext(t.Context(), qa.Config.PolicyPath())
+	require.NoError(t, err)
+	require.Nil(t, policy)
+
+	l.Up("dev", lab.Sample(), lab.With(t, "vault.readers[0]", "mlvault/qa"))
+	lent, _ := l.Up("qa", own, borrows)
+	read, err := lent.Job(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "own: key\ntheirs: api_key", read)
+}
