@@ -258,6 +258,7 @@ func TestAChangedBackendTouchesNoSecret(t *testing.T) {
 			workload := changed.Config.Workload
 			workload.Audience = cmp.Or(test.set["workload.audience"], workload.Audience)
 			workload.Issuer = cmp.Or(test.set["workload.issuer"], workload.Issuer)
+			workload.IssuerCAPEM = cmp.Or(test.set["workload.issuerCaPem"], workload.IssuerCAPEM)
 			grantAnew(l, changed, workload)
 		}
 		result, err := changed.Up(t.Context(), optup.SuppressProgress())
