@@ -10,13 +10,15 @@ import (
 	"mlvault/internal/settings"
 )
 
+const firstClusterSuffix = "-cluster"
+
 // clusterSuffix is of a cluster's name in Pulumi. One that the settings name has that name behind
 // it: to remove a cluster must not make the others again.
 func clusterSuffix(cluster settings.Cluster) string {
 	if cluster.Name == settings.DefaultCluster {
-		return "-cluster"
+		return firstClusterSuffix
 	}
-	return "-cluster-" + cluster.Name
+	return firstClusterSuffix + "-" + cluster.Name
 }
 
 // fixClusters registers what each cluster keeps for its life: its size, its priority, its subnet,

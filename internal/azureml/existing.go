@@ -9,12 +9,13 @@ import (
 )
 
 // What exists is read by its id, in whatever subscription it is. The engine keeps it in the state as
-// somebody else's: it never changes it, and a destroy forgets it. Each has the name in Pulumi of what
-// would be made in its place, so that a stack which names its own as existing lets go of it.
+// somebody else's: it never changes it, and a destroy forgets it.
 
-// existingWorkspace takes the place of all that only a workspace that is made has.
+// existingWorkspace takes the place of all that only a workspace that is made has. It has a name of
+// its own in Pulumi: under the name of the one that was made it would become that, and a run that is
+// refused (see guard.go) would have changed the state.
 func (b *builder) existingWorkspace() error {
-	workspace, err := ml.GetWorkspace(b.ctx, b.name+workspaceSuffix, pulumi.ID(b.azure.WorkspaceID),
+	workspace, err := ml.GetWorkspace(b.ctx, b.name+"-existing-workspace", pulumi.ID(b.azure.WorkspaceID),
 		&ml.WorkspaceState{}, b.existingOptions()...)
 	if err != nil {
 		return err

@@ -30,8 +30,13 @@ func (b *builder) registerGuard() error {
 	return nil
 }
 
-// refuseToLose refuses to delete what only a workspace that was made here has.
+// refuseToLose refuses to delete what only a workspace that was made here has, and the identity that
+// jobs are about to run as, by whatever spelling of its id.
 func (b *builder) refuseToLose(args *pulumi.ResourceHookArgs) error {
+	if strings.EqualFold(string(args.ID), b.settings.Workload.IdentityID) {
+		return fmt.Errorf("%s is not deleted: workload.identityId names it. Nothing was deleted. Write "+
+			"its id as `pulumi stack output jobIdentityId` does", args.Name)
+	}
 	if !b.azure.WorkspaceExists() || b.isBesideWorkspace(args) {
 		return nil
 	}
@@ -42,6 +47,6 @@ func (b *builder) refuseToLose(args *pulumi.ResourceHookArgs) error {
 
 // isBesideWorkspace tells of what a stack also has beside a workspace that exists.
 func (b *builder) isBesideWorkspace(args *pulumi.ResourceHookArgs) bool {
-	isCluster := strings.HasSuffix(string(args.Type), ":Compute")
-	return isCluster || args.Name == b.name+jobIdentitySuffix
+	isOfCluster := strings.HasPrefix(args.Name, b.name+firstClusterSuffix)
+	return isOfCluster || args.Name == b.name+jobIdentitySuffix
 }

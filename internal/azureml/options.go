@@ -41,7 +41,7 @@ func (b *builder) dataOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceO
 
 // fixed are the values of a child that Azure never changes.
 func (b *builder) fixed(child string, values pulumi.StringInput) (component.Fixed, error) {
-	return component.NewFixed(b.ctx, b.name+child+"-fixed", values, component.Child(b.parent)...)
+	return component.NewFixed(b.ctx, b.name+child+"-fixed", values, b.childOptions()...)
 }
 
 // groupFixed is the resource group of a child that is made again when the values change, since

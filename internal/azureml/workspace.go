@@ -31,9 +31,11 @@ import (
 // all.
 const Type = "mlvault:azureml:Workspace"
 
-// Ends of names in Pulumi that both what is made and what exists in its place have.
+// Ends of names in Pulumi.
 const (
-	workspaceSuffix   = "-workspace"
+	workspaceSuffix = "-workspace"
+	// jobIdentitySuffix is of the one that is made and of one that exists: a stack that names its own
+	// as existing lets go of it.
 	jobIdentitySuffix = "-identity"
 )
 

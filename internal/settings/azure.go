@@ -155,7 +155,7 @@ func (a *Azure) fieldsOfWhatExists() []field {
 				"identity is made in its resource group, unless that exists too.",
 			change: Change{
 				IsRefused: true,
-				Note:      "A stack gives its workspace away, or takes it back, as written above the table.",
+				Note:      "See [Give the workspace away](#give-the-workspace-away).",
 				Jobs:      JobsGoOn,
 				Back:      BackByHand,
 			},

@@ -283,11 +283,11 @@ func TestBesideAWorkspaceThatExistsOnlyTheJobIdentityAndClustersAreMade(t *testi
 			names = append(names, registration.Name)
 		}
 	}
-	want := []string{"ml-cluster", "ml-workspace", "ml-identity", "ml-cluster-fixed"}
+	want := []string{"ml-cluster", "ml-existing-workspace", "ml-identity", "ml-cluster-fixed"}
 	if !slices.Equal(names, want) {
 		t.Errorf("beside it there are %v, want %v", names, want)
 	}
-	workspace, _ := r.Find(workspaceType, "ml-workspace")
+	workspace, _ := r.Find(workspaceType, "ml-existing-workspace")
 	if workspace.Read != workspaceID {
 		t.Errorf("the workspace is not read but made: %+v", workspace)
 	}
