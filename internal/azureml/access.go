@@ -7,6 +7,7 @@ import (
 	authorization "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220401"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"mlvault/internal/component"
 	"mlvault/internal/settings"
 )
 
@@ -109,11 +110,12 @@ func (b *builder) locks() error {
 			continue
 		}
 		args := &locks.ManagementLockByScopeArgs{
-			Scope: part.id,
-			Level: pulumi.String(locks.LockLevelCanNotDelete),
-			Notes: pulumi.String("Made by Pulumi. To remove it, remove azure.lock from the settings."),
+			LockName: component.Optional(b.settings.LockName(part.name)),
+			Scope:    part.id,
+			Level:    pulumi.String(locks.LockLevelCanNotDelete),
+			Notes:    pulumi.String("Made by Pulumi. To remove it, remove azure.lock from the settings."),
 		}
-		options := b.childOptions(pulumi.DependsOn(b.attachments))
+		options := b.childOptions(pulumi.DependsOn(b.attachments), b.nameStays())
 		_, err := locks.NewManagementLockByScope(b.ctx, b.name+"-"+part.name+"-lock", args, options...)
 		if err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)

@@ -5,6 +5,8 @@ import (
 
 	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20210501preview"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/component"
 )
 
 // diagnostics sends logs and metrics to Log Analytics: those of the workspace, and of the key vault
@@ -15,14 +17,14 @@ func (b *builder) diagnostics() error {
 	if !b.azure.Diagnostics {
 		return nil
 	}
-	if err := b.diagnosticSetting("-workspace-diagnostics", b.parent.ID); err != nil {
+	if err := b.diagnosticSetting("workspace", b.parent.ID); err != nil {
 		return err
 	}
 	for _, part := range b.ownedParts() {
 		if part.name == "storage" || part.name == "insights" {
 			continue
 		}
-		if err := b.diagnosticSetting("-"+part.name+"-diagnostics", part.id); err != nil {
+		if err := b.diagnosticSetting(part.name, part.id); err != nil {
 			return err
 		}
 	}
@@ -31,8 +33,9 @@ func (b *builder) diagnostics() error {
 
 // diagnosticSetting takes every category, also those that Azure adds later. Retention is the Log
 // Analytics workspace's: Azure has retired a setting's own.
-func (b *builder) diagnosticSetting(suffix string, of pulumi.StringInput) error {
+func (b *builder) diagnosticSetting(part string, of pulumi.StringInput) error {
 	args := &insights.DiagnosticSettingArgs{
+		Name:        component.Optional(b.settings.DiagnosticsName(part)),
 		ResourceUri: of,
 		WorkspaceId: b.dependents.logs.ToStringOutput(),
 		Logs: insights.LogSettingsArray{insights.LogSettingsArgs{
@@ -44,9 +47,10 @@ func (b *builder) diagnosticSetting(suffix string, of pulumi.StringInput) error 
 			Enabled:  pulumi.Bool(true),
 		}},
 	}
-	setting, err := insights.NewDiagnosticSetting(b.ctx, b.name+suffix, args, b.childOptions()...)
+	name := b.name + "-" + part + "-diagnostics"
+	setting, err := insights.NewDiagnosticSetting(b.ctx, name, args, b.childOptions(b.nameStays())...)
 	if err != nil {
-		return fmt.Errorf("%s%s: %w", b.name, suffix, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	b.attachments = append(b.attachments, setting)
 	return nil

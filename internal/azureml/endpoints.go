@@ -1,6 +1,7 @@
 package azureml
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 
@@ -8,6 +9,7 @@ import (
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20230201"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"mlvault/internal/component"
 	"mlvault/internal/settings"
 )
 
@@ -45,13 +47,15 @@ func (b *builder) privateEndpoint(groupID string, target pulumi.StringInput) err
 	}
 	args := &network.PrivateEndpointArgs{
 		ResourceGroupName:             group,
+		PrivateEndpointName:           component.Optional(b.settings.PrivateEndpointName(groupID)),
+		CustomNetworkInterfaceName:    component.Optional(b.settings.NetworkInterfaceName(groupID)),
 		Location:                      pulumi.String(b.settings.Location),
 		Subnet:                        network.SubnetTypeArgs{Id: pulumi.String(subnet)},
 		PrivateLinkServiceConnections: network.PrivateLinkServiceConnectionArray{connection},
 		Tags:                          b.tags(),
 	}
-	options := b.taggedOptions(
-		pulumi.IgnoreChanges([]string{"subnet", "privateLinkServiceConnections"})) // fixed
+	fixed := pulumi.IgnoreChanges([]string{"subnet", "privateLinkServiceConnections"})
+	options := b.taggedOptions(fixed, b.nameStays())
 	endpoint, err := network.NewPrivateEndpoint(b.ctx, b.name+suffix, args, options...)
 	if err != nil {
 		return err
@@ -138,7 +142,7 @@ func (b *builder) zoneLink(zone string, zoneName pulumi.StringInput) error {
 	_, err = dns.NewVirtualNetworkLink(b.ctx, b.name+suffix, &dns.VirtualNetworkLinkArgs{
 		ResourceGroupName:      group,
 		PrivateZoneName:        zoneName,
-		VirtualNetworkLinkName: pulumi.String(b.name),
+		VirtualNetworkLinkName: pulumi.String(cmp.Or(b.settings.ZoneLinkName(), b.name)),
 		Location:               pulumi.String("global"),
 		RegistrationEnabled:    pulumi.Bool(false),
 		VirtualNetwork:         dns.SubResourceArgs{Id: virtualNetwork},

@@ -39,6 +39,12 @@ func (b *builder) dataOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceO
 	return b.taggedOptions(options...)
 }
 
+// nameStays is of what a template names and nothing else can: when it is replaced, the new one has
+// the same name, so that the old one goes first.
+func (b *builder) nameStays() pulumi.ResourceOption {
+	return pulumi.DeleteBeforeReplace(b.azure.Names.Template != "")
+}
+
 // fixed are the values of a child that Azure never changes.
 func (b *builder) fixed(child string, values pulumi.StringInput) (component.Fixed, error) {
 	return component.NewFixed(b.ctx, b.name+child+"-fixed", values, b.childOptions()...)

@@ -5,6 +5,8 @@ import "regexp"
 // Names are physical names. An empty one lets Pulumi add a random suffix to its own, which never
 // collides with a soft-deleted resource of the same name.
 type Names struct {
+	// Template names all that has no name here: acme-{stack}-{kind}.
+	Template            string
 	ResourceGroup       string
 	JobIdentity         string
 	WorkspaceIdentity   string
@@ -20,6 +22,14 @@ func (n *Names) defaults() {}
 
 func (n *Names) fields() []field {
 	return []field{
+		{
+			key:   "template",
+			value: text(&n.Template, templateRule),
+			meaning: "The names of all that is made and not named here, attachments too: " +
+				"`acme-{stack}-{kind}`. `{project}` is the other placeholder. " +
+				"[azure](azure.md#names-by-a-template) has the kinds.",
+			change: movesAzure,
+		},
 		nameField("resourceGroup", &n.ResourceGroup, GroupName, movesAzure),
 		nameField("jobIdentity", &n.JobIdentity, IdentityName, Change{
 			Replaces: []Part{PartJobIdentity},
@@ -153,6 +163,32 @@ var (
 		Min: 3, Max: 32,
 		Pattern: regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]$`),
 		Text:    "3 to 32 letters, digits and hyphens, starting with a letter, not ending in a hyphen",
+	}
+	// Of a private endpoint, from Microsoft's page as the four below.
+	EndpointName = NameRule{
+		Min: 2, Max: 64,
+		Pattern: regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$`),
+		Text:    "2 to 64 letters, digits, - _ . , starting with a letter or digit, not ending in - or .",
+	}
+	InterfaceName = NameRule{
+		Min: 1, Max: 80,
+		Pattern: EndpointName.Pattern,
+		Text:    "1 to 80 letters, digits, - _ . , starting with a letter or digit, not ending in - or .",
+	}
+	LinkName = NameRule{
+		Min: 1, Max: 80,
+		Pattern: EndpointName.Pattern,
+		Text:    InterfaceName.Text,
+	}
+	DiagnosticsName = NameRule{
+		Min: 1, Max: 260,
+		Pattern: regexp.MustCompile(`^[A-Za-z0-9._()-]*[A-Za-z0-9_()-]$`),
+		Text:    "1 to 260 letters, digits, - _ . ( ), not ending in a dot",
+	}
+	LockName = NameRule{
+		Min: 1, Max: 90,
+		Pattern: DiagnosticsName.Pattern,
+		Text:    "1 to 90 letters, digits, - _ . ( ), not ending in a dot",
 	}
 	// Of an outbound rule: the parameter ruleName of workspaceRP.json 2024-10-01.
 	OutboundRuleName = NameRule{

@@ -14,6 +14,7 @@ var besideWorkspace = []string{
 	"azure.ignoreTags",
 	"azure.names",
 	"azure.names.jobIdentity",
+	"azure.names.template",
 	"azure.tags",
 	"azure.workspaceId",
 }

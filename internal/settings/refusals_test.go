@@ -24,6 +24,7 @@ var refusals = slices.Concat(
 	refusalsOfWhatExists,
 	refusalsOfAzure,
 	refusalsOfTags,
+	refusalsOfNames,
 	refusalsOfNetwork,
 	refusalsOfEndpoints,
 )

@@ -51,6 +51,7 @@ func From(src Source) (*Settings, error) {
 	if err := r.err(); err != nil {
 		return nil, err
 	}
+	s.nameByTemplate()
 	return s, nil
 }
 
@@ -147,6 +148,7 @@ func (s *Settings) validate(r *report) {
 	s.Workload.validate(r)
 	s.Azure.validate(r)
 	s.validateExisting(r)
+	s.validateTemplate(r)
 	s.validateExistingWorkspace(r)
 	s.validateClusters(r)
 	s.validateNetwork(r)

@@ -217,6 +217,7 @@ func cluster(stack, field, to string) play {
 }
 
 var playsOfNames = []play{
+	changed("azure.names.template", "ml-{stack}-{kind}"),
 	changed("azure.names.resourceGroup", "rg-ml"),
 	{
 		key:     "azure.names.jobIdentity",
