@@ -159,6 +159,10 @@ func SettingsGrants(s *settings.Settings) []Grant {
 		grants = append(grants, Grant{
 			Path:         "sys/mounts/" + s.Vault.Mount,
 			Capabilities: []string{"read", "update"},
+			Pins: []Pin{
+				{Parameter: "type", Values: []string{text("kv")}},
+				anythingElse,
+			},
 		})
 	}
 	grants = append(grants, policyGrant(s))

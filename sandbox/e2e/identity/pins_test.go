@@ -105,6 +105,13 @@ func (p *privileges) role(name string, other map[string]any) attempt {
 	return attempt{name: name, path: p.cfg.RolePath(), fields: fields}
 }
 
+// roleWithout is the stack's role that leaves one thing to Vault's default.
+func (p *privileges) roleWithout(name, field string) attempt {
+	lacking := p.role(name, nil)
+	delete(lacking.fields, field)
+	return lacking
+}
+
 // token is one more than the deployer's own. Vault itself gives it no more rights and no longer life.
 func token(name string, fields map[string]any) attempt {
 	return attempt{name: name, path: "auth/token/create", fields: fields, status: http.StatusBadRequest}
@@ -121,7 +128,9 @@ func (p *privileges) ownWrites() []attempt {
 	return []attempt{
 		{name: "the jobs' policy", path: p.cfg.PolicyPath(), fields: policyText(rights.ReadPolicy(p.cfg))},
 		p.role("the jobs' role", nil),
-		// Said in docs/security.md: this is left to whoever has the token.
+		// Said in docs/deployer.md: this is left to whoever has the token.
+		p.roleWithout("Vault's own kind of tokens in the jobs' role", "token_type"),
+		p.roleWithout("the default policy in the jobs' role", "token_no_default_policy"),
 		p.role("another identity in the jobs' role", map[string]any{"bound_claims": map[string]any{"oid": "z"}}),
 	}
 }
