@@ -101,6 +101,7 @@ prove: ## the proofs that take long, an hour and more; writes the tables of docs
 		-run '^TestProve|^TestNoSurface|^TestAPlanted|^TestVaultHolds|^TestAStackThatWasChanged' ./...
 	go -C tools test -tags prove -run '^TestProve' ./...
 	go test -tags prove -run '^TestProve' ./internal/delivery
+	python3 job/prove_load.py
 
 # Of each target; 1000000x is a million inputs. The last one asks a Vault server, and runs without
 # the fuzzer's counters, which would compile everything once more: it makes an acceptable
