@@ -19,6 +19,8 @@ type usage struct {
 	Wall time.Duration
 	CPU  time.Duration
 	RSS  int64 // bytes, of the largest of the processes; 0 where the system does not tell
+	// Plugin is the peak of the genuine Vault plugin, in bytes. 0: it is built in, or not Linux.
+	Plugin int64
 }
 
 // measure runs a command. The error holds what the command printed.
@@ -107,12 +109,17 @@ func wrapCLI(args []string) int {
 		cmd.Env = append(os.Environ(), "PULUMI_EXPERIMENTAL=true", "PULUMI_SKIP_CHECKPOINTS=true")
 	}
 	started := time.Now()
-	err := cmd.Run()
-	if cmd.ProcessState == nil {
+	if err := cmd.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}
-	if err := noteUsage(name, usageOf(cmd.ProcessState, started)); err != nil {
+	done := make(chan struct{})
+	peak := watchPlugin(cmd.Process.Pid, done)
+	_ = cmd.Wait() // the exit code says it
+	close(done)
+	taken := usageOf(cmd.ProcessState, started)
+	taken.Plugin = <-peak
+	if err := noteUsage(name, taken); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}
