@@ -43,6 +43,8 @@ type Resource struct {
 	Protected bool
 	// Replaced says that another resource took its place, and that the next run deletes it.
 	Replaced bool
+	// Retained says that Azure or Vault keeps it when the engine deletes it.
+	Retained bool
 	// External says that it is somebody else's, and that the program reads it alone.
 	External bool
 	// Pending is what a run was doing when it ended: "creating", "updating", "deleting" and so on.
@@ -62,6 +64,7 @@ func ParseState(export []byte) (State, error) {
 		Outputs map[string]any `json:"outputs"`
 		Protect bool           `json:"protect"`
 		Delete  bool           `json:"delete"`
+		Retain  bool           `json:"retainOnDelete"`
 		// External is what a program reads and does not make.
 		External bool `json:"external"`
 	}
@@ -87,6 +90,7 @@ func ParseState(export []byte) (State, error) {
 			Outputs:   r.Outputs,
 			Protected: r.Protect,
 			Replaced:  r.Delete,
+			Retained:  r.Retain,
 			External:  r.External,
 			Pending:   pending,
 		})

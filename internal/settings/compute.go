@@ -118,6 +118,18 @@ func (c *Cluster) AzureName() string {
 	return c.Name
 }
 
+// WorkspaceName is the workspace that has a cluster that exists.
+func (c *Cluster) WorkspaceName() string {
+	id, _ := parseARMID(c.ComputeID)
+	return id.name
+}
+
+// WorkspaceGroup is the resource group of the workspace that has a cluster that exists.
+func (c *Cluster) WorkspaceGroup() string {
+	id, _ := parseARMID(c.ComputeID)
+	return id.group
+}
+
 // IdleTime is IdleSeconds as ISO 8601 writes it, in the one spelling that Azure answers with: PT2M,
 // and not PT120S. Another one would differ at every refresh. A day has another form, and is more than
 // the setting takes.

@@ -18,7 +18,11 @@ import (
 // (learn.microsoft.com/azure/machine-learning, "Azure Machine Learning resource provider
 // registration"). What is brought along exists, and so its provider is registered where it is. A
 // registry that nobody names is made by Azure ML at the first image build.
-func providers(azure settings.Azure) []string {
+func providers(s *settings.Settings) []string {
+	azure := s.Azure
+	if azure.WorkspaceExists() {
+		return providersBesideWorkspace(s)
+	}
 	needsInsights := azure.ApplicationInsightsID == ""
 	names := []string{
 		"Microsoft.MachineLearningServices",
@@ -52,10 +56,23 @@ func providers(azure settings.Azure) []string {
 	return names
 }
 
+// providersBesideWorkspace are for the job identity and clusters alone.
+func providersBesideWorkspace(s *settings.Settings) []string {
+	var names []string
+	if len(s.MadeClusters()) > 0 {
+		names = append(names, "Microsoft.MachineLearningServices")
+	}
+	if !s.Workload.IdentityExists() {
+		names = append(names, "Microsoft.ManagedIdentity")
+	}
+	return names
+}
+
 // azure asks the Azure CLI, where that is the login of the Azure provider.
 func (c *checker) azure(ctx context.Context) {
 	azure := c.settings.Azure
-	if group := azure.ExistingResourceGroup; group != "" && !azure.HasOwnIdentity() {
+	isOfOthers := azure.WorkspaceExists() || azure.HasOwnIdentity()
+	if group := azure.ExistingResourceGroup; group != "" && !isOfOthers {
 		c.warning("azure.existingResourceGroup: Azure gives the workspace's identity the role Azure AI "+
 			"Administrator on all of %s. It can then change and delete whatever else is in it. "+
 			"Keep the group for this stack, or leave the setting out", group)
@@ -70,6 +87,7 @@ func (c *checker) azure(ctx context.Context) {
 	c.zones(ctx)
 	c.subnets(ctx, subscription)
 	c.approvals(ctx)
+	c.existing(ctx, subscription)
 }
 
 // azureLogin is the subscription of the Azure CLI's login, or empty where the CLI cannot be asked.
@@ -102,7 +120,7 @@ func (c *checker) registrations(ctx context.Context) {
 		c.unseen("registrations of Azure's resource providers: `az provider list` fails")
 		return
 	}
-	for _, provider := range providers(c.settings.Azure) {
+	for _, provider := range providers(c.settings) {
 		isRegistered := slices.ContainsFunc(registered, func(name string) bool {
 			return strings.EqualFold(name, provider)
 		})

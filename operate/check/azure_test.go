@@ -208,7 +208,8 @@ func TestEachFaultOfAzureGetsExactlyItsFinding(t *testing.T) {
 			does:    func(c *checker, _ answers) { c.settings.Compute[0].LowPriority = true },
 		},
 		{
-			name: "a cluster of others, of whatever size",
+			name:    "a cluster of others, of whatever size",
+			problem: "compute[0].computeId: Azure has no cluster x in its workspace",
 			does: func(c *checker, _ answers) {
 				c.settings.Compute = []settings.Cluster{{ComputeID: "/subscriptions/x", VMSize: "Standard_X"}}
 			},

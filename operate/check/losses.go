@@ -93,6 +93,7 @@ func (c *checker) holders() []holder {
 			kind: identityKind, what: "the job identity",
 			holds: "the login of every job, until the role in Vault and the job definitions follow",
 			name:  names.JobIdentity, nameKey: "azure.names.jobIdentity",
+			takenOver: given("workload.identityId", c.settings.Workload.IdentityID),
 		},
 	}
 }
@@ -109,10 +110,12 @@ const (
 // losses says in words what the next up would delete or replace that holds something. A preview
 // says `replace`, and not what is lost with it.
 func (c *checker) losses() {
+	c.givenAway()
 	for _, h := range c.holders() {
+		isGiven := c.settings.Azure.WorkspaceExists() && !isBesideWorkspace(h.kind)
 		for _, r := range c.made(h.kind) {
-			if strings.HasSuffix(r.URN, "-workspace-identity") {
-				continue // jobs do not log in with it
+			if isGiven || isOfWorkspace(r) {
+				continue // see givenAway, and jobs do not log in with the other
 			}
 			keys := c.causes(h, r)
 			if len(keys) > 0 {
@@ -120,10 +123,46 @@ func (c *checker) losses() {
 			}
 		}
 	}
-	c.refusedByAzure()
-	c.protection()
+	if !c.settings.Azure.WorkspaceExists() {
+		c.refusedByAzure()
+		c.protection()
+	}
 	c.leavingVault()
 	c.waiting()
+}
+
+// isBesideWorkspace tells of a kind that a stack also makes beside a workspace that exists.
+func isBesideWorkspace(kind string) bool {
+	return kind == computeKind || kind == identityKind
+}
+
+// givenAway tells what becomes of a workspace that the stack made where azure.workspaceId names one
+// that exists.
+func (c *checker) givenAway() {
+	if !c.settings.Azure.WorkspaceExists() {
+		return
+	}
+	var lost, kept []string
+	for _, h := range c.holders() {
+		for _, r := range c.made(h.kind) {
+			switch {
+			case isBesideWorkspace(h.kind):
+			case r.Retained:
+				kept = append(kept, h.what)
+			default:
+				lost = append(lost, h.what)
+			}
+		}
+	}
+	if len(lost) > 0 {
+		c.problem("azure.workspaceId: the stack has made a workspace, and the next up would delete %s. It "+
+			"is refused before anything is deleted. Take the setting back, and read docs/operate.md, "+
+			"\"Give the workspace away\"", strings.Join(lost, ", "))
+	}
+	if len(kept) > 0 {
+		c.warning("azure.workspaceId: the next up forgets %s, which the stack made. They stay in Azure as "+
+			"they are", strings.Join(kept, ", "))
+	}
 }
 
 // made are the resources of a kind that the stack owns, whatever the version of its API.
@@ -150,6 +189,10 @@ func kindOf(r rights.Resource) string {
 // causes are the settings that make the next up delete or replace a resource.
 func (c *checker) causes(h holder, r rights.Resource) []string {
 	var keys []string
+	isLetGo := h.kind == identityKind && strings.EqualFold("/"+r.ID, c.settings.Workload.IdentityID)
+	if isLetGo {
+		return nil // the stack goes on with it
+	}
 	if h.takenOver != "" {
 		keys = append(keys, h.takenOver)
 	}

@@ -155,6 +155,31 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			},
 		},
 		{
+			name: "its own workspace, named as one that exists",
+			problem: "azure.workspaceId: the stack has made a workspace, and the next up would delete the " +
+				"resource group, the workspace, the storage account, the key vault",
+			does: func(_ *checker, s *settings.Settings) { s.Azure.WorkspaceID = "/subscriptions/x" },
+		},
+		{
+			name:    "a workspace that is let go of",
+			warning: "azure.workspaceId: the next up forgets the resource group, the workspace",
+			does: func(c *checker, s *settings.Settings) {
+				s.Azure.WorkspaceID = "/subscriptions/x"
+				for i := range c.stack.State.Resources {
+					c.stack.State.Resources[i].Retained = true
+				}
+			},
+		},
+		{
+			name:    "another job identity",
+			warning: "workload.identityId: the next up deletes the job identity",
+			does:    func(_ *checker, s *settings.Settings) { s.Workload.IdentityID = "/subscriptions/x" },
+		},
+		{
+			name: "its own job identity",
+			does: func(c *checker, s *settings.Settings) { s.Workload.IdentityID = c.jobIdentity() },
+		},
+		{
 			name:    "a priority of the cluster",
 			warning: "compute[0].lowPriority: the next up deletes the cluster",
 			does:    func(_ *checker, s *settings.Settings) { s.Compute[0].LowPriority = true },

@@ -333,6 +333,19 @@ func TestThePageSaysWhetherTheStackHasPreparedEndpoints(t *testing.T) {
 	require.NotContains(t, page(t, render(t, given)), "workload.endpoints")
 }
 
+// Of a workspace of others the stack prepares nothing, and no setting of it would.
+func TestThePageOfAWorkspaceOfOthersSaysWhatItsOwnerDoes(t *testing.T) {
+	given := exampleOutputs()
+	given["existingWorkspace"] = true
+	text := page(t, render(t, given))
+	require.NotContains(t, text, "workload.endpoints")
+	require.Contains(t, text, "Its owner gives the job identity *AcrPull* on the registry")
+	require.NoError(t, Choose(given, serverless))
+	text = page(t, render(t, given))
+	require.NotContains(t, text, "this stack has not attached it")
+	require.Contains(t, text, "its owner attaches it")
+}
+
 // Azure ML takes a job without a compute as serverless, and runs it as an identity of the workspace
 // that the job names by its client id (how-to-use-serverless-compute.md).
 func TestAServerlessJobNamesTheIdentityAndNoCluster(t *testing.T) {

@@ -1,0 +1,140 @@
+package check
+
+import (
+	"testing"
+
+	"mlvault/internal/rights"
+	"mlvault/internal/settings"
+)
+
+const (
+	theirs        = "/subscriptions/" + subscription + "/resourceGroups/rg/providers/"
+	theirML       = theirs + "Microsoft.MachineLearningServices/workspaces/ml"
+	theirGPU      = theirML + "/computes/gpu"
+	theirJobs     = theirs + "Microsoft.ManagedIdentity/userAssignedIdentities/jobs"
+	showsML       = "--url " + theirML + "?api-version=2024-10-01"
+	showsGPU      = "--url " + theirGPU + "?api-version=2024-10-01"
+	showsIdentity = "identity show --ids " + theirJobs
+)
+
+// gpu is a cluster that carries an identity.
+func gpu(identity string) map[string]any {
+	return map[string]any{"name": "gpu", "identities": []string{identity}}
+}
+
+func TestWhatExistsIsLookedAtAndItsOwnersAreToldWhatToDo(t *testing.T) {
+	for _, row := range []struct {
+		name             string
+		problem, warning string
+		does             func(c *checker, workspace map[string]any, az answers)
+	}{
+		{name: "all is as it should be", does: func(_ *checker, _ map[string]any, _ answers) {}},
+		{
+			name:    "no such workspace",
+			problem: "azure.workspaceId: Azure has no workspace ml, or this login may not see it",
+			does:    func(_ *checker, _ map[string]any, az answers) { delete(az, showsML) },
+		},
+		{
+			name:    "another region",
+			problem: "azure-native:location: is West Europe, and the workspace of azure.workspaceId is in northeurope",
+			does:    func(_ *checker, workspace map[string]any, _ answers) { workspace["location"] = "northeurope" },
+		},
+		{
+			name:    "another subscription, in which an identity is made",
+			problem: "azure.workspaceId: the workspace is in another subscription than this login",
+			does: func(c *checker, _ map[string]any, az answers) {
+				c.settings.Workload.IdentityID = ""
+				c.settings.Compute = nil
+				az["account show"] = "88888888-8888-8888-8888-888888888888"
+				az["provider list"] = []string{"Microsoft.ManagedIdentity"}
+			},
+		},
+		{
+			name: "another subscription, in which nothing is made",
+			does: func(_ *checker, _ map[string]any, az answers) {
+				az["account show"] = "88888888-8888-8888-8888-888888888888"
+			},
+		},
+		{
+			name: "a network that does not lead to Vault",
+			warning: "az ml workspace outbound-rule set --workspace-name ml --resource-group rg --rule vault " +
+				"--type fqdn --destination <Vault's host>",
+			does: func(_ *checker, workspace map[string]any, _ answers) {
+				workspace["isolation"] = "AllowOnlyApprovedOutbound"
+				workspace["hosts"] = []string{"pypi.org", "*.example.org"}
+			},
+		},
+		{
+			name: "a network that leads to Vault by a wildcard",
+			does: func(_ *checker, workspace map[string]any, _ answers) {
+				workspace["isolation"] = "AllowOnlyApprovedOutbound"
+				workspace["hosts"] = []string{"*.example.com"}
+			},
+		},
+		{
+			name:    "a subnet beside a managed network",
+			problem: "compute[0].subnetId: the workspace has a managed network",
+			does: func(c *checker, workspace map[string]any, _ answers) {
+				workspace["isolation"] = "AllowInternetOutbound"
+				c.settings.Compute[0].SubnetID = ownNetwork + "/subnets/nodes"
+			},
+		},
+		{
+			name:    "no such identity",
+			problem: "workload.identityId: Azure has no identity jobs",
+			does:    func(_ *checker, _ map[string]any, az answers) { delete(az, showsIdentity) },
+		},
+		{
+			name:    "no such cluster",
+			problem: "compute[0].computeId: Azure has no cluster gpu in its workspace",
+			does:    func(_ *checker, _ map[string]any, az answers) { delete(az, showsGPU) },
+		},
+		{
+			name: "a cluster with another identity, which stays beside the job's",
+			warning: "az ml compute update --name gpu --workspace-name ml --resource-group rg " +
+				"--identity-type user_assigned --user-assigned-identities /subscriptions/another," + theirJobs,
+			does: func(_ *checker, _ map[string]any, az answers) { az[showsGPU] = gpu("/subscriptions/another") },
+		},
+		{
+			name:    "a cluster before there is an identity",
+			warning: "the first up makes the job identity. Then the owner of the cluster gpu attaches it",
+			does: func(c *checker, _ map[string]any, az answers) {
+				c.settings.Workload.IdentityID = ""
+				az["provider list"] = []string{"Microsoft.ManagedIdentity"}
+			},
+		},
+		{
+			name: "a cluster that carries the identity that the stack made",
+			does: func(c *checker, _ map[string]any, az answers) {
+				c.settings.Workload.IdentityID = ""
+				c.stack.State.Resources = []rights.Resource{{
+					Type: "azure-native:managedidentity/v20230131:UserAssignedIdentity",
+					ID:   theirJobs[1:],
+				}}
+				az["provider list"] = []string{"Microsoft.ManagedIdentity"}
+			},
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := &checker{settings: &settings.Settings{
+				Location: "West Europe",
+				Address:  settings.NewSecret("https://vault.example.com:443"),
+				Azure:    settings.Azure{WorkspaceID: theirML},
+				Compute:  []settings.Cluster{{ComputeID: theirGPU}},
+				Workload: settings.Workload{Audience: "api://x", IdentityID: theirJobs},
+			}}
+			workspace := map[string]any{"location": "westeurope", "publicNetworkAccess": "Enabled"}
+			says := healthy()
+			says["provider list"] = []string{}
+			says[showsML] = workspace
+			says[showsGPU] = gpu(theirJobs)
+			says[showsIdentity] = principal
+			row.does(c, workspace, says)
+			azureCLI(t, says)
+			c.existing(t.Context(), Subscription(t.Context()))
+			c.registrations(t.Context())
+			requireOne(t, row.problem, c.report.Problems)
+			requireOne(t, row.warning, c.report.Warnings)
+		})
+	}
+}
