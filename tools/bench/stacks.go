@@ -293,8 +293,8 @@ func (b *bench) fleet(ctx context.Context) (string, error) {
 			seconds(unchanged.CPU),
 			megabytes(states), megabytes(storage), fmt.Sprint(files))
 	}
-	t.line("Two credentials a stack. States include history and backups of one or two runs. CPU and\n" +
-		"peak are those of the CLI and what it starts, which the genuine Vault plugin is.")
+	t.line("Two credentials a stack. States include history and backups of one or two runs.\n" +
+		"CPU and peak are those of the CLI and what it starts, which the genuine Vault plugin is.")
 	return t.String(), nil
 }
 
