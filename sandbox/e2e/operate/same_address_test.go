@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
@@ -84,4 +85,21 @@ func exchangeVault(l *lab.Lab, before, after string) {
 		}
 	}
 	require.NoError(l.T, l.StartVault(l.T.Context()))
+}
+
+// A refresh takes what it reads in another team's Vault into the state: policy, role and backend are
+// then the state's own. What the state keeps of the address tells all the same.
+func TestAfterARefreshInAnotherTeamsVaultThePreflightStillSaysSo(t *testing.T) {
+	ours, theirs := lab.New(t), lab.New(t)
+	ours.Up("dev", lab.Sample())
+	theirs.Up("dev", lab.Sample())
+	strayed := ours.In(theirs).Prepare("dev", lab.Sample())
+	_, err := strayed.Refresh(t.Context(), optrefresh.SuppressProgress())
+	require.NoError(t, err)
+	r := newReal(ours, ours.Path("work"))
+	r.asks()
+	out := r.operate(false, "check -moved")
+	require.Contains(t, out, "policy mlvault-dev")
+	require.Contains(t, out, "this stack's state is of another Vault")
+	require.Contains(t, out, "do not run `pulumi up`")
 }
