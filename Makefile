@@ -1,6 +1,6 @@
 # Thin recipes: each is one go command. CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help up preview down pipeline vault preflight policy job verify repair explain build clean test prove fuzz check cross audit generate bench release
+.PHONY: help up preview down pipeline vault preflight policy job verify adopt repair explain build clean test prove fuzz check cross audit generate bench release
 
 # One build cache for every clone. What make compiles runs briefly, so all but the standard library
 # is not optimised, and nothing is described to a debugger: a third fewer CPU seconds. Not so where
@@ -17,6 +17,7 @@ export GOFLAGS += -trimpath $(QUICK)
 #:   UNPROTECT=yes          down: destroy also what azure.protect holds
 #:   FOR=drift              policy: of the token that looks for drift; jobs, role: what a Vault team makes
 #:   MOVED=yes              preflight: the stack moves to the Vault that its settings name
+#:   FROM=existing.json     adopt: the program's names and the ids of what exists
 #:   COMPUTE=cluster        job: the cluster to name where the stack makes none
 #:   ONLY=folder RUN=name   test: one folder with what is below it, and tests whose name matches
 
@@ -67,6 +68,9 @@ job: ## from the real stack's outputs, files ready to submit: job/<stack>/
 
 verify: ## after pulumi up of the real stack: try it in Azure, up to an hour, two jobs; writes docs/verified/
 	@$(OPERATE) verify -stack "$(STACK)"
+
+adopt: ## take what exists already into the real stack's state, by the ids in FROM=existing.json
+	@$(OPERATE) adopt -stack "$(STACK)" $(if $(FROM),-from "$(FROM)")
 
 repair: ## after a run of the real stack that was killed: make its state true again
 	@$(OPERATE) repair -stack "$(STACK)"

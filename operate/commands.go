@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"mlvault/operate/adopt"
 	"mlvault/operate/check"
 	"mlvault/operate/cli"
 	"mlvault/operate/explain"
@@ -167,6 +169,35 @@ func runRepair(ctx context.Context, o options) error {
 	say(fmt.Sprintf("done. Run `make preflight STACK=%s`, then "+
 		"`pulumi up --refresh --run-program --stack %s`", o.stack, o.stack))
 	return nil
+}
+
+func runAdopt(ctx context.Context, o options) error {
+	name := path.Base(o.stack)
+	if !stackName.MatchString(name) {
+		return fmt.Errorf("-stack %q is no name of a stack that a file can have", o.stack)
+	}
+	file := o.from
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(o.root, file)
+	}
+	given, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("-from: %w. It has the ids of what exists: docs/operate.md shows one", err)
+	}
+	var existing map[string]string
+	if err := json.Unmarshal(given, &existing); err != nil {
+		return fmt.Errorf("-from %s: is no JSON object of names and ids: %w", o.from, err)
+	}
+	backup := "before-adoption-" + name + ".json"
+	adoption := adopt.Adoption{
+		Stack:    adopt.PulumiCLI{Stack: cli.Stack{CLI: o.cli(), Name: o.stack, Out: o.out}},
+		Existing: existing,
+		Backup:   filepath.Join(o.root, backup),
+		Name:     o.stack,
+		Say:      func(text string) { fmt.Fprintf(o.out, "  %s\n", text) },
+	}
+	fmt.Fprintf(o.out, "Adopting into stack %s\n", o.stack)
+	return adoption.Run(ctx)
 }
 
 // wanted tells what the configuration asks for. It reads that when it is asked first, since the CLI

@@ -53,6 +53,12 @@ func commands() []command {
 			run: runVerify,
 		},
 		{
+			name: "adopt",
+			meaning: "take what exists already into the state, by the ids of -from; shows the plan, and " +
+				"changes nothing in Azure and Vault",
+			run: runAdopt,
+		},
+		{
 			name:    "repair",
 			meaning: "make the state true again after a run that was killed; then run `pulumi up`",
 			run:     runRepair,
@@ -71,6 +77,7 @@ type options struct {
 	root    string
 	compute string
 	purpose string
+	from    string
 	moved   bool
 	in      io.Reader
 	out     io.Writer
@@ -102,6 +109,8 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 		"them (role)")
 	flags.BoolVar(&o.moved, "moved", false, "for check: the stack moves to the Vault that its "+
 		"configuration names")
+	flags.StringVar(&o.from, "from", "existing.json", "for adopt: the `file` with the ids of what "+
+		"exists, by the program's names")
 	flags.Usage = func() { printUsage(flags) }
 
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {

@@ -130,6 +130,9 @@ func TestTheCommandsOfTheDocumentationRun(t *testing.T) {
 		lab.Canary)
 }
 
+// passphrase is that of a page's stacks, in its variable.
+const passphrase = "PULUMI_CONFIG_PASSPHRASE=a long passphrase, from your password manager"
+
 // runPage types a page's blocks into one shell, with the sandbox's things in the place of the
 // page's examples. The name may end in # and a section, which is then the only one.
 func (term *terminal) runPage(name string) (string, error) {
@@ -147,7 +150,7 @@ func (term *terminal) runPage(name string) (string, error) {
 	}
 	environment := []string{
 		"APP_ID=" + appID,
-		"PULUMI_CONFIG_PASSPHRASE=a long passphrase, from your password manager",
+		passphrase,
 	}
 	for name, value := range inputs {
 		environment = append(environment, "INPUT_"+name+"="+value)

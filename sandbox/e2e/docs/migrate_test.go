@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
@@ -144,6 +145,7 @@ func TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced(t *testing.T) 
 	require.NoError(t, err, printed)
 	require.NotContains(t, printed, "replace")
 	require.NotContains(t, printed, lab.Canary)
+	require.Contains(t, printed, "all that exists stays")
 
 	require.Equal(t, requests["DELETE"], term.ARM.Requests()["DELETE"], "nothing in Azure was deleted")
 	require.Len(t, term.ARM.List(""), before+2,
@@ -157,7 +159,28 @@ func TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced(t *testing.T) 
 	data, _ = term.Read("secret/data/data/ml_api_key")
 	require.NotNil(t, data, "and the old one is left for a person to remove")
 
+	requireTakenBack(t, term)
+
 	require.NoError(t, old.Workspace().RemoveStack(t.Context(), old.Name(), optremove.Force()))
 	require.Len(t, term.ARM.List(""), before+2,
 		"the old project has forgotten it, and nothing is gone")
+}
+
+// requireTakenBack adopts a secret that the state has lost, and takes that back by the command that
+// the adoption prints.
+func requireTakenBack(t *testing.T, term *terminal) {
+	t.Helper()
+	say := func(command string) string { return term.Must(command, passphrase) }
+	const lost = "urn:pulumi:dev::mlvault::mlvault:credentials:Store$vault:kv/secretV2:SecretV2::" +
+		"credentials-feature_store"
+	say("pulumi state delete --yes '" + lost + "'")
+	require.NotContains(t, say("pulumi stack export"), lost)
+	id := `{"credentials-feature_store": "secret/data/ml/feature_store"}`
+	require.NoError(t, os.WriteFile(filepath.Join(term.Dir, "existing.json"), []byte(id), 0o600))
+	printed := say("make adopt STACK=dev")
+	require.Contains(t, say("pulumi stack export"), lost)
+	command := regexp.MustCompile("take the adoption back before that: `([^`]+)`").FindStringSubmatch(printed)
+	require.NotNil(t, command, printed)
+	say(command[1])
+	require.NotContains(t, say("pulumi stack export"), lost)
 }
