@@ -12,9 +12,9 @@
 //
 // What "the same" means: of a secret its owner's mark in the custom metadata, of a policy its text,
 // of a role the claims that it binds, of an auth backend its description. All of these carry the
-// stack; mark, claims and description carry the job identity too, which no other stack has where the
-// stack makes it. Where it exists (workload.identityId) a stack of the same name in another state may
-// have it too, and write exactly the same: then there must be nothing before a create.
+// stack; mark, claims and description carry the job identity too, which no other stack has where
+// the stack makes it. Where it exists (workload.identityId) a stack of the same name in another
+// state may have it too, and write exactly the same: then there must be nothing before a create.
 // Before it writes the jobs' policy, the hook also asks whether the owners of vault.reads let this
 // stack read. It reads no value of a credential, and a preview does not call it.
 package ownership
@@ -121,9 +121,9 @@ func (g *Guard) Check(ctx context.Context, args *pulumi.ResourceHookArgs) error 
 		path, kind.setting)
 }
 
-// mayBeAnothers tells of what is the same as the inputs whether another stack may have written it, of
-// the same name and with the same job identity. What the state knows is the stack's, and a deleted
-// secret of its name is nobody's any more.
+// mayBeAnothers tells of what is the same as the inputs whether another stack may have written it,
+// of the same name and with the same job identity. What the state knows is the stack's, and a
+// deleted secret of its name is nobody's any more.
 func (g *Guard) mayBeAnothers(args *pulumi.ResourceHookArgs, found map[string]any) bool {
 	isCreate := args.OldInputs == nil
 	isLeftover := args.Type == rights.TypeSecret && isDeleted(found)

@@ -41,8 +41,8 @@ func LabelOf(metadata map[string]any) Label {
 	return label
 }
 
-// LetsRead tells whether a stack, `<project>/<stack>`, may name the secret in its vault.reads: it is
-// its own, or nobody's that says so, or the owner lists it.
+// LetsRead tells whether a stack, `<project>/<stack>`, may name the secret in its vault.reads: it
+// is its own, or nobody's that says so, or the owner lists it.
 func (l Label) LetsRead(stack string) bool {
 	return l.Owner == "" || l.Owner == stack || slices.Contains(l.Readers, stack)
 }

@@ -10,8 +10,8 @@ import (
 
 // Pin says which values a parameter of a write may have. Vault refuses a write with any other, but
 // for an empty text and an empty list: newer servers take these everywhere. At our pins they give
-// nothing. A write that leaves the parameter out is taken, with Vault's default: what would demand it
-// (required_parameters) is demanded of each read at that path, too.
+// nothing. A write that leaves the parameter out is taken, with Vault's default: what would demand
+// it (required_parameters) is demanded of each read at that path, too.
 type Pin struct {
 	Parameter string
 	// Values are in HCL.

@@ -73,7 +73,8 @@ func TestARoleOfTheVaultTeamIsComparedByWhatItAdmitsAndGives(t *testing.T) {
 		{
 			name: "readers in another order",
 			does: func(role map[string]any) {
-				claims := role["bound_claims"].(map[string]any)
+				claims, isObject := role["bound_claims"].(map[string]any)
+				require.True(t, isObject)
 				claims["oid"] = []any{"a", jobsIdentity.PrincipalID, "b"}
 			},
 		},
