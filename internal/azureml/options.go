@@ -29,7 +29,7 @@ func (b *builder) taggedOptions(extra ...pulumi.ResourceOption) []pulumi.Resourc
 	for _, name := range b.azure.IgnoreTags {
 		ignored = append(ignored, fmt.Sprintf("tags[%q]", name))
 	}
-	options := append(slices.Clone(extra), pulumi.IgnoreChanges(ignored))
+	options := append(slices.Clone(extra), pulumi.IgnoreChanges(ignored), b.watched)
 	return b.childOptions(options...)
 }
 

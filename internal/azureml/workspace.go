@@ -73,6 +73,8 @@ type builder struct {
 	settings *settings.Settings
 	azure    *settings.Azure
 	parent   *Workspace
+	// watched is the option of all that may hold something.
+	watched pulumi.ResourceOption
 
 	// group and location are where things are made.
 	group      pulumi.StringInput
@@ -94,10 +96,11 @@ type builder struct {
 }
 
 // New registers the component and its children, which are named after it: <name>-group and so on.
-// opts are the component's own and reach no child, so that an alias for one cannot rename the
-// others.
+// watched goes to every child that may hold something. opts are the component's own and reach no
+// child, so that an alias for one cannot rename the others.
 func New(
-	ctx *pulumi.Context, name string, s *settings.Settings, opts ...pulumi.ResourceOption,
+	ctx *pulumi.Context, name string, s *settings.Settings,
+	watched pulumi.ResourceOption, opts ...pulumi.ResourceOption,
 ) (*Workspace, error) {
 	w := &Workspace{}
 	if err := ctx.RegisterComponentResource(Type, name, w, opts...); err != nil {
@@ -110,6 +113,7 @@ func New(
 		azure:    &s.Azure,
 		parent:   w,
 		location: pulumi.String(s.Location),
+		watched:  watched,
 	}
 	if err := b.registerGuard(); err != nil {
 		return nil, fmt.Errorf("component %s: %w", name, err)

@@ -39,6 +39,8 @@ type Store struct {
 	// Policy and Role are names, known once Vault has what is made here of both.
 	Policy pulumi.StringOutput
 	Role   pulumi.StringOutput
+	// Written has the policy and the role, where they are made here.
+	Written []pulumi.Resource
 }
 
 // builder carries what every child needs.
@@ -48,12 +50,10 @@ type builder struct {
 	settings *settings.Settings
 	identity Identity
 	parent   *Store
-	// guard asks Vault whose a child is before it is written or deleted.
+	// guard asks Vault whose a child is before it is written or deleted, and says what goes with it.
 	guard pulumi.ResourceOption
 	// fence is the auth backend where it is made here, else nil.
 	fence pulumi.Resource
-	// written has the policy where it is made here.
-	written []pulumi.Resource
 }
 
 // New registers the component and its children, which are named after it: <name>-<credential> and
@@ -192,7 +192,7 @@ func (b *builder) policy() (pulumi.StringOutput, error) {
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
-	b.written = append(b.written, policy)
+	b.parent.Written = append(b.parent.Written, policy)
 	return policy.Name, nil
 }
 
@@ -252,7 +252,7 @@ func (b *builder) role(
 	address := pulumi.String(settings.AddressNote + fingerprint)
 	// The old role is deleted as soon as the address is known to differ. That is late, so that jobs
 	// are locked out for as short as can be.
-	late := component.Child(b.parent, pulumi.DependsOn(b.written))
+	late := component.Child(b.parent, pulumi.DependsOn(b.parent.Written))
 	fixed, err := component.NewFixed(b.ctx, b.name+"-role-fixed", address, late...)
 	if err != nil {
 		return pulumi.StringOutput{}, err
@@ -284,6 +284,7 @@ func (b *builder) role(
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
+	b.parent.Written = append(b.parent.Written, role)
 	return role.RoleName, nil
 }
 

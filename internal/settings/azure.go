@@ -238,9 +238,9 @@ func (a *Azure) fieldsOfWhatExists() []field {
 			change: Change{
 				Makes:   []Part{PartRegistry},
 				Updates: []Part{PartWorkspace},
-				Note:    imagesAnew,
+				Note:    "From there it goes to another one only (`containerRegistryId`).",
 				Jobs:    JobsGoOn,
-				Back:    BackEmpty,
+				Back:    BackUnknown,
 			},
 		},
 		{

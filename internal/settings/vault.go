@@ -89,7 +89,11 @@ func (v *Vault) fields() []field {
 			value: texts(&v.Readers, stackOfReader),
 			meaning: "Stacks, as `<project>/<stack>`, that may name this one's credentials in their " +
 				"`vault.reads`. The secrets' labels say so, and `up` and preflight refuse any other.",
-			change: changesSecrets,
+			change: Change{
+				Updates: []Part{PartSecrets, PartPolicy},
+				Jobs:    JobsGoOn,
+				Back:    BackWhole,
+			},
 		},
 		{
 			key:     "namespace",

@@ -346,7 +346,8 @@ func TestWhatIsMadeIsKeptUntilItIsLetGoOf(t *testing.T) {
 			t.Errorf("%s may be lost", registration.Name)
 		}
 		released, _ := let.Find(registration.Type, registration.Name)
-		if len(released.Hooks) > 0 || !released.RetainOnDelete {
+		isKept = slices.Contains(released.Hooks, "delete mlvault:workspace-stays")
+		if isKept || !released.RetainOnDelete {
 			t.Errorf("%s is not let go of", registration.Name)
 		}
 	}

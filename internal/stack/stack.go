@@ -15,6 +15,7 @@ import (
 	"mlvault/internal/azureml"
 	"mlvault/internal/component"
 	"mlvault/internal/credentials"
+	"mlvault/internal/losses"
 	"mlvault/internal/ownership"
 	"mlvault/internal/settings"
 	"mlvault/internal/vaultapi"
@@ -89,12 +90,19 @@ Where you did, a value is one that the CLI cannot mask: docs/decisions/0007 has 
 		strings.Join(names, ", "), names[0])
 }
 
+// storeName is the program's name of the component of Vault, and part of every name below it.
+const storeName = "credentials"
+
 // deploy registers everything and returns the stack's outputs. The logical names here are part of
 // every URN.
 func deploy(
 	ctx *pulumi.Context, s *settings.Settings, guard pulumi.ResourceOption,
 ) (pulumi.Map, error) {
-	workspace, err := azureml.New(ctx, "ml", s)
+	watched, err := consequences{ctx: ctx, settings: s}.register()
+	if err != nil {
+		return nil, err
+	}
+	workspace, err := azureml.New(ctx, "ml", s, watched)
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +114,28 @@ func deploy(
 		PrincipalID: workspace.JobIdentity.PrincipalID,
 		TenantID:    workspace.JobIdentity.TenantID,
 	}
-	store, err := credentials.New(ctx, "credentials", s, identity, guard, pulumi.Providers(provider))
+	hooks := pulumi.Composite(guard, watched)
+	store, err := credentials.New(ctx, storeName, s, identity, hooks, pulumi.Providers(provider))
 	if err != nil {
 		return nil, err
 	}
+	if err := keepDefinition(ctx, s, watched, store.Written); err != nil {
+		return nil, err
+	}
 	return stackOutputs(s, workspace, store)
+}
+
+// keepDefinition keeps in the state what job definitions name, so that a plan shows when those that
+// are out no longer work. It comes after what decides about a login: an up that fails before has
+// outdated nothing, and the next plan says it again.
+func keepDefinition(
+	ctx *pulumi.Context, s *settings.Settings, watched pulumi.ResourceOption,
+	written []pulumi.Resource,
+) error {
+	args := &pulumi.StashArgs{Input: pulumi.Any(losses.Definition(s))}
+	late := pulumi.DependsOn(written)
+	_, err := pulumi.NewStash(ctx, losses.DefinitionName, args, watched, late)
+	return err
 }
 
 // newVaultProvider states every setting that the SDK would otherwise take from the deployer's

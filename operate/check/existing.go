@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 
+	"mlvault/internal/losses"
 	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 )
@@ -177,7 +178,7 @@ func (c *checker) jobIdentity() string {
 	if id := c.settings.Workload.IdentityID; id != "" {
 		return id
 	}
-	for _, r := range c.made(identityKind) {
+	for _, r := range c.made(losses.Identity) {
 		if !isOfWorkspace(r) {
 			return "/" + r.ID
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"mlvault/internal/losses"
 	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 	"mlvault/operate/repair"
@@ -13,12 +14,8 @@ import (
 
 // holder is a kind of resource that holds something, and when the next up deletes or replaces it.
 type holder struct {
-	// kind is Pulumi's type without its version.
-	kind string
-	// what it is, for people.
-	what string
-	// holds is what is lost with it.
-	holds string
+	losses.Holding
+
 	// name is the physical name that the settings give, or empty.
 	name string
 	// nameKey is the setting of it.
@@ -45,75 +42,53 @@ func (c *checker) holders() []holder {
 	if !azure.NeedsLogAnalytics() {
 		noLogs = "azure.applicationInsightsId"
 	}
-	return []holder{
-		{
-			kind: groupKind, what: "the resource group",
-			holds: "everything in it, also what this stack did not make",
-			name:  names.ResourceGroup, nameKey: "azure.names.resourceGroup",
+	ofKind := map[string]holder{
+		losses.Group: {
+			name: names.ResourceGroup, nameKey: "azure.names.resourceGroup",
 			takenOver: given("azure.existingResourceGroup", azure.ExistingResourceGroup),
 		},
-		{
-			kind: workspaceKind, what: "the workspace", holds: "all runs, models, endpoints and schedules",
-			name: names.Workspace, nameKey: "azure.names.workspace",
-		},
-		{
-			kind: storageKind, what: "the storage account",
-			holds: "all data, and what runs and models have stored",
-			name:  names.StorageAccount, nameKey: "azure.names.storageAccount",
+		losses.Workspace: {name: names.Workspace, nameKey: "azure.names.workspace"},
+		losses.Storage: {
+			name: names.StorageAccount, nameKey: "azure.names.storageAccount",
 			takenOver: given("azure.storageAccountId", azure.StorageAccountID),
 		},
-		{
-			kind: keyVaultKind, what: "the key vault", holds: "the keys of the " +
-				"workspace's datastores",
+		losses.KeyVault: {
 			name: names.KeyVault, nameKey: "azure.names.keyVault",
 			takenOver: given("azure.keyVaultId", azure.KeyVaultID),
 		},
-		{
-			kind: "azure-native:containerregistry:Registry", what: "the container registry", holds: "all " +
-				"images",
+		losses.Registry: {
 			name: names.ContainerRegistry, nameKey: "azure.names.containerRegistry",
 			takenOver: noRegistry,
 		},
-		{
-			kind: "azure-native:operationalinsights:Workspace", what: "the Log Analytics " +
-				"workspace", holds: "all logs",
+		losses.Logs: {
 			name: names.LogAnalytics, nameKey: "azure.names.logAnalytics",
 			takenOver: noLogs,
 		},
-		{
-			kind: "azure-native:insights:Component", what: "Application Insights", holds: "all traces of " +
-				"endpoints",
+		losses.Insights: {
 			name: names.ApplicationInsights, nameKey: "azure.names.applicationInsights",
 			takenOver: given("azure.applicationInsightsId", azure.ApplicationInsightsID),
 		},
-		{
-			kind: computeKind, what: "the cluster", holds: "the jobs that run on it",
-		},
-		{
-			kind: identityKind, what: "the job identity",
-			holds: "the login of every job, until the role in Vault and the job definitions follow",
-			name:  names.JobIdentity, nameKey: "azure.names.jobIdentity",
+		losses.Identity: {
+			name: names.JobIdentity, nameKey: "azure.names.jobIdentity",
 			takenOver: given("workload.identityId", c.settings.Workload.IdentityID),
 		},
 	}
+	var all []holder
+	for _, holding := range losses.Holdings {
+		each := ofKind[holding.Kind]
+		each.Holding = holding
+		all = append(all, each)
+	}
+	return all
 }
-
-const (
-	groupKind     = "azure-native:resources:ResourceGroup"
-	storageKind   = "azure-native:storage:StorageAccount"
-	keyVaultKind  = "azure-native:keyvault:Vault"
-	workspaceKind = "azure-native:machinelearningservices:Workspace"
-	computeKind   = "azure-native:machinelearningservices:Compute"
-	identityKind  = "azure-native:managedidentity:UserAssignedIdentity"
-)
 
 // losses says in words what the next up would delete or replace that holds something. A preview
 // says `replace`, and not what is lost with it.
 func (c *checker) losses() {
 	c.givenAway()
 	for _, h := range c.holders() {
-		isGiven := c.settings.Azure.WorkspaceExists() && !isBesideWorkspace(h.kind)
-		for _, r := range c.made(h.kind) {
+		isGiven := c.settings.Azure.WorkspaceExists() && !isBesideWorkspace(h.Kind)
+		for _, r := range c.made(h.Kind) {
 			if isGiven || isOfWorkspace(r) {
 				continue // see givenAway, and jobs do not log in with the other
 			}
@@ -133,7 +108,7 @@ func (c *checker) losses() {
 
 // isBesideWorkspace tells of a kind that a stack also makes beside a workspace that exists.
 func isBesideWorkspace(kind string) bool {
-	return kind == computeKind || kind == identityKind
+	return kind == losses.Cluster || kind == losses.Identity
 }
 
 // givenAway tells what becomes of a workspace that the stack made where azure.workspaceId names one
@@ -144,13 +119,13 @@ func (c *checker) givenAway() {
 	}
 	var lost, kept []string
 	for _, h := range c.holders() {
-		for _, r := range c.made(h.kind) {
+		for _, r := range c.made(h.Kind) {
 			switch {
-			case isBesideWorkspace(h.kind):
+			case isBesideWorkspace(h.Kind):
 			case r.Retained:
-				kept = append(kept, h.what)
+				kept = append(kept, h.What)
 			default:
-				lost = append(lost, h.what)
+				lost = append(lost, h.What)
 			}
 		}
 	}
@@ -171,25 +146,15 @@ func (c *checker) made(kind string) []rights.Resource {
 	return slices.DeleteFunc(c.stack.owned(), isOther)
 }
 
-// kindOf is a resource's type without its version: azure-native:storage:StorageAccount of
-// azure-native:storage/v20220901:StorageAccount. The key vault is a generic resource.
+// kindOf is a resource's type without its version.
 func kindOf(r rights.Resource) string {
-	front, name, found := strings.Cut(r.Type, "/")
-	_, name, hasName := strings.Cut(name, ":")
-	if !found || !hasName || !strings.HasPrefix(r.Type, "azure-native") {
-		return r.Type
-	}
-	kind := front + ":" + name
-	if kind == "azure-native:resources:Resource" && text(r.Inputs["resourceType"]) == "vaults" {
-		return keyVaultKind
-	}
-	return kind
+	return losses.KindOf(r.Type, text(r.Inputs["resourceType"]))
 }
 
 // causes are the settings that make the next up delete or replace a resource.
 func (c *checker) causes(h holder, r rights.Resource) []string {
 	var keys []string
-	isLetGo := h.kind == identityKind && strings.EqualFold("/"+r.ID, c.settings.Workload.IdentityID)
+	isLetGo := h.Kind == losses.Identity && strings.EqualFold("/"+r.ID, c.settings.Workload.IdentityID)
 	if isLetGo {
 		return nil // the stack goes on with it
 	}
@@ -203,10 +168,10 @@ func (c *checker) causes(h holder, r rights.Resource) []string {
 	if was != "" && region(was) != region(c.settings.Location) {
 		keys = append(keys, "azure-native:location")
 	}
-	switch h.kind {
-	case workspaceKind:
+	switch h.Kind {
+	case losses.Workspace:
 		keys = append(keys, c.workspaceCauses(r)...)
-	case computeKind:
+	case losses.Cluster:
 		keys = append(keys, c.clusterCauses(r)...)
 	}
 	return keys
@@ -233,13 +198,13 @@ func (c *checker) workspaceCauses(r rights.Resource) []string {
 			input: "storageAccount",
 			key:   "azure.storageAccountId",
 			given: azure.StorageAccountID,
-			kind:  storageKind,
+			kind:  losses.Storage,
 		},
 		{
 			input: "keyVault",
 			key:   "azure.keyVaultId",
 			given: azure.KeyVaultID,
-			kind:  keyVaultKind,
+			kind:  losses.KeyVault,
 		},
 	} {
 		was := text(r.Inputs[part.input])
@@ -307,68 +272,43 @@ func (c *checker) clusterOf(r rights.Resource) (string, *settings.Cluster) {
 }
 
 func (c *checker) loss(h holder, r rights.Resource, keys []string) {
+	refused := losses.RefusedDeletion(h.Kind, c.settings)
+	if refused != "" {
+		c.problem("%s", refused)
+		return
+	}
 	cause := strings.Join(keys, ", ")
 	if r.Protected && c.settings.Azure.Protect {
 		c.problem("%s: the next up would delete %s (%s), and with it %s. azure.protect refuses that, "+
 			"and the run fails "+
-			"half-way. Set %s back", cause, h.what, path.Base(r.ID), h.holds, cause)
+			"half-way. Set %s back", cause, h.What, path.Base(r.ID), h.Holds, cause)
 		return
 	}
 	c.warning("%s: the next up deletes %s (%s), and with it %s. If that is not meant, set %s back",
-		cause, h.what, path.Base(r.ID), h.holds, cause)
+		cause, h.What, path.Base(r.ID), h.Holds, cause)
 }
 
 // refusedByAzure are changes that Azure refuses, by then with half of the run done.
 func (c *checker) refusedByAzure() {
-	azure := c.settings.Azure
-	for _, r := range c.made(workspaceKind) {
-		network, _ := r.Inputs["managedNetwork"].(map[string]any)
-		was := text(network["isolationMode"])
-		if strictness(was) > strictness(networkMode(azure.ManagedNetwork)) {
-			c.problem("azure.managedNetwork.mode: the workspace has %s, and Azure lets a mode become "+
-				"stricter only. Set it back",
-				was)
-		}
-		identity, _ := r.Inputs["identity"].(map[string]any)
-		if strings.HasPrefix(text(identity["type"]), "UserAssigned") && !azure.HasOwnIdentity() {
-			c.problem("azure.workspaceIdentity: the workspace has an identity of its own, and Azure takes " +
-				"none back. " +
-				"Set it to true")
+	for _, kind := range []string{losses.Workspace, losses.KeyVault, losses.Storage} {
+		for _, r := range c.made(kind) {
+			for _, refused := range losses.Refused(kind, r.Inputs, c.settings) {
+				c.problem("%s", refused)
+			}
 		}
 	}
-	for _, r := range c.made(keyVaultKind) {
-		properties, _ := r.Inputs["properties"].(map[string]any)
-		was, _ := properties["enablePurgeProtection"].(bool)
-		if was && azure.KeyVaultID == "" && !azure.KeyVaultPurgeProtection {
-			c.problem("azure.keyVaultPurgeProtection: the key vault has it, and Azure never switches it " +
-				"off. Set it to true")
-		}
-	}
-}
-
-func networkMode(network *settings.ManagedNetwork) string {
-	if network == nil {
-		return ""
-	}
-	return network.Mode
-}
-
-// strictness orders the modes of a managed network.
-func strictness(mode string) int {
-	modes := []string{"Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound"}
-	return slices.Index(modes, mode)
 }
 
 // protection tells where the state and the settings differ, which a preview shows as no change.
 func (c *checker) protection() {
 	var protected, bare []string
 	for _, h := range c.holders() {
-		for _, r := range c.made(h.kind) {
+		for _, r := range c.made(h.Kind) {
 			switch {
 			case r.Protected:
-				protected = append(protected, h.what)
-			case holdsData(h.kind):
-				bare = append(bare, h.what)
+				protected = append(protected, h.What)
+			case h.HasData:
+				bare = append(bare, h.What)
 			}
 		}
 	}
@@ -382,16 +322,6 @@ func (c *checker) protection() {
 			"Until then an up can delete "+
 			"and replace them", strings.Join(bare, ", "))
 	}
-}
-
-// holdsData tells whether azure.protect is for this kind.
-func holdsData(kind string) bool {
-	return slices.Contains([]string{
-		groupKind,
-		storageKind,
-		keyVaultKind,
-		workspaceKind,
-	}, kind)
 }
 
 // leavingVault says what the next up deletes in Vault.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/losses"
 	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 )
@@ -72,6 +73,11 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 		cluster,
 		resource(t, rights.TypeBackend, "credentials-jwt", "jwt-x", `{"path":"jwt-x"}`),
 		resource(t, rights.TypeRole, "credentials-role", s.RolePath(), `{"boundAudiences":["api://x"]}`),
+		{
+			Type:   typeStash,
+			URN:    "urn:pulumi:dev::mlvault::pulumi:index:Stash::" + losses.DefinitionName,
+			Inputs: map[string]any{"input": losses.Definition(s)},
+		},
 		resource(t, rights.TypeSecret, "credentials-ml_api_key", "secret/data/mlvault/dev/ml_api_key", `{}`),
 		resource(t, rights.TypePolicy, "credentials-read", s.Workload.Policy, `{"policy":"`+
 			`# Fingerprint of the Vault address: `+s.Fingerprint()+`. A new one"}`),
@@ -261,8 +267,8 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 		},
 		{
 			name: "another audience",
-			warning: "outdates those that are out: audience api://x goes (workload.previousAudience keeps it). " +
-				"After it, run `make job STACK=dev`",
+			warning: "fail after the up: audience api://x goes (workload.previousAudience keeps it). " +
+				"Then run `make job STACK=dev`",
 			does: func(_ *checker, s *settings.Settings) { s.Workload.Audience = "api://y" },
 		},
 		{

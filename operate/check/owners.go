@@ -281,6 +281,9 @@ func (c *checker) roleMarks() []mark {
 	return marks
 }
 
+// typeStack is Pulumi's type of the stack itself, whose outputs are the stack's.
+const typeStack = "pulumi:pulumi:Stack"
+
 // policyOfLastUp is the jobs' policy as the stack's output names it.
 func (c *checker) policyOfLastUp() string {
 	for _, r := range c.stack.owned() {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"mlvault/internal/losses"
 	"mlvault/internal/settings"
 )
 
@@ -121,7 +122,7 @@ func (c *checker) supply(d demand, usages []usage) {
 	}
 	found := usages[at]
 	free := found.Limit - found.Used
-	if len(c.made(computeKind)) > 0 {
+	if len(c.made(losses.Cluster)) > 0 {
 		free = found.Limit // some of what is used may be the stack's own
 	}
 	const lacking = "compute: the clusters need %d cores (%s), and the quota of %q has %d free of %d. " +

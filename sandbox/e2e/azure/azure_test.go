@@ -389,7 +389,7 @@ func without(t *testing.T, key string) lab.Edit {
 }
 
 // What Azure never takes back: where the provider can tell, the preview says replace; where it
-// cannot, Azure refuses and nothing is lost; and with protect the engine refuses to replace.
+// cannot, the program refuses before Azure does, and nothing is lost; and with protect the engine refuses to replace.
 func TestOneWayDoors(t *testing.T) {
 	l := newRig(t, fixtures())
 	l.seed(theirGroup + " " + theirStorage + " " + theirVault)
@@ -450,12 +450,12 @@ func TestOneWayDoors(t *testing.T) {
 			change: func(azure map[string]any) {
 				azure["managedNetwork"] = map[string]any{"mode": "Disabled"}
 			},
-			says: "it cannot be disabled or loosened",
+			says: "Azure lets a mode become stricter only",
 		},
 		{
 			name:   "no purge protection",
 			change: func(azure map[string]any) { delete(azure, "keyVaultPurgeProtection") },
-			says:   "irreversible",
+			says:   "Azure never switches it off",
 		},
 	} {
 		refused := l.Prepare("dev", lab.Sample(), changed(test.change))

@@ -298,6 +298,16 @@ var playsOfNetwork = []play{
 	rule("serviceResourceId", 2, theirRegistry),
 	rule("subresource", 2, "file"),
 	rule("sparkEnabled", 2, "true"),
+	{
+		key:   "azure.privateEndpoints",
+		stack: "open",
+		to: texts{
+			"azure.publicNetworkAccess":       "", // the endpoints close it
+			"azure.managedNetwork.mode":       "AllowInternetOutbound",
+			"azure.privateEndpoints.subnetId": theirNetwork + "/subnets/endpoints",
+		},
+		besides: []string{"replaces the cluster"},
+	},
 	{key: "azure.privateEndpoints", stack: "subnet", to: texts{
 		"azure.containerRegistryId":               theirRegistry,
 		"azure.privateEndpoints.subnetId":         theirNetwork + "/subnets/endpoints",

@@ -134,7 +134,7 @@ func (s *stage) edit(file pulumiconfig.Map) {
 	}
 }
 
-// plan is what an up would do.
+// plan is what an up would do, or why it is refused.
 func (s *stage) plan() (deeds, error) {
 	s.T.Helper()
 	configured, err := s.ConfigurePreview(s.T.Context(), s.settings())

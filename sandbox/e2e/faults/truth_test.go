@@ -60,7 +60,7 @@ func TestANewTokenReachesEveryCommandAndWritesNothingAgain(t *testing.T) {
 	result, err := dev.Up(t.Context(), optup.SuppressProgress())
 	require.NoError(t, err)
 	changes := *result.Summary.ResourceChanges
-	require.Equal(t, map[string]int{"same": 19, "update": 1}, changes, "the provider, in place")
+	require.Equal(t, map[string]int{"same": 20, "update": 1}, changes, "the provider, in place")
 	require.Equal(t, before, history(t, l.Vault.Root()), "no version was written")
 
 	rotate()
@@ -116,7 +116,7 @@ func TestANewEmptyVaultIsNeverLeftEmptyBehindAGreenUp(t *testing.T) {
 	_, err = dev.Up(t.Context(), optup.Refresh(), optup.SuppressProgress())
 	require.NoError(t, err, "up --refresh completes it")
 	l.requireComplete(dev)
-	require.Equal(t, map[string]int{"same": 20}, l.Planned(dev))
+	require.Equal(t, map[string]int{"same": 21}, l.Planned(dev))
 
 	require.Equal(t, before, history(t, old.Root()), "the old Vault was not touched")
 }
@@ -135,8 +135,8 @@ func TestAnotherNameOfTheSameVaultCostsOneVersionAndLosesNothing(t *testing.T) {
 	result, err := dev.Up(t.Context(), optup.SuppressProgress())
 	require.NoError(t, err)
 	changes := *result.Summary.ResourceChanges
-	require.Equal(t, map[string]int{"same": 14, "update": 4, "replace": 2}, changes,
-		"the provider, both secrets and the policy; the role, which cannot be updated without a "+
+	require.Equal(t, map[string]int{"same": 14, "update": 5, "replace": 2}, changes,
+		"the provider, both secrets, the policy and what definitions name; the role, which cannot be updated without a "+
 			"change, is made anew")
 	after := history(t, l.Vault.Root())
 	for name, versions := range before {
@@ -144,7 +144,7 @@ func TestAnotherNameOfTheSameVaultCostsOneVersionAndLosesNothing(t *testing.T) {
 	}
 	require.Len(t, after, 2)
 	l.requireComplete(dev)
-	require.Equal(t, map[string]int{"same": 20}, l.Planned(dev))
+	require.Equal(t, map[string]int{"same": 21}, l.Planned(dev))
 }
 
 func TestAVaultThatHasABackendAlreadyIsCompleteAfterOneUp(t *testing.T) {

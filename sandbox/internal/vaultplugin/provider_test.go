@@ -35,11 +35,11 @@ func TestWhatSomebodyElseChangedIsFoundByARefreshAndRepaired(t *testing.T) {
 	})
 
 	found := l.Planned(dev, optpreview.Refresh())
-	require.Equal(t, map[string]int{"same": 17, "update": 3}, found)
+	require.Equal(t, map[string]int{"same": 18, "update": 3}, found)
 	_, err := dev.Up(t.Context(), optup.Refresh(), optup.SuppressProgress())
 	require.NoError(t, err)
 	left := l.Planned(dev, optpreview.Refresh())
-	require.Equal(t, map[string]int{"same": 20}, left, "it is repaired")
+	require.Equal(t, map[string]int{"same": 21}, left, "it is repaired")
 }
 
 func TestWhatTheProgramDoesNotSetIsRefusedWithoutQuotingIt(t *testing.T) {

@@ -1,0 +1,174 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"mlvault/internal/losses"
+	"mlvault/internal/rights"
+	"mlvault/internal/settings"
+)
+
+// consequences say in a plan what a change would lose, and refuse what Azure would refuse. A plan
+// of the engine's own says `replace`, and not what goes with it; and Azure refuses when half of the
+// run is done. So hooks of the engine run in previews too, with what the state has: an up begins
+// with one.
+type consequences struct {
+	ctx      *pulumi.Context
+	settings *settings.Settings
+}
+
+// The names of the hooks are in the state of every watched resource: see ownership, which has the
+// other such name.
+const (
+	refusalsHook = "mlvault:refusals"
+	lossesHook   = "mlvault:losses"
+)
+
+// typeStash is of a value that the engine keeps in the state.
+const typeStash = "pulumi:index:Stash"
+
+// register makes the option that watches a resource.
+func (c consequences) register() (pulumi.ResourceOption, error) {
+	refuse, err := c.ctx.RegisterResourceHook(refusalsHook, c.refuse,
+		&pulumi.ResourceHookOptions{OnDryRun: true})
+	if err != nil {
+		return nil, fmt.Errorf("hook %s: %w", refusalsHook, err)
+	}
+	// Its error is a warning.
+	announce, err := c.ctx.RegisterResourceHook(lossesHook, c.announce,
+		&pulumi.ResourceHookOptions{OnDryRun: true, IgnoreErrors: true})
+	if err != nil {
+		return nil, fmt.Errorf("hook %s: %w", lossesHook, err)
+	}
+	hooks := []*pulumi.ResourceHook{refuse, announce}
+	return pulumi.ResourceHooks(&pulumi.ResourceHookBinding{
+		BeforeUpdate: hooks,
+		BeforeDelete: hooks,
+	}), nil
+}
+
+// refuse is told of each update and each deletion.
+func (c consequences) refuse(args *pulumi.ResourceHookArgs) error {
+	if isDeletion(args) {
+		return c.refuseDeletion(args)
+	}
+	refused := losses.Refused(kindOf(args), settled(args.OldInputs), c.settings)
+	if len(refused) > 0 {
+		return fmt.Errorf("Azure refuses this update. %s", strings.Join(refused, ". "))
+	}
+	return nil
+}
+
+func (c consequences) refuseDeletion(args *pulumi.ResourceHookArgs) error {
+	holding, holds := c.holding(args)
+	if holds && holding.HasData && c.settings.Azure.Protect {
+		return fmt.Errorf("azure.protect: it is on, and this deletes %s %s, and with it %s. If that is "+
+			"meant, set azure.protect to false", holding.What, nameOf(args), holding.Holds)
+	}
+	refused := losses.RefusedDeletion(kindOf(args), c.settings)
+	if refused != "" {
+		return errors.New(refused)
+	}
+	return nil
+}
+
+// announce is told of the same. It speaks in previews alone, and so once in an up.
+func (c consequences) announce(args *pulumi.ResourceHookArgs) error {
+	text := c.loss(args)
+	if text == "" || !c.ctx.DryRun() {
+		return nil
+	}
+	err := c.ctx.Log.Warn(text, nil)
+	if err != nil {
+		// The engine deletes what is no longer in the program when that has ended, and its log too.
+		return errors.New(text)
+	}
+	return nil
+}
+
+// loss says what goes, or nothing.
+func (c consequences) loss(args *pulumi.ResourceHookArgs) string {
+	switch string(args.Type) {
+	case typeStash:
+		return c.outdated(args)
+	case rights.TypeBackend:
+		if isDeletion(args) {
+			return fmt.Sprintf("this deletes the auth backend auth/%s with every role in it. Whoever else "+
+				"logs in by it loses their access", args.ID)
+		}
+	case rights.TypeSecret:
+		if isDeletion(args) {
+			return c.secretGoes(args)
+		}
+	}
+	holding, holds := c.holding(args)
+	if holds && isDeletion(args) {
+		return fmt.Sprintf("this deletes %s %s, and with it %s", holding.What, nameOf(args),
+			holding.Holds)
+	}
+	return ""
+}
+
+// outdated is of the value that has what job definitions name.
+func (c consequences) outdated(args *pulumi.ResourceHookArgs) string {
+	was, _ := settled(args.OldInputs)["input"].(map[string]any)
+	changes := losses.Outdated(was, c.settings)
+	if len(changes) == 0 || isDeletion(args) {
+		return ""
+	}
+	return losses.Renew(changes, c.settings.Stack)
+}
+
+// isDeletion is of what goes for good, and of the old one of what is replaced.
+func isDeletion(args *pulumi.ResourceHookArgs) bool {
+	return args.NewInputs == nil
+}
+
+// holding is what is lost with a resource. Jobs do not log in with the workspace's own identity, and
+// what is retained stays in Azure.
+func (c consequences) holding(args *pulumi.ResourceHookArgs) (losses.Holding, bool) {
+	if c.settings.Azure.Retain || strings.HasSuffix(args.Name, "-workspace-identity") {
+		return losses.Holding{}, false
+	}
+	return losses.Of(kindOf(args))
+}
+
+func kindOf(args *pulumi.ResourceHookArgs) string {
+	resourceType, _ := settled(args.OldInputs)["resourceType"].(string)
+	return losses.KindOf(string(args.Type), resourceType)
+}
+
+// nameOf is a resource's name in Azure.
+func nameOf(args *pulumi.ResourceHookArgs) string {
+	return path.Base(string(args.ID))
+}
+
+// secretGoes is silent of one that moves.
+func (c consequences) secretGoes(args *pulumi.ResourceHookArgs) string {
+	for _, credential := range c.settings.Credentials {
+		if args.Name == storeName+"-"+credential.Name {
+			return ""
+		}
+	}
+	if purges, _ := settled(args.OldInputs)["deleteAllVersions"].(bool); purges {
+		return fmt.Sprintf("this purges every version of %s, which nobody can bring back", args.ID)
+	}
+	return fmt.Sprintf("this deletes %s. `vault kv undelete` brings the value back", args.ID)
+}
+
+// settled are inputs as plain values. What is secret in them is seen here alone.
+func settled(inputs resource.PropertyMap) map[string]any {
+	return inputs.MapRepl(nil, func(value resource.PropertyValue) (any, bool) {
+		if !value.IsSecret() {
+			return nil, false
+		}
+		inside := resource.PropertyMap{"value": value.SecretValue().Element}
+		return settled(inside)["value"], true
+	})
+}
