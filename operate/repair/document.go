@@ -3,7 +3,9 @@ package repair
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 )
 
 // object is a JSON object. Nothing of it is decoded but what is asked for, so that nothing is lost.
@@ -57,7 +59,7 @@ func parse(state []byte) (document, error) {
 // marshal is the state without what was pending.
 func (d document) marshal() ([]byte, error) {
 	delete(d.deployment, keyPending) // an import drops them anyway
-	raw, err := json.Marshal(d.resources)
+	raw, err := json.Marshal(inOrder(d.resources))
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
@@ -70,6 +72,52 @@ func (d document) marshal() ([]byte, error) {
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	return raw, nil
+}
+
+// inOrder has each resource behind what it depends on, and else as they were. An import refuses any
+// other order, and what is taken in comes at the end: behind what depends on it.
+func inOrder(resources []object) []object {
+	places := map[string][]int{} // of each URN
+	for i, resource := range resources {
+		urn := text(resource, "urn")
+		places[urn] = append(places[urn], i)
+	}
+	var ordered []object
+	isPlaced := make([]bool, len(resources))
+	var place func(i int)
+	place = func(i int) {
+		if isPlaced[i] {
+			return
+		}
+		isPlaced[i] = true
+		for _, urn := range needs(resources[i]) {
+			// The first of several is the live one.
+			if found := places[urn]; len(found) > 0 {
+				place(found[0])
+			}
+		}
+		ordered = append(ordered, resources[i])
+	}
+	for i := range resources {
+		place(i)
+	}
+	return ordered
+}
+
+// needs are the URNs that a resource has to come behind.
+func needs(resource object) []string {
+	var dependencies []string
+	_ = json.Unmarshal(resource["dependencies"], &dependencies)
+	var ofProperties map[string][]string
+	_ = json.Unmarshal(resource["propertyDependencies"], &ofProperties)
+	for _, name := range slices.Sorted(maps.Keys(ofProperties)) {
+		dependencies = append(dependencies, ofProperties[name]...)
+	}
+	provider := text(resource, "provider")
+	if id := strings.LastIndex(provider, "::"); id >= 0 {
+		provider = provider[:id]
+	}
+	return append(dependencies, text(resource, "parent"), text(resource, "deletedWith"), provider)
 }
 
 // live is the place of the resource that the state holds under a URN, or -1. What waits for its

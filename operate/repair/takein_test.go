@@ -57,6 +57,27 @@ func read(t *testing.T, state []byte) deployment {
 	return document.Deployment
 }
 
+// An import refuses a resource before what it depends on. A replacement that is taken in comes last,
+// and others depend on its URN.
+func TestWhatIsTakenInComesBeforeWhatDependsOnIt(t *testing.T) {
+	state := export([]string{
+		`{"urn":"role","id":"auth/jwt/role/x","type":"vault:jwt/authBackendRole:AuthBackendRole",
+		  "pendingReplacement":true}`,
+		`{"urn":"definitions","dependencies":["role"]}`,
+		`{"urn":"other","propertyDependencies":{"name":["definitions"]},"parent":"known"}`,
+	}, []string{
+		creating("role", "vault:jwt/authBackendRole:AuthBackendRole",
+			`{"backend":"jwt-new","roleName":"x"}`),
+	})
+	taken, err := repair.TakeIn(state, of)
+	require.NoError(t, err)
+	var order []string
+	for _, each := range read(t, taken.State).Resources {
+		order = append(order, each.URN)
+	}
+	require.Equal(t, []string{"known", "role", "definitions", "other"}, order)
+}
+
 // Somebody else's identity may be in any subscription.
 func TestTheSubscriptionIsThatOfWhatTheStackMade(t *testing.T) {
 	const state = `{"deployment": {"resources": [
