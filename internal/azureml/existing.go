@@ -8,14 +8,15 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// What exists is read by its id, in whatever subscription it is. The engine keeps it in the state as
-// somebody else's: it never changes it, and a destroy forgets it.
+// What exists is read by its id, in whatever subscription it is. The engine keeps it in the state
+// as somebody else's: it never changes it, and a destroy forgets it.
 
 // existingWorkspace takes the place of all that only a workspace that is made has. It has a name of
-// its own in Pulumi: under the name of the one that was made it would become that, and a run that is
-// refused (see guard.go) would have changed the state.
+// its own in Pulumi: under the name of the one that was made it would become that, and a run that
+// is refused (see guard.go) would have changed the state.
 func (b *builder) existingWorkspace() error {
-	workspace, err := ml.GetWorkspace(b.ctx, b.name+"-existing-workspace", pulumi.ID(b.azure.WorkspaceID),
+	id := pulumi.ID(b.azure.WorkspaceID)
+	workspace, err := ml.GetWorkspace(b.ctx, b.name+"-existing-workspace", id,
 		&ml.WorkspaceState{}, b.existingOptions()...)
 	if err != nil {
 		return err

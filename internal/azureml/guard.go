@@ -8,8 +8,8 @@ import (
 )
 
 // guardHook is in the state of every resource that is made here, and the engine looks a hook up by
-// it. A new name would leave the deletion of what an older program made without its hook, which is an
-// error.
+// it. A new name would leave the deletion of what an older program made without its hook, which is
+// an error.
 const guardHook = "mlvault:workspace-stays"
 
 // registerGuard makes the hook that keeps a workspace, and all that it needs, from being deleted
@@ -30,8 +30,8 @@ func (b *builder) registerGuard() error {
 	return nil
 }
 
-// refuseToLose refuses to delete what only a workspace that was made here has, and the identity that
-// jobs are about to run as, by whatever spelling of its id.
+// refuseToLose refuses to delete what only a workspace that was made here has, and the identity
+// that jobs are about to run as, by whatever spelling of its id.
 func (b *builder) refuseToLose(args *pulumi.ResourceHookArgs) error {
 	if strings.EqualFold(string(args.ID), b.settings.Workload.IdentityID) {
 		return fmt.Errorf("%s is not deleted: workload.identityId names it. Nothing was deleted. Write "+
@@ -40,9 +40,9 @@ func (b *builder) refuseToLose(args *pulumi.ResourceHookArgs) error {
 	if !b.azure.WorkspaceExists() || b.isBesideWorkspace(args) {
 		return nil
 	}
-	return fmt.Errorf("%s is not deleted: the stack made it with its workspace, and azure.workspaceId "+
-		"names a workspace that exists. Nothing was deleted. Take azure.workspaceId back, and read "+
-		"docs/operate.md, \"Give the workspace away\"", args.Name)
+	return fmt.Errorf("%s is not deleted: the stack made it with its workspace, and "+
+		"azure.workspaceId names a workspace that exists. Nothing was deleted. Take azure.workspaceId "+
+		"back, and read docs/operate.md, \"Give the workspace away\"", args.Name)
 }
 
 // isBesideWorkspace tells of what a stack also has beside a workspace that exists.

@@ -13,8 +13,8 @@
 //
 // The parts: dependents.go is what the workspace needs beside it, network.go its managed network,
 // endpoints.go the ways in from a network of the user's own, access.go its roles and locks,
-// diagnostics.go its logs, compute.go its clusters, existing.go what is somebody else's, guard.go what
-// keeps a workspace that is given away, options.go how a change of each is treated.
+// diagnostics.go its logs, compute.go its clusters, existing.go what is somebody else's, guard.go
+// what keeps a workspace that is given away, options.go how a change of each is treated.
 package azureml
 
 import (
@@ -244,8 +244,8 @@ func (b *builder) workspace() error {
 	return nil
 }
 
-// identityOfWorkspace is the workspace's own identity, beside it those that the settings attach, and
-// the job identity where serverless jobs run as that.
+// identityOfWorkspace is the workspace's own identity, beside it those that the settings attach,
+// and the job identity where serverless jobs run as that.
 func (b *builder) identityOfWorkspace() ml.ManagedServiceIdentityArgs {
 	isSystems := b.workspaceIdentity == nil
 	var attached pulumi.StringArray

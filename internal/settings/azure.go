@@ -151,8 +151,8 @@ func (a *Azure) fieldsOfWhatExists() []field {
 		{
 			key:   "workspaceId",
 			value: text(&a.WorkspaceID, armID(typeMLWorkspace)),
-			meaning: "ARM id of a workspace to use. Neither it nor anything that it needs is made. The job " +
-				"identity is made in its resource group, unless that exists too.",
+			meaning: "ARM id of a workspace to use. Neither it nor anything that it needs is made. The " +
+				"job identity is made in its resource group, unless that exists too.",
 			change: Change{
 				IsRefused: true,
 				Note:      "See [Give the workspace away](#give-the-workspace-away).",
@@ -421,8 +421,8 @@ func (a *Azure) fieldsOfProtection() []field {
 		{
 			key:   "retain",
 			value: flag(&a.Retain),
-			meaning: "Leave in Azure what leaves the program, by `workspaceId` or a destroy. For one `up`, " +
-				"before a workspace is given away.",
+			meaning: "Leave in Azure what leaves the program, by `workspaceId` or a destroy. For one " +
+				"`up`, before a workspace is given away.",
 			change: Change{
 				Note: "It changes the state alone.",
 				Jobs: JobsGoOn,

@@ -127,8 +127,8 @@ func (s *Settings) validateClosed(r *report) {
 	isReached := a.ManagedNetwork.IsOn() || a.StorageAccountID != ""
 	for i, cluster := range s.Compute {
 		if !cluster.Exists() && cluster.SubnetID == "" && !isReached {
-			r.addf(element("compute", i)+".subnetId", "is missing, and %s closes the storage account to all "+
-				"other networks; give a subnet, or set azure.managedNetwork.mode", reason)
+			r.addf(element("compute", i)+".subnetId", "is missing, and %s closes the storage account to "+
+				"all other networks; give a subnet, or set azure.managedNetwork.mode", reason)
 		}
 	}
 }

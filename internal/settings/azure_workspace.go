@@ -59,8 +59,8 @@ func (s *Settings) validateExistingWorkspace(r *report) {
 	}
 	if s.Workload.Serverless {
 		r.addf("workload.serverless", "changes the workspace, and azure.workspaceId names one that "+
-			"exists; remove it. Its owner attaches the identity, under `identity` of the workspace's file for "+
-			"`az ml workspace update --file`")
+			"exists; remove it. Its owner attaches the identity, under `identity` of the workspace's file "+
+			"for `az ml workspace update --file`")
 	}
 	if s.Workload.Endpoints {
 		r.addf("workload.endpoints", "gives roles on what is made with a workspace, and "+

@@ -131,8 +131,8 @@ func (c *Cluster) WorkspaceGroup() string {
 }
 
 // IdleTime is IdleSeconds as ISO 8601 writes it, in the one spelling that Azure answers with: PT2M,
-// and not PT120S. Another one would differ at every refresh. A day has another form, and is more than
-// the setting takes.
+// and not PT120S. Another one would differ at every refresh. A day has another form, and is more
+// than the setting takes.
 func (c *Cluster) IdleTime() string {
 	idle := time.Duration(c.IdleSeconds) * time.Second
 	text := "PT"
@@ -182,13 +182,13 @@ func (c *Cluster) validate(r *report, key string) {
 	alone.ComputeID = c.ComputeID
 	switch {
 	case c.Exists() && *c != alone:
-		r.addf(key+".computeId", "names a cluster that exists, and beside it stands what is for one that "+
-			"the program makes; remove one of the two")
+		r.addf(key+".computeId", "names a cluster that exists, and beside it stands what is for one "+
+			"that the program makes; remove one of the two")
 	case c.MinNodes > c.MaxNodes:
 		r.addf(key+".minNodes", "%d is more than maxNodes, which is %d", c.MinNodes, c.MaxNodes)
 	case c.LowPriority && c.MinNodes > 0:
-		r.addf(key+".minNodes", "%d nodes cannot be kept of a low priority: Azure takes them back when it "+
-			"needs them. Remove minNodes or lowPriority", c.MinNodes)
+		r.addf(key+".minNodes", "%d nodes cannot be kept of a low priority: Azure takes them back when "+
+			"it needs them. Remove minNodes or lowPriority", c.MinNodes)
 	}
 }
 

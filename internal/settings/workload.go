@@ -179,8 +179,8 @@ func (w *Workload) fields() []field {
 		{
 			key:   "identityId",
 			value: text(&w.IdentityID, armID(typeIdentity)),
-			meaning: "ARM id of a user-assigned identity that jobs run as, in any subscription. Without it " +
-				"one is made.",
+			meaning: "ARM id of a user-assigned identity that jobs run as, in any subscription. Without " +
+				"it one is made.",
 			change: Change{
 				Replaces: []Part{PartJobIdentity},
 				Updates:  []Part{PartCluster, PartSecrets, PartRole},

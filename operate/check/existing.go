@@ -23,9 +23,10 @@ type existingWorkspace struct {
 	Hosts []string
 }
 
-const workspaceQuery = "{location: location, publicNetworkAccess: properties.publicNetworkAccess, " +
-	"isolation: properties.managedNetwork.isolationMode, registry: properties.containerRegistry, " +
-	"storage: properties.storageAccount, " +
+const workspaceQuery = "{location: location, " +
+	"publicNetworkAccess: properties.publicNetworkAccess, " +
+	"isolation: properties.managedNetwork.isolationMode, " +
+	"registry: properties.containerRegistry, storage: properties.storageAccount, " +
 	"hosts: values(properties.managedNetwork.outboundRules || `{}`)[?type=='FQDN'].destination}"
 
 // existing looks at the workspace, the identity and the clusters that the settings name, and says
@@ -65,8 +66,9 @@ func (c *checker) existingWorkspace(ctx context.Context, subscription string) {
 	}
 	makes := len(c.settings.MadeClusters()) > 0 || !c.settings.Workload.IdentityExists()
 	if makes && !strings.EqualFold(azure.WorkspaceSubscription(), subscription) {
-		c.problem("%s: the workspace is in another subscription than this login, and what is made beside "+
-			"it would be made in this one. Set azure-native:subscriptionId and `az account set` to %s",
+		c.problem("%s: the workspace is in another subscription than this login, and what is "+
+			"made beside it would be made in this one. Set azure-native:subscriptionId and "+
+			"`az account set` to %s",
 			key, azure.WorkspaceSubscription())
 	}
 	c.networkOfWorkspace(found)
@@ -98,7 +100,8 @@ func (c *checker) networkOfWorkspace(found existingWorkspace) {
 	}
 }
 
-// leadsTo tells whether one of some hosts is that of an address. A rule may have a wildcard in front.
+// leadsTo tells whether one of some hosts is that of an address. A rule may have a wildcard in
+// front.
 func leadsTo(hosts []string, address settings.Secret) bool {
 	vault, err := url.Parse(address.Reveal())
 	if err != nil {
@@ -117,12 +120,12 @@ func leadsTo(hosts []string, address settings.Secret) bool {
 // imagesOfWorkspace says whose role jobs with images of their own need.
 func (c *checker) imagesOfWorkspace(found existingWorkspace) {
 	if found.Registry == "" {
-		c.passed("azure.workspaceId: the workspace has no registry yet. Azure ML makes one with the first " +
-			"image, and jobs with images of their own then need AcrPull on it")
+		c.passed("azure.workspaceId: the workspace has no registry yet. Azure ML makes one with the " +
+			"first image, and jobs with images of their own then need AcrPull on it")
 		return
 	}
-	c.passed("azure.workspaceId: jobs with images of their own need AcrPull for the job identity on %s, "+
-		"which its owner gives, as Storage Blob Data Reader on %s for an endpoint",
+	c.passed("azure.workspaceId: jobs with images of their own need AcrPull for the job identity on "+
+		"%s, which its owner gives, as Storage Blob Data Reader on %s for an endpoint",
 		path.Base(found.Registry), path.Base(found.Storage))
 }
 
@@ -156,8 +159,8 @@ func (c *checker) existingCluster(ctx context.Context, key string, cluster setti
 	}
 	identity := c.jobIdentity()
 	if identity == "" {
-		c.warning("%s: the first up makes the job identity. Then the owner of the cluster %s attaches it: "+
-			"`make job` has the command", key, cluster.AzureName())
+		c.warning("%s: the first up makes the job identity. Then the owner of the cluster %s attaches "+
+			"it: `make job` has the command", key, cluster.AzureName())
 		return
 	}
 	for _, id := range found.Identities {
@@ -166,8 +169,8 @@ func (c *checker) existingCluster(ctx context.Context, key string, cluster setti
 			return
 		}
 	}
-	c.warning("%s: the cluster %s does not carry the job identity, and no job on it can log in. Its owner "+
-		"attaches it: `az ml compute update --name %s --workspace-name %s --resource-group %s "+
+	c.warning("%s: the cluster %s does not carry the job identity, and no job on it can log in. "+
+		"Its owner attaches it: `az ml compute update --name %s --workspace-name %s --resource-group %s "+
 		"--identity-type user_assigned --user-assigned-identities %s`", key, cluster.AzureName(),
 		cluster.AzureName(), cluster.WorkspaceName(), cluster.WorkspaceGroup(),
 		strings.Join(append(found.Identities, identity), ","))

@@ -130,13 +130,13 @@ func (c *checker) givenAway() {
 		}
 	}
 	if len(lost) > 0 {
-		c.problem("azure.workspaceId: the stack has made a workspace, and the next up would delete %s. It "+
-			"is refused before anything is deleted. Take the setting back, and read docs/operate.md, "+
+		c.problem("azure.workspaceId: the stack has made a workspace, and the next up would delete %s. "+
+			"It is refused before anything is deleted. Take the setting back, and read docs/operate.md, "+
 			"\"Give the workspace away\"", strings.Join(lost, ", "))
 	}
 	if len(kept) > 0 {
-		c.warning("azure.workspaceId: the next up forgets %s, which the stack made. They stay in Azure as "+
-			"they are", strings.Join(kept, ", "))
+		c.warning("azure.workspaceId: the next up forgets %s, which the stack made. They stay in Azure "+
+			"as they are", strings.Join(kept, ", "))
 	}
 }
 

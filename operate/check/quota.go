@@ -125,8 +125,8 @@ func (c *checker) supply(d demand, usages []usage) {
 	if len(c.made(losses.Cluster)) > 0 {
 		free = found.Limit // some of what is used may be the stack's own
 	}
-	const lacking = "compute: the clusters need %d cores (%s), and the quota of %q has %d free of %d. " +
-		"Request more: ml.azure.com, Quota"
+	const lacking = "compute: the clusters need %d cores (%s), and the quota of %q has %d free of " +
+		"%d. Request more: ml.azure.com, Quota"
 	clusters := strings.Join(d.clusters, ", ")
 	isUnlimited := found.Limit < 0
 	switch {

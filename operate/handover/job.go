@@ -188,14 +188,15 @@ func Compute(name string) error {
 
 var clusterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{1,31}$`)
 
-// Choose makes a cluster the one for which a stack's outputs are handed over: one of the stack's, or
-// none, where it is serverless. A stack that has no cluster takes any.
+// Choose makes a cluster the one for which a stack's outputs are handed over: one of the stack's,
+// or none, where it is serverless. A stack that has no cluster takes any.
 func Choose(given map[string]any, compute string) error {
 	clusters := texts(given[outputs.ComputeClusters])
 	isKnown := len(clusters) == 0 || slices.Contains(clusters, compute)
 	if compute != serverless && !isKnown {
 		return fmt.Errorf("-compute %q is no cluster of the stack, which has %s. One that exists in the "+
-			"workspace is named in the settings, as `compute[].computeId`", compute, strings.Join(clusters, ", "))
+			"workspace is named in the settings, as `compute[].computeId`",
+			compute, strings.Join(clusters, ", "))
 	}
 	given[outputs.ComputeCluster] = compute
 	return nil

@@ -7,8 +7,8 @@ import (
 
 var subscription = regexp.MustCompile(`(?i)^/subscriptions/([0-9a-f-]{36})/`)
 
-// SubscriptionOf is the one that the state's resources are in, or empty. What the program only reads
-// may be in any.
+// SubscriptionOf is the one that the state's resources are in, or empty. What the program only
+// reads may be in any.
 func SubscriptionOf(state []byte) string {
 	var file struct {
 		Deployment struct {

@@ -45,9 +45,11 @@ func (s *Sandbox) lendOnce(id string, cfg *settings.Settings) error {
 	if _, exists := s.ARM.Resource(id); exists {
 		return nil
 	}
-	isWorkspace := strings.EqualFold(path.Base(path.Dir(path.Dir(id))), "Microsoft.MachineLearningServices")
-	document := lentDocument(cfg.Location, path.Base(path.Dir(id)))
-	switch kind := path.Base(path.Dir(id)); {
+	kind := path.Base(path.Dir(id))
+	namespace := path.Base(path.Dir(path.Dir(id)))
+	isWorkspace := strings.EqualFold(namespace, "Microsoft.MachineLearningServices")
+	document := lentDocument(cfg.Location, kind)
+	switch {
 	case kind == "userAssignedIdentities":
 		document["properties"] = map[string]any{
 			"clientId":    arm.ClientID(id),
