@@ -131,12 +131,17 @@ func isDeletion(args *pulumi.ResourceHookArgs) bool {
 }
 
 // holding is what is lost with a resource. Jobs do not log in with the workspace's own identity, and
-// what is retained stays in Azure.
+// what is retained, or given away with the workspace, stays in Azure.
 func (c consequences) holding(args *pulumi.ResourceHookArgs) (losses.Holding, bool) {
+	kind := kindOf(args)
+	isBeside := kind == losses.Cluster || kind == losses.Identity
+	if c.settings.Azure.WorkspaceExists() && !isBeside {
+		return losses.Holding{}, false
+	}
 	if c.settings.Azure.Retain || strings.HasSuffix(args.Name, "-workspace-identity") {
 		return losses.Holding{}, false
 	}
-	return losses.Of(kindOf(args))
+	return losses.Of(kind)
 }
 
 func kindOf(args *pulumi.ResourceHookArgs) string {
