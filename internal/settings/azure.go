@@ -124,8 +124,8 @@ func (a *Azure) fieldsOfNames() []field {
 		{
 			key:   "tags",
 			value: textMap(&a.Tags, textRule{mayBeEmpty: true}),
-			meaning: "Tags beside `project`, `stack` and `managed-by`, or in their place: of those names, in " +
-				"any case, the value is yours.",
+			meaning: "Tags beside `project`, `stack` and `managed-by`, or in their place: of those names, " +
+				"in any case, the value is yours.",
 			change: Change{
 				Updates: []Part{PartAzure},
 				Jobs:    JobsGoOn,

@@ -17,9 +17,9 @@ func isOwnTag(name string) bool {
 	return slices.ContainsFunc(ownTags, func(own string) bool { return strings.EqualFold(own, name) })
 }
 
-// ResourceTags are the tags of everything in Azure: the program's own and those of azure.tags. A tag
-// of the settings takes the place of the program's of that name, in whatever case it is written: a
-// company's rule may ask for its own value. So nothing relies on the value of any tag.
+// ResourceTags are the tags of everything in Azure: the program's own and those of azure.tags. A
+// tag of the settings takes the place of the program's of that name, in whatever case it is
+// written: a company's rule may ask for its own value. So nothing relies on the value of any tag.
 func (s *Settings) ResourceTags() map[string]string {
 	tags := map[string]string{
 		"project":    s.Project,

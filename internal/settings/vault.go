@@ -104,8 +104,8 @@ func (v *Vault) fields() []field {
 		{
 			key:   "caCertFile",
 			value: text(&v.CACertFile, anyText),
-			meaning: "A PEM file on the machine that deploys, for it and for the jobs, to which `make job` " +
-				"hands it. Without it the system's certificates are trusted.",
+			meaning: "A PEM file on the machine that deploys, for it and for the jobs, to which " +
+				"`make job` hands it. Without it the system's certificates are trusted.",
 			change: Change{
 				Updates: []Part{PartConnection},
 				Note:    "Jobs trust the CA that their definition came with: run `make job`.",

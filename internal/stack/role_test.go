@@ -33,8 +33,12 @@ func TestTheRoleThatIsPrintedIsTheOneThatTheProgramMakes(t *testing.T) {
 	for name, want := range printed {
 		got := made[nameInPulumi(name)]
 		if name == "bound_claims" { // the plugin takes a list of claims as a text with commas
-			claims := want.(map[string]any)
-			claims["oid"] = strings.Join(claims["oid"].([]string), ",")
+			claims, isObject := want.(map[string]any)
+			readers, isList := claims["oid"].([]string)
+			if !isObject || !isList {
+				t.Fatalf("%s is printed as %v", name, want)
+			}
+			claims["oid"] = strings.Join(readers, ",")
 		}
 		if inJSON(t, got) != inJSON(t, want) {
 			t.Errorf("%s: the program makes %s, and %s is printed", name, inJSON(t, got), inJSON(t, want))

@@ -93,8 +93,8 @@ func newTransport(options Options) (*http.Transport, error) {
 	return &http.Transport{Proxy: proxy, TLSClientConfig: settings}, nil
 }
 
-// Certificates are those of a CA's file, in PEM and nothing else: whatever stands beside them, a key
-// among it, is left out.
+// Certificates are those of a CA's file, in PEM and nothing else: whatever stands beside them, a
+// key among it, is left out.
 func Certificates(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

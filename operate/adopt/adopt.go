@@ -1,6 +1,6 @@
-// Package adopt takes what exists already, made by hand or by another program, into a stack's state.
-// It changes the state and, where there is a key vault, one setting; nothing in Azure or Vault. The
-// next `pulumi up` then changes what it found instead of making it a second time.
+// Package adopt takes what exists already, made by hand or by another program, into a stack's
+// state. It changes the state and, where there is a key vault, one setting; nothing in Azure or
+// Vault. The next `pulumi up` then changes what it found instead of making it a second time.
 package adopt
 
 import (
@@ -47,8 +47,8 @@ type Adoption struct {
 	Say func(text string)
 }
 
-// keyVault is the program's name of the key vault. Pulumi cannot import one, so it stays outside the
-// stack and is named by its id (docs/decisions/0018-key-vault-api.md).
+// keyVault is the program's name of the key vault. Pulumi cannot import one, so it stays outside
+// the stack and is named by its id (docs/decisions/0018-key-vault-api.md).
 const keyVault = "ml-kv"
 
 // Run does all of an adoption and shows the plan. It is an error if the plan replaces or deletes
@@ -158,8 +158,8 @@ func (a Adoption) plan(ctx context.Context) error {
 		}
 	}
 	if len(losses) == 0 {
-		a.Say(fmt.Sprintf("all that exists stays. Read the plan, then run `pulumi up --stack %s`. To take "+
-			"the adoption back before that: `%s`", a.Name, a.takeBack()))
+		a.Say(fmt.Sprintf("all that exists stays. Read the plan, then run `pulumi up --stack %s`. To "+
+			"take the adoption back before that: `%s`", a.Name, a.takeBack()))
 		return nil
 	}
 	return a.takenBackBy(fmt.Errorf("the next up would replace or delete %s: location, name or "+
@@ -170,8 +170,8 @@ func (a Adoption) plan(ctx context.Context) error {
 // resource is one of an import file. Nothing of it is decoded but what is asked for.
 type resource = map[string]json.RawMessage
 
-// Choose leaves of a file of `pulumi preview --import-file` what exists, with its ids, and what that
-// hangs on. It returns the names of what exists, too.
+// Choose leaves of a file of `pulumi preview --import-file` what exists, with its ids, and what
+// that hangs on. It returns the names of what exists, too.
 func Choose(wanted []byte, existing map[string]string) (file []byte, names []string, err error) {
 	whole := map[string]json.RawMessage{}
 	if err := json.Unmarshal(wanted, &whole); err != nil {
@@ -185,7 +185,8 @@ func Choose(wanted []byte, existing map[string]string) (file []byte, names []str
 	for _, each := range all {
 		name := text(each, "name")
 		id := existing[name]
-		isParent := string(each["component"]) == "true" || text(each, "type") == "pulumi:providers:vault"
+		isComponent := string(each["component"]) == "true"
+		isParent := isComponent || text(each, "type") == "pulumi:providers:vault"
 		switch {
 		case isParent:
 			chosen = append(chosen, each)

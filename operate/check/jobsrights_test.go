@@ -36,7 +36,11 @@ func TestAPolicyOfTheVaultTeamIsComparedByItsRules(t *testing.T) {
 			found: text + `path "secret/data/*" { capabilities = ["read"] }`,
 			want:  "its rules are others",
 		},
-		{name: "with a right too many", found: strings.Replace(text, `"read"`, `"read", "update"`, 1), want: "its rules are others"},
+		{
+			name:  "with a right too many",
+			found: strings.Replace(text, `"read"`, `"read", "update"`, 1),
+			want:  "its rules are others",
+		},
 	} {
 		require.Equal(t, row.want, policyDifferences(row.found, wanted), row.name)
 	}
