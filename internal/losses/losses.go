@@ -111,8 +111,8 @@ func Refused(kind string, inputs map[string]any, s *settings.Settings) []string 
 	return nil
 }
 
-// RefusedDeletion says why the settings may not delete a resource; empty: they may. A workspace that
-// is given away keeps its registry: see package azureml.
+// RefusedDeletion says why the settings may not delete a resource; empty: they may. A workspace
+// that is given away keeps its registry: see package azureml.
 func RefusedDeletion(kind string, s *settings.Settings) string {
 	if s.Azure.WorkspaceExists() {
 		return ""
