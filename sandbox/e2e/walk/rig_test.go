@@ -20,6 +20,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/rights"
 	"mlvault/operate/check"
 	"mlvault/operate/repair"
 	"mlvault/sandbox/e2e/lab"
@@ -343,9 +344,17 @@ func (l *life) repair() error {
 	return l.disableHalfMade()
 }
 
-// disableHalfMade disables an auth backend that a killed run enabled and nobody knows of, as
+// disableHalfMade disables an auth backend that a killed run enabled and the state does not know, as
 // preflight says.
 func (l *life) disableHalfMade() error {
+	exported, err := engine{life: l}.Export(l.ctx)
+	if err != nil {
+		return err
+	}
+	state, err := rights.ParseState(exported)
+	if err != nil || state.Has(rights.TypeBackend, l.stack.Config.Workload.AuthPath) {
+		return err
+	}
 	half, err := check.HalfMade(l.ctx, l.Vault.Root(), l.stack.Config)
 	if err != nil || !half {
 		return err

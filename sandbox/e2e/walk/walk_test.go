@@ -237,19 +237,27 @@ var again = flag.String("walk", "", "a walk to play, its steps separated by semi
 
 // TestAWalkOfEverythingThatOnceFailed plays what ended wrong before there were walks: a deletion at
 // an old path, which the deployer's policy did not allow; a replacement that a refresh forgot; a
-// stack under another name; and a move that was killed.
+// stack under another name; a move that was killed; and a login that was killed while it moved, with
+// the new backend and with the new role just being made.
 func TestAWalkOfEverythingThatOnceFailed(t *testing.T) {
-	walk := []string{
-		"another auth path", "up",
-		"another size", "refresh --run-program", "up",
-		"stack rename", "a new token", "up",
-		"another prefix", kill + "3",
+	walks := [][]string{
+		{
+			"another auth path", "up",
+			"another size", "refresh --run-program", "up",
+			"stack rename", "a new token", "up",
+			"another prefix", kill + "3",
+		},
+		{"another auth path", kill + "4", "up", "the backend back", kill + "6"},
 	}
 	if *again != "" {
-		walk = nil
+		var walk []string
 		for step := range strings.SplitSeq(*again, ";") {
 			walk = append(walk, strings.TrimSpace(step))
 		}
+		walks = [][]string{walk}
 	}
-	require.NoError(t, newRig(t).walk(t.Context(), walk))
+	r := newRig(t)
+	for _, walk := range walks {
+		require.NoError(t, r.walk(t.Context(), walk), strings.Join(walk, "; "))
+	}
 }
