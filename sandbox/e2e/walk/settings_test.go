@@ -131,7 +131,11 @@ var changes = []change{
 	set("one more cluster", map[string]string{"compute[1].name": "cluster-more"}),
 	unset("one cluster less", "compute[1].name"),
 	set("a managed network", map[string]string{"azure.managedNetwork.mode": "AllowInternetOutbound"}),
-	set("no public access", map[string]string{"azure.publicNetworkAccess": "Disabled"}),
+	// A closed storage account is reached from the workspace's own network only.
+	set("no public access", map[string]string{
+		"azure.publicNetworkAccess": "Disabled",
+		"azure.managedNetwork.mode": "AllowInternetOutbound",
+	}),
 	unset("public access back", "azure.publicNetworkAccess"),
 	set("a tag", map[string]string{"azure.tags.team": "ml"}),
 	unset("no tag", "azure.tags.team"),
