@@ -140,7 +140,8 @@ func unsaid(row settings.Change, run deeds) []string {
 		parts := said(row, each.verb)
 		isSaid := slices.Contains(parts, each.part) ||
 			slices.Contains(parts, settings.PartAzure) && !isInVault(each.part)
-		if !isSaid && !(takesAlong && slices.Contains(hanging, each.part)) {
+		goesAlong := takesAlong && slices.Contains(hanging, each.part)
+		if !isSaid && !goesAlong {
 			lines = append(lines, fmt.Sprintf("%s %s", each.verb, each.part))
 		}
 	}
