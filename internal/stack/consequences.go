@@ -131,7 +131,7 @@ func isDeletion(args *pulumi.ResourceHookArgs) bool {
 }
 
 // holding is what is lost with a resource. Jobs do not log in with the workspace's own identity,
-// and what is retained stays in Azure.
+// and what is retained, or given away with the workspace, stays in Azure.
 func (c consequences) holding(args *pulumi.ResourceHookArgs) (losses.Holding, bool) {
 	kind := kindOf(args)
 	isBeside := kind == losses.Cluster || kind == losses.Identity
