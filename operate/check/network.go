@@ -31,8 +31,8 @@ func (c *checker) subnets(ctx context.Context, subscription string) {
 	}
 }
 
-// subnet holds one subnet to what Azure asks (learn.microsoft.com/azure/machine-learning, "Secure an
-// Azure Machine Learning training environment with virtual networks";
+// subnet holds one subnet to what Azure asks (learn.microsoft.com/azure/machine-learning, "Secure
+// an Azure Machine Learning training environment with virtual networks";
 // learn.microsoft.com/azure/private-link, "What is a private endpoint?").
 func (c *checker) subnet(ctx context.Context, subscription string, named settings.Subnet) {
 	networkID, name, _ := strings.Cut(named.ID, "/subnets/")
@@ -72,9 +72,10 @@ func (c *checker) subnet(ctx context.Context, subscription string, named setting
 	}
 }
 
-// approvals asks for the role that Azure ML needs to reach what a rule of the managed network names.
-// It needs it when the workspace is made, so that an identity that does not exist yet cannot have it
-// (learn.microsoft.com/azure/machine-learning, "Workspace managed virtual network isolation").
+// approvals asks for the role that Azure ML needs to reach what a rule of the managed network
+// names. It needs it when the workspace is made, so that an identity that does not exist yet cannot
+// have it (learn.microsoft.com/azure/machine-learning, "Workspace managed virtual network
+// isolation").
 func (c *checker) approvals(ctx context.Context) {
 	azure := c.settings.Azure
 	if !azure.ManagedNetwork.IsOn() {

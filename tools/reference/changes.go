@@ -10,7 +10,8 @@ import (
 // renderChanges fills the table of changes in docs/operate.md.
 func renderChanges(page string, reference []settings.Setting) (string, error) {
 	var text strings.Builder
-	text.WriteString("\n| setting | a change of it | jobs that fail | the way back |\n|---|---|---|---|\n")
+	text.WriteString("\n| setting | a change of it | jobs that fail | the way back |\n")
+	text.WriteString("|---|---|---|---|\n")
 	for _, row := range rowsOfChanges(reference) {
 		names := strings.Join(row.names, "`, `")
 		fmt.Fprintf(&text, "| `%s` | %s | %s | %s |\n", names, row.effect, row.jobs, row.back)
