@@ -57,7 +57,39 @@ func Main(m *testing.M) {
 		os.Exit(1)
 	}
 	Pulumi = found.Path
-	os.Exit(m.Run())
+	home, err := moveHome()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the sandbox's tests need a home of their own:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(home)
+	os.Exit(code)
+}
+
+// moveHome gives the tests an empty home: what a person keeps in theirs, such as a Vault token in
+// ~/.vault-token, decides about no test. Go's caches and settings stay where they are.
+func moveHome() (home string, err error) {
+	asked := exec.CommandContext(context.Background(),
+		"go", "env", "-json", "GOCACHE", "GOENV", "GOMODCACHE", "GOPATH")
+	text, err := asked.Output()
+	if err != nil {
+		return "", fmt.Errorf("go env: %w", err)
+	}
+	var places map[string]string
+	if err := json.Unmarshal(text, &places); err != nil {
+		return "", fmt.Errorf("go env: %w", err)
+	}
+	for name, place := range places {
+		if err := os.Setenv(name, place); err != nil {
+			return "", err
+		}
+	}
+	home, err = os.MkdirTemp("", "home")
+	if err != nil {
+		return "", err
+	}
+	return home, os.Setenv("HOME", home)
 }
 
 // builder builds commands where make up builds them.
