@@ -32,7 +32,7 @@ def settings(fleet: Dict[str, Any], team: Dict[str, Any]) -> Dict[str, Any]:
             "tags": {"team": team["name"], "environment": team["ring"]},
         },
         "workload": {"audience": team["audience"]},
-        "compute": {"vmSize": team.get("vmSize", "Standard_D4ds_v5"), "maxNodes": 2},
+        "compute": [{"vmSize": team.get("vmSize", "Standard_D4ds_v5"), "maxNodes": 2}],
     }
 
 

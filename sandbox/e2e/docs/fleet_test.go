@@ -102,13 +102,18 @@ func asPaths(t *testing.T, settings map[string]any, secrets map[string]string) [
 
 // leaves are the texts below a value by their paths.
 func leaves(path string, value any) map[string]string {
-	fields, isObject := value.(map[string]any)
-	if !isObject {
-		return map[string]string{path: fmt.Sprint(value)}
-	}
 	found := map[string]string{}
-	for name, field := range fields {
-		maps.Copy(found, leaves(path+"."+name, field))
+	switch value := value.(type) {
+	case map[string]any:
+		for name, field := range value {
+			maps.Copy(found, leaves(path+"."+name, field))
+		}
+	case []any:
+		for i, member := range value {
+			maps.Copy(found, leaves(fmt.Sprintf("%s[%d]", path, i), member))
+		}
+	default:
+		found[path] = fmt.Sprint(value)
 	}
 	return found
 }
