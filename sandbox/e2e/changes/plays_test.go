@@ -282,6 +282,15 @@ var playsOfNetwork = []play{
 		},
 		besides: []string{"replaces the cluster"},
 	},
+	{
+		key:   "azure.publicNetworkAccess",
+		stack: "open", // which makes a registry
+		to: texts{
+			"azure.publicNetworkAccess": "Disabled",
+			"compute[0].subnetId":       theirNetwork + "/subnets/jobs",
+		},
+		besides: []string{"replaces the cluster"},
+	},
 	changed("azure.managedNetwork.mode", "AllowInternetOutbound"),
 	closed("azure.managedNetwork.firewallSku", "azure.managedNetwork.firewallSku", "Basic"),
 	{
