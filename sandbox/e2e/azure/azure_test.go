@@ -53,7 +53,10 @@ func azureIs(t *testing.T, settings string) lab.Edit {
 // rig is a lab with the hands of these tests.
 type rig struct{ *lab.Lab }
 
-const typeWorkspace = "Microsoft.MachineLearningServices/workspaces"
+const (
+	typeWorkspace = "Microsoft.MachineLearningServices/workspaces"
+	typeCluster   = typeWorkspace + "/computes"
+)
 
 // theirs are the ids of the platform team's resources that a one-off test brings along.
 const (
@@ -157,6 +160,7 @@ func TestTheProdStackLivesAsItStands(t *testing.T) {
 	protected := l.protected(prod)
 	require.Equal(t, []string{"ml-group", "ml-kv", "ml-workspace", "mlregistry", "mlstorage"},
 		protected)
+	require.Len(t, l.ARM.List(typeCluster), 1)
 	before := l.ARM.List("")
 	_, err = prod.PreviewDestroy(t.Context(), optdestroy.SuppressProgress())
 	require.ErrorContains(t, err, "protect", "the preview of a destroy fails")
@@ -164,7 +168,9 @@ func TestTheProdStackLivesAsItStands(t *testing.T) {
 	_, err = prod.Destroy(t.Context(), optdestroy.SuppressProgress())
 	require.ErrorContains(t, err, "protect", "and so does one without preview")
 	data, _ := l.Read("secret/data/mlvault/prod/ml_api_key")
-	require.Nil(t, data, "but then all that is not protected is gone: --skip-preview is no way to ask")
+	require.NotNil(t, data, "the workspace's refusal comes before the turn of the credentials")
+	require.Empty(t, l.ARM.List(typeCluster), "but what depends on the workspace is gone by then: "+
+		"--skip-preview is no way to ask")
 	require.Equal(t, protected, l.protected(prod))
 
 	require.NoError(t, prod.Unprotect(t.Context()))
@@ -182,14 +188,15 @@ func (l *rig) protected(stack *sandbox.Stack) []string {
 	return names
 }
 
-// requireNoFileSays looks for a text in every file of the sandbox but in the documents of its
-// Azure, where it belongs.
+// requireNoFileSays looks for a text in every file of the sandbox but in the documents of its Azure
+// and in job definitions, where it belongs.
 func requireNoFileSays(t *testing.T, l *rig, text string) {
 	t.Helper()
 	files := 0
 	for path, content := range lab.Files(t, l.Options.Dir) {
 		isVaults := strings.HasPrefix(path, filepath.Join(l.Options.Dir, "vault"))
-		if isVaults || filepath.Base(path) == "arm.json" {
+		isJobs := strings.HasPrefix(path, filepath.Join(l.Options.Dir, "job"))
+		if isVaults || isJobs || filepath.Base(path) == "arm.json" {
 			continue
 		}
 		files++
