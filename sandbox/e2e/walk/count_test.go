@@ -8,7 +8,7 @@ import "testing"
 // long. The seed is always the same, so that a change is judged by what it changed; make prove
 // plays others.
 const (
-	walks     = 10
+	walks     = 30
 	longest   = 4
 	riders    = 1
 	seed      = "20261130"
