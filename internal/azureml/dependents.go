@@ -151,7 +151,7 @@ func (b *builder) ownIdentity() error {
 
 // identityForWorkspace is the one that exists, which is read and never changed, or a new one.
 func (b *builder) identityForWorkspace() (*managedidentity.UserAssignedIdentity, error) {
-	const suffix = "-workspace-identity"
+	const suffix = settings.WorkspaceIdentitySuffix
 	id := b.azure.WorkspaceIdentityID
 	if id == "" {
 		return b.newIdentity(suffix, b.azure.Names.WorkspaceIdentity, b.group)

@@ -97,6 +97,11 @@ func Of(kind string) (Holding, bool) {
 	return Holdings[at], true
 }
 
+// IsBesideWorkspace tells of a kind that a stack also makes beside a workspace that exists.
+func IsBesideWorkspace(kind string) bool {
+	return kind == Cluster || kind == Identity
+}
+
 // Refused says what Azure refuses of an update that the settings ask for, of a resource with these
 // inputs. Azure itself says so when half of the run is done.
 func Refused(kind string, inputs map[string]any, s *settings.Settings) []string {

@@ -188,7 +188,7 @@ func (g *Guard) isOurVault(ctx context.Context, identity string) bool {
 	if !workload.CreateAuthBackend {
 		return true
 	}
-	backend, err := g.read(ctx, "sys/mounts/auth/"+workload.AuthPath)
+	backend, err := g.read(ctx, settings.AuthMounts+workload.AuthPath)
 	return err == nil && backend["description"] == g.settings.BackendDescription()+identity
 }
 
@@ -202,7 +202,7 @@ func (g *Guard) read(ctx context.Context, path string) (map[string]any, error) {
 	case status == http.StatusForbidden:
 		return nil, errors.New("the deployer's token may not read it. " +
 			"`make policy` prints the policy that it needs")
-	case status == http.StatusBadRequest && strings.HasPrefix(path, "sys/mounts/auth/"):
+	case status == http.StatusBadRequest && strings.HasPrefix(path, settings.AuthMounts):
 		// Vault's words for a mount that is not there: "no mount at auth/<path>/".
 		return nil, nil
 	case err != nil && status == 0:
@@ -263,7 +263,7 @@ var kinds = map[string]kind{
 	},
 	rights.TypeBackend: {
 		path: func(inputs resource.PropertyMap) string {
-			return "sys/mounts/auth/" + text(inputs["path"])
+			return settings.AuthMounts + text(inputs["path"])
 		},
 		same: func(found map[string]any, inputs resource.PropertyMap) bool {
 			return found["description"] == text(inputs["description"])

@@ -274,8 +274,8 @@ func backendGrants(path string, acts ...string) []Grant {
 			Capabilities: append(slices.Clone(acts), "sudo"),
 			Reason:       "Vault asks for sudo wherever an auth method is enabled or disabled.",
 		},
-		{Path: "sys/mounts/auth/" + path, Capabilities: []string{"read"}},
-		{Path: "sys/mounts/auth/" + path + "/tune", Capabilities: []string{"read"}},
+		{Path: settings.AuthMounts + path, Capabilities: []string{"read"}},
+		{Path: settings.AuthMounts + path + "/tune", Capabilities: []string{"read"}},
 		{Path: "auth/" + path + "/config", Capabilities: config},
 	}
 }

@@ -44,7 +44,8 @@ func JobsRole(s *settings.Settings, jobs Identity) map[string]any {
 // which makes the identity.
 func (s State) JobIdentity() (Identity, bool) {
 	for _, r := range s.Resources {
-		isIdentity := strings.HasSuffix(r.Type, typeIdentity) && !strings.HasSuffix(r.URN, ofTheWorkspace)
+		isIdentity := strings.HasSuffix(r.Type, typeIdentity) &&
+			!strings.HasSuffix(r.URN, settings.WorkspaceIdentitySuffix)
 		if !isIdentity || r.Pending != "" || r.Replaced {
 			continue
 		}
@@ -56,6 +57,3 @@ func (s State) JobIdentity() (Identity, bool) {
 	}
 	return Identity{}, false
 }
-
-// ofTheWorkspace ends the URN of the identity that the workspace runs as.
-const ofTheWorkspace = "-workspace-identity"

@@ -4,6 +4,10 @@ package settings
 // of azure-native v2 has a version that will be served: docs/decisions/0018-key-vault-api.md.
 const KeyVaultAPI = "2026-02-01"
 
+// MachineLearningAPI is the API version of workspaces and clusters, and of what the preflight asks
+// about them. The SDK's package in use is of the same version.
+const MachineLearningAPI = "2024-10-01"
+
 // APIVersion says of an API version that the program uses how long Azure will serve it.
 type APIVersion struct {
 	// Type is the ARM type, as Microsoft's documentation writes it.
@@ -53,10 +57,14 @@ var APIVersions = []APIVersion{
 		Ends:    &Retirement{On: "2027-02-27", Oldest: "2026-02-01"},
 		Seen:    keyVaultPage,
 	},
-	{Type: "Microsoft.MachineLearningServices/workspaces", Version: "2024-10-01", Seen: listOfEnds},
+	{
+		Type:    "Microsoft.MachineLearningServices/workspaces",
+		Version: MachineLearningAPI,
+		Seen:    listOfEnds,
+	},
 	{
 		Type:    "Microsoft.MachineLearningServices/workspaces/computes",
-		Version: "2024-10-01",
+		Version: MachineLearningAPI,
 		Seen:    listOfEnds,
 	},
 	{

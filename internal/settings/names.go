@@ -109,6 +109,13 @@ func (s *Settings) PolicyPath() string {
 	return "sys/policies/acl/" + s.Workload.Policy
 }
 
+// AuthMounts is the API path below which Vault tells of each auth backend.
+const AuthMounts = "sys/mounts/auth/"
+
+// WorkspaceIdentitySuffix ends the program's name of the identity that the workspace runs as. Jobs
+// do not log in with it.
+const WorkspaceIdentitySuffix = "-workspace-identity"
+
 // RolePath is the API path of the jobs' role.
 func (s *Settings) RolePath() string {
 	return "auth/" + s.Workload.AuthPath + "/role/" + s.Workload.Role

@@ -134,11 +134,10 @@ func isDeletion(args *pulumi.ResourceHookArgs) bool {
 // and what is retained, or given away with the workspace, stays in Azure.
 func (c consequences) holding(args *pulumi.ResourceHookArgs) (losses.Holding, bool) {
 	kind := kindOf(args)
-	isBeside := kind == losses.Cluster || kind == losses.Identity
-	if c.settings.Azure.WorkspaceExists() && !isBeside {
+	if c.settings.Azure.WorkspaceExists() && !losses.IsBesideWorkspace(kind) {
 		return losses.Holding{}, false
 	}
-	if c.settings.Azure.Retain || strings.HasSuffix(args.Name, "-workspace-identity") {
+	if c.settings.Azure.Retain || strings.HasSuffix(args.Name, settings.WorkspaceIdentitySuffix) {
 		return losses.Holding{}, false
 	}
 	return losses.Of(kind)

@@ -45,7 +45,7 @@ func (c *checker) existing(ctx context.Context, subscription string) {
 
 // ofMachineLearning reads a workspace or what is in it.
 func ofMachineLearning(ctx context.Context, into any, id, query string) error {
-	address := id + "?api-version=2024-10-01"
+	address := id + "?api-version=" + settings.MachineLearningAPI
 	return az(ctx, into, "rest", "--method", "get", "--query", query, "--url", address)
 }
 
@@ -134,14 +134,20 @@ func (c *checker) existingIdentity(ctx context.Context) {
 	if id == "" {
 		return
 	}
-	var principal string
-	err := az(ctx, &principal, "identity", "show", "--ids", id, "--query", "principalId")
+	principal, err := principalOf(ctx, id)
 	if err != nil || principal == "" {
 		c.problem("workload.identityId: Azure has no identity %s, or this login may not see it. Correct "+
 			"the setting, or have somebody give you the role Reader on it", path.Base(id))
 		return
 	}
 	c.passed("workload.identityId: the identity is there")
+}
+
+// principalOf is the object id of a user-assigned identity.
+func principalOf(ctx context.Context, id string) (string, error) {
+	var principal string
+	err := az(ctx, &principal, "identity", "show", "--ids", id, "--query", "principalId")
+	return principal, err
 }
 
 // existingCluster tells whether a cluster of others carries the job identity.
@@ -191,5 +197,5 @@ func (c *checker) jobIdentity() string {
 
 // isOfWorkspace tells of an identity whether it is the workspace's own. Jobs do not log in with it.
 func isOfWorkspace(r rights.Resource) bool {
-	return strings.HasSuffix(r.URN, "-workspace-identity")
+	return strings.HasSuffix(r.URN, settings.WorkspaceIdentitySuffix)
 }

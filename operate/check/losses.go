@@ -87,7 +87,7 @@ func (c *checker) holders() []holder {
 func (c *checker) losses() {
 	c.givenAway()
 	for _, h := range c.holders() {
-		isGiven := c.settings.Azure.WorkspaceExists() && !isBesideWorkspace(h.Kind)
+		isGiven := c.settings.Azure.WorkspaceExists() && !losses.IsBesideWorkspace(h.Kind)
 		for _, r := range c.made(h.Kind) {
 			if isGiven || isOfWorkspace(r) {
 				continue // see givenAway, and jobs do not log in with the other
@@ -106,11 +106,6 @@ func (c *checker) losses() {
 	c.waiting()
 }
 
-// isBesideWorkspace tells of a kind that a stack also makes beside a workspace that exists.
-func isBesideWorkspace(kind string) bool {
-	return kind == losses.Cluster || kind == losses.Identity
-}
-
 // givenAway tells what becomes of a workspace that the stack made where azure.workspaceId names one
 // that exists.
 func (c *checker) givenAway() {
@@ -121,7 +116,7 @@ func (c *checker) givenAway() {
 	for _, h := range c.holders() {
 		for _, r := range c.made(h.Kind) {
 			switch {
-			case isBesideWorkspace(h.Kind):
+			case losses.IsBesideWorkspace(h.Kind):
 			case r.Retained:
 				kept = append(kept, h.What)
 			default:

@@ -98,8 +98,7 @@ func (c *checker) approval(ctx context.Context, rule settings.OutboundRule) {
 			"azure.workspaceIdentityId", role, target)
 		return
 	}
-	var principal string
-	err := az(ctx, &principal, "identity", "show", "--ids", identity, "--query", "principalId")
+	principal, err := principalOf(ctx, identity)
 	if foundNothing(err) {
 		c.problem("azure.workspaceIdentityId: Azure has no identity %s, or this login may not see it",
 			path.Base(identity))

@@ -356,7 +356,7 @@ func (c *checker) behindTheAddress(ctx context.Context) {
 		if r.Type != rights.TypeBackend || accessor == "" {
 			continue
 		}
-		found, how := c.look(ctx, "sys/mounts/auth/"+r.ID)
+		found, how := c.look(ctx, settings.AuthMounts+r.ID)
 		if how == seen && found != nil && text(found["accessor"]) != accessor {
 			c.anotherVault(fmt.Sprintf("auth backend %s: is not the one that the state has, as its "+
 				"accessor says. It was disabled and enabled again, or the address leads to another Vault "+

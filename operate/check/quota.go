@@ -110,7 +110,7 @@ func (c *checker) demands(sizes []size) []*demand {
 // ofLocation reads a list of Azure ML's for the stack's location.
 func (c *checker) ofLocation(ctx context.Context, into any, list, query string) error {
 	url := "/subscriptions/{subscriptionId}/providers/Microsoft.MachineLearningServices/locations/" +
-		region(c.settings.Location) + "/" + list + "?api-version=2024-10-01"
+		region(c.settings.Location) + "/" + list + "?api-version=" + settings.MachineLearningAPI
 	return az(ctx, into, "rest", "--method", "get", "--query", query, "--url", url)
 }
 
