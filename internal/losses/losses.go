@@ -134,7 +134,7 @@ func RefusedDeletion(kind string, s *settings.Settings) string {
 func refusedOfWorkspace(inputs map[string]any, azure *settings.Azure) []string {
 	var refused []string
 	mode := text(at(inputs, "managedNetwork", "isolationMode"))
-	if strictness(mode) > strictness(networkMode(azure.ManagedNetwork)) {
+	if azure.ManagedNetwork.IsLooserThan(mode) {
 		refused = append(refused, fmt.Sprintf("azure.managedNetwork.mode: the workspace has %s, and "+
 			"Azure lets a mode become stricter only. Set it back", mode))
 	}
@@ -169,19 +169,6 @@ func refusedOfStorage(inputs map[string]any, azure *settings.Azure) []string {
 			"account was made, and Azure never changes it. Set it back", was)}
 	}
 	return nil
-}
-
-func networkMode(network *settings.ManagedNetwork) string {
-	if network == nil {
-		return ""
-	}
-	return network.Mode
-}
-
-// strictness orders the modes of a managed network.
-func strictness(mode string) int {
-	modes := []string{"Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound"}
-	return slices.Index(modes, mode)
 }
 
 // at is a value deep in inputs, or nil.

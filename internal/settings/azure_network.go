@@ -90,6 +90,17 @@ func (n *ManagedNetwork) IsApprovedOnly() bool {
 	return n != nil && n.Mode == networkApproved
 }
 
+// IsLooserThan tells whether the network lets out more than one of a mode does. Azure lets a mode
+// become stricter only.
+func (n *ManagedNetwork) IsLooserThan(mode string) bool {
+	own := ""
+	if n != nil {
+		own = n.Mode
+	}
+	modes := []string{networkOff, networkInternet, networkApproved}
+	return slices.Index(modes, own) < slices.Index(modes, mode)
+}
+
 // leadsToVault tells whether a rule for Vault's host is made.
 func (n *ManagedNetwork) leadsToVault() bool {
 	return n.IsApprovedOnly() && n.VaultRule

@@ -91,7 +91,8 @@ func (c *checker) networkOfWorkspace(found existingWorkspace) {
 				"workspace has a private endpoint. Its owner makes one", i)
 		}
 	}
-	if found.Isolation == "AllowOnlyApprovedOutbound" && !leadsTo(found.Hosts, c.settings.Address) {
+	network := &settings.ManagedNetwork{Mode: found.Isolation}
+	if network.IsApprovedOnly() && !leadsTo(found.Hosts, c.settings.Address) {
 		c.warning("%s: the workspace's managed network lets nothing out without a rule, and none of its "+
 			"rules for hosts leads to Vault, so that jobs do not reach it. Its owner adds one: `az ml "+
 			"workspace outbound-rule set --workspace-name %s --resource-group %s --rule vault --type fqdn "+
