@@ -40,8 +40,8 @@ const (
 type rig struct {
 	*lab.Lab
 	killer *killer
-	others picture // what is there besides the walk's stack
-	fresh  map[string]picture
+	others lab.Picture // what is there besides the walk's stack
+	fresh  map[string]lab.Picture
 	cli    *lab.Thrifty
 	clean  bool // the walk before left an empty stack and nothing else
 }
@@ -53,7 +53,7 @@ func newRig(t *testing.T) *rig {
 		Root: lab.Project(t, project, stackName, renamed, neighbour),
 		Wrap: k.wrap,
 	})
-	r := &rig{Lab: l, killer: k, fresh: map[string]picture{}, cli: l.Spare(project)}
+	r := &rig{Lab: l, killer: k, fresh: map[string]lab.Picture{}, cli: l.Spare(project)}
 	r.cli.Asks = true
 	k.lab = l
 	l.ARM.Arrived = k.hear
@@ -70,20 +70,11 @@ func newRig(t *testing.T) *rig {
 	l.Write("secret/data/somebody/else", map[string]any{"data": map[string]any{"key": "theirs"}})
 	l.Up(neighbour, lab.Sample())
 	k.root = l.Vault.Root().Token()
-	others, err := r.picture()
+	others, err := r.Picture()
 	require.NoError(t, err)
 	r.others = others
 	r.cli.Asks = false
 	return r
-}
-
-// picture is what Vault and Azure hold now.
-func (r *rig) picture() (picture, error) {
-	all, err := vaultPicture(r.Vault.Root())
-	for id, text := range azurePicture(r.ARM) {
-		all[id] = text
-	}
-	return all, err
 }
 
 // forget removes all that a walk left, whatever became of it.
@@ -91,12 +82,12 @@ func (r *rig) forget() error {
 	if r.clean {
 		return nil
 	}
-	now, err := r.picture()
+	now, err := r.Picture()
 	if err != nil {
 		return err
 	}
 	root := r.Vault.Root().Logical()
-	for place := range now.without(r.others) {
+	for place := range now.Without(r.others) {
 		kind, name, _ := strings.Cut(strings.TrimPrefix(place, "vault "), " ")
 		at := ""
 		switch {

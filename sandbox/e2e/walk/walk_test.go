@@ -117,14 +117,14 @@ func (r *rig) walk(ctx context.Context, walk []string) error {
 	if err != nil {
 		return err
 	}
-	if said := difference(walked, fresh); said != "" {
+	if said := lab.Difference(walked, fresh); said != "" {
 		return fmt.Errorf("after the last up there is not what a fresh deployment has:\n%s", said)
 	}
 	return nil
 }
 
 // look lets a job read, and returns what is there besides the others', who must be as they were.
-func (l *life) look() (picture, error) {
+func (l *life) look() (lab.Picture, error) {
 	l.cli.Asks = true
 	defer func() { l.cli.Asks = false }()
 	read, err := l.stack.Job(l.ctx)
@@ -134,14 +134,14 @@ func (l *life) look() (picture, error) {
 	if lines := strings.Split(read, "\n"); len(lines) != len(l.settled.Credentials) {
 		return nil, fmt.Errorf("a job read %d credentials of %d", len(lines), len(l.settled.Credentials))
 	}
-	now, err := l.picture()
+	now, err := l.Picture()
 	if err != nil {
 		return nil, err
 	}
-	if lost := l.others.without(now); len(lost) > 0 {
+	if lost := l.others.Without(now); len(lost) > 0 {
 		return nil, fmt.Errorf("the others are not as they were: %v", lost)
 	}
-	return withoutChance(now.without(l.others), l.ARM.List("")), nil
+	return l.WithoutChance(now.Without(l.others)), nil
 }
 
 // destroyed destroys the stack and holds what is left against nothing.
@@ -149,11 +149,11 @@ func (l *life) destroyed() error {
 	if err := l.destroy(); err != nil {
 		return fmt.Errorf("destroy: %w", err)
 	}
-	now, err := l.picture()
+	now, err := l.Picture()
 	if err != nil {
 		return err
 	}
-	if said := difference(now, l.others); said != "" {
+	if said := lab.Difference(now, l.others); said != "" {
 		return fmt.Errorf("a destroy leaves or takes too much:\n%s", said)
 	}
 	return nil
@@ -161,7 +161,7 @@ func (l *life) destroyed() error {
 
 // freshOf is what a first deployment of a walk's last settings makes. Walks share it: many end with
 // the same settings.
-func (r *rig) freshOf(ctx context.Context, walked *life) (picture, error) {
+func (r *rig) freshOf(ctx context.Context, walked *life) (lab.Picture, error) {
 	last := walked.settled
 	key := fmt.Sprint(walked.name, last)
 	if known, isKnown := r.fresh[key]; isKnown {

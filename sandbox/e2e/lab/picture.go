@@ -1,4 +1,4 @@
-package walk
+package lab
 
 import (
 	"encoding/json"
@@ -14,12 +14,12 @@ import (
 	"mlvault/sandbox/internal/arm"
 )
 
-// picture is all that Vault and Azure hold, by path or id, as text.
-type picture map[string]string
+// Picture is all that Vault and Azure hold, by path or id, as text.
+type Picture map[string]string
 
-// without is what one picture has and the other has not, or has otherwise.
-func (p picture) without(other picture) picture {
-	rest := picture{}
+// Without is what one picture has and the other has not, or has otherwise.
+func (p Picture) Without(other Picture) Picture {
+	rest := Picture{}
 	for place, text := range p {
 		if other[place] != text {
 			rest[place] = text
@@ -28,10 +28,10 @@ func (p picture) without(other picture) picture {
 	return rest
 }
 
-// difference says in which places, and there in which fields, there is something else than wanted.
-func difference(got, want picture) string {
+// Difference says in which places, and there in which fields, there is something else than wanted.
+func Difference(got, want Picture) string {
 	var lines []string
-	for place, text := range got.without(want) {
+	for place, text := range got.Without(want) {
 		wanted, isWanted := want[place]
 		if !isWanted {
 			lines = append(lines, "too much: "+place)
@@ -39,14 +39,14 @@ func difference(got, want picture) string {
 		}
 		have := fields(text)
 		need := fields(wanted)
-		for field := range have.without(need) {
+		for field := range have.Without(need) {
 			lines = append(lines, fmt.Sprintf("%s: %s is %s", place, field, have[field]))
 		}
-		for field := range need.without(have) {
+		for field := range need.Without(have) {
 			lines = append(lines, fmt.Sprintf("%s: %s should be %s", place, field, need[field]))
 		}
 	}
-	for place := range want.without(got) {
+	for place := range want.Without(got) {
 		if _, isThere := got[place]; !isThere {
 			lines = append(lines, "missing: "+place)
 		}
@@ -56,15 +56,15 @@ func difference(got, want picture) string {
 }
 
 // fields are the values in a JSON text, by path.
-func fields(text string) picture {
+func fields(text string) Picture {
 	var value any
 	_ = json.Unmarshal([]byte(text), &value) // the text was made from a value
-	found := picture{}
+	found := Picture{}
 	collect(value, "", found)
 	return found
 }
 
-func collect(value any, at string, found picture) {
+func collect(value any, at string, found Picture) {
 	switch value := value.(type) {
 	case map[string]any:
 		for name, member := range value {
@@ -79,10 +79,17 @@ func collect(value any, at string, found picture) {
 	}
 }
 
+// Picture is what Vault and Azure hold now.
+func (l *Lab) Picture() (Picture, error) {
+	all, err := vaultPicture(l.Vault.Root())
+	maps.Copy(all, azurePicture(l.ARM))
+	return all, err
+}
+
 // vaultPicture has every policy, auth method, role and living secret. What a deployer's token has
 // is left out: that is the sandbox's own.
-func vaultPicture(root *api.Client) (picture, error) {
-	v := vaultReader{root: root, found: picture{}}
+func vaultPicture(root *api.Client) (Picture, error) {
+	v := vaultReader{root: root, found: Picture{}}
 	v.policies()
 	v.methods()
 	v.mounts()
@@ -92,7 +99,7 @@ func vaultPicture(root *api.Client) (picture, error) {
 // vaultReader reads until the first error, which it keeps.
 type vaultReader struct {
 	root  *api.Client
-	found picture
+	found Picture
 	err   error
 }
 
@@ -191,8 +198,8 @@ func (v *vaultReader) secrets(mount, folder string) {
 }
 
 // azurePicture has every document, under the ids that ARM gave.
-func azurePicture(server *arm.Server) picture {
-	found := picture{}
+func azurePicture(server *arm.Server) Picture {
+	found := Picture{}
 	for _, doc := range server.List("") {
 		text, _ := json.Marshal(doc)
 		found["azure "+strings.ToLower(fmt.Sprint(doc["id"]))] = string(text)
@@ -207,11 +214,11 @@ var (
 	hasGUID = regexp.MustCompile(`^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$`)
 )
 
-// withoutChance takes out of a picture what chance made: the ends of automatic names, names that
+// WithoutChance takes out of a picture what chance made: the ends of automatic names, names that
 // are GUIDs, and what Azure derives from an id.
-func withoutChance(p picture, documents []arm.Document) picture {
+func (l *Lab) WithoutChance(p Picture) Picture {
 	var replace []string
-	for _, doc := range documents {
+	for _, doc := range l.ARM.List("") {
 		id := fmt.Sprint(doc["id"])
 		name := path.Base(id)
 		plain := suffix.ReplaceAllString(name, "*")
@@ -228,7 +235,7 @@ func withoutChance(p picture, documents []arm.Document) picture {
 		}
 	}
 	replacer := strings.NewReplacer(replace...)
-	result := picture{}
+	result := Picture{}
 	for _, place := range slices.Sorted(maps.Keys(p)) {
 		text := workspaceGUID.ReplaceAllString(replacer.Replace(p[place]), `"workspaceId":"guid"`)
 		text = requiredRule.ReplaceAllString(text, "$1")
@@ -245,6 +252,6 @@ func withoutChance(p picture, documents []arm.Document) picture {
 var (
 	workspaceGUID = regexp.MustCompile(`"workspaceId":"[0-9a-f-]{36}"`)
 	// ownersMark is that of a backend. One that stays where it is keeps its first one after a rename.
-	ownersMark   = regexp.MustCompile(`(Azure ML jobs of mlvault stack walked/)\w+`)
+	ownersMark   = regexp.MustCompile(`(Azure ML jobs of mlvault stack [^/"]+/)\w+`)
 	requiredRule = regexp.MustCompile(`(__SYS_PE_[^"]*_)[0-9a-f]{8}`)
 )
