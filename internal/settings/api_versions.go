@@ -8,6 +8,10 @@ const KeyVaultAPI = "2026-02-01"
 // about them. The SDK's package in use is of the same version.
 const MachineLearningAPI = "2024-10-01"
 
+// AuthorizationAPI is the API version of role assignments, and of what the preflight asks about
+// them. The SDK's package in use is of the same version.
+const AuthorizationAPI = "2022-04-01"
+
 // APIVersion says of an API version that the program uses how long Azure will serve it.
 type APIVersion struct {
 	// Type is the ARM type, as Microsoft's documentation writes it.
@@ -47,7 +51,11 @@ var (
 // program registers, and docs/azure.md to the list. `make audit` prints it.
 var APIVersions = []APIVersion{
 	{Type: "Microsoft.Authorization/locks", Version: "2020-05-01", Seen: listOfEnds},
-	{Type: "Microsoft.Authorization/roleAssignments", Version: "2022-04-01", Seen: listOfEnds},
+	{
+		Type:    "Microsoft.Authorization/roleAssignments",
+		Version: AuthorizationAPI,
+		Seen:    listOfEnds,
+	},
 	{Type: "Microsoft.ContainerRegistry/registries", Version: "2023-07-01", Seen: listOfEnds},
 	{Type: "Microsoft.Insights/components", Version: "2020-02-02", Seen: listOfEnds},
 	{Type: "Microsoft.Insights/diagnosticSettings", Version: "2021-05-01-preview", Seen: listOfEnds},

@@ -13,6 +13,7 @@ const (
 // Built-in roles of Azure by the GUID of their definition (Microsoft, "Azure built-in roles").
 const (
 	RoleIDAcrPull               = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+	RoleIDRepositoryReader      = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 	RoleIDOwner                 = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 	RoleIDContributor           = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 	RoleIDReader                = "acdd72a7-3385-48ef-bd42-f606fba81ae7"

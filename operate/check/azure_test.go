@@ -38,7 +38,7 @@ func azureCLI(t *testing.T, says answers) {
 	for _, arguments := range slices.Sorted(maps.Keys(says)) {
 		text, err := json.Marshal(says[arguments])
 		require.NoError(t, err)
-		pattern := strings.ReplaceAll(arguments, " ", "\\ ")
+		pattern := "'" + strings.ReplaceAll(arguments, "'", `'\''`) + "'"
 		script += "*" + pattern + "*) echo '" + string(text) + "' ;;\n"
 	}
 	script += "*) exit 3 ;;\nesac\n"
@@ -59,7 +59,7 @@ const (
 // healthy is an Azure CLI with all that it takes.
 func healthy() answers {
 	return answers{
-		"version":                 nil,
+		"version --output json":   nil,
 		"account show":            "55555555-5555-5555-5555-555555555555",
 		"provider list":           registered,
 		"ad sp show --id api://x": map[string]any{"appId": app, "required": false},

@@ -32,9 +32,11 @@ const workspaceQuery = "{location: location, " +
 // existing looks at the workspace, the identity and the clusters that the settings name, and says
 // what their owners have to do: the program changes none of them.
 func (c *checker) existing(ctx context.Context, subscription string) {
-	c.existingIdentity(ctx)
+	principal := c.jobPrincipal(ctx)
 	if c.settings.Azure.WorkspaceExists() {
-		c.existingWorkspace(ctx, subscription)
+		c.existingWorkspace(ctx, subscription, principal)
+	} else {
+		c.lookForRoles(ctx, principal, c.needsOfMade())
 	}
 	for i, cluster := range c.settings.Compute {
 		if cluster.Exists() {
@@ -49,7 +51,7 @@ func ofMachineLearning(ctx context.Context, into any, id, query string) error {
 	return az(ctx, into, "rest", "--method", "get", "--query", query, "--url", address)
 }
 
-func (c *checker) existingWorkspace(ctx context.Context, subscription string) {
+func (c *checker) existingWorkspace(ctx context.Context, subscription, principal string) {
 	const key = "azure.workspaceId"
 	azure := c.settings.Azure
 	var found existingWorkspace
@@ -72,7 +74,11 @@ func (c *checker) existingWorkspace(ctx context.Context, subscription string) {
 			key, azure.WorkspaceSubscription())
 	}
 	c.networkOfWorkspace(found)
-	c.imagesOfWorkspace(found)
+	if found.Registry == "" {
+		c.passed("%s: the workspace has no registry yet. Azure ML makes one with the first image, and "+
+			"jobs with images of their own then need AcrPull on it", key)
+	}
+	c.lookForRoles(ctx, principal, needsOf(found))
 }
 
 // networkOfWorkspace says what the network of a workspace of others lacks.
@@ -118,30 +124,22 @@ func leadsTo(hosts []string, address settings.Secret) bool {
 	return false
 }
 
-// imagesOfWorkspace says whose role jobs with images of their own need.
-func (c *checker) imagesOfWorkspace(found existingWorkspace) {
-	if found.Registry == "" {
-		c.passed("azure.workspaceId: the workspace has no registry yet. Azure ML makes one with the " +
-			"first image, and jobs with images of their own then need AcrPull on it")
-		return
-	}
-	c.passed("azure.workspaceId: jobs with images of their own need AcrPull for the job identity on "+
-		"%s, which its owner gives, as Storage Blob Data Reader on %s for an endpoint",
-		path.Base(found.Registry), path.Base(found.Storage))
-}
-
-func (c *checker) existingIdentity(ctx context.Context) {
+// jobPrincipal is the object id of the job identity: of the one that exists, or of that of the
+// state. It is empty where there is none yet.
+func (c *checker) jobPrincipal(ctx context.Context) string {
 	id := c.settings.Workload.IdentityID
 	if id == "" {
-		return
+		jobs, _ := c.stack.State.JobIdentity()
+		return jobs.PrincipalID
 	}
 	principal, err := principalOf(ctx, id)
 	if err != nil || principal == "" {
 		c.problem("workload.identityId: Azure has no identity %s, or this login may not see it. Correct "+
 			"the setting, or have somebody give you the role Reader on it", path.Base(id))
-		return
+		return ""
 	}
 	c.passed("workload.identityId: the identity is there")
+	return principal
 }
 
 // principalOf is the object id of a user-assigned identity.

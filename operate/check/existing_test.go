@@ -15,7 +15,38 @@ const (
 	showsML       = "--url " + theirML + "?api-version=2024-10-01"
 	showsGPU      = "--url " + theirGPU + "?api-version=2024-10-01"
 	showsIdentity = "identity show --ids " + theirJobs
+
+	theirRegistry = theirs + "Microsoft.ContainerRegistry/registries/cr"
+	theirStorage  = theirs + "Microsoft.Storage/storageAccounts/st"
 )
+
+// definitions are what roles allow. AcrPull and the like are as Microsoft lists them ("Azure
+// built-in roles").
+var definitions = map[string]permission{
+	settings.RoleIDAcrPull: {Actions: []string{"Microsoft.ContainerRegistry/registries/pull/read"}},
+	settings.RoleIDBlobReader: {DataActions: []string{
+		"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
+	}},
+	"reader": {
+		Actions:    []string{"*/read"},
+		NotActions: []string{"Microsoft.ContainerRegistry/registries/pull/*"},
+	},
+	"contributor": {
+		Actions:    []string{"*"},
+		NotActions: []string{"Microsoft.Authorization/*/Write"},
+	},
+	"company": {DataActions: []string{"microsoft.storage/storageaccounts/blobservices/*"}},
+}
+
+// has gives the job identity roles on a scope.
+func (a answers) has(scope string, roles ...string) {
+	ids := []string{}
+	for _, role := range roles {
+		ids = append(ids, definition+role)
+		a["--url "+definition+role+"?api-version=2022-04-01"] = []permission{definitions[role]}
+	}
+	a["--url "+scope+rolesAt] = ids
+}
 
 // gpu is a cluster that carries an identity.
 func gpu(identity string) map[string]any {
@@ -26,6 +57,7 @@ func TestWhatExistsIsLookedAtAndItsOwnersAreToldWhatToDo(t *testing.T) {
 	for _, row := range []struct {
 		name             string
 		problem, warning string
+		unseen           string
 		does             func(c *checker, workspace map[string]any, az answers)
 	}{
 		{name: "all is as it should be", does: func(_ *checker, _ map[string]any, _ answers) {}},
@@ -114,6 +146,97 @@ func TestWhatExistsIsLookedAtAndItsOwnersAreToldWhatToDo(t *testing.T) {
 				az["provider list"] = []string{"Microsoft.ManagedIdentity"}
 			},
 		},
+		{
+			name: "a registry without a role",
+			warning: "azure.workspaceId: the job identity lacks the role AcrPull on cr, which jobs with images " +
+				"of their own need. Its owner runs `az role assignment create --assignee-object-id " + principal +
+				" --assignee-principal-type ServicePrincipal --role " + settings.RoleIDAcrPull +
+				" --scope " + theirRegistry + "`",
+			does: func(_ *checker, workspace map[string]any, az answers) {
+				workspace["registry"] = theirRegistry
+				az.has(theirRegistry)
+			},
+		},
+		{
+			name: "a registry whose role the stack's own identity has by another one",
+			does: func(c *checker, workspace map[string]any, az answers) {
+				c.settings.Workload.IdentityID = ""
+				c.stack.State.Resources = []rights.Resource{{
+					Type:    "azure-native:managedidentity/v20230131:UserAssignedIdentity",
+					ID:      theirJobs[1:],
+					Outputs: map[string]any{"principalId": principal, "tenantId": "t"},
+				}}
+				az["provider list"] = []string{"Microsoft.ManagedIdentity"}
+				workspace["registry"] = theirRegistry
+				az.has(theirRegistry, "reader", "contributor")
+			},
+		},
+		{
+			name: "a registry before there is an identity",
+			unseen: "azure.workspaceId: whether the job identity has AcrPull on cr, which jobs with images of " +
+				"their own need. The first `pulumi up` makes the identity",
+			does: func(c *checker, workspace map[string]any, az answers) {
+				c.settings.Workload.IdentityID = ""
+				c.settings.Compute = nil
+				az["provider list"] = []string{"Microsoft.ManagedIdentity"}
+				workspace["registry"] = theirRegistry
+			},
+		},
+		{
+			name: "a registry whose roles nobody shows",
+			unseen: "azure.workspaceId: whether the job identity has AcrPull on cr, which jobs with images of " +
+				"their own need: this login may not read the roles there",
+			does: func(_ *checker, workspace map[string]any, _ answers) { workspace["registry"] = theirRegistry },
+		},
+		{
+			name: "a registry that gives rights by repository, where AcrPull is none",
+			warning: "lacks the role Container Registry Repository Reader on cr, which jobs with images of " +
+				"their own need. Its owner runs `az role assignment create --assignee-object-id " + principal +
+				" --assignee-principal-type ServicePrincipal --role " + settings.RoleIDRepositoryReader,
+			does: func(_ *checker, workspace map[string]any, az answers) {
+				workspace["registry"] = theirRegistry
+				az["--url "+theirRegistry+"?"] = "AbacRepositoryPermissions"
+				az.has(theirRegistry, settings.RoleIDAcrPull)
+			},
+		},
+		{
+			name: "a workspace without an endpoint needs no role on its storage account",
+			does: func(_ *checker, workspace map[string]any, az answers) {
+				workspace["storage"] = theirStorage
+				az.has(theirStorage)
+			},
+		},
+		{
+			name: "a registry that a workspace is made with",
+			warning: "azure.containerRegistryId: the job identity lacks the role AcrPull on cr, which jobs with " +
+				"images of their own need",
+			does: func(c *checker, _ map[string]any, az answers) {
+				c.settings.Azure = settings.Azure{ContainerRegistryID: theirRegistry}
+				az["provider list"] = without("Microsoft.ContainerRegistry")
+				az.has(theirRegistry, settings.RoleIDBlobReader)
+			},
+		},
+		{
+			name: "a storage account that a workspace is made with, for endpoints",
+			warning: "azure.storageAccountId: the job identity lacks the role Storage Blob Data Reader on st, " +
+				"which online endpoints need. Its owner runs `az role assignment create --assignee-object-id " +
+				principal + " --assignee-principal-type ServicePrincipal --role " + settings.RoleIDBlobReader,
+			does: func(c *checker, _ map[string]any, az answers) {
+				c.settings.Azure = settings.Azure{StorageAccountID: theirStorage}
+				c.settings.Workload.Endpoints = true
+				az["provider list"] = registered
+				az.has(theirStorage, "contributor")
+			},
+		},
+		{
+			name: "a storage account with a role of the company's own",
+			does: func(c *checker, _ map[string]any, az answers) {
+				c.settings.Azure = settings.Azure{StorageAccountID: theirStorage}
+				c.settings.Workload.Endpoints = true
+				az["provider list"] = registered
+				az.has(theirStorage, "contributor", "company")
+			},
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := &checker{settings: &settings.Settings{
@@ -135,6 +258,7 @@ func TestWhatExistsIsLookedAtAndItsOwnersAreToldWhatToDo(t *testing.T) {
 			c.registrations(t.Context())
 			requireOne(t, row.problem, c.report.Problems)
 			requireOne(t, row.warning, c.report.Warnings)
+			requireOne(t, row.unseen, c.report.Unseen)
 		})
 	}
 }

@@ -106,19 +106,17 @@ func (c *checker) approval(ctx context.Context, rule settings.OutboundRule) {
 	}
 	var roles []string
 	if err == nil {
-		err = az(ctx, &roles, "role", "assignment", "list", "--assignee", principal,
-			"--scope", rule.ServiceResourceID, "--include-inherited", "--include-groups",
-			"--query", "[].roleDefinitionId")
+		roles, err = rolesOn(ctx, rule.ServiceResourceID, principal)
 	}
 	if err != nil {
-		c.unseen("the role of azure.workspaceIdentityId on %s: `az role assignment list` fails", target)
+		c.unseen("the role of azure.workspaceIdentityId on %s: this login may not read the roles "+
+			"there", target)
 		return
 	}
 	if !slices.ContainsFunc(roles, approves) {
 		c.problem("azure.managedNetwork.outboundRules: the identity of azure.workspaceIdentityId lacks "+
-			"the role %s on %s, without which Azure makes no workspace. Run `az role assignment create "+
-			"--assignee-object-id %s --assignee-principal-type ServicePrincipal --role %s --scope %s`",
-			role, target, principal, settings.RoleIDConnectionApprover, rule.ServiceResourceID)
+			"the role %s on %s, without which Azure makes no workspace. Run `%s`", role, target,
+			assignCommand(principal, settings.RoleIDConnectionApprover, rule.ServiceResourceID))
 	}
 }
 

@@ -14,9 +14,10 @@ const (
 		"/resourceGroups/net/providers/Microsoft.Network/applicationGateways/vault"
 	identity = "/subscriptions/" + subscription +
 		"/resourceGroups/net/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ml"
-	principal  = "77777777-7777-7777-7777-777777777777"
-	showsVnet  = "network vnet show --ids " + ownNetwork
-	roleList   = "role assignment list --assignee " + principal + " --scope " + gateway
+	principal = "77777777-7777-7777-7777-777777777777"
+	showsVnet = "network vnet show --ids " + ownNetwork
+	rolesAt   = "/providers/Microsoft.Authorization/roleAssignments --uri-parameters " +
+		"api-version=2022-04-01 $filter=atScope() and assignedTo('" + principal + "')"
 	definition = "/subscriptions/" + subscription +
 		"/providers/Microsoft.Authorization/roleDefinitions/"
 )
@@ -130,7 +131,7 @@ func TestTheApprovalOfARuleIsAskedForBeforeTheWorkspaceIsMade(t *testing.T) {
 			}}
 			azureCLI(t, answers{
 				"identity show --ids " + identity + " --query": principal,
-				roleList: row.roles,
+				"--url " + gateway + rolesAt:                   row.roles,
 			})
 			c.approvals(t.Context())
 			requireOne(t, row.problem, c.report.Problems)
