@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -84,14 +85,15 @@ func (c CLI) JSON(ctx context.Context, into any, args ...string) error {
 }
 
 func (c CLI) command(ctx context.Context, args ...string) *exec.Cmd {
-	args = append(args, "--non-interactive")
-	cmd := exec.CommandContext(ctx, "pulumi", args...) //nolint:gosec // G204: our own arguments.
-	cmd.Dir = c.Root
-	cmd.Env = append([]string{
+	defaults := []string{
 		// A refresh then takes the token of the configuration, and not an older one of the state.
 		"PULUMI_RUN_PROGRAM=true",
 		"PULUMI_SKIP_UPDATE_CHECK=true",
-	}, os.Environ()...)
+	}
+	args = append(args, "--non-interactive")
+	cmd := exec.CommandContext(ctx, "pulumi", args...) //nolint:gosec // G204: our own arguments.
+	cmd.Dir = c.Root
+	cmd.Env = slices.Concat(defaults, os.Environ(), WithoutCheckpoints(args[0]))
 	return cmd
 }
 

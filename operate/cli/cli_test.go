@@ -10,6 +10,26 @@ import (
 	"mlvault/operate/cli"
 )
 
+// What creates must keep its checkpoints: they alone know what a run that was killed has made.
+func TestOnlyWhatCreatesNothingRunsWithoutCheckpoints(t *testing.T) {
+	folder := t.TempDir()
+	script := []byte("#!/bin/sh\necho \"${PULUMI_EXPERIMENTAL:-no} ${PULUMI_SKIP_CHECKPOINTS:-no}\"\n")
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "pulumi"), script, 0o700))
+	t.Setenv("PATH", folder)
+	for command, want := range map[string]string{
+		"preview": "true true\n",
+		"refresh": "true true\n",
+		"destroy": "true true\n",
+		"up":      "no no\n",
+		"import":  "no no\n",
+		"stack":   "no no\n",
+	} {
+		said, err := cli.CLI{Root: folder}.Run(t.Context(), nil, command)
+		require.NoError(t, err)
+		require.Equal(t, want, string(said), command)
+	}
+}
+
 // The CLI's standard output has the values in the clear.
 func TestAnAnswerOfTheCLIIsNeverQuoted(t *testing.T) {
 	for _, row := range []struct{ script, said string }{

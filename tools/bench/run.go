@@ -104,10 +104,6 @@ func wrapCLI(args []string) int {
 	cmd.Stdin = os.Stdin
 	cmd.Stdout = os.Stdout
 	cmd.Stderr = os.Stderr
-	if name != "up" {
-		// As the scripts of .ci do: where nothing is created, no checkpoint is worth its cost.
-		cmd.Env = append(os.Environ(), "PULUMI_EXPERIMENTAL=true", "PULUMI_SKIP_CHECKPOINTS=true")
-	}
 	started := time.Now()
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

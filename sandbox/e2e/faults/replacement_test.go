@@ -111,15 +111,7 @@ func TestAnAzureResourceWhoseReplacementWasKilledIsThereOnce(t *testing.T) {
 			if want == "the old one" {
 				want = before[0]
 			}
-			f.killedUp(renamed, func() {
-				f.ARM.Inject(arm.Fault{Type: armLogs, Method: "GET", Skip: 1, Latency: 5 * time.Second})
-				go func() {
-					for len(f.ARM.List(armLogs)) < 2 {
-						time.Sleep(20 * time.Millisecond)
-					}
-					f.killCLI()
-				}()
-			})
+			f.killedUp(renamed, f.killWhileLogsAreReplaced)
 			require.Len(t, f.logs(), 2, "the old one, and the one that was being created")
 			f.nextUp(row.edits)
 			require.Equal(t, []string{want}, f.logs())
@@ -127,6 +119,36 @@ func TestAnAzureResourceWhoseReplacementWasKilledIsThereOnce(t *testing.T) {
 			require.Empty(t, f.logs())
 		})
 	}
+}
+
+// killWhileLogsAreReplaced kills once the new Log Analytics workspace is there beside the old one.
+func (f *faulty) killWhileLogsAreReplaced() {
+	f.ARM.Inject(arm.Fault{Type: armLogs, Method: "GET", Skip: 1, Latency: 5 * time.Second})
+	go func() {
+		for len(f.ARM.List(armLogs)) < 2 {
+			time.Sleep(20 * time.Millisecond)
+		}
+		f.killCLI()
+	}()
+}
+
+// The repair's refresh keeps no checkpoints. Killed, it leaves what was taken in before it.
+func TestARepairWhoseRefreshWasKilledIsDoneByTheNextOne(t *testing.T) {
+	renamed := []lab.Edit{lab.With(t, "azure.names.logAnalytics", "ml-logs-renamed")}
+	f := newFaulty(t)
+	f.Up("dev", lab.Sample())
+	f.killedUp(renamed, f.killWhileLogsAreReplaced)
+
+	f.stack = f.Prepare("dev", lab.Sample(), renamed...)
+	f.killWhileAzureIsRead()
+	_, err := f.stack.Up(t.Context(), optup.SuppressProgress())
+	require.ErrorContains(t, err, "The repair is not done")
+	require.ErrorContains(t, err, "signal: killed")
+
+	f.nextUp(renamed)
+	require.Equal(t, []string{"ml-logs-renamed"}, f.logs())
+	f.Destroy(f.stack)
+	require.Empty(t, f.logs())
 }
 
 // logs are the names of the Log Analytics workspaces in Azure.

@@ -1,18 +1,22 @@
 package sandbox
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
+	"mlvault/operate/cli"
 	"mlvault/sandbox/internal/files"
 )
 
@@ -83,9 +87,21 @@ func (s *Sandbox) Command() (auto.PulumiCommand, error) {
 		return nil, fmt.Errorf("pulumi CLI %s: %w", s.Options.Pulumi, err)
 	}
 	if s.WrapCommand != nil {
-		return s.WrapCommand(command), nil
+		command = s.WrapCommand(command)
 	}
-	return command, nil
+	return sparing{PulumiCommand: command}, nil
+}
+
+// sparing is the CLI without checkpoints where the product does without them.
+type sparing struct{ auto.PulumiCommand }
+
+// Run runs the CLI.
+func (c sparing) Run(
+	ctx context.Context, dir string, stdin io.Reader, out, errs []io.Writer,
+	env []string, args ...string,
+) (string, string, int, error) {
+	env = slices.Concat(env, cli.WithoutCheckpoints(args[0]))
+	return c.PulumiCommand.Run(ctx, dir, stdin, out, errs, env, args...)
 }
 
 // passphrase is made once. It protects nothing that the same folder does not hold in the clear for
