@@ -118,7 +118,8 @@ func (c consequences) loss(args *pulumi.ResourceHookArgs) string {
 // outdated is of the value that has what job definitions name.
 func (c consequences) outdated(args *pulumi.ResourceHookArgs) string {
 	was, _ := settled(args.OldInputs)["input"].(map[string]any)
-	changes := losses.Outdated(was, c.settings)
+	now, _ := settled(args.NewInputs)["input"].(map[string]any)
+	changes := losses.Outdated(was, now)
 	if len(changes) == 0 || isDeletion(args) {
 		return ""
 	}
@@ -166,13 +167,21 @@ func (c consequences) secretGoes(args *pulumi.ResourceHookArgs) string {
 	return fmt.Sprintf("this deletes %s. `vault kv undelete` brings the value back", args.ID)
 }
 
-// settled are inputs as plain values. What is secret in them is seen here alone.
+// settled are inputs as plain values. What is secret in them is seen here alone, and what is not
+// known yet is nil.
 func settled(inputs resource.PropertyMap) map[string]any {
 	return inputs.MapRepl(nil, func(value resource.PropertyValue) (any, bool) {
-		if !value.IsSecret() {
+		var element resource.PropertyValue
+		switch {
+		case value.IsSecret():
+			element = value.SecretValue().Element
+		case value.IsOutput() && value.OutputValue().Known:
+			element = value.OutputValue().Element
+		case value.IsOutput(), value.IsComputed():
+			return nil, true
+		default:
 			return nil, false
 		}
-		inside := resource.PropertyMap{"value": value.SecretValue().Element}
-		return settled(inside)["value"], true
+		return settled(resource.PropertyMap{"value": element})["value"], true
 	})
 }

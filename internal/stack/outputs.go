@@ -8,12 +8,11 @@ import (
 	"mlvault/internal/credentials"
 	"mlvault/internal/outputs"
 	"mlvault/internal/settings"
-	"mlvault/internal/vaultapi"
 )
 
 func stackOutputs(
-	s *settings.Settings, workspace *azureml.Workspace, store *credentials.Store,
-) (pulumi.Map, error) {
+	s *settings.Settings, workspace *azureml.Workspace, store *credentials.Store, certificates string,
+) pulumi.Map {
 	values := pulumi.Map{
 		outputs.ResourceGroup:       workspace.ResourceGroup,
 		outputs.WorkspaceName:       workspace.Name,
@@ -47,13 +46,9 @@ func stackOutputs(
 	if len(workspace.ExistingClusters) > 0 {
 		values[outputs.ExistingComputeClusters] = workspace.ExistingClusters
 	}
-	if s.Vault.CACertFile != "" { // for the jobs, which have to trust it too
-		certificates, err := vaultapi.Certificates(s.Vault.CACertFile)
-		if err != nil {
-			return nil, err
-		}
+	if certificates != "" {
 		values[outputs.VaultCA] = pulumi.String(certificates)
 	}
 	values[outputs.Readme] = readme(s, workspace, values)
-	return values, nil
+	return values
 }

@@ -119,23 +119,40 @@ func deploy(
 	if err != nil {
 		return nil, err
 	}
-	if err := keepDefinition(ctx, s, watched, store.Written); err != nil {
+	certificates, err := certificatesForJobs(s)
+	if err != nil {
 		return nil, err
 	}
-	return stackOutputs(s, workspace, store)
+	definition := losses.Definition(s, workspace.JobIdentity.ID, certificates)
+	if err := keepDefinition(ctx, definition, watched, store.Written); err != nil {
+		return nil, err
+	}
+	return stackOutputs(s, workspace, store, certificates), nil
 }
 
 // keepDefinition keeps in the state what job definitions name, so that a plan shows when those that
 // are out no longer work. It comes after what decides about a login: an up that fails before has
 // outdated nothing, and the next plan says it again.
 func keepDefinition(
-	ctx *pulumi.Context, s *settings.Settings, watched pulumi.ResourceOption,
+	ctx *pulumi.Context, definition map[string]any, watched pulumi.ResourceOption,
 	written []pulumi.Resource,
 ) error {
-	args := &pulumi.StashArgs{Input: pulumi.Any(losses.Definition(s))}
+	input := pulumi.Map{} // member by member, so that one that is not known yet hides no other
+	for name, value := range definition {
+		input[name] = pulumi.Any(value)
+	}
+	args := &pulumi.StashArgs{Input: input}
 	late := pulumi.DependsOn(written)
 	_, err := pulumi.NewStash(ctx, losses.DefinitionName, args, watched, late)
 	return err
+}
+
+// certificatesForJobs are those of vault.caCertFile, which the jobs have to trust too, or empty.
+func certificatesForJobs(s *settings.Settings) (string, error) {
+	if s.Vault.CACertFile == "" {
+		return "", nil
+	}
+	return vaultapi.Certificates(s.Vault.CACertFile)
 }
 
 // newVaultProvider states every setting that the SDK would otherwise take from the deployer's

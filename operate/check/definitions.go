@@ -1,17 +1,34 @@
 package check
 
-import "mlvault/internal/losses"
+import (
+	"mlvault/internal/losses"
+	"mlvault/internal/vaultapi"
+)
 
 // definitions says when the next up outdates the job definitions that are out. The last up has left
-// in the state what they name.
+// in the state what they hold.
 func (c *checker) definitions() {
 	for _, r := range c.made(typeStash) {
 		if nameOf(r.URN) != losses.DefinitionName {
 			continue
 		}
 		was, _ := r.Inputs["input"].(map[string]any)
-		if changes := losses.Outdated(was, c.settings); len(changes) > 0 {
+		certificates, err := c.certificates()
+		now := losses.Definition(c.settings, c.jobIdentity(), certificates)
+		if err != nil { // which is said where Vault is asked
+			now[losses.DefinitionCertificates] = was[losses.DefinitionCertificates]
+		}
+		if changes := losses.Outdated(was, now); len(changes) > 0 {
 			c.warning("%s", losses.Renew(changes, c.settings.Stack))
 		}
 	}
+}
+
+// certificates are those that jobs get, or empty.
+func (c *checker) certificates() (string, error) {
+	file := c.certificateFile()
+	if file == "" {
+		return "", nil
+	}
+	return vaultapi.Certificates(file)
 }

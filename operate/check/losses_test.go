@@ -2,6 +2,10 @@ package check
 
 import (
 	"encoding/json"
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +15,11 @@ import (
 	"mlvault/internal/settings"
 )
 
-const deployedGroup = "/subscriptions/s/resourceGroups/ml-group1"
+const (
+	deployedGroup    = "/subscriptions/s/resourceGroups/ml-group1"
+	deployedIdentity = deployedGroup +
+		"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ml-identity1"
+)
 
 // resource is one of a state, as JSON.
 func resource(t *testing.T, kind, name, id, inputs string) rights.Resource {
@@ -68,7 +76,7 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 			deployedGroup+"/providers/Microsoft.KeyVault/vaults/ml-kv1",
 			`{"location":"westeurope","resourceType":"vaults","properties":{}}`),
 		resource(t, "azure-native:managedidentity/v20230131:UserAssignedIdentity", "ml-identity",
-			deployedGroup+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ml-identity1", `{}`),
+			deployedIdentity, `{}`),
 		workspace,
 		cluster,
 		resource(t, rights.TypeBackend, "credentials-jwt", "jwt-x", `{"path":"jwt-x"}`),
@@ -76,7 +84,7 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 		{
 			Type:   typeStash,
 			URN:    "urn:pulumi:dev::mlvault::pulumi:index:Stash::" + losses.DefinitionName,
-			Inputs: map[string]any{"input": losses.Definition(s)},
+			Inputs: map[string]any{"input": losses.Definition(s, deployedIdentity, "")},
 		},
 		resource(t, rights.TypeSecret, "credentials-ml_api_key", "secret/data/mlvault/dev/ml_api_key", `{}`),
 		resource(t, rights.TypePolicy, "credentials-read", s.Workload.Policy, `{"policy":"`+
@@ -94,6 +102,18 @@ func edit(c *checker, name string, does func(*rights.Resource)) {
 	}
 }
 
+// folderWithCA has a file ca.pem.
+func folderWithCA(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	folder := t.TempDir()
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}
+	file := filepath.Join(folder, "ca.pem")
+	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
+	return folder
+}
+
 func protectAll(c *checker) {
 	for _, name := range []string{"ml-group", "mlstorage", "ml-kv", "ml-workspace"} {
 		edit(c, name, func(r *rights.Resource) { r.Protected = true })
@@ -101,11 +121,14 @@ func protectAll(c *checker) {
 }
 
 func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
+	folder := folderWithCA(t)
 	for _, row := range []struct {
 		name    string
 		problem string
 		warning string
-		does    func(*checker, *settings.Settings)
+		// outdates is a warning about job definitions beside the other.
+		outdates string
+		does     func(*checker, *settings.Settings)
 	}{
 		{name: "nothing changes", does: func(*checker, *settings.Settings) {}},
 		{
@@ -177,9 +200,10 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			},
 		},
 		{
-			name:    "another job identity",
-			warning: "workload.identityId: the next up deletes the job identity",
-			does:    func(_ *checker, s *settings.Settings) { s.Workload.IdentityID = "/subscriptions/x" },
+			name:     "another job identity",
+			warning:  "workload.identityId: the next up deletes the job identity",
+			outdates: "the job identity changes",
+			does:     func(_ *checker, s *settings.Settings) { s.Workload.IdentityID = "/subscriptions/x" },
 		},
 		{
 			name: "its own job identity",
@@ -191,9 +215,10 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			does:    func(_ *checker, s *settings.Settings) { s.Compute[0].LowPriority = true },
 		},
 		{
-			name:    "another name of the cluster",
-			warning: "compute: the next up deletes the cluster (ml-cluster)",
-			does:    func(_ *checker, s *settings.Settings) { s.Compute[0].Name = "cpu" },
+			name:     "another name of the cluster",
+			warning:  "compute: the next up deletes the cluster (ml-cluster)",
+			outdates: "cluster ml-cluster goes",
+			does:     func(_ *checker, s *settings.Settings) { s.Compute[0].Name = "cpu" },
 		},
 		{
 			name: "a cluster of others beside it",
@@ -202,9 +227,22 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			},
 		},
 		{
-			name:    "no cluster",
-			warning: "compute: the next up deletes the cluster",
-			does:    func(_ *checker, s *settings.Settings) { s.Compute = nil },
+			name:     "another CA than the jobs have",
+			outdates: "vault.caCertFile has a CA that they do not trust",
+			does: func(c *checker, s *settings.Settings) {
+				c.stack.Root = folder
+				s.Vault.CACertFile = "ca.pem"
+			},
+		},
+		{
+			name: "a CA that is not there, of which the look at Vault tells",
+			does: func(_ *checker, s *settings.Settings) { s.Vault.CACertFile = "missing.pem" },
+		},
+		{
+			name:     "no cluster",
+			warning:  "compute: the next up deletes the cluster",
+			outdates: "cluster ml-cluster goes",
+			does:     func(_ *checker, s *settings.Settings) { s.Compute = nil },
 		},
 		{
 			name:    "a looser network",
@@ -304,7 +342,13 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			c.losses()
 			c.definitions()
 			requireOne(t, row.problem, c.report.Problems)
-			requireOne(t, row.warning, c.report.Warnings)
+			warnings := c.report.Warnings
+			if row.outdates != "" {
+				last := len(warnings) - 1
+				require.Contains(t, warnings[last], row.outdates)
+				warnings = warnings[:last]
+			}
+			requireOne(t, row.warning, warnings)
 		})
 	}
 }

@@ -75,15 +75,11 @@ func (c *checker) connect(ctx context.Context) bool {
 // is wrong.
 func (c *checker) newClient() (*client, bool) {
 	vault := &client{}
-	file := c.settings.Vault.CACertFile
-	if file != "" && !filepath.IsAbs(file) {
-		file = filepath.Join(c.stack.Root, file)
-	}
 	opened, err := vaultapi.Open(vaultapi.Options{
 		Address:    c.settings.Address.Reveal(),
 		Token:      c.stack.Token.Reveal(),
 		Namespace:  c.settings.Vault.Namespace,
-		CACertFile: file,
+		CACertFile: c.certificateFile(),
 		Patience:   Patience,
 		Connected: func(state tls.ConnectionState) {
 			vault.expires = state.PeerCertificates[0].NotAfter
@@ -95,6 +91,15 @@ func (c *checker) newClient() (*client, bool) {
 	}
 	vault.Client = opened
 	return vault, true
+}
+
+// certificateFile is that of vault.caCertFile, wherever this runs, or empty.
+func (c *checker) certificateFile() string {
+	file := c.settings.Vault.CACertFile
+	if file == "" || filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(c.stack.Root, file)
 }
 
 // unreachable is why a request got no answer of Vault's, and what to do.

@@ -73,6 +73,16 @@ var consequences = []consequence{
 		},
 	},
 	{
+		name:  "another name of the job identity",
+		edits: texts{"azure.names.jobIdentity": "id-other"},
+		says:  []string{"this deletes the job identity", "fail after the up: the job identity changes. Then run"},
+	},
+	{
+		name:  "another name of the cluster",
+		edits: texts{"compute[0].name": "cpu-other"},
+		says:  []string{"this deletes the cluster ml-cluster", "fail after the up: cluster ml-cluster goes. Then run"},
+	},
+	{
 		name:  "another audience",
 		edits: texts{"workload.audience": "api://other"},
 		says:  []string{"audience api://mlvault-dev goes (workload.previousAudience keeps it)"},
