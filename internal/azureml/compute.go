@@ -33,7 +33,7 @@ func (b *builder) fixClusters() error {
 		values := fmt.Sprintf("vmSize %s, subnetId %q, in the managed network %t. "+
 			"A change deletes the cluster, with the jobs that run on it.",
 			size, cluster.SubnetID, b.azure.ManagedNetwork.IsOn())
-		fixed, err := b.fixed(clusterSuffix(cluster), pulumi.String(values))
+		fixed, err := b.fixed(clusterSuffix(cluster), pulumi.String(values), b.ownOptions())
 		if err != nil {
 			return fmt.Errorf("%s: %w", cluster.Name, err)
 		}
@@ -111,7 +111,7 @@ func (b *builder) computeCluster(
 			Properties:       properties,
 		},
 		Tags: b.tags(),
-	}, b.taggedOptions(options...)...)
+	}, b.ownTaggedOptions(options...)...)
 	if err != nil {
 		return nil, err
 	}

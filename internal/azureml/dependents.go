@@ -132,7 +132,8 @@ func (b *builder) identityOfJobs() (*managedidentity.UserAssignedIdentity, error
 	if name := b.azure.ExistingResourceGroup; name != "" {
 		group = pulumi.String(name)
 	}
-	return b.newIdentity(jobIdentitySuffix, b.azure.Names.JobIdentity, group)
+	name := b.azure.Names.JobIdentity
+	return b.newIdentity(jobIdentitySuffix, name, group, b.ownTaggedOptions())
 }
 
 // ownIdentity takes the place of the workspace's system-assigned identity.
@@ -154,13 +155,13 @@ func (b *builder) identityForWorkspace() (*managedidentity.UserAssignedIdentity,
 	const suffix = settings.WorkspaceIdentitySuffix
 	id := b.azure.WorkspaceIdentityID
 	if id == "" {
-		return b.newIdentity(suffix, b.azure.Names.WorkspaceIdentity, b.group)
+		return b.newIdentity(suffix, b.azure.Names.WorkspaceIdentity, b.group, b.taggedOptions())
 	}
 	return b.existingIdentity(suffix, id)
 }
 
 func (b *builder) newIdentity(
-	suffix, physicalName string, group pulumi.StringInput,
+	suffix, physicalName string, group pulumi.StringInput, options []pulumi.ResourceOption,
 ) (*managedidentity.UserAssignedIdentity, error) {
 	args := &managedidentity.UserAssignedIdentityArgs{
 		ResourceGroupName: group,
@@ -168,7 +169,6 @@ func (b *builder) newIdentity(
 		Location:          b.location,
 		Tags:              b.tags(),
 	}
-	options := b.taggedOptions()
 	return managedidentity.NewUserAssignedIdentity(b.ctx, b.name+suffix, args, options...)
 }
 

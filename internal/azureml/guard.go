@@ -21,9 +21,6 @@ func (b *builder) registerGuard() error {
 	if err != nil {
 		return fmt.Errorf("hook %s: %w", guardHook, err)
 	}
-	if b.azure.Retain {
-		return nil // to leave the program is no loss then: Azure keeps it
-	}
 	b.guard = pulumi.ResourceHooks(&pulumi.ResourceHookBinding{
 		BeforeDelete: []*pulumi.ResourceHook{hook},
 	})

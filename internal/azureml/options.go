@@ -9,13 +9,20 @@ import (
 	"mlvault/internal/component"
 )
 
-// childOptions are those of every child that is made.
+// childOptions are those of every child that is made and goes with the workspace.
 func (b *builder) childOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	options := append(slices.Clone(extra), pulumi.RetainOnDelete(b.azure.Retain))
-	if b.guard != nil {
-		options = append(options, b.guard)
+	stays := b.guard
+	if b.azure.Retain {
+		stays = pulumi.RetainOnDelete(true) // to leave the program is no loss then
 	}
-	return component.Child(b.parent, options...)
+	return component.Child(b.parent, append(slices.Clone(extra), stays)...)
+}
+
+// ownOptions are those of the clusters and of the job identity, which stay the stack's when it gives
+// its workspace away. Where they are deleted they are deleted in Azure too: kept there, a cluster
+// would hold the name of the one that takes its place.
+func (b *builder) ownOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	return component.Child(b.parent, append(slices.Clone(extra), b.guard)...)
 }
 
 // existingOptions are those of what is somebody else's.
@@ -25,12 +32,20 @@ func (b *builder) existingOptions() []pulumi.ResourceOption {
 
 // taggedOptions are childOptions of what has tags.
 func (b *builder) taggedOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	return b.childOptions(b.tagged(extra)...)
+}
+
+// ownTaggedOptions are ownOptions of what has tags.
+func (b *builder) ownTaggedOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	return b.ownOptions(b.tagged(extra)...)
+}
+
+func (b *builder) tagged(extra []pulumi.ResourceOption) []pulumi.ResourceOption {
 	var ignored []string
 	for _, name := range b.azure.IgnoreTags {
 		ignored = append(ignored, fmt.Sprintf("tags[%q]", name))
 	}
-	options := append(slices.Clone(extra), pulumi.IgnoreChanges(ignored), b.watched)
-	return b.childOptions(options...)
+	return append(slices.Clone(extra), pulumi.IgnoreChanges(ignored), b.watched)
 }
 
 // dataOptions are taggedOptions of what holds data.
@@ -45,9 +60,11 @@ func (b *builder) nameStays() pulumi.ResourceOption {
 	return pulumi.DeleteBeforeReplace(b.azure.Names.Template != "")
 }
 
-// fixed are the values of a child that Azure never changes.
-func (b *builder) fixed(child string, values pulumi.StringInput) (component.Fixed, error) {
-	return component.NewFixed(b.ctx, b.name+child+"-fixed", values, b.childOptions()...)
+// fixed are the values of a child that Azure never changes, with the child's options.
+func (b *builder) fixed(
+	child string, values pulumi.StringInput, options []pulumi.ResourceOption,
+) (component.Fixed, error) {
+	return component.NewFixed(b.ctx, b.name+child+"-fixed", values, options...)
 }
 
 // groupFixed is the resource group of a child that is made again when the values change, since
@@ -55,7 +72,7 @@ func (b *builder) fixed(child string, values pulumi.StringInput) (component.Fixe
 // is replaced with its group. Properties with ids are ignored beside it, because Azure varies their
 // case, and a refresh would make a change of that.
 func (b *builder) groupFixed(child string, values pulumi.StringInput) (pulumi.StringOutput, error) {
-	fixed, err := b.fixed(child, values)
+	fixed, err := b.fixed(child, values, b.childOptions())
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}

@@ -85,7 +85,7 @@ type builder struct {
 	workspaceIdentity  pulumi.StringInput
 	workspacePrincipal pulumi.StringInput
 
-	// guard keeps what is made; nil: it may be let go of.
+	// guard keeps what is made from being lost by azure.workspaceId.
 	guard pulumi.ResourceOption
 	// clustersFixed is what each cluster that is made keeps for its life.
 	clustersFixed []component.Fixed

@@ -421,8 +421,8 @@ func (a *Azure) fieldsOfProtection() []field {
 		{
 			key:   "retain",
 			value: flag(&a.Retain),
-			meaning: "Leave in Azure what leaves the program, by `workspaceId` or a destroy. For one " +
-				"`up`, before a workspace is given away.",
+			meaning: "Leave in Azure what leaves the program, by `workspaceId` or a destroy, but for " +
+				"clusters and the job identity. For one `up`, before a workspace is given away.",
 			change: Change{
 				Note: "It changes the state alone.",
 				Jobs: JobsGoOn,

@@ -45,9 +45,10 @@ func (n *ManagedNetwork) defaults() {
 func (n *ManagedNetwork) fields() []field {
 	return []field{
 		{
-			key:     "mode",
-			value:   text(&n.Mode, oneOf(networkOff, networkInternet, networkApproved)),
-			meaning: "What it lets out.",
+			key:   "mode",
+			value: text(&n.Mode, oneOf(networkOff, networkInternet, networkApproved)),
+			meaning: "What it lets out. Beside `azure.workspaceId`, as that workspace has it: clusters are " +
+				"made by it.",
 			change: Change{
 				Updates:  []Part{PartWorkspace},
 				Replaces: []Part{PartCluster},

@@ -12,6 +12,8 @@ import (
 var besideWorkspace = []string{
 	"azure.existingResourceGroup",
 	"azure.ignoreTags",
+	"azure.managedNetwork",
+	"azure.managedNetwork.mode", // clusters are made otherwise in a managed network
 	"azure.names",
 	"azure.names.jobIdentity",
 	"azure.names.template",
@@ -70,9 +72,12 @@ func (s *Settings) validateExistingWorkspace(r *report) {
 	s.validateExistingClusters(r)
 }
 
-// isTop tells whether a key of azure is a field of it, or a name. What is deeper goes with that.
+// isTop tells whether a key of azure is a field of it, or of an object that has fields which mean
+// something there. What is deeper goes with that.
 func isTop(key string) bool {
-	inside := strings.TrimPrefix(strings.TrimPrefix(key, "azure."), "names.")
+	inside := strings.TrimPrefix(key, "azure.")
+	inside = strings.TrimPrefix(inside, "names.")
+	inside = strings.TrimPrefix(inside, "managedNetwork.")
 	return !strings.ContainsRune(inside, '.')
 }
 

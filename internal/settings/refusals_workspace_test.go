@@ -72,6 +72,11 @@ var refusalsOfWhatExists = []refusal{
 		want: "workload.endpoints: gives roles on what is made with a workspace",
 	},
 	{
+		name: "rules of a network of theirs",
+		edit: besideTheirs(`,"managedNetwork":{"mode":"AllowInternetOutbound","outboundRules":[]}`),
+		want: "azure.managedNetwork.outboundRules: is for a workspace that the program makes",
+	},
+	{
 		name: "a cluster of another workspace",
 		edit: func(f fake) {
 			besideTheirs(``)(f)

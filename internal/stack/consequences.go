@@ -135,10 +135,11 @@ func isDeletion(args *pulumi.ResourceHookArgs) bool {
 // and what is retained, or given away with the workspace, stays in Azure.
 func (c consequences) holding(args *pulumi.ResourceHookArgs) (losses.Holding, bool) {
 	kind := kindOf(args)
-	if c.settings.Azure.WorkspaceExists() && !losses.IsBesideWorkspace(kind) {
+	isLetGo := c.settings.Azure.WorkspaceExists() || c.settings.Azure.Retain
+	if isLetGo && !losses.IsBesideWorkspace(kind) {
 		return losses.Holding{}, false
 	}
-	if c.settings.Azure.Retain || strings.HasSuffix(args.Name, settings.WorkspaceIdentitySuffix) {
+	if strings.HasSuffix(args.Name, settings.WorkspaceIdentitySuffix) {
 		return losses.Holding{}, false
 	}
 	return losses.Of(kind)

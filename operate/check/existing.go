@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -86,6 +87,11 @@ func (c *checker) networkOfWorkspace(found existingWorkspace) {
 	const key = "azure.workspaceId"
 	isManaged := found.Isolation != "" && !strings.EqualFold(found.Isolation, "Disabled")
 	isOpen := !strings.EqualFold(found.PublicNetworkAccess, "Disabled")
+	makesClusters := len(c.settings.MadeClusters()) > 0
+	if makesClusters && isManaged != c.settings.Azure.ManagedNetwork.IsOn() {
+		c.problem("azure.managedNetwork.mode: the workspace has %s, and clusters are made by what the "+
+			"setting says; write that", cmp.Or(found.Isolation, "Disabled"))
+	}
 	for i, cluster := range c.settings.Compute {
 		switch {
 		case cluster.SubnetID == "":

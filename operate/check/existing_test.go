@@ -112,6 +112,15 @@ func TestWhatExistsIsLookedAtAndItsOwnersAreToldWhatToDo(t *testing.T) {
 			},
 		},
 		{
+			name:    "clusters that would be made outside of the workspace's managed network",
+			problem: "azure.managedNetwork.mode: the workspace has AllowInternetOutbound",
+			does: func(c *checker, workspace map[string]any, az answers) {
+				workspace["isolation"] = "AllowInternetOutbound"
+				c.settings.Compute = []settings.Cluster{{Name: "cpu", VMSize: "Standard_D4ds_v5"}}
+				az["provider list"] = []string{"Microsoft.MachineLearningServices"}
+			},
+		},
+		{
 			name:    "no such identity",
 			problem: "workload.identityId: Azure has no identity jobs",
 			does:    func(_ *checker, _ map[string]any, az answers) { delete(az, showsIdentity) },
