@@ -240,6 +240,7 @@ func (l *Lab) WithoutChance(p Picture) Picture {
 		text := workspaceGUID.ReplaceAllString(replacer.Replace(p[place]), `"workspaceId":"guid"`)
 		text = requiredRule.ReplaceAllString(text, "$1")
 		text = ownersMark.ReplaceAllString(text, "$1")
+		text = formerIdentity.ReplaceAllString(text, jobsPrincipal)
 		plain := replacer.Replace(place)
 		for result[plain] != "" { // two role assignments of one scope
 			plain += "+"
@@ -249,9 +250,15 @@ func (l *Lab) WithoutChance(p Picture) Picture {
 	return result
 }
 
+// jobsPrincipal is how a picture has the job identity.
+const jobsPrincipal = "identity principal of Microsoft.ManagedIdentity/userAssignedIdentities " +
+	"ml-identity*"
+
 var (
 	workspaceGUID = regexp.MustCompile(`"workspaceId":"[0-9a-f-]{36}"`)
 	// ownersMark is that of a backend. One that stays where it is keeps its first one after a rename.
-	ownersMark   = regexp.MustCompile(`(Azure ML jobs of mlvault stack [^/"]+/)\w+`)
-	requiredRule = regexp.MustCompile(`(__SYS_PE_[^"]*_)[0-9a-f]{8}`)
+	ownersMark = regexp.MustCompile(`(Azure ML jobs of mlvault stack [^/"]+/)\w+`)
+	// formerIdentity is in the mark of a backend that is older than the job identity.
+	formerIdentity = regexp.MustCompile(`identity [0-9a-f-]{36}`)
+	requiredRule   = regexp.MustCompile(`(__SYS_PE_[^"]*_)[0-9a-f]{8}`)
 )

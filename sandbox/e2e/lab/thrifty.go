@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 )
 
 // Thrifty runs the CLI without what the Automation API asks for around each command. Each of these
@@ -18,8 +21,11 @@ type Thrifty struct {
 
 	lab     *Lab
 	project string
-	// Asks is on where outputs and the history are wanted.
+	// Asks is on where the history is wanted, or outputs whose secrets are not known.
 	Asks bool
+	// Secrets are the secret outputs in plain text, which the state has encrypted. Nil: nobody wants
+	// the outputs.
+	Secrets map[string]string
 }
 
 // Spare makes a lab's CLI thrifty, for a project's stacks in its file backend.
@@ -63,7 +69,7 @@ func (c *Thrifty) answer(args []string) (text string, isKnown bool) {
 	case "stack history":
 		return "[]", true
 	case "stack output":
-		return "{}", true
+		return c.outputs(checkpoint, slices.Contains(args, "--show-secrets"))
 	case "stack export":
 		var state struct {
 			Version    int `json:"version"`
@@ -75,6 +81,47 @@ func (c *Thrifty) answer(args []string) (text string, isKnown bool) {
 			return "", false
 		}
 		return fmt.Sprintf(`{"version":%d,"deployment":%s}`, state.Version, state.Checkpoint.Latest), true
+	}
+	return "", false
+}
+
+// outputs are the stack's, which the state has beside its resources.
+func (c *Thrifty) outputs(checkpoint []byte, plain bool) (text string, isKnown bool) {
+	if c.Secrets == nil {
+		return "{}", true
+	}
+	var state struct {
+		Checkpoint struct {
+			Latest struct {
+				Resources []struct {
+					Type    tokens.Type    `json:"type"`
+					Outputs map[string]any `json:"outputs"`
+				} `json:"resources"`
+			} `json:"latest"`
+		} `json:"checkpoint"`
+	}
+	if json.Unmarshal(checkpoint, &state) != nil {
+		return "", false
+	}
+	for _, r := range state.Checkpoint.Latest.Resources {
+		if r.Type != resource.RootStackType {
+			continue
+		}
+		for name, value := range r.Outputs {
+			encrypted, _ := value.(map[string]any)
+			_, isSecret := encrypted["ciphertext"]
+			secret, isKnown := c.Secrets[name]
+			switch {
+			case isSecret && !isKnown:
+				return "", false
+			case isSecret && plain:
+				r.Outputs[name] = secret
+			case isSecret:
+				r.Outputs[name] = "[secret]"
+			}
+		}
+		answer, err := json.Marshal(r.Outputs)
+		return string(answer), err == nil
 	}
 	return "", false
 }

@@ -11,8 +11,9 @@ import (
 
 const (
 	walks     = 1000
+	round     = 25
 	longest   = 8
-	riders    = 2
+	riders    = 5
 	seed      = "0" // another one each time
 	shrinking = "10m"
 )

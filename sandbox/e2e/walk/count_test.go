@@ -4,11 +4,12 @@ package walk
 
 import "testing"
 
-// So many walks of so many steps, by so many riders at once. A failing walk is shortened for so
-// long. The seed is always the same, so that a change is judged by what it changed; make prove
-// plays others.
+// So many walks of so many steps, by so many riders at once. A rider plays a round, and a walk that
+// fails ends its round and no other. It is shortened for so long. The seed is always the same, so that
+// a change is judged by what it changed; make prove plays others.
 const (
 	walks     = 30
+	round     = 30
 	longest   = 4
 	riders    = 1
 	seed      = "20261130"

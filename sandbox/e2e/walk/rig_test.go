@@ -20,6 +20,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/outputs"
 	"mlvault/internal/rights"
 	"mlvault/operate/check"
 	"mlvault/operate/repair"
@@ -39,11 +40,12 @@ const (
 // rig is one Vault and one Azure, with a neighbour in both, on which walks are played one by one.
 type rig struct {
 	*lab.Lab
-	killer *killer
-	others lab.Picture // what is there besides the walk's stack
-	fresh  map[string]lab.Picture
-	cli    *lab.Thrifty
-	clean  bool // the walk before left an empty stack and nothing else
+	killer     *killer
+	others     lab.Picture // what is there besides the walk's stack
+	neighbours string      // the neighbour's workspace
+	fresh      map[string]lab.Picture
+	cli        *lab.Thrifty
+	clean      bool // the walk before left an empty stack and nothing else
 }
 
 func newRig(t *testing.T) *rig {
@@ -68,7 +70,13 @@ func newRig(t *testing.T) *rig {
 		"options": map[string]any{"version": "2"},
 	})
 	l.Write("secret/data/somebody/else", map[string]any{"data": map[string]any{"key": "theirs"}})
-	l.Up(neighbour, lab.Sample())
+	// A workspace has each name of a cluster once, and the walk's stack moves in.
+	theirs, _ := l.Up(neighbour, lab.Sample(), lab.With(t, "compute[0].name", "cluster-theirs"))
+	_, err := theirs.Job(t.Context()) // after the first one the workspace has a registry
+	require.NoError(t, err)
+	values, err := theirs.Outputs(t.Context())
+	require.NoError(t, err)
+	r.neighbours = sandbox.Text(values, outputs.WorkspaceID)
 	k.root = l.Vault.Root().Token()
 	others, err := r.Picture()
 	require.NoError(t, err)
@@ -253,24 +261,35 @@ type life struct {
 	*rig
 	ctx     context.Context
 	name    string
-	settled choices // what the stack's file says
+	settled choices     // what the stack's file says
+	others  lab.Picture // the rig's, and what was given away in this life
 	stack   *sandbox.Stack
-	killed  bool // and not repaired
+	killed  bool      // and not repaired
+	leaving *handOver // what the stack has let go of, until somebody else has it
+	changed bool      // since then
 }
 
 // configure prepares the next command as a user does: the settings are written, and the deployer
 // has a token of the policy that `make policy` prints for them and for the state.
 func (l *life) configure() error {
+	l.heedNetwork()
 	text, err := json.Marshal(l.settled.payloads())
 	if err != nil {
 		return err
 	}
-	l.stack, err = l.Configure(l.ctx, sandbox.Settings{
+	given := sandbox.Settings{
 		Stack:       l.name,
 		Credentials: string(text),
 		Edits:       []func(m configMap){l.settled.edit(project)},
-	})
-	return err
+	}
+	l.stack, err = l.Configure(l.ctx, given)
+	if l.heedRefusal(err) {
+		l.stack, err = l.Configure(l.ctx, given)
+	}
+	if err != nil {
+		return err
+	}
+	return l.policyByTeam()
 }
 
 // up is `pulumi up`, with nothing of what the sandbox does around it.
@@ -279,7 +298,15 @@ func (l *life) up(options ...optup.Option) error {
 		return err
 	}
 	_, err := l.stack.Stack.Up(l.ctx, append(options, optup.SuppressProgress())...)
-	return err
+	if err != nil {
+		return err
+	}
+	return l.roleByTeam()
+}
+
+// secretOutputs are those of the stack, in plain text.
+func (l *life) secretOutputs() map[string]string {
+	return map[string]string{outputs.VaultAddress: l.stack.Config.Address.Reveal()}
 }
 
 func (l *life) preview(options ...optpreview.Option) error {
@@ -397,6 +424,7 @@ func (l *life) rename() error {
 		return fmt.Errorf("stack rename: %w: %s", err, said)
 	}
 	l.name = next
+	l.changed = true
 	return nil
 }
 
@@ -411,7 +439,7 @@ func (l *life) newToken() error {
 
 // destroy is as docs/operate.md has it, for a protected stack too.
 func (l *life) destroy() error {
-	l.settled.Texts["azure.protect"] = "false"
+	delete(l.settled.Texts, "azure.protect")
 	if err := l.configure(); err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ func (c choices) payloads() lab.Payloads {
 // edit writes the settings into a stack's file.
 func (c choices) edit(project string) lab.Edit {
 	return func(m pulumiconfig.Map) {
+		if c.isBrought() {
+			dropFromFile(m, project)
+		}
 		for path, text := range c.Texts {
 			key := pulumiconfig.MustMakeKey(project, path)
 			if err := m.Set(key, pulumiconfig.NewValue(text), true); err != nil {
@@ -76,7 +79,25 @@ func unset(name string, paths ...string) change {
 const (
 	sharedBackend = "jwt-shared"
 	sharedMount   = "team-kv"
+	teamsRole     = "team-ml"
+	teamsPolicy   = "team-ml-read"
 )
+
+// ownRole takes a role of the Vault team's out of the settings: it is in a backend of theirs.
+func ownRole(c choices) {
+	if c.Texts["workload.createRole"] == "false" {
+		delete(c.Texts, "workload.createRole")
+		delete(c.Texts, "workload.role")
+	}
+}
+
+// withOwnRole is a change of a login that takes a role of the Vault team's out first.
+func withOwnRole(login change) change {
+	return change{name: login.name, apply: func(c choices) {
+		ownRole(c)
+		login.apply(c)
+	}}
+}
 
 // changes are all that a walk may do to its settings. A managed network is only ever tightened:
 // Azure refuses to loosen one, and no settings can mend that.
@@ -87,6 +108,11 @@ var changes = []change{
 	{name: "rename a credential", apply: func(c choices) {
 		delete(c.Credentials, "feature_store")
 		c.Credentials["features"] = 1
+	}},
+	{name: "a value back", apply: func(c choices) {
+		for name := range c.Credentials {
+			c.Credentials[name] = 1
+		}
 	}},
 	{name: "rotate", apply: func(c choices) {
 		for name := range c.Credentials {
@@ -103,15 +129,31 @@ var changes = []change{
 	set("nothing read back", map[string]string{"vault.disableRead": "true"}),
 	unset("read back again", "vault.disableRead"),
 
-	set("another auth path", map[string]string{
+	withOwnRole(set("another auth path", map[string]string{
 		"workload.authPath":          "jwt-moved",
 		"workload.createAuthBackend": "true",
-	}),
+	})),
 	set("somebody else's backend", map[string]string{
 		"workload.authPath":          sharedBackend,
 		"workload.createAuthBackend": "false",
 	}),
-	unset("the backend back", "workload.authPath", "workload.createAuthBackend"),
+	withOwnRole(unset("the backend back", "workload.authPath", "workload.createAuthBackend")),
+	set("another role and policy", map[string]string{
+		"workload.role":         "walked-jobs",
+		"workload.createRole":   "true",
+		"workload.policy":       "walked-jobs-read",
+		"workload.createPolicy": "true",
+	}),
+	set("role and policy to the Vault team", map[string]string{
+		"workload.authPath":          sharedBackend,
+		"workload.createAuthBackend": "false",
+		"workload.role":              teamsRole,
+		"workload.createRole":        "false",
+		"workload.policy":            teamsPolicy,
+		"workload.createPolicy":      "false",
+	}),
+	unset("role and policy back", "workload.role", "workload.createRole", "workload.policy",
+		"workload.createPolicy"),
 	set("another audience", map[string]string{"workload.audience": "api://mlvault-moved"}),
 	set("another audience beside the old one", map[string]string{
 		"workload.audience":         "api://mlvault-moved",
@@ -139,6 +181,8 @@ var changes = []change{
 	unset("public access back", "azure.publicNetworkAccess"),
 	set("a tag", map[string]string{"azure.tags.team": "ml"}),
 	unset("no tag", "azure.tags.team"),
+	set("a lock", map[string]string{"azure.lock": "CanNotDelete"}),
+	unset("no lock", "azure.lock"),
 	set("protect", map[string]string{"azure.protect": "true"}),
 	unset("no protection", "azure.protect"),
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -38,7 +40,17 @@ var commands = []command{
 		return l.refresh(optrefresh.RunProgram(true))
 	}},
 	{name: "up --refresh", run: func(l *life) error { return l.up(optup.Refresh()) }},
+	{name: "up --refresh --run-program", run: func(l *life) error {
+		return l.up(optup.Refresh(), optup.RunProgram(true))
+	}},
+	{name: "repair", run: (*life).repair},
 	{name: "stack rename", run: (*life).rename},
+	{name: "pin the names", run: (*life).pinNames},
+	{name: "pin the names and rename", run: (*life).renamePinned},
+	{name: "the workspace to somebody else", run: (*life).giveAway},
+	{name: "into the neighbour's workspace", run: (*life).moveIn},
+	{name: "the workspace taken back", run: (*life).takeBack},
+	{name: "a workspace of its own again", run: (*life).makeAnother},
 	{name: "a new token", run: (*life).newToken},
 }
 
@@ -70,6 +82,7 @@ func (l *life) play(step string) error {
 	for _, change := range changes {
 		if change.name == step {
 			change.apply(l.settled)
+			l.changed = true
 			return nil
 		}
 	}
@@ -83,6 +96,7 @@ func (l *life) play(step string) error {
 		if err != nil {
 			return err
 		}
+		l.changed = true
 		return l.killedUp(n)
 	}
 	for _, command := range commands {
@@ -99,15 +113,36 @@ func (r *rig) walk(ctx context.Context, walk []string) error {
 		return fmt.Errorf("forget the walk before: %w", err)
 	}
 	r.clean = false
-	l := &life{rig: r, ctx: ctx, name: stackName, settled: firstDay()}
+	l := &life{
+		rig:     r,
+		ctx:     ctx,
+		name:    stackName,
+		settled: firstDay(),
+		others:  maps.Clone(r.others),
+	}
+	var first *oldJob
 	path := append(append([]string{"up"}, walk...), "up")
 	for i, step := range path {
 		if err := l.play(step); err != nil {
 			return fmt.Errorf("step %d, %s: %w", i, step, err)
 		}
+		if i > 0 {
+			continue
+		}
+		job, err := l.firstDefinition()
+		if err != nil {
+			return fmt.Errorf("the first day's definition: %w", err)
+		}
+		first = job
+	}
+	if err := l.noteGiven(); err != nil {
+		return err
 	}
 	walked, err := l.look()
 	if err != nil {
+		return err
+	}
+	if err := l.runOldJob(first); err != nil {
 		return err
 	}
 	if err := l.destroyed(); err != nil {
@@ -125,8 +160,8 @@ func (r *rig) walk(ctx context.Context, walk []string) error {
 
 // look lets a job read, and returns what is there besides the others', who must be as they were.
 func (l *life) look() (lab.Picture, error) {
-	l.cli.Asks = true
-	defer func() { l.cli.Asks = false }()
+	l.cli.Secrets = l.secretOutputs()
+	defer func() { l.cli.Secrets = nil }()
 	read, err := l.stack.Job(l.ctx)
 	if err != nil {
 		return nil, fmt.Errorf("a job cannot read: %w", err)
@@ -165,10 +200,16 @@ func (r *rig) freshOf(ctx context.Context, walked *life) (lab.Picture, error) {
 	last := walked.settled
 	key := fmt.Sprint(walked.name, last)
 	if known, isKnown := r.fresh[key]; isKnown {
-		r.clean = walked.name == stackName
+		r.clean = walked.name == stackName && maps.Equal(walked.others, r.others)
 		return known, nil
 	}
-	l := &life{rig: r, ctx: ctx, name: walked.name, settled: last.clone()}
+	l := &life{
+		rig:     r,
+		ctx:     ctx,
+		name:    walked.name,
+		settled: last.clone(),
+		others:  maps.Clone(walked.others),
+	}
 	if err := l.up(); err != nil {
 		return nil, fmt.Errorf("a fresh deployment: %w", err)
 	}
@@ -183,7 +224,7 @@ func (r *rig) freshOf(ctx context.Context, walked *life) (lab.Picture, error) {
 // TestAStackThatWasChangedIsAsAFreshOne plays random walks. One that fails is shortened, and
 // printed with its seed.
 func TestAStackThatWasChangedIsAsAFreshOne(t *testing.T) {
-	require.NoError(t, flag.Set("rapid.checks", strconv.Itoa(walks/riders)))
+	require.NoError(t, flag.Set("rapid.checks", strconv.Itoa(round)))
 	require.NoError(t, flag.Set("rapid.seed", seed))
 	require.NoError(t, flag.Set("rapid.nofailfile", "true"))
 	require.NoError(t, flag.Set("rapid.shrinktime", shrinking))
@@ -193,14 +234,9 @@ func TestAStackThatWasChangedIsAsAFreshOne(t *testing.T) {
 			t.Run(strconv.Itoa(rider), func(t *testing.T) {
 				t.Parallel()
 				r := newRig(t)
-				rapid.Check(t, func(t *rapid.T) {
-					walk := rapid.SliceOfN(steps(), 1, longest).Draw(t, "walk")
-					if err := r.walk(r.T.Context(), walk); err != nil {
-						t.Fatalf("%s\n%v", strings.Join(walk, "; "), err)
-					}
-					r.T.Log(strings.Join(walk, "; "))
-					played.add(walk)
-				})
+				for i := rider; i < walks/round; i += riders {
+					t.Run("round "+strconv.Itoa(i), func(t *testing.T) { r.round(t, &played) })
+				}
 			})
 		}
 	})
@@ -210,6 +246,19 @@ func TestAStackThatWasChangedIsAsAFreshOne(t *testing.T) {
 	// The library stops early, and says nothing, where the time of the test would end before.
 	require.Equal(t, walks, played.walks, "all walks were played")
 	publish(t, &played)
+}
+
+// round plays some walks.
+func (r *rig) round(t *testing.T, played *count) {
+	t.Helper()
+	rapid.Check(t, func(rt *rapid.T) {
+		walk := rapid.SliceOfN(steps(), 1, longest).Draw(rt, "walk")
+		if err := r.walk(t.Context(), walk); err != nil {
+			rt.Fatalf("%s\n%v", strings.Join(walk, "; "), err)
+		}
+		t.Log(strings.Join(walk, "; "))
+		played.add(walk)
+	})
 }
 
 // count is what was played.
@@ -232,8 +281,8 @@ func (c *count) add(walk []string) {
 	}
 }
 
-// again is a walk to play once more: -run TestAWalkOfEverything -walk "rotate; up; stack rename".
-var again = flag.String("walk", "", "a walk to play, its steps separated by semicolons")
+// again are walks to play once more: -run TestAWalkOfEverything -walk "rotate; up | stack rename".
+var again = flag.String("walk", "", "walks to play, separated by |, and their steps by semicolons")
 
 // TestAWalkOfEverythingThatOnceFailed plays what ended wrong before there were walks: a deletion at
 // an old path, which the deployer's policy did not allow; a replacement that a refresh forgot; a
@@ -250,14 +299,21 @@ func TestAWalkOfEverythingThatOnceFailed(t *testing.T) {
 		{"another auth path", kill + "4", "up", "the backend back", kill + "6"},
 	}
 	if *again != "" {
-		var walk []string
-		for step := range strings.SplitSeq(*again, ";") {
-			walk = append(walk, strings.TrimSpace(step))
-		}
-		walks = [][]string{walk}
+		walks = parseWalks(*again)
 	}
 	r := newRig(t)
 	for _, walk := range walks {
-		require.NoError(t, r.walk(t.Context(), walk), strings.Join(walk, "; "))
+		assert.NoError(t, r.walk(t.Context(), walk), strings.Join(walk, "; "))
 	}
+}
+
+func parseWalks(text string) (walks [][]string) {
+	for each := range strings.SplitSeq(text, "|") {
+		var walk []string
+		for step := range strings.SplitSeq(each, ";") {
+			walk = append(walk, strings.TrimSpace(step))
+		}
+		walks = append(walks, walk)
+	}
+	return walks
 }
