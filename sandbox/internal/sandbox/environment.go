@@ -77,6 +77,18 @@ func backendURL(folder string) string {
 
 // Command hands the CLI to the Automation API, which wants the folder above its bin folder.
 func (s *Sandbox) Command() (auto.PulumiCommand, error) {
+	command, err := s.askedCLI()
+	if err != nil {
+		return nil, err
+	}
+	if s.WrapCommand != nil {
+		command = s.WrapCommand(command)
+	}
+	return sparing{PulumiCommand: command}, nil
+}
+
+// askCLI asks the CLI for its version, which costs as much as a small up.
+func (s *Sandbox) askCLI() (auto.PulumiCommand, error) {
 	options := &auto.PulumiCommandOptions{}
 	bin := filepath.Dir(s.Options.Pulumi)
 	if filepath.Base(bin) == "bin" {
@@ -86,10 +98,7 @@ func (s *Sandbox) Command() (auto.PulumiCommand, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pulumi CLI %s: %w", s.Options.Pulumi, err)
 	}
-	if s.WrapCommand != nil {
-		command = s.WrapCommand(command)
-	}
-	return sparing{PulumiCommand: command}, nil
+	return command, nil
 }
 
 // sparing is the CLI without checkpoints where the product does without them.

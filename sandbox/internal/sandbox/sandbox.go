@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
@@ -57,7 +58,9 @@ type Sandbox struct {
 	// WrapCommand goes around the CLI: for a terminal, and for tests that listen in.
 	WrapCommand func(auto.PulumiCommand) auto.PulumiCommand
 
-	proxy *proxy
+	// askedCLI is askCLI's answer of the first time.
+	askedCLI func() (auto.PulumiCommand, error)
+	proxy    *proxy
 	// providers is the value of PULUMI_DEBUG_PROVIDERS.
 	providers string
 	// pluginDir is the folder of the genuine Vault plugin. Empty: the built-in one is used.
@@ -69,6 +72,7 @@ type Sandbox struct {
 // Open starts everything. What an earlier run left in Dir is there again.
 func Open(ctx context.Context, opts Options) (*Sandbox, error) {
 	s := &Sandbox{Options: opts}
+	s.askedCLI = sync.OnceValues(s.askCLI)
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, err
