@@ -101,7 +101,7 @@ endif
 
 prove: ## the proofs that take long, an hour and more; writes the tables of docs/proofs.md and docs/faults.md
 	$(SANDBOX) build
-	UPDATE_GOLDEN=1 go -C sandbox test -tags prove -v -p 2 -parallel 2 -timeout 120m \
+	UPDATE_GOLDEN=1 go -C sandbox test -tags prove -v -p 2 -parallel 5 -timeout 120m \
 		-run '^TestProve|^TestNoSurface|^TestAPlanted|^TestVaultHolds|^TestAStackThatWasChanged' ./...
 	go -C tools test -tags prove -run '^TestProve' ./...
 	go test -tags prove -run '^TestProve' ./internal/delivery

@@ -18,9 +18,9 @@ func (b *builder) childOptions(extra ...pulumi.ResourceOption) []pulumi.Resource
 	return component.Child(b.parent, append(slices.Clone(extra), stays)...)
 }
 
-// ownOptions are those of the clusters and of the job identity, which stay the stack's when it gives
-// its workspace away. Where they are deleted they are deleted in Azure too: kept there, a cluster
-// would hold the name of the one that takes its place.
+// ownOptions are those of the clusters and of the job identity, which stay the stack's when it
+// gives its workspace away. Where they are deleted they are deleted in Azure too: kept there, a
+// cluster would hold the name of the one that takes its place.
 func (b *builder) ownOptions(extra ...pulumi.ResourceOption) []pulumi.ResourceOption {
 	return component.Child(b.parent, append(slices.Clone(extra), b.guard)...)
 }

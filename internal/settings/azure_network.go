@@ -47,8 +47,8 @@ func (n *ManagedNetwork) fields() []field {
 		{
 			key:   "mode",
 			value: text(&n.Mode, oneOf(networkOff, networkInternet, networkApproved)),
-			meaning: "What it lets out. Beside `azure.workspaceId`, as that workspace has it: clusters are " +
-				"made by it.",
+			meaning: "What it lets out. Beside `azure.workspaceId`, as that workspace has it: clusters " +
+				"are made by it.",
 			change: Change{
 				Updates:  []Part{PartWorkspace},
 				Replaces: []Part{PartCluster},

@@ -5,8 +5,8 @@ package walk
 import "testing"
 
 // So many walks of so many steps, by so many riders at once. A rider plays a round, and a walk that
-// fails ends its round and no other. It is shortened for so long. The seed is always the same, so that
-// a change is judged by what it changed; make prove plays others.
+// fails ends its round and no other. It is shortened for so long. The seed is always the same, so
+// that a change is judged by what it changed; make prove plays others.
 const (
 	walks     = 30
 	round     = 30

@@ -62,7 +62,8 @@ func dropFromFile(m pulumiconfig.Map, project string) {
 // heedRefusal does what a person does who reads that a setting is not for a workspace that exists:
 // the setting is taken out.
 func (l *life) heedRefusal(refusal error) bool {
-	const says = "is for a workspace that the program makes, and azure.workspaceId names one that exists"
+	const says = "is for a workspace that the program makes, and azure.workspaceId names one that " +
+		"exists"
 	if refusal == nil || !l.settled.isBrought() || !strings.Contains(refusal.Error(), says) {
 		return false
 	}
@@ -71,7 +72,7 @@ func (l *life) heedRefusal(refusal error) bool {
 	return len(l.settled.Texts) < before
 }
 
-// heedNetwork writes the network's mode as the workspace of others has it, which preflight asks for.
+// heedNetwork writes the network's mode as the workspace of others has it. Preflight asks for that.
 func (l *life) heedNetwork() {
 	if !l.settled.isBrought() {
 		return
@@ -126,8 +127,8 @@ func (l *life) letGo() error {
 	return nil
 }
 
-// isOfWorkspace tells of a place in a picture whether it leaves with the workspace. Clusters and the
-// job identity stay the stack's.
+// isOfWorkspace tells of a place in a picture whether it leaves with the workspace. Clusters and
+// the job identity stay the stack's.
 func isOfWorkspace(place string) bool {
 	id, isAzures := strings.CutPrefix(place, "azure ")
 	isKept := strings.Contains(id, "/computes/") || strings.Contains(id, "/userassignedidentities/")
@@ -181,8 +182,8 @@ func (l *life) moveIn() error {
 	return nil
 }
 
-// takeBack is "Take it back" in docs/operate.md. A stack that has its workspace gives it away first.
-// One that was changed since then cannot go back to the export, and makes another workspace.
+// takeBack is "Take it back" in docs/operate.md. A stack that has its workspace gives it away
+// first. One that was changed since then cannot go back to the export, and makes another workspace.
 func (l *life) takeBack() error {
 	if !l.settled.isBrought() {
 		if err := l.giveAway(); err != nil {
@@ -250,7 +251,7 @@ func (l *life) makeAnother() error {
 	return nil
 }
 
-// noteGiven takes what the stack no longer has for somebody else's, as it was when the stack let go.
+// noteGiven takes what the stack no longer has for somebody else's, as it was when it let go.
 func (l *life) noteGiven() error {
 	if l.leaving == nil || !l.settled.isBrought() {
 		return nil
@@ -310,8 +311,8 @@ func (l *life) noteTheirs(place string) error {
 	return err
 }
 
-// pinNames writes the names that the stack has in Vault into its settings, as docs/operate.md has it
-// before a rename.
+// pinNames writes the names that the stack has in Vault into its settings, as docs/operate.md has
+// it before a rename.
 func (l *life) pinNames() error {
 	if err := l.configure(); err != nil {
 		return err

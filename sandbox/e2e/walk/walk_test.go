@@ -286,8 +286,10 @@ var again = flag.String("walk", "", "walks to play, separated by |, and their st
 
 // TestAWalkOfEverythingThatOnceFailed plays what ended wrong before there were walks: a deletion at
 // an old path, which the deployer's policy did not allow; a replacement that a refresh forgot; a
-// stack under another name; a move that was killed; and a login that was killed while it moved, with
-// the new backend and with the new role just being made.
+// stack under another name; a move that was killed; and a login that was killed while it moved,
+// with the new backend and with the new role just being made. The last one was found by a walk: a
+// workspace given away, whose cluster was made again under the name of the one that Azure kept, and
+// which was left behind by a stack that moved on.
 func TestAWalkOfEverythingThatOnceFailed(t *testing.T) {
 	walks := [][]string{
 		{
@@ -297,6 +299,11 @@ func TestAWalkOfEverythingThatOnceFailed(t *testing.T) {
 			"another prefix", kill + "3",
 		},
 		{"another auth path", kill + "4", "up", "the backend back", kill + "6"},
+		{
+			"a managed network", "a lock", "protect", "up",
+			"the workspace to somebody else", "another size", "up",
+			"into the neighbour's workspace",
+		},
 	}
 	if *again != "" {
 		walks = parseWalks(*again)
