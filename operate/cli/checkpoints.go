@@ -8,9 +8,9 @@ import "slices"
 var createNothing = []string{"preview", "refresh", "destroy"}
 
 // WithoutCheckpoints is what a command of the CLI gets into its environment so that the engine
-// saves the state once, at the end. Around each step, as it does by itself, that costs the square of
-// the number of resources. It is nothing for a command that creates: such a one that was killed
-// would have made what no state knows.
+// saves the state once, at the end. By itself it does so around each step, which costs the square
+// of the number of resources. A command that creates gets nothing: killed, it would have made what
+// no state knows.
 func WithoutCheckpoints(command string) []string {
 	if !slices.Contains(createNothing, command) {
 		return nil
