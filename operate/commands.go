@@ -152,9 +152,9 @@ func runRepair(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if files == nil {
-		say("the lock of this backend is not looked at. If the run is gone, `pulumi cancel " +
-			"--stack " + o.stack + "`")
+	if isCloud := strings.HasPrefix(backend, "http"); isCloud {
+		say("Pulumi Cloud does not tell whose update holds a stack. If it says that there is one, and " +
+			"that run is gone, `pulumi cancel --stack " + o.stack + "`")
 	}
 	run := repair.Repair{
 		Stack:        cli.Stack{CLI: o.cli(), Name: o.stack, Out: o.out},

@@ -124,6 +124,12 @@ func (s Stack) Import(ctx context.Context, state []byte) error {
 	return err
 }
 
+// Cancel removes every lock of the stack.
+func (s Stack) Cancel(ctx context.Context) error {
+	_, err := s.CLI.Run(ctx, nil, "cancel", "--yes", "--stack", s.Name)
+	return err
+}
+
 // Refresh compares the state with what is there.
 func (s Stack) Refresh(ctx context.Context) error {
 	fmt.Fprintln(s.Out, "  comparing the state with what is there (`pulumi refresh`)")

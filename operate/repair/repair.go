@@ -17,6 +17,8 @@ type Stack interface {
 	Export(ctx context.Context) ([]byte, error)
 	// Import is `pulumi stack import`. It drops all pending operations.
 	Import(ctx context.Context, state []byte) error
+	// Cancel is `pulumi cancel`. It removes every lock of the stack.
+	Cancel(ctx context.Context) error
 	// Refresh compares the state with what is there and writes what it finds into the state. It takes
 	// the logins of the configuration, since those of the state may be dead.
 	Refresh(ctx context.Context) error
@@ -25,8 +27,8 @@ type Stack interface {
 // Repair is the repair of one stack.
 type Repair struct {
 	Stack Stack
-	// Files are the stack's in a backend of the kind file://. Without them only the CLI can look at
-	// locks and state.
+	// Files are the stack's in a backend of the kind file://. Without them only the CLI sees the
+	// state, and it tells of a lock only where that makes it refuse an import.
 	Files *Files
 	// Wants tells whether the configuration asks for a resource of this id. Of an old resource and its
 	// replacement the stack keeps the one that it asks for. Nil: it asks for no id that is known.
@@ -64,17 +66,20 @@ func (r Repair) MendFiles() error {
 	return err
 }
 
-// Unlock removes the locks of processes that are gone. Any other lock is a [LockedError].
+// Unlock removes the locks of processes that are gone. Any other lock is a [LockedError]. In a
+// backend without files that is for [Repair.TakeIn] to do.
 func (r Repair) Unlock(ctx context.Context) error {
 	if r.Files == nil {
 		return nil
 	}
 	removed, err := r.Files.Unlock(ctx)
 	if removed > 0 {
-		r.Say("removed the lock of a run that is gone")
+		r.Say(lockRemoved)
 	}
 	return err
 }
+
+const lockRemoved = "removed the lock of a run that is gone"
 
 // TakeIn takes what was being created when a run died into the state, under the id that it has if
 // it was made. Then a refresh has to follow, which reads it, and drops it where it is not there.
@@ -132,12 +137,26 @@ func nameOf(urn string) string { return urn[strings.LastIndex(urn, ":")+1:] }
 
 func (r Repair) wants(id string) bool { return r.Wants != nil && r.Wants(id) }
 
-// replaceState imports a state, unless another run has written one since it was exported. A run
-// that is under way holds the stack's lock, which makes the import fail.
+// replaceState imports a state. In a backend without files it also imports one in which nothing has
+// changed, since a lock shows only by that. If the lock's run is gone, it tries a second time.
 func (r Repair) replaceState(ctx context.Context, exported, repaired []byte) error {
-	if bytes.Equal(exported, repaired) {
+	if r.Files != nil && bytes.Equal(exported, repaired) {
 		return nil
 	}
+	err := r.importOnto(ctx, exported, repaired)
+	locks := toldLocks(err)
+	if r.Files != nil || len(locks) == 0 {
+		return err
+	}
+	if err := r.cancel(ctx, locks); err != nil {
+		return err
+	}
+	return r.importOnto(ctx, exported, repaired)
+}
+
+// importOnto imports a state, unless another run has written one since it was exported. A run that
+// is under way holds the stack's lock, which makes the import fail.
+func (r Repair) importOnto(ctx context.Context, exported, repaired []byte) error {
 	now, err := r.Stack.Export(ctx)
 	if err != nil {
 		return err

@@ -270,6 +270,8 @@ func (s *stack) Import(_ context.Context, state []byte) error {
 	return nil
 }
 
+func (s *stack) Cancel(context.Context) error { return errors.New("nothing is locked") }
+
 func (s *stack) Refresh(context.Context) error {
 	s.done = append(s.done, "refresh")
 	if s.gone == "dead token" {
@@ -294,13 +296,13 @@ func TestARepairRefreshesOnceAndSaysWhatItFound(t *testing.T) {
 		fails string
 		live  string
 	}{
-		{name: "nothing is pending", stack: stack{state: export(nil, nil)}, done: "refresh"},
+		{name: "nothing is pending", stack: stack{state: export(nil, nil)}, done: "import refresh"},
 		{name: "a creation", stack: stack{state: created}, done: "import refresh", said: "is looked for: new", live: "new"},
 		{
 			name: "a replacement", stack: stack{state: replaced}, done: "import refresh import",
 			said: "The stack keeps new. The next `pulumi up` deletes old", live: "new",
 		},
-		{name: "no replacement", stack: stack{state: replaced, gone: "new"}, done: "import refresh", live: "old"},
+		{name: "no replacement", stack: stack{state: replaced, gone: "new"}, done: "import refresh import", live: "old"},
 		{
 			name: "a refresh that fails", stack: stack{state: replaced, gone: "dead token"}, done: "import refresh",
 			live: "old", fails: "run `make repair` again",

@@ -57,6 +57,7 @@ type fault struct {
 	extra  int           // versions that it may cost for each resource in flight
 	token  time.Duration // lifetime of the deployer's token; 0: long
 	env    []string      // of the CLI
+	where  sandbox.Options
 
 	// asks is what the run under the fault has configured, and next what the next up has. Without them
 	// both have what is wanted.
@@ -146,12 +147,12 @@ func (s struck) plainUp(t *testing.T) (repairs bool, says []string) {
 	s.Close()
 	copied := filepath.Join(t.TempDir(), "copy")
 	require.NoError(t, os.CopyFS(copied, os.DirFS(dir)))
-	f := openFaulty(t, copied)
+	f := openFaulty(t, sandbox.Options{Dir: copied})
 	wrap := s.WrapCommand
 	f.WrapCommand = wrap
 	defer func() {
 		f.Close()
-		*s.faulty = *openFaulty(t, dir)
+		*s.faulty = *openFaulty(t, sandbox.Options{Dir: dir})
 		s.WrapCommand = wrap
 	}()
 	configured := f.Prepare("dev", s.next, s.edits...)
@@ -195,7 +196,7 @@ func (c withEnv) Run(
 
 func (x fault) strike(t *testing.T, p phase, n int) struck {
 	t.Helper()
-	f := newFaulty(t)
+	f := openFaulty(t, x.where)
 	f.WrapCommand = func(command auto.PulumiCommand) auto.PulumiCommand {
 		return withEnv{PulumiCommand: command, more: x.env}
 	}

@@ -399,6 +399,8 @@ func (e engine) Import(ctx context.Context, state []byte) error {
 	return e.life.stack.Import(ctx, document)
 }
 
+func (e engine) Cancel(ctx context.Context) error { return e.life.stack.Cancel(ctx) }
+
 func (e engine) Refresh(ctx context.Context) error {
 	_, err := e.life.stack.Refresh(ctx, optrefresh.SuppressProgress())
 	return err

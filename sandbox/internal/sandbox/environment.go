@@ -36,16 +36,16 @@ func ForgetEnvironment() {
 
 // Environment is the CLI's.
 func (s *Sandbox) Environment() (map[string]string, error) {
-	state := s.Path("state")
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		return nil, fmt.Errorf("sandbox: %w", err)
+	backend, err := s.backend()
+	if err != nil {
+		return nil, err
 	}
 	phrase, err := s.passphrase()
 	if err != nil {
 		return nil, err
 	}
 	env := map[string]string{
-		"PULUMI_BACKEND_URL":       backendURL(state),
+		"PULUMI_BACKEND_URL":       backend,
 		"PULUMI_CONFIG_PASSPHRASE": phrase,
 		"PULUMI_DEBUG_PROVIDERS":   s.providers,
 		"PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -61,6 +61,18 @@ func (s *Sandbox) Environment() (map[string]string, error) {
 		env["PATH"] = withPlugin(s.pluginDir)
 	}
 	return env, nil
+}
+
+// backend is the URL of the backend that keeps the state.
+func (s *Sandbox) backend() (string, error) {
+	if s.Options.Backend != "" {
+		return s.Options.Backend, nil
+	}
+	state := s.Path("state")
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return "", fmt.Errorf("sandbox: %w", err)
+	}
+	return backendURL(state), nil
 }
 
 // backendURL is the file backend in a folder. The URL escapes what a folder's name may have and an

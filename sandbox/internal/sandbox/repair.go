@@ -66,6 +66,9 @@ func (s *Stack) Destroy(
 // mend makes the state of a stack readable before the CLI reads it: a full disk or a kill may have
 // cut its files off.
 func (s *Sandbox) mend(name string) error {
+	if s.Options.Backend != "" {
+		return nil
+	}
 	states, _ := filepath.Glob(s.Path("state/.pulumi/stacks/*/*.json*"))
 	if len(states) == 0 && slices.ContainsFunc(s.ARM.List(""), isDeployed) {
 		return fmt.Errorf("the state in %s is gone, "+
@@ -128,21 +131,25 @@ func (s *Stack) note() string { return s.sandbox.Path("unfinished-" + s.Name()) 
 
 // repair is the product's, with the sandbox's own CLI and folder.
 func (s *Stack) repair() repair.Repair {
-	stackFiles := s.sandbox.Files(s.Name())
+	var stackFiles *repair.Files
+	if s.sandbox.Options.Backend == "" {
+		own := s.sandbox.Files(s.Name())
+		stackFiles = &own
+	}
 	var wants func(id string) bool
 	if s.Config != nil {
 		wants = repair.WantedBy(s.Config)
 	}
 	return repair.Repair{
 		Stack:        engine{stack: s},
-		Files:        &stackFiles,
+		Files:        stackFiles,
 		Wants:        wants,
 		Subscription: func(context.Context) string { return arm.SubscriptionID },
 		Say:          func(string) {},
 	}
 }
 
-// Files are the stack's in the sandbox's backend.
+// Files are the stack's in the sandbox's own backend.
 func (s *Sandbox) Files(stack string) repair.Files {
 	return repair.Files{Root: s.Path("state"), Project: s.Project, Stack: stack}
 }
@@ -167,6 +174,9 @@ func (e engine) Import(ctx context.Context, state []byte) error {
 	}
 	return e.stack.Import(ctx, document)
 }
+
+// Cancel implements repair.Stack.
+func (e engine) Cancel(ctx context.Context) error { return e.stack.Cancel(ctx) }
 
 // Refresh implements repair.Stack.
 func (e engine) Refresh(ctx context.Context) error {

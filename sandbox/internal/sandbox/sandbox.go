@@ -37,6 +37,8 @@ type Options struct {
 	Dir string
 	// Pulumi is the path of the CLI.
 	Pulumi string
+	// Backend is the URL of the backend that keeps the state. Empty: files in Dir.
+	Backend string
 	// Wrap goes around Vault's HTTP handler, for tests that need faults in it or look into its
 	// requests.
 	Wrap func(http.Handler) http.Handler
