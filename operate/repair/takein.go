@@ -58,16 +58,17 @@ func TakeIn(state []byte, subscription string) (Taken, error) {
 			continue
 		}
 		old := d.live(created.URN)
+		if old >= 0 && is(d.resources[old], "pendingReplacement") {
+			// The old one is deleted already. Under the same id too: a refresh would find the new one and
+			// keep the mark, and each later up would make it once more.
+			d.resources = slices.Delete(d.resources, old, old+1)
+			old = -1
+		}
 		if old >= 0 && text(d.resources[old], "id") == created.ID {
 			continue // the refresh reads it as the old one
 		}
 		set(one, "id", created.ID)
 		one["outputs"] = one["inputs"]
-		if old >= 0 && is(d.resources[old], "pendingReplacement") {
-			// The old one is deleted already.
-			d.resources = slices.Delete(d.resources, old, old+1)
-			old = -1
-		}
 		if old >= 0 {
 			created.Replaces = text(d.resources[old], "id")
 			set(one, "urn", created.URN+waiting)

@@ -240,6 +240,18 @@ func TestAReplacementWhoseOldOneIsDeletedIsTakenInAsANewOne(t *testing.T) {
 	require.Equal(t, "new", got[1].ID)
 }
 
+// A refresh keeps the mark of what is deleted and has to be made, and the next up would make a second
+// time what is there.
+func TestAReplacementUnderTheSameIDTakesThePlaceOfWhatIsDeleted(t *testing.T) {
+	deleted := `{"urn":"policy","id":"old","pendingReplacement":true}`
+	again := creating("policy", policyKind, `{"name":"old"}`)
+	taken, err := repair.TakeIn(export([]string{deleted}, []string{again}), of)
+	require.NoError(t, err)
+	require.Len(t, taken.Created, 1)
+	require.Len(t, read(t, taken.State).Resources, 2)
+	require.NotContains(t, string(taken.State), "pendingReplacement")
+}
+
 func TestAReplacementUnderTheSameIDIsLeftToTheRefresh(t *testing.T) {
 	state := export([]string{oldPolicy}, []string{creating("policy", policyKind, `{"name":"old"}`)})
 	taken, err := repair.TakeIn(state, of)
