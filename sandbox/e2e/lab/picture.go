@@ -235,17 +235,21 @@ func (l *Lab) WithoutChance(p Picture) Picture {
 		}
 	}
 	replacer := strings.NewReplacer(replace...)
-	result := Picture{}
-	for _, place := range slices.Sorted(maps.Keys(p)) {
-		text := workspaceGUID.ReplaceAllString(replacer.Replace(p[place]), `"workspaceId":"guid"`)
+	texts := map[string][]string{}
+	for place, text := range p {
+		text = workspaceGUID.ReplaceAllString(replacer.Replace(text), `"workspaceId":"guid"`)
 		text = requiredRule.ReplaceAllString(text, "$1")
 		text = ownersMark.ReplaceAllString(text, "$1")
 		text = formerIdentity.ReplaceAllString(text, jobsPrincipal)
 		plain := replacer.Replace(place)
-		for result[plain] != "" { // two role assignments of one scope
-			plain += "+"
+		texts[plain] = append(texts[plain], text)
+	}
+	result := Picture{}
+	for plain, all := range texts {
+		slices.Sort(all) // such as role assignments of one scope
+		for i, text := range all {
+			result[plain+strings.Repeat("+", i)] = text
 		}
-		result[plain] = text
 	}
 	return result
 }
