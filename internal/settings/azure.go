@@ -226,7 +226,7 @@ func (a *Azure) fieldsOfWhatExists() []field {
 			change: Change{
 				Makes:   []Part{PartRegistry},
 				Updates: []Part{PartWorkspace},
-				Note:    imagesAnew,
+				Note:    imagesAnew + " A workspace without either setting keeps the one that it has.",
 				Jobs:    JobsGoOn,
 				Back:    BackEmpty,
 			},

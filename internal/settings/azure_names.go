@@ -28,20 +28,18 @@ func (n *Names) fields() []field {
 			meaning: "The names of all that is made and not named here, attachments too: " +
 				"`acme-{stack}-{kind}`. `{project}` is the other placeholder. " +
 				"[azure](azure.md#names-by-a-template) has the kinds.",
-			change: movesAzure,
+			change: named(movesAzure),
 		},
 		nameField("resourceGroup", &n.ResourceGroup, GroupName, movesAzure),
 		nameField("jobIdentity", &n.JobIdentity, IdentityName, Change{
 			Replaces: []Part{PartJobIdentity},
 			Updates:  []Part{PartCluster, PartSecrets, PartRole},
 			Jobs:     JobsOutdated,
-			Back:     BackWhole,
 		}),
 		nameField("workspaceIdentity", &n.WorkspaceIdentity, IdentityName, Change{
 			Replaces: []Part{PartWorkspaceIdentity},
 			Updates:  []Part{PartWorkspace},
 			Jobs:     JobsGoOn,
-			Back:     BackWhole,
 		}),
 		nameField("storageAccount", &n.StorageAccount, StorageAccountName,
 			loses(PartStorage, PartWorkspace, PartCluster)),
@@ -51,20 +49,17 @@ func (n *Names) fields() []field {
 			Replaces: []Part{PartLogs},
 			Updates:  []Part{PartInsights, PartDiagnostics},
 			Jobs:     JobsGoOn,
-			Back:     BackEmpty,
 		}),
 		nameField("applicationInsights", &n.ApplicationInsights, InsightsName, Change{
 			Replaces: []Part{PartInsights},
 			Updates:  []Part{PartWorkspace},
 			Jobs:     JobsGoOn,
-			Back:     BackEmpty,
 		}),
 		nameField("containerRegistry", &n.ContainerRegistry, RegistryName, Change{
 			Replaces: []Part{PartRegistry},
 			Updates:  []Part{PartWorkspace},
 			Note:     imagesAnew,
 			Jobs:     JobsGoOn,
-			Back:     BackEmpty,
 		}),
 		nameField("workspace", &n.Workspace, WorkspaceName, loses(PartWorkspace, PartCluster)),
 	}
@@ -75,8 +70,14 @@ func nameField(key string, into *string, rule NameRule, change Change) field {
 		key:     key,
 		value:   text(into, azureName(rule, "a name that Azure takes")),
 		meaning: "Its name: " + rule.Text + ".",
-		change:  change,
+		change:  named(change),
 	}
+}
+
+// named is the change of a name. Without the setting a part keeps the name that it has.
+func named(change Change) Change {
+	change.Back = BackNamed
+	return change
 }
 
 // NameRule is Azure's rule for a resource's name, from the resource provider's REST specification

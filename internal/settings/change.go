@@ -73,6 +73,8 @@ type Back string
 const (
 	BackWhole Back = "yes"
 	BackEmpty Back = "the setting, but not what was in it"
+	// BackNamed is of a name, which Pulumi keeps when the setting goes.
+	BackNamed Back = "the old name, if you write it, but not what was in it"
 	BackNever Back = "no, Azure refuses it"
 	// BackUnknown is where Azure documents no way back.
 	BackUnknown Back = "no way is documented"
@@ -135,9 +137,10 @@ var (
 	movesToAnotherVault = Change{
 		Updates:  []Part{PartConnection, PartSecrets, PartPolicy},
 		Replaces: []Part{PartRole},
-		Note: "What the old Vault has stays there. This `up` fails at the role, and " +
-			"`pulumi up --refresh --run-program` makes the auth backend and the role.",
-		Jobs: JobsOutdated,
+		Note: "What the old Vault has stays there, and jobs of old definitions read it. This `up` " +
+			"fails at the role, and `pulumi up --refresh --run-program` makes the auth backend and the " +
+			"role.",
+		Jobs: JobsThatUse,
 		Back: BackWhole,
 	}
 )

@@ -76,7 +76,7 @@ func (s *Settings) fields() []field {
 				return &s.Compute[len(s.Compute)-1]
 			}),
 			meaning: "Clusters that run jobs as the job identity. Jobs are handed over for the first.",
-			change:  Change{Makes: []Part{PartCluster}, Jobs: JobsThatRun, Back: BackWhole},
+			change:  Change{Makes: []Part{PartCluster}, Jobs: JobsThatUse, Back: BackWhole},
 		},
 		{
 			key:     "azure",

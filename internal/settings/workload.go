@@ -180,12 +180,13 @@ func (w *Workload) fields() []field {
 			key:   "identityId",
 			value: text(&w.IdentityID, armID(typeIdentity)),
 			meaning: "ARM id of a user-assigned identity that jobs run as, in any subscription. Without " +
-				"it one is made.",
+				"it one is made. Stacks with the same one have the same readers.",
 			change: Change{
 				Replaces: []Part{PartJobIdentity},
 				Updates:  []Part{PartCluster, PartSecrets, PartRole},
+				Note:     "Roles that others gave to the one that was made go with it.",
 				Jobs:     JobsOutdated,
-				Back:     BackWhole,
+				Back:     BackEmpty,
 			},
 		},
 		{

@@ -80,7 +80,8 @@ var partsByType = map[string]settings.Part{
 
 // ofNoPart are types that are in the engine alone.
 var ofNoPart = []string{
-	"pulumi:pulumi:Stack", "pulumi:providers:azure-native", "pulumi:index:Stash",
+	"pulumi:pulumi:Stack", "pulumi:providers:azure-native", "pulumi:providers:pulumi",
+	"pulumi:index:Stash",
 	"mlvault:azureml:Workspace", "mlvault:credentials:Store",
 }
 

@@ -23,6 +23,7 @@ const (
 	provider   = theirGroup + "/providers/"
 
 	theirStorage  = provider + "Microsoft.Storage/storageAccounts/theirstore"
+	otherStorage  = provider + "Microsoft.Storage/storageAccounts/otherstore"
 	theirKeys     = provider + "Microsoft.KeyVault/vaults/theirkeys"
 	otherKeys     = provider + "Microsoft.KeyVault/vaults/otherkeys"
 	theirInsights = provider + "Microsoft.Insights/components/theirinsights"
@@ -110,6 +111,22 @@ type play struct {
 	to texts
 	// does is for what no setting of the stack's file says.
 	does func(*stage)
+	// before an up, others do what the change needs: another Vault, a token, a cluster of their own.
+	before func(s *stage, first *deployed)
+	// after an up, others write to Vault what the note of the row says, at the path that it returns.
+	after func(s *stage, changed *deployed) string
+	// lasts is of what others made: definitions that name it go on when the change is taken back.
+	lasts bool
+	// again is of an up that fails, as the note of the row says, before one with a refresh.
+	again bool
+	// unplayed says why no up here can play it.
+	unplayed string
+	// really are what an up does besides, where the plan does not show it.
+	really []string
+	// remains is what the way back leaves, as the note of the row says.
+	remains string
+	// taken are the jobs from which the change takes something, where the row leaves it to the case.
+	taken taken
 	// besides are what else a plan shows: what an up then does not do, because to the plan whatever is
 	// updated may answer with something else, or what another setting of the same change does.
 	besides []string
@@ -139,9 +156,21 @@ func concat(parts ...[]play) []play {
 
 var playsOfTheTop = []play{
 	changed("azure-native:location", "northeurope"),
-	{key: "vaultAddress", stack: "open", does: (*stage).otherAddress},
-	{key: "vaultToken", stack: "open", does: (*stage).newToken},
-	{key: "credentials", stack: "open", does: func(s *stage) { delete(s.credentials, "ml_api_key") }},
+	{
+		key:    "vaultAddress",
+		stack:  "open",
+		does:   (*stage).otherAddress,
+		before: (*stage).otherVault,
+		again:  true,
+		really: []string{"makes or deletes the auth backend"},
+	},
+	{key: "vaultToken", stack: "open", does: (*stage).newToken, before: (*stage).otherToken},
+	{
+		key:   "credentials",
+		stack: "open",
+		does:  func(s *stage) { delete(s.credentials, "ml_api_key") },
+		taken: fromBefore,
+	},
 	{key: "credentials", stack: "open", does: func(s *stage) {
 		s.credentials["ml_api_key"] = map[string]any{"api_key": "rotated"}
 	}},
@@ -151,9 +180,19 @@ var playsOfVault = []play{
 	changed("vault.mount", "team-kv"),
 	closed("vault.createMount", "vault.createMount", "false"),
 	changed("vault.prefix", "teams/ml"),
-	{key: "vault.reads", stack: "open", to: texts{"vault.reads.more": "secret/data/somebody/other"}},
+	{
+		key:   "vault.reads",
+		stack: "open",
+		to:    texts{"vault.reads.more": "secret/data/somebody/other"},
+		taken: fromAfter,
+	},
 	{key: "vault.readers", stack: "open", to: texts{"vault.readers[0]": "mlvault/qa"}},
-	changed("vault.namespace", "team"),
+	{
+		key:      "vault.namespace",
+		stack:    "open",
+		to:       texts{"vault.namespace": "team"},
+		unplayed: "the Vault here has no namespaces",
+	},
 	{key: "vault.caCertFile", stack: "open", does: (*stage).otherCACertFile},
 	changed("vault.skipChildToken", "true"),
 	changed("vault.maxLeaseTtlSeconds", "900"),
@@ -164,7 +203,7 @@ var playsOfVault = []play{
 var playsOfWorkload = []play{
 	changed("workload.audience", "api://other"),
 	changed("workload.previousAudience", "api://other"),
-	{key: "workload.issuer", stack: "open", does: (*stage).otherIssuer},
+	{key: "workload.issuer", stack: "open", does: (*stage).otherIssuer, taken: fromAll},
 	{key: "workload.issuerCaPem", stack: "open", does: (*stage).otherIssuerCA},
 	changed("workload.authPath", "jwt-moved"),
 	{key: "workload.createAuthBackend", stack: "open", to: texts{
@@ -181,12 +220,19 @@ var playsOfWorkload = []play{
 			"workload.createRole":        "false",
 		},
 		besides: []string{"makes or deletes the auth backend"},
+		after:   (*stage).theirRole,
+		lasts:   true,
 	},
 	changed("workload.policy", "jobs"),
-	{key: "workload.createPolicy", stack: "open", to: texts{
-		"workload.policy":       "theirs",
-		"workload.createPolicy": "false",
-	}},
+	{
+		key:   "workload.createPolicy",
+		stack: "open",
+		to: texts{
+			"workload.policy":       "theirs",
+			"workload.createPolicy": "false",
+		},
+		after: (*stage).theirPolicy,
+	},
 	{key: "workload.identityId", stack: "plain", to: texts{"workload.identityId": otherIdentity}},
 	{key: "workload.principalIds", stack: "open", to: texts{"workload.principalIds[1]": another}},
 	changed("workload.serverless", "true"),
@@ -196,7 +242,7 @@ var playsOfWorkload = []play{
 }
 
 var playsOfCompute = []play{
-	changed("compute", ""),
+	{key: "compute", stack: "open", to: texts{"compute": ""}, taken: fromAll},
 	cluster("open", "name", "cpu"),
 	cluster("open", "vmSize", "Standard_E8ds_v5"),
 	cluster("open", "maxNodes", "3"),
@@ -204,11 +250,17 @@ var playsOfCompute = []play{
 	cluster("open", "idleSeconds", "300"),
 	cluster("open", "lowPriority", "true"),
 	cluster("subnet", "subnetId", theirNetwork+"/subnets/others"),
-	{key: "compute[].computeId", stack: "open", to: texts{
-		"compute[0].vmSize":    "",
-		"compute[0].maxNodes":  "",
-		"compute[0].computeId": theirCluster,
-	}},
+	{
+		key:   "compute[].computeId",
+		stack: "open",
+		to: texts{
+			"compute[0].vmSize":    "",
+			"compute[0].maxNodes":  "",
+			"compute[0].computeId": theirCluster,
+		},
+		before: (*stage).theirClusterHere,
+		lasts:  true,
+	},
 }
 
 // cluster is a play of one field of the first cluster.
@@ -246,8 +298,18 @@ var playsOfNames = []play{
 var playsOfWhatExists = []play{
 	{key: "azure.workspaceId", stack: "plain", to: texts{"azure.workspaceId": theirML}},
 	changed("azure.existingResourceGroup", "platform"),
-	changed("azure.storageAccountId", theirStorage),
-	changed("azure.keyVaultId", otherKeys),
+	{
+		key:    "azure.storageAccountId",
+		stack:  "open",
+		to:     texts{"azure.storageAccountId": theirStorage},
+		before: (*stage).ownersGiveRoles,
+	},
+	{
+		key:    "azure.keyVaultId",
+		stack:  "open",
+		to:     texts{"azure.keyVaultId": otherKeys},
+		before: (*stage).ownersGiveRoles,
+	},
 	{key: "azure.applicationInsightsId", stack: "open", to: texts{
 		"azure.applicationInsightsId": theirInsights,
 	}},
@@ -304,7 +366,7 @@ var playsOfNetwork = []play{
 	rule("serviceTag", 1, "AzureActiveDirectory"),
 	rule("protocol", 1, "UDP"),
 	rule("portRanges", 1, "80,443"),
-	rule("serviceResourceId", 2, theirRegistry),
+	rule("serviceResourceId", 2, otherStorage),
 	rule("subresource", 2, "file"),
 	rule("sparkEnabled", 2, "true"),
 	{
@@ -312,16 +374,21 @@ var playsOfNetwork = []play{
 		stack: "open",
 		to: texts{
 			"azure.publicNetworkAccess":       "", // the endpoints close it
-			"azure.managedNetwork.mode":       "AllowInternetOutbound",
 			"azure.privateEndpoints.subnetId": theirNetwork + "/subnets/endpoints",
+			"compute[0].subnetId":             theirNetwork + "/subnets/jobs",
 		},
 		besides: []string{"replaces the cluster"},
 	},
-	{key: "azure.privateEndpoints", stack: "subnet", to: texts{
-		"azure.containerRegistryId":               theirRegistry,
-		"azure.privateEndpoints.subnetId":         theirNetwork + "/subnets/endpoints",
-		"azure.privateEndpoints.virtualNetworkId": theirNetwork,
-	}},
+	{
+		key:   "azure.privateEndpoints",
+		stack: "subnet",
+		to: texts{
+			"azure.containerRegistryId":               theirRegistry,
+			"azure.privateEndpoints.subnetId":         theirNetwork + "/subnets/endpoints",
+			"azure.privateEndpoints.virtualNetworkId": theirNetwork,
+		},
+		remains: ".properties.containerRegistry is",
+	},
 	closed("azure.privateEndpoints.subnetId", "azure.privateEndpoints.subnetId",
 		theirNetwork+"/subnets/others"),
 	{key: "azure.privateEndpoints.dnsZoneIds", stack: "closed", to: theirZonesInstead()},

@@ -1,6 +1,8 @@
 package changes
 
 import (
+	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -9,11 +11,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/outputs"
+	"mlvault/internal/rights"
+	"mlvault/internal/settings"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/issuer"
@@ -24,6 +30,7 @@ import (
 type stage struct {
 	*lab.Lab
 
+	cli         *lab.Thrifty // of the lab, where jobs ask for outputs
 	stack       string
 	texts       texts
 	credentials lab.Payloads
@@ -33,15 +40,15 @@ type stage struct {
 	swaps map[string]string
 }
 
-// newLab has the platform team's resources in Azure.
-func newLab(t *testing.T) *lab.Lab {
+// newLab has what others have in Azure and Vault, and a CLI without needless questions.
+func newLab(t *testing.T) (*lab.Lab, *lab.Thrifty) {
 	t.Helper()
 	var stacks []string
 	for name := range first {
 		stacks = append(stacks, name)
 	}
 	l := lab.Open(t, sandbox.Options{Root: lab.Project(t, lab.ProjectName, stacks...)})
-	l.Spare(lab.ProjectName)
+	cli := l.Spare(lab.ProjectName)
 	for _, id := range theirs() {
 		kind := filepath.Base(filepath.Dir(id))
 		document := arm.Document{"location": "westeurope"}
@@ -61,7 +68,21 @@ func newLab(t *testing.T) *lab.Lab {
 		}
 		require.NoError(t, l.ARM.Seed(id, document))
 	}
-	return l
+	l.SharedBackend("jwt-theirs")
+	haveTheirs(l)
+	return l, cli
+}
+
+// haveTheirs writes what others have in a Vault.
+func haveTheirs(l *lab.Lab) {
+	l.Write("sys/mounts/team-kv", map[string]any{
+		"type":    "kv",
+		"options": map[string]any{"version": "2"},
+	})
+	for _, name := range []string{"else", "other"} {
+		data := map[string]any{"data": map[string]any{"key": "theirs"}}
+		l.Write("secret/data/somebody/"+name, data)
+	}
 }
 
 // theirs are the ids that any settings name.
@@ -170,6 +191,101 @@ func (s *stage) swap(folder string) {
 		text = strings.ReplaceAll(text, old, with)
 	}
 	require.NoError(s.T, os.WriteFile(path, []byte(text), 0o600))
+}
+
+// grantSwapped writes the policy of a deployer for settings with other texts in them.
+func (s *stage) grantSwapped(configured *settings.Settings) {
+	s.T.Helper()
+	if len(s.swaps) == 0 {
+		return
+	}
+	swapped := *configured
+	for old, with := range s.swaps {
+		with = strings.ReplaceAll(with, "\n      ", "\n") // as YAML has it
+		swapped.Workload.Issuer = strings.ReplaceAll(swapped.Workload.Issuer, old, with)
+		swapped.Workload.IssuerCAPEM = strings.ReplaceAll(swapped.Workload.IssuerCAPEM, old, with)
+	}
+	_, err := s.DeployerToken(s.T.Context(), &swapped, rights.State{})
+	require.NoError(s.T, err)
+}
+
+// otherVault is another one behind another address, in which others have what they have here.
+func (s *stage) otherVault(*deployed) {
+	second := lab.Open(s.T, sandbox.Options{Root: s.Options.Root})
+	haveTheirs(second)
+	s.Vault = second.Vault
+	s.address = ""
+}
+
+// otherToken makes the deployer start over.
+func (s *stage) otherToken(*deployed) {
+	require.NoError(s.T, os.Remove(s.DeployerTokenFile(s.stack)))
+	s.token = ""
+}
+
+// theirClusterHere is a cluster in the stack's own workspace to which somebody gave the identity.
+func (s *stage) theirClusterHere(first *deployed) {
+	var values auto.OutputMap
+	var err error
+	s.asking(func() { values, err = first.Outputs(s.T.Context()) })
+	require.NoError(s.T, err)
+	id := sandbox.Text(values, outputs.WorkspaceID) + "/computes/" + kept
+	identity := sandbox.Text(values, outputs.JobIdentityID)
+	require.NoError(s.T, s.ARM.Seed(id, arm.Document{
+		"identity": map[string]any{"userAssignedIdentities": map[string]any{identity: map[string]any{}}},
+	}))
+	s.texts["compute[0].computeId"] = id
+}
+
+// ownersGiveRoles lets the workspace's own identity read what it is to use from then on.
+func (s *stage) ownersGiveRoles(*deployed) {
+	for _, identity := range s.ARM.List("Microsoft.ManagedIdentity/userAssignedIdentities") {
+		id := fmt.Sprint(identity["id"])
+		if !strings.HasPrefix(filepath.Base(id), "ml-workspace-identity") {
+			continue
+		}
+		for part, role := range map[string]string{
+			theirStorage: settings.RoleIDContributor,
+			otherKeys:    settings.RoleIDKeyVaultAdministrator,
+		} {
+			assignment := part + "/providers/Microsoft.Authorization/roleAssignments/" + kept
+			require.NoError(s.T, s.ARM.Seed(assignment, arm.Document{"properties": map[string]any{
+				"principalId":      arm.PrincipalID(id),
+				"roleDefinitionId": "/providers/Microsoft.Authorization/roleDefinitions/" + role,
+			}}))
+		}
+	}
+}
+
+// theirRole is what the Vault team makes of `make policy FOR=role`.
+func (s *stage) theirRole(changed *deployed) string {
+	exported, err := changed.Export(s.T.Context())
+	require.NoError(s.T, err)
+	text, err := json.Marshal(exported)
+	require.NoError(s.T, err)
+	state, err := rights.ParseState(text)
+	require.NoError(s.T, err)
+	jobs, isThere := state.JobIdentity()
+	require.True(s.T, isThere)
+	path := changed.Config.RolePath()
+	s.Write(path, rights.JobsRole(changed.Config, jobs))
+	return path
+}
+
+// theirPolicy is what the Vault team makes of `make policy FOR=jobs`.
+func (s *stage) theirPolicy(changed *deployed) string {
+	path := changed.Config.PolicyPath()
+	s.Write(path, map[string]any{"policy": rights.ReadPolicy(changed.Config)})
+	return path
+}
+
+// forget removes what others wrote to Vault for a change that is taken back.
+func (s *stage) forget(path string) {
+	if path == "" {
+		return
+	}
+	_, err := s.Vault.Root().Logical().DeleteWithContext(s.T.Context(), path)
+	require.NoError(s.T, err)
 }
 
 // otherAddress leads to the same Vault by another name.
