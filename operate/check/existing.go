@@ -144,7 +144,8 @@ func (c *checker) jobPrincipal(ctx context.Context) string {
 			"the setting, or have somebody give you the role Reader on it", path.Base(id))
 		return ""
 	}
-	c.passed("workload.identityId: the identity is there")
+	c.passed("workload.identityId: the identity is there. Whoever runs code as it reads the " +
+		"credentials of each stack that names it")
 	return principal
 }
 
