@@ -158,6 +158,12 @@ func principalOf(ctx context.Context, id string) (string, error) {
 
 // existingCluster tells whether a cluster of others carries the job identity.
 func (c *checker) existingCluster(ctx context.Context, key string, cluster settings.Cluster) {
+	if !c.isReached(cluster) {
+		c.problem("%s: the cluster %s is in the workspace %s, and jobs of this stack reach none of "+
+			"another workspace than its own. Set azure.workspaceId to that one, or remove the cluster",
+			key, cluster.AzureName(), cluster.WorkspaceName())
+		return
+	}
 	var found struct {
 		Name       string
 		Identities []string
@@ -186,6 +192,21 @@ func (c *checker) existingCluster(ctx context.Context, key string, cluster setti
 		"--identity-type user_assigned --user-assigned-identities %s`", key, cluster.AzureName(),
 		cluster.AzureName(), cluster.WorkspaceName(), cluster.WorkspaceGroup(),
 		strings.Join(append(found.Identities, identity), ","))
+}
+
+// isReached tells whether a cluster of others is in the stack's workspace. Where that exists, the
+// settings have seen to it.
+func (c *checker) isReached(cluster settings.Cluster) bool {
+	if c.settings.Azure.WorkspaceExists() {
+		return true
+	}
+	for _, r := range c.made(losses.Workspace) {
+		below := strings.ToLower("/" + r.ID + "/computes/")
+		if strings.HasPrefix(strings.ToLower(cluster.ComputeID), below) {
+			return true
+		}
+	}
+	return false
 }
 
 // jobIdentity is the ARM id of the job identity: the one that exists, or that of the state.

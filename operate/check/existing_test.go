@@ -131,6 +131,30 @@ func TestWhatExistsIsLookedAtAndItsOwnersAreToldWhatToDo(t *testing.T) {
 			does:    func(_ *checker, _ map[string]any, az answers) { delete(az, showsGPU) },
 		},
 		{
+			name: "a cluster of another workspace than the one that is made",
+			problem: "compute[0].computeId: the cluster gpu is in the workspace ml, and jobs of this stack reach " +
+				"none of another workspace",
+			does: func(c *checker, _ map[string]any, az answers) {
+				c.settings.Azure.WorkspaceID = ""
+				c.stack.State.Resources = []rights.Resource{{
+					Type: "azure-native:machinelearningservices/v20241001:Workspace",
+					ID:   theirML[1:] + "-made",
+				}}
+				az["provider list"] = registered
+			},
+		},
+		{
+			name: "a cluster that somebody made in the workspace that is made",
+			does: func(c *checker, _ map[string]any, az answers) {
+				c.settings.Azure.WorkspaceID = ""
+				c.stack.State.Resources = []rights.Resource{{
+					Type: "azure-native:machinelearningservices/v20241001:Workspace",
+					ID:   theirML[1:],
+				}}
+				az["provider list"] = registered
+			},
+		},
+		{
 			name: "a cluster with another identity, which stays beside the job's",
 			warning: "az ml compute update --name gpu --workspace-name ml --resource-group rg " +
 				"--identity-type user_assigned --user-assigned-identities /subscriptions/another," + theirJobs,
