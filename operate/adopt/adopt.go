@@ -4,6 +4,7 @@
 package adopt
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -125,8 +126,8 @@ func (a Adoption) take(ctx context.Context, before []byte) error {
 	return nil
 }
 
-// respell gives the imported ids the spelling that they were given in. ARM returns them in another
-// case than it took them, and the next up would take that for a change.
+// respell gives the imported ids the spelling that the program has for them. ARM and the import
+// return another one, and the next up would take that for a change.
 func (a Adoption) respell(ctx context.Context) error {
 	state, err := a.Stack.Export(ctx)
 	if err != nil {
@@ -233,9 +234,9 @@ var parts = map[string]string{
 
 const workspace = "ml-workspace"
 
-// Respell writes the ids of what exists into the inputs of a state as they were given. It refuses a
-// workspace that is wired to something else than what was given beside it: the next up would keep
-// it silently.
+// Respell writes the ids of what exists into the inputs of a state as the program has them. It
+// refuses a workspace that is wired to something else than what was given beside it: the next up
+// would keep it silently.
 func Respell(state []byte, existing map[string]string) ([]byte, error) {
 	var whole, deployment map[string]json.RawMessage
 	if err := json.Unmarshal(state, &whole); err != nil {
@@ -248,7 +249,7 @@ func Respell(state []byte, existing map[string]string) ([]byte, error) {
 	if err := json.Unmarshal(deployment["resources"], &resources); err != nil {
 		return nil, errors.New("the state has no resources")
 	}
-	given := map[string]string{}
+	given := spelling{}
 	for _, id := range existing {
 		given[strings.ToLower(id)] = id
 	}
@@ -262,10 +263,12 @@ func Respell(state []byte, existing map[string]string) ([]byte, error) {
 		if err := refuseOtherParts(name, inputs, existing); err != nil {
 			return nil, err
 		}
-		for field := range inputs {
-			spelled, isGiven := given[strings.ToLower(text(inputs, field))]
-			if isGiven {
-				inputs[field], _ = json.Marshal(spelled)
+		for field, value := range inputs {
+			var decoded any
+			decoder := json.NewDecoder(bytes.NewReader(value))
+			decoder.UseNumber() // as they are written
+			if decoder.Decode(&decoded) == nil {
+				inputs[field], _ = json.Marshal(given.of(field, decoded))
 			}
 		}
 		each["inputs"], _ = json.Marshal(inputs)
@@ -273,6 +276,45 @@ func Respell(state []byte, existing map[string]string) ([]byte, error) {
 	deployment["resources"], _ = json.Marshal(resources)
 	whole["deployment"], _ = json.Marshal(deployment)
 	return json.Marshal(whole)
+}
+
+// spelling has ids as they were given, by their lower case.
+type spelling map[string]string
+
+// of is an input of a resource with the ids in it as the program spells them.
+func (s spelling) of(field string, value any) any {
+	switch value := value.(type) {
+	case string:
+		return s.ofText(field, value)
+	case []any:
+		for i, member := range value {
+			value[i] = s.of(field, member)
+		}
+	case map[string]any:
+		for name, member := range value {
+			value[name] = s.of(name, member)
+		}
+	}
+	return value
+}
+
+const definitions = "/providers/Microsoft.Authorization/roleDefinitions/"
+
+func (s spelling) ofText(field, text string) string {
+	switch field {
+	case "scope", "resourceUri":
+		// An import takes them out of the id without their first slash (pulumi-azure-native#4818).
+		text = "/" + strings.TrimPrefix(text, "/")
+	case "roleDefinitionId":
+		// ARM answers with the definition below the scope's subscription, which the program leaves out
+		// (azure-rest-api-specs#10939).
+		at := strings.LastIndex(text, definitions)
+		return text[max(at, 0):]
+	}
+	if given, isGiven := s[strings.ToLower(text)]; isGiven {
+		return given
+	}
+	return text
 }
 
 func refuseOtherParts(name string, inputs resource, existing map[string]string) error {

@@ -125,6 +125,49 @@ func TestWhatExistsIsImportedInTheSpellingThatItWasGivenIn(t *testing.T) {
 		"--path azure.keyVaultId --stack dev")
 }
 
+// What an import and ARM return is not what the program sends, and each difference would replace a
+// role, an endpoint or a lock.
+func TestWhatHangsOnAPartIsSpelledAsTheProgramSpellsIt(t *testing.T) {
+	const (
+		role      = "/providers/Microsoft.Authorization/roleDefinitions/7f951dda"
+		elsewhere = "/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v"
+	)
+	inputs := map[string]any{
+		"scope":            strings.TrimPrefix(storageID, "/"),
+		"resourceUri":      strings.ToUpper(storageID[1:]),
+		"roleDefinitionId": "/subscriptions/s" + role,
+		"privateLinkServiceConnections": []any{map[string]any{
+			"privateLinkServiceId": strings.ToLower(storageID),
+		}},
+		"subnet":   map[string]any{"id": elsewhere},
+		"category": "scope",
+		"days":     json.Number("12345678901234567890"),
+	}
+	state, err := json.Marshal(map[string]any{"deployment": map[string]any{"resources": []any{
+		map[string]any{"urn": "urn:pulumi:dev::mlvault::t::ml-thing", "inputs": inputs},
+	}}})
+	require.NoError(t, err)
+	spelled, err := Respell(state, map[string]string{"ml-thing": "x", "mlstorage": storageID})
+	require.NoError(t, err)
+	var read struct {
+		Deployment struct {
+			Resources []struct{ Inputs map[string]json.RawMessage }
+		}
+	}
+	require.NoError(t, json.Unmarshal(spelled, &read))
+	for field, want := range map[string]string{
+		"scope":                         `"` + storageID + `"`,
+		"resourceUri":                   `"` + storageID + `"`,
+		"roleDefinitionId":              `"` + role + `"`,
+		"privateLinkServiceConnections": `[{"privateLinkServiceId":"` + storageID + `"}]`,
+		"subnet":                        `{"id":"` + elsewhere + `"}`,
+		"category":                      `"scope"`,
+		"days":                          "12345678901234567890",
+	} {
+		require.Equal(t, want, string(read.Deployment.Resources[0].Inputs[field]), field)
+	}
+}
+
 func TestAPlanThatReplacesOrDeletesStopsTheAdoption(t *testing.T) {
 	for _, operation := range []string{"replace", "create-replacement", "delete-replaced", "delete"} {
 		stack := &fake{state: empty, changes: []verify.Change{{Name: "ml-workspace", Operation: operation}}}

@@ -29,7 +29,7 @@ func (p PulumiCLI) Wanted(ctx context.Context) ([]byte, error) {
 	}
 	defer os.RemoveAll(folder) //nolint:errcheck // It holds names and types, nothing secret.
 	file := filepath.Join(folder, "wanted.json")
-	_, err = p.CLI.Run(ctx, nil, "preview", "--import-file", file, "--stack", p.Name)
+	_, err = p.CLI.Diagnosed(ctx, "preview", "--import-file", file, "--stack", p.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +51,15 @@ func (p PulumiCLI) Take(ctx context.Context, resources []byte) error {
 	if err := os.WriteFile(file, resources, 0o600); err != nil {
 		return fmt.Errorf("the import file: %w", err)
 	}
-	_, err = p.CLI.Run(ctx, nil, "import", "--file", file, "--generate-code=false", "--protect=false",
-		"--yes", "--skip-preview", "--stack", p.Name)
+	_, err = p.CLI.Diagnosed(ctx, "import", "--file", file, "--generate-code=false",
+		"--protect=false", "--yes", "--skip-preview", "--stack", p.Name)
 	return err
 }
 
 // Plan implements [Stack].
 func (p PulumiCLI) Plan(ctx context.Context) ([]verify.Change, error) {
-	previewed, err := p.CLI.Run(ctx, nil, "preview", "--json", "--suppress-outputs", "--stack", p.Name)
+	previewed, err := p.CLI.Diagnosed(ctx, "preview", "--json", "--suppress-outputs",
+		"--stack", p.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,36 @@ func (c CLI) Run(ctx context.Context, input io.Reader, args ...string) ([]byte, 
 	return out, failed(err, args[0], strings.TrimSpace(text))
 }
 
+// Diagnosed runs a command that shows no value in the clear, a preview or an import, and has in its
+// error what the engine said: standard error is empty then.
+func (c CLI) Diagnosed(ctx context.Context, args ...string) ([]byte, error) {
+	out, err := c.Run(ctx, nil, args...)
+	said := diagnostics(out)
+	if err == nil || said == "" {
+		return out, err
+	}
+	return out, fmt.Errorf("%w\n%s", err, said)
+}
+
+// diagnostics are the errors in what a command printed, as JSON or for people.
+func diagnostics(printed []byte) string {
+	var read struct {
+		Diagnostics []struct{ Message, Severity string }
+	}
+	if json.Unmarshal(printed, &read) != nil {
+		_, after, _ := strings.Cut(string(printed), "Diagnostics:\n")
+		block, _, _ := strings.Cut(after, "\nResources:")
+		return strings.TrimRight(block, "\n ")
+	}
+	var messages []string
+	for _, each := range read.Diagnostics {
+		if each.Severity == "error" {
+			messages = append(messages, strings.TrimSpace(each.Message))
+		}
+	}
+	return strings.Join(messages, "\n")
+}
+
 // Show runs the CLI for a person to watch.
 func (c CLI) Show(ctx context.Context, out io.Writer, args ...string) error {
 	cmd := c.command(ctx, args...)

@@ -48,3 +48,31 @@ func TestAnAnswerOfTheCLIIsNeverQuoted(t *testing.T) {
 		require.NotContains(t, err.Error(), "canary")
 	}
 }
+
+// A preview that fails says why on its standard output, where the engine masks what is secret.
+func TestWhyAPreviewFailsIsInTheError(t *testing.T) {
+	for _, row := range []struct{ name, printed string }{
+		{
+			name: "for people",
+			printed: "Previewing update (dev):\n    mlvault-dev canary\nDiagnostics:\n  pulumi:pulumi:Stack:\n" +
+				"    error: azure.names: is wrong\n\nResources:\n    1 canary\n",
+		},
+		{
+			name: "as JSON",
+			printed: `{"steps":["canary"],"diagnostics":[{"message":"canary","severity":"info"},` +
+				`{"message":"error: azure.names: is wrong\n","severity":"error"}]}` + "\n",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			folder := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "printed"), []byte(row.printed), 0o600))
+			script := []byte("#!/bin/sh\nwhile read -r line; do printf '%s\\n' \"$line\"; done < printed; exit 1\n")
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "pulumi"), script, 0o700))
+			t.Setenv("PATH", folder)
+			_, err := cli.CLI{Root: folder}.Diagnosed(t.Context(), "preview")
+			require.ErrorContains(t, err, "`pulumi preview` failed: \n")
+			require.ErrorContains(t, err, "error: azure.names: is wrong")
+			require.NotContains(t, err.Error(), "canary")
+		})
+	}
+}

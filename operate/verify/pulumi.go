@@ -93,7 +93,7 @@ func nameOf(urn string) string {
 
 // Changes are what an `up` after a refresh would do.
 func (p PulumiCLI) Changes(ctx context.Context) ([]Change, error) {
-	previewed, err := p.CLI.Run(ctx, nil, "preview", "--refresh", "--run-program", "--json",
+	previewed, err := p.CLI.Diagnosed(ctx, "preview", "--refresh", "--run-program", "--json",
 		"--suppress-outputs", "--stack", p.Stack)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,9 @@ import (
 	"mlvault/sandbox/internal/arm"
 )
 
+// aPerson has a role on the workspace.
+const aPerson = "00000000-0000-0000-0000-00000000000a"
+
 // sketch is a program as people have it before this one: the workspace and what ARM demands beside
 // it, flat, with names of a person's choice, without tags, an identity for jobs or a thought for
 // TLS. It exports the ids by our logical names.
@@ -90,9 +93,21 @@ func sketch(ctx *pulumi.Context) error {
 				"applicationInsights": id("Insights/components/ml-sketch-insights"),
 			},
 		},
+		{
+			name: "ml-data-scientist-" + aPerson,
+			kind: "authorization/v20220401:RoleAssignment",
+			properties: object{
+				"scope":            id("MachineLearningServices/workspaces/ml-sketch"),
+				"roleDefinitionId": "/providers/Microsoft.Authorization/roleDefinitions/" + settings.RoleIDDataScientist,
+				"principalId":      aPerson,
+				"principalType":    "User",
+			},
+		},
 	} {
-		r.properties["location"] = "westeurope"
-		r.properties["resourceGroupName"] = "ml-rg"
+		if r.properties["scope"] == nil {
+			r.properties["location"] = "westeurope"
+			r.properties["resourceGroupName"] = "ml-rg"
+		}
 		made := new(pulumi.CustomResourceState)
 		err := ctx.RegisterResource("azure-native:"+r.kind, r.name, pulumi.ToMap(r.properties), made,
 			pulumi.DependsOn(before))
@@ -131,7 +146,12 @@ func TestAnExistingWorkspaceAndItsSecretsAreAdoptedAndNotReplaced(t *testing.T) 
 	requests := term.ARM.Requests()
 
 	// As the page says later: the deployer's token is made before.
-	term.adapt(lab.With(t, "vault.prefix", "ml"))
+	term.adapt(lab.Settings(t, map[string]string{
+		"vault.prefix":                           "ml",
+		"azure.roleAssignments[0].role":          settings.RoleDataScientist,
+		"azure.roleAssignments[0].principalId":   aPerson,
+		"azure.roleAssignments[0].principalType": "User",
+	}))
 	for name, content := range map[string]any{
 		"existing":      existing,
 		"ml_api_key":    credentials["ml_api_key"],

@@ -2,6 +2,7 @@ package arm
 
 import (
 	"net/http"
+	"path"
 	"strings"
 )
 
@@ -19,6 +20,18 @@ func principalHasItsType(p *put) *Error {
 		"specified PrinciaplType '%s'."
 	return p.refuse(http.StatusBadRequest, "UnmatchedPrincipalType", message,
 		strings.ReplaceAll(principal, "-", ""), said)
+}
+
+// definitionOfScope: ARM answers with the role's definition below the subscription of the scope,
+// whatever it was given (azure-rest-api-specs#10939).
+func definitionOfScope(p *put) *Error {
+	const field = "properties.roleDefinitionId"
+	const definitions = "/providers/Microsoft.Authorization/roleDefinitions/"
+	_, below, _ := strings.Cut(p.id, "/subscriptions/")
+	subscription, _, _ := strings.Cut(below, "/")
+	role := path.Base(p.doc.text(field))
+	p.doc.set(field, "/subscriptions/"+subscription+definitions+role)
+	return nil
 }
 
 // isIdentity tells whether a principal is a managed identity of the store.

@@ -221,7 +221,7 @@ var roleAssignment = resourceType{
 	// authorization-RoleAssignmentCalls.json 2022-04-01: "It can be any valid GUID"
 	Name:     guidName,
 	Replaces: words("principalId"),
-	Rules:    []rule{principalHasItsType, assignedOnce},
+	Rules:    []rule{definitionOfScope, principalHasItsType, assignedOnce},
 }
 
 var diagnosticSetting = resourceType{
