@@ -236,9 +236,8 @@ func (b *builder) backend() (pulumi.StringInput, error) {
 	return backend.Path.Elem(), nil
 }
 
-// role is the name of the jobs' role, from its own output where it is made here. It admits a token
-// only when issuer, audience, object id and tenant all match, and gives it the read policy only:
-// [rights.JobsRole], of an identity that is made in the same run.
+// role is the name of the jobs' role, from its own output where it is made here: [rights.RoleOf],
+// with the claims of an identity that is made in the same run.
 func (b *builder) role(
 	backend pulumi.StringInput, policy pulumi.StringOutput,
 ) (pulumi.StringOutput, error) {
@@ -259,27 +258,24 @@ func (b *builder) role(
 	}
 	// Both have the same path. Where the backend is missing, creating fails and the run is red.
 	options := b.behindTheFence(pulumi.DeleteBeforeReplace(true))
+	wanted := rights.RoleOf(b.settings)
 	role, err := jwt.NewAuthBackendRole(b.ctx, b.name+"-role", &jwt.AuthBackendRoleArgs{
 		Backend:         backend.ToStringOutput().ToStringPtrOutput(),
 		RoleName:        fixed.Known(pulumi.String(workload.Role)),
-		RoleType:        pulumi.String("jwt"),
-		BoundAudiences:  pulumi.ToStringArray(workload.Audiences()),
-		BoundClaimsType: pulumi.String("string"),
+		RoleType:        pulumi.String(wanted.Type),
+		BoundAudiences:  pulumi.ToStringArray(wanted.Audiences),
+		BoundClaimsType: pulumi.String(wanted.ClaimsType),
 		BoundClaims: pulumi.StringMap{
-			"oid": b.readers(),
-			"tid": b.identity.TenantID,
-			// The backend binds the issuer too, where it is ours. Where it is somebody else's, this is
-			// all there is.
-			"iss": b.issuer(),
+			rights.ClaimObject: b.readers(),
+			rights.ClaimTenant: b.identity.TenantID,
+			rights.ClaimIssuer: b.issuer(),
 		},
-		UserClaim:     pulumi.String("oid"),
-		TokenPolicies: pulumi.StringArray{policy},
-		// A batch token cannot create others, costs Vault no storage however many jobs start at once,
-		// and is dead after its time; it cannot be revoked, so its time is short.
-		TokenType:            pulumi.String("batch"),
-		TokenTtl:             pulumi.Int(workload.TokenTTLSeconds),
-		TokenMaxTtl:          pulumi.Int(workload.TokenTTLSeconds),
-		TokenNoDefaultPolicy: pulumi.Bool(true),
+		UserClaim:            pulumi.String(wanted.UserClaim),
+		TokenPolicies:        pulumi.StringArray{policy},
+		TokenType:            pulumi.String(wanted.TokenType),
+		TokenTtl:             pulumi.Int(wanted.TTLSeconds),
+		TokenMaxTtl:          pulumi.Int(wanted.TTLSeconds),
+		TokenNoDefaultPolicy: pulumi.Bool(wanted.NoDefaultPolicy),
 	}, options...)
 	if err != nil {
 		return pulumi.StringOutput{}, err

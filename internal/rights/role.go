@@ -13,30 +13,66 @@ type Identity struct {
 	TenantID    string
 }
 
-// JobsRole is the jobs' role, by the names of Vault's API: the program makes it, or the Vault team
-// does. A token is admitted only when audience, object id, tenant and issuer all match, and gets
-// the jobs' policy and no other.
+// Role is what a role of the jobs is, whoever makes it. A token is admitted only when audience,
+// object id, tenant and issuer all match, and gets the jobs' policy and no other.
+type Role struct {
+	Type       string
+	Audiences  []string
+	ClaimsType string
+	// UserClaim names whoever logs in: the object id.
+	UserClaim string
+	// TokenType is batch: such a token cannot create others, costs Vault no storage however many jobs
+	// start at once, and is dead after its time; it cannot be revoked, so its time is short.
+	TokenType       string
+	TTLSeconds      int
+	NoDefaultPolicy bool
+}
+
+// The claims that a role binds. A backend binds the issuer too, where the stack makes it. Where it
+// is somebody else's, the role's is all there is.
+const (
+	ClaimObject = "oid"
+	ClaimTenant = "tid"
+	ClaimIssuer = "iss"
+)
+
+// RoleOf is the role of a stack's jobs, but for the claims, which their identity has, and for the
+// policy.
+func RoleOf(s *settings.Settings) Role {
+	return Role{
+		Type:            "jwt",
+		Audiences:       s.Workload.Audiences(),
+		ClaimsType:      "string",
+		UserClaim:       ClaimObject,
+		TokenType:       "batch",
+		TTLSeconds:      s.Workload.TokenTTLSeconds,
+		NoDefaultPolicy: true,
+	}
+}
+
+// JobsRole is the jobs' role, by the names of Vault's API, for a Vault team that makes it.
 func JobsRole(s *settings.Settings, jobs Identity) map[string]any {
 	issuer := s.Workload.Issuer
 	if issuer == "" {
 		issuer = s.DefaultIssuer(jobs.TenantID)
 	}
+	role := RoleOf(s)
 	readers := append([]string{jobs.PrincipalID}, s.Workload.PrincipalIDs...)
 	return map[string]any{
-		"role_type":         "jwt",
-		"bound_audiences":   s.Workload.Audiences(),
-		"bound_claims_type": "string",
+		"role_type":         role.Type,
+		"bound_audiences":   role.Audiences,
+		"bound_claims_type": role.ClaimsType,
 		"bound_claims": map[string]any{
-			"oid": readers,
-			"tid": jobs.TenantID,
-			"iss": issuer,
+			ClaimObject: readers,
+			ClaimTenant: jobs.TenantID,
+			ClaimIssuer: issuer,
 		},
-		"user_claim":              "oid",
+		"user_claim":              role.UserClaim,
 		"token_policies":          []string{s.Workload.Policy},
-		"token_type":              "batch",
-		"token_ttl":               s.Workload.TokenTTLSeconds,
-		"token_max_ttl":           s.Workload.TokenTTLSeconds,
-		"token_no_default_policy": true,
+		"token_type":              role.TokenType,
+		"token_ttl":               role.TTLSeconds,
+		"token_max_ttl":           role.TTLSeconds,
+		"token_no_default_policy": role.NoDefaultPolicy,
 	}
 }
 
