@@ -102,6 +102,25 @@ func IsBesideWorkspace(kind string) bool {
 	return kind == Cluster || kind == Identity
 }
 
+// What is done to something in Vault, and what goes with it: texts that "this" or "the next up" may
+// stand before.
+
+// DeletesBackend is of an auth backend, by its path.
+func DeletesBackend(path string) string {
+	return fmt.Sprintf("deletes the auth backend auth/%s with every role in it. Whoever else logs in "+
+		"by it loses their access", path)
+}
+
+// DeletesSecrets is of one secret or some, whose latest versions go.
+func DeletesSecrets(paths string) string {
+	return fmt.Sprintf("deletes %s. `vault kv undelete` brings a value back", paths)
+}
+
+// PurgesSecrets is of one secret or some, of which nothing is left.
+func PurgesSecrets(paths string) string {
+	return fmt.Sprintf("purges every version of %s, which nobody can bring back", paths)
+}
+
 // Refused says what Azure refuses of an update that the settings ask for, of a resource with these
 // inputs. Azure itself says so when half of the run is done.
 func Refused(kind string, inputs map[string]any, s *settings.Settings) []string {

@@ -99,8 +99,7 @@ func (c consequences) loss(args *pulumi.ResourceHookArgs) string {
 		return c.outdated(args)
 	case rights.TypeBackend:
 		if isDeletion(args) {
-			return fmt.Sprintf("this deletes the auth backend auth/%s with every role in it. Whoever else "+
-				"logs in by it loses their access", args.ID)
+			return "this " + losses.DeletesBackend(string(args.ID))
 		}
 	case rights.TypeSecret:
 		if isDeletion(args) {
@@ -163,9 +162,9 @@ func (c consequences) secretGoes(args *pulumi.ResourceHookArgs) string {
 		}
 	}
 	if purges, _ := settled(args.OldInputs)["deleteAllVersions"].(bool); purges {
-		return fmt.Sprintf("this purges every version of %s, which nobody can bring back", args.ID)
+		return "this " + losses.PurgesSecrets(string(args.ID))
 	}
-	return fmt.Sprintf("this deletes %s. `vault kv undelete` brings the value back", args.ID)
+	return "this " + losses.DeletesSecrets(string(args.ID))
 }
 
 // settled are inputs as plain values. What is secret in them is seen here alone, and what is not

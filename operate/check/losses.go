@@ -337,20 +337,16 @@ func (c *checker) leavingVault() {
 		}
 	}
 	if len(purged) > 0 {
-		c.warning("credentials: the next up purges every version of %s, which nobody can bring "+
-			"back", listed(purged))
+		c.warning("credentials: the next up %s", losses.PurgesSecrets(listed(purged)))
 	}
 	if len(deleted) > 0 {
-		c.warning("credentials: the next up deletes %s. `vault kv undelete` brings a value "+
-			"back", listed(deleted))
+		c.warning("credentials: the next up %s", losses.DeletesSecrets(listed(deleted)))
 	}
 	c.leavingRights()
 	for _, path := range c.stack.State.IDs(rights.TypeBackend) {
 		isLeft := !c.settings.Workload.CreateAuthBackend || path != c.settings.Workload.AuthPath
 		if isLeft {
-			c.warning("workload.authPath: the next up disables the auth backend auth/%s with every role "+
-				"in it. Whoever else "+
-				"logs in by it loses their access", path)
+			c.warning("workload.authPath: the next up %s", losses.DeletesBackend(path))
 		}
 	}
 }

@@ -278,7 +278,7 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 		},
 		{
 			name:    "an auth backend given away",
-			warning: "the next up disables the auth backend auth/jwt-x with every role in it",
+			warning: "the next up deletes the auth backend auth/jwt-x with every role in it",
 			does:    func(_ *checker, s *settings.Settings) { s.Workload.CreateAuthBackend = false },
 		},
 		{
@@ -301,7 +301,7 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 				s.Workload.CreateRole = false
 				s.Workload.CreateAuthBackend = false
 			},
-			warning: "the next up disables the auth backend auth/jwt-x",
+			warning: "the next up deletes the auth backend auth/jwt-x",
 		},
 		{
 			name: "another audience",
