@@ -18,6 +18,7 @@ import (
 	"text/template"
 
 	"mlvault/internal/outputs"
+	"mlvault/internal/settings"
 )
 
 // Images of Microsoft's registry, which a closed network reaches without a rule. They are run as
@@ -179,14 +180,12 @@ func refuseLink(folder *os.Root, name string) error {
 
 // Compute refuses what is no name of a cluster: it goes into the definitions as it is.
 func Compute(name string) error {
-	if name == serverless || clusterName.MatchString(name) {
+	if name == serverless || settings.ClusterName.Valid(name) {
 		return nil
 	}
-	return fmt.Errorf("-compute %q is not the name of a cluster in Azure ML: letters, digits and -, "+
-		"beginning with a letter, 2 to 32 characters. `az ml compute list` has them", name)
+	return fmt.Errorf("-compute %q is not the name of a cluster in Azure ML, which has %s. `az ml "+
+		"compute list` has them", name, settings.ClusterName.Text)
 }
-
-var clusterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{1,31}$`)
 
 // Choose makes a cluster the one for which a stack's outputs are handed over: one of the stack's,
 // or none, where it is serverless. A stack that has no cluster takes any.
