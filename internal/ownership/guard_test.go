@@ -198,6 +198,20 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 			path: secretPath, found: unmarked(), others: ourRole(), refused: true,
 		},
 		{
+			name: "an update of ours, still with the mark of the stack before its destroy", kind: secretType,
+			old: ours, new: ours, path: secretPath, found: metadataOf("dev", "z", ""), others: ourRole(),
+		},
+		{
+			name: "an update of a secret with the mark of a stack of this name, whose role it is", kind: secretType,
+			old: ours, new: ours, path: secretPath, found: metadataOf("dev", "b", ""), others: backendBy("b"),
+			refused: true,
+		},
+		{
+			name: "an update of a secret that another stack has marked", kind: secretType,
+			old: ours, new: ours, path: secretPath, found: metadataOf("qa", "b", ""), others: ourRole(),
+			refused: true,
+		},
+		{
 			name: "a secret whose mark a kill prevented, before there is a role", kind: secretType,
 			old: ours, new: ours, path: secretPath, found: unmarked(), others: backendBy("a"),
 		},

@@ -2,9 +2,11 @@ package repair
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
+	"mlvault/internal/rights"
 	"mlvault/internal/settings"
 )
 
@@ -68,6 +70,11 @@ func TakeIn(state []byte, subscription string) (Taken, error) {
 			continue // the refresh reads it as the old one
 		}
 		set(one, "id", created.ID)
+		if kind == rights.TypeSecret {
+			if err := forgetUnread(one); err != nil {
+				return Taken{}, err
+			}
+		}
 		one["outputs"] = one["inputs"]
 		if old >= 0 {
 			created.Replaces = text(d.resources[old], "id")
@@ -83,6 +90,23 @@ func TakeIn(state []byte, subscription string) (Taken, error) {
 	}
 	taken.State, err = d.marshal()
 	return taken, err
+}
+
+// forgetUnread takes value and mark out of a secret that is never read back. A refresh does not see
+// whether they were written, and with them in the state the next `up` would find nothing to do.
+func forgetUnread(secret object) error {
+	var inputs object
+	if err := json.Unmarshal(secret["inputs"], &inputs); err != nil {
+		return fmt.Errorf("state: inputs of %s: %w", text(secret, "urn"), err)
+	}
+	if !is(inputs, "disableRead") {
+		return nil
+	}
+	delete(inputs, "dataJson")
+	delete(inputs, "customMetadata")
+	left, err := json.Marshal(inputs)
+	secret["inputs"] = left
+	return err
 }
 
 // waitingIn are the places of the replacements that wait.

@@ -240,6 +240,23 @@ func TestAReplacementWhoseOldOneIsDeletedIsTakenInAsANewOne(t *testing.T) {
 	require.Equal(t, "new", got[1].ID)
 }
 
+// No refresh reads such a secret, whether it was written, and with its mark, or not.
+func TestASecretThatIsNeverReadBackIsWrittenAgain(t *testing.T) {
+	const inputs = `{"mount":"secret","name":"p/s/x","disableRead":%t,"options":{"vault":"v"},
+		"dataJson":"ciphertext","customMetadata":{"data":{"stack":"s"}}}`
+	for isUnread, wanted := range map[bool]string{
+		true:  `{"mount":"secret","name":"p/s/x","disableRead":true,"options":{"vault":"v"}}`,
+		false: fmt.Sprintf(inputs, false),
+	} {
+		pending := creating("secret", "vault:kv/secretV2:SecretV2", fmt.Sprintf(inputs, isUnread))
+		taken, err := repair.TakeIn(export(nil, []string{pending}), of)
+		require.NoError(t, err)
+		got := read(t, taken.State).Resources[1]
+		require.JSONEq(t, wanted, string(got.Inputs))
+		require.JSONEq(t, wanted, string(got.Outputs))
+	}
+}
+
 // A refresh keeps the mark of what is deleted and has to be made, and the next up would make a second
 // time what is there.
 func TestAReplacementUnderTheSameIDTakesThePlaceOfWhatIsDeleted(t *testing.T) {
