@@ -54,8 +54,12 @@ var commands = []command{
 	{name: "a new token", run: (*life).newToken},
 }
 
-// kill is the step of a killed up, with the request at which it is killed.
-const kill = "up, killed at request "
+// Steps of a killed up, with the request at which it is killed. It is done, and the answer is lost, or
+// Vault never gets it.
+const (
+	kill = "up, killed at request "
+	lose = "up, killed before request "
+)
 
 // steps are all that a walk may have. Ups come often: only they do something.
 func steps() *rapid.Generator[string] {
@@ -67,7 +71,10 @@ func steps() *rapid.Generator[string] {
 	for _, command := range commands {
 		runs = append(runs, command.name)
 	}
-	killed := rapid.Map(rapid.IntRange(1, 30), func(n int) string { return kill + strconv.Itoa(n) })
+	killed := rapid.Custom(func(t *rapid.T) string {
+		how := rapid.SampledFrom([]string{kill, lose}).Draw(t, "how")
+		return how + strconv.Itoa(rapid.IntRange(1, 30).Draw(t, "request"))
+	})
 	return rapid.OneOf(
 		rapid.SampledFrom(names),
 		rapid.SampledFrom(names),
@@ -91,13 +98,17 @@ func (l *life) play(step string) error {
 			return err
 		}
 	}
-	if at, isKill := strings.CutPrefix(step, kill); isKill {
+	for _, how := range []string{kill, lose} {
+		at, isKill := strings.CutPrefix(step, how)
+		if !isKill {
+			continue
+		}
 		n, err := strconv.Atoi(at)
 		if err != nil {
 			return err
 		}
 		l.changed = true
-		return l.killedUp(n)
+		return l.killedUp(n, how == lose)
 	}
 	for _, command := range commands {
 		if command.name == step {
@@ -275,7 +286,7 @@ func (c *count) add(walk []string) {
 	c.walks++
 	c.steps += len(walk)
 	for _, step := range walk {
-		if strings.HasPrefix(step, kill) {
+		if strings.HasPrefix(step, kill) || strings.HasPrefix(step, lose) {
 			c.kills++
 		}
 	}
