@@ -209,7 +209,7 @@ func TestEachFaultOfAzureGetsExactlyItsFinding(t *testing.T) {
 		},
 		{
 			name:    "a cluster of others, of whatever size",
-			problem: "compute[0].computeId: Azure has no cluster x in its workspace",
+			problem: "compute[0].computeId: the cluster x is in the workspace",
 			does: func(c *checker, _ answers) {
 				c.settings.Compute = []settings.Cluster{{ComputeID: "/subscriptions/x", VMSize: "Standard_X"}}
 			},

@@ -245,6 +245,7 @@ func TestWhatExistsIsLookedAtAndItsOwnersAreToldWhatToDo(t *testing.T) {
 				"images of their own need",
 			does: func(c *checker, _ map[string]any, az answers) {
 				c.settings.Azure = settings.Azure{ContainerRegistryID: theirRegistry}
+				c.settings.Compute = nil
 				az["provider list"] = without("Microsoft.ContainerRegistry")
 				az.has(theirRegistry, settings.RoleIDBlobReader)
 			},
@@ -256,6 +257,7 @@ func TestWhatExistsIsLookedAtAndItsOwnersAreToldWhatToDo(t *testing.T) {
 				principal + " --assignee-principal-type ServicePrincipal --role " + settings.RoleIDBlobReader,
 			does: func(c *checker, _ map[string]any, az answers) {
 				c.settings.Azure = settings.Azure{StorageAccountID: theirStorage}
+				c.settings.Compute = nil
 				c.settings.Workload.Endpoints = true
 				az["provider list"] = registered
 				az.has(theirStorage, "contributor")
@@ -265,6 +267,7 @@ func TestWhatExistsIsLookedAtAndItsOwnersAreToldWhatToDo(t *testing.T) {
 			name: "a storage account with a role of the company's own",
 			does: func(c *checker, _ map[string]any, az answers) {
 				c.settings.Azure = settings.Azure{StorageAccountID: theirStorage}
+				c.settings.Compute = nil
 				c.settings.Workload.Endpoints = true
 				az["provider list"] = registered
 				az.has(theirStorage, "contributor", "company")
