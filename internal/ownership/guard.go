@@ -159,8 +159,8 @@ func (g *Guard) consent(ctx context.Context) error {
 // lacksItsMark tells of a secret that the state knows whether it is only its mark that is missing.
 // The plugin writes the value first, and a run that is killed before the mark leaves none, or the
 // one of a stack of this name that was destroyed. The state has to say that it is in the Vault of
-// today's address, and that has to be the Vault that it was: behind one address there may be another
-// one than before.
+// today's address, and that has to be the Vault that it was: behind one address there may be
+// another one than before.
 func (g *Guard) lacksItsMark(
 	ctx context.Context, found map[string]any, old resource.PropertyMap,
 ) bool {

@@ -22,6 +22,6 @@ const (
 func publish(t *testing.T, played *count) {
 	t.Helper()
 	lab.Publish(t, "proofs.md", "walks", fmt.Sprintf(
-		"%d walks of %d steps in all, with a kill in %d of them, ended as a fresh deployment would.\n",
+		"%d walks of %d steps in all, %d of them kills, ended as a fresh deployment would.\n",
 		played.walks, played.steps, played.kills))
 }

@@ -54,8 +54,8 @@ var commands = []command{
 	{name: "a new token", run: (*life).newToken},
 }
 
-// Steps of a killed up, with the request at which it is killed. It is done, and the answer is lost, or
-// Vault never gets it.
+// Steps of a killed up, with the request at which it is killed. It is done, and the answer is lost,
+// or Vault never gets it.
 const (
 	kill = "up, killed at request "
 	lose = "up, killed before request "
