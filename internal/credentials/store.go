@@ -163,6 +163,7 @@ func (b *builder) secret(mount pulumi.StringInput, credential settings.Credentia
 		Options: pulumi.StringMap{
 			settings.LabelIdentity: b.identity.PrincipalID,
 			settings.LabelVault:    pulumi.String(b.settings.Fingerprint()),
+			settings.LabelPolicy:   pulumi.String(b.settings.Workload.Policy),
 		},
 		DisableRead:       pulumi.Bool(b.settings.WritesOnly(credential)),
 		DeleteAllVersions: pulumi.Bool(b.settings.Vault.DeleteOnDestroy),

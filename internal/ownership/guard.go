@@ -166,8 +166,9 @@ func (g *Guard) lacksItsMark(
 ) bool {
 	mark := texts(found["custom_metadata"])
 	isOfThisName := mark["project"] == g.settings.Project && mark["stack"] == g.settings.Stack
+	today := g.settings.FingerprintOf(lastingLabel(old, settings.LabelPolicy))
 	return (len(mark) == 0 || isOfThisName) &&
-		lastingLabel(old, settings.LabelVault) == g.settings.Fingerprint() &&
+		lastingLabel(old, settings.LabelVault) == today &&
 		g.isOurVault(ctx, lastingLabel(old, settings.LabelIdentity))
 }
 
@@ -275,8 +276,10 @@ var kinds = map[string]kind{
 	},
 }
 
-// sameOwner compares the marks of a secret. What is deleted, as a destroy leaves it, is the stack's
-// again whatever identity its jobs had: the next up has another one.
+// sameOwner compares the marks of a secret. The job identity decides, which no other stack has: a
+// run that was killed may have written a mark whose other labels no state knows. What is deleted,
+// as a destroy leaves it, is the stack's again whatever identity its jobs had: the next up has
+// another one.
 func sameOwner(found map[string]any, inputs resource.PropertyMap) bool {
 	mark := texts(found["custom_metadata"])
 	stated := ownerLabels(inputs)
@@ -288,7 +291,9 @@ func sameOwner(found map[string]any, inputs resource.PropertyMap) bool {
 		return true
 	}
 	sameStack := mark["project"] == stated["project"] && mark["stack"] == stated["stack"]
-	return sameStack && mark["stack"] != "" && isDeleted(found)
+	sameIdentity := mark[settings.LabelIdentity] == stated[settings.LabelIdentity] &&
+		mark[settings.LabelIdentity] != ""
+	return sameStack && mark["stack"] != "" && (sameIdentity || isDeleted(found))
 }
 
 // ownerLabels are the labels that the inputs of a secret state.

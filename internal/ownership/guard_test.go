@@ -27,8 +27,23 @@ func secretOf(stack, identity string) object {
 		"mount":          "kv",
 		"name":           "mlvault/dev/db",
 		"customMetadata": object{"data": mark},
-		"options":        object{"identity": identity, "vault": dev().Fingerprint()},
+		"options": object{
+			"identity": identity,
+			"vault":    dev().Fingerprint(),
+			"policy":   dev().Workload.Policy,
+		},
 	}
+}
+
+// underAnotherPolicy is the state of ours whose policy had another name in the last up.
+func underAnotherPolicy() object {
+	inputs := secretOf("dev", "a")
+	inputs["options"] = object{
+		"identity": "a",
+		"vault":    dev().FingerprintOf("before"),
+		"policy":   "before",
+	}
+	return inputs
 }
 
 // metadataOf is what Vault has of it.
@@ -40,10 +55,33 @@ func metadataOf(stack, identity, deletedAt string) object {
 	}
 }
 
+// labelled is the state of ours whose mark has the fingerprint too, and marked is what Vault has of
+// such a one.
+func labelled(fingerprint string) object {
+	inputs := secretOf("dev", "a")
+	inputs["customMetadata"] = object{"data": markOf("a", fingerprint)}
+	return inputs
+}
+
+func marked(identity, fingerprint string) object {
+	metadata := metadataOf("dev", identity, "")
+	metadata["custom_metadata"] = markOf(identity, fingerprint)
+	return metadata
+}
+
+func markOf(identity, fingerprint string) object {
+	return object{
+		"project":  "mlvault",
+		"stack":    "dev",
+		"identity": identity,
+		"vault":    fingerprint,
+	}
+}
+
 // inAnotherVault is the state of ours that was written elsewhere.
 func inAnotherVault() object {
 	inputs := secretOf("dev", "a")
-	inputs["options"] = object{"identity": "a", "vault": "another"}
+	inputs["options"] = object{"identity": "a", "vault": "another", "policy": dev().Workload.Policy}
 	return inputs
 }
 
@@ -61,6 +99,7 @@ func dev() *settings.Settings {
 		Workload: settings.Workload{
 			AuthPath: "jwt-dev", CreateAuthBackend: true,
 			Role: "dev-role", CreateRole: true,
+			Policy: "dev-policy",
 		},
 	}
 }
@@ -182,6 +221,14 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 		},
 		{name: "an update in an empty Vault", kind: secretType, old: ours, new: ours, path: secretPath},
 		{name: "a delete of ours", kind: secretType, old: ours, path: secretPath, found: metadataOf("dev", "a", "")},
+		{
+			name: "a delete of ours, whose mark a killed run wrote for another policy", kind: secretType,
+			old: labelled("before"), path: secretPath, found: marked("a", "after"),
+		},
+		{
+			name: "a delete of theirs, which has one label of ours", kind: secretType,
+			old: labelled("same"), path: secretPath, found: marked("b", "same"), refused: true,
+		},
 		{name: "a delete of theirs", kind: secretType, old: ours, path: secretPath, found: theirs, refused: true},
 		{
 			name: "a delete of ours, whose mark a kill prevented", kind: secretType,
@@ -214,6 +261,16 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 		{
 			name: "a secret whose mark a kill prevented, before there is a role", kind: secretType,
 			old: ours, new: ours, path: secretPath, found: unmarked(), others: backendBy("a"),
+		},
+		{
+			name: "a delete of ours, whose mark a kill prevented, while the policy gets another name",
+			kind: secretType, old: underAnotherPolicy(), path: secretPath, found: unmarked(),
+			others: ourRole(),
+		},
+		{
+			name: "the same, in a Vault with a stack of this name",
+			kind: secretType, old: underAnotherPolicy(), path: secretPath, found: unmarked(),
+			others: backendBy("b"), refused: true,
 		},
 		{
 			name: "a secret without a mark in an empty Vault behind the same address", kind: secretType,

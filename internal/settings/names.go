@@ -98,6 +98,11 @@ const LabelVault = "vault"
 // [Settings.OwnerLabels]. No other stack has it, whatever its names are.
 const LabelIdentity = "identity"
 
+// LabelPolicy is among a secret's options, beside [LabelVault] and [LabelIdentity]: the policy
+// whose name is in that fingerprint. When the policy gets another name, it still tells the address
+// of the last up.
+const LabelPolicy = "policy"
+
 // BackendDescription is the owner's mark on the auth backend. The object id of the job identity
 // follows it, which no other stack has.
 func (s *Settings) BackendDescription() string {
