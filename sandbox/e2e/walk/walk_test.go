@@ -298,10 +298,11 @@ var again = flag.String("walk", "", "walks to play, separated by |, and their st
 // TestAWalkOfEverythingThatOnceFailed plays what ended wrong before there were walks: a deletion at
 // an old path, which the deployer's policy did not allow; a replacement that a refresh forgot; a
 // stack under another name; a move that was killed; and a login that was killed while it moved,
-// with the new backend and with the new role just being made. The last two were found by walks: a
+// with the new backend and with the new role just being made. The others were found by walks: a
 // cluster whose replacement Azure made while the run was killed, and which each later run made once
-// more; a workspace given away, whose cluster was made again under the name of the one that Azure
-// kept, and which was left behind by a stack that moved on.
+// more; a secret with a new mark that no state knew; a workspace given away, whose cluster was made
+// again under the name of the one that Azure kept, and which was left behind by a stack that moved
+// on.
 func TestAWalkOfEverythingThatOnceFailed(t *testing.T) {
 	walks := [][]string{
 		{
@@ -312,6 +313,7 @@ func TestAWalkOfEverythingThatOnceFailed(t *testing.T) {
 		},
 		{"another auth path", kill + "4", "up", "the backend back", kill + "6"},
 		{"another size", kill + "2", "up"},
+		{"role and policy to the Vault team", kill + "4", "rename a credential"},
 		{
 			"a managed network", "a lock", "protect", "up",
 			"the workspace to somebody else", "another size", "up",
