@@ -164,6 +164,8 @@ func (b *builder) secret(mount pulumi.StringInput, credential settings.Credentia
 			settings.LabelIdentity: b.identity.PrincipalID,
 			settings.LabelVault:    pulumi.String(b.settings.Fingerprint()),
 			settings.LabelPolicy:   pulumi.String(b.settings.Workload.Policy),
+			settings.LabelProject:  pulumi.String(b.settings.Project),
+			settings.LabelStack:    pulumi.String(b.settings.Stack),
 		},
 		DisableRead:       pulumi.Bool(b.settings.WritesOnly(credential)),
 		DeleteAllVersions: pulumi.Bool(b.settings.Vault.DeleteOnDestroy),

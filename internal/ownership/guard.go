@@ -158,14 +158,16 @@ func (g *Guard) consent(ctx context.Context) error {
 
 // lacksItsMark tells of a secret that the state knows whether it is only its mark that is missing.
 // The plugin writes the value first, and a run that is killed before the mark leaves none, or the
-// one of a stack of this name that was destroyed. The state has to say that it is in the Vault of
-// today's address, and that has to be the Vault that it was: behind one address there may be
+// one of a stack of the same name that was destroyed. The name is the one that the stack had when
+// it wrote the secret: it may have been renamed since. The state has to say that it is in the Vault
+// of today's address, and that has to be the Vault that it was: behind one address there may be
 // another one than before.
 func (g *Guard) lacksItsMark(
 	ctx context.Context, found map[string]any, old resource.PropertyMap,
 ) bool {
 	mark := texts(found["custom_metadata"])
-	isOfThisName := mark["project"] == g.settings.Project && mark["stack"] == g.settings.Stack
+	isOfThisName := mark[settings.LabelProject] == lastingLabel(old, settings.LabelProject) &&
+		mark[settings.LabelStack] == lastingLabel(old, settings.LabelStack)
 	today := g.settings.FingerprintOf(lastingLabel(old, settings.LabelPolicy))
 	return (len(mark) == 0 || isOfThisName) &&
 		lastingLabel(old, settings.LabelVault) == today &&
@@ -193,7 +195,10 @@ func (g *Guard) isOurVault(ctx context.Context, identity string) bool {
 		return true
 	}
 	backend, err := g.read(ctx, settings.AuthMounts+workload.AuthPath)
-	return err == nil && backend["description"] == g.settings.BackendDescription()+identity
+	if err != nil || identity == "" {
+		return false
+	}
+	return settings.BackendIdentity(joined(backend["description"])) == identity
 }
 
 // read is what Vault has at an API path; nil: nothing.
@@ -284,16 +289,19 @@ func sameOwner(found map[string]any, inputs resource.PropertyMap) bool {
 	mark := texts(found["custom_metadata"])
 	stated := ownerLabels(inputs)
 	// What was adopted by `pulumi import` has no options, and only the marks that the import read.
-	if identity := lastingLabel(inputs, settings.LabelIdentity); identity != "" {
-		stated[settings.LabelIdentity] = identity
+	for _, name := range []string{settings.LabelProject, settings.LabelStack, settings.LabelIdentity} {
+		if label := lastingLabel(inputs, name); label != "" {
+			stated[name] = label
+		}
 	}
 	if maps.Equal(mark, stated) {
 		return true
 	}
-	sameStack := mark["project"] == stated["project"] && mark["stack"] == stated["stack"]
+	sameStack := mark[settings.LabelProject] == stated[settings.LabelProject] &&
+		mark[settings.LabelStack] == stated[settings.LabelStack] && mark[settings.LabelStack] != ""
 	sameIdentity := mark[settings.LabelIdentity] == stated[settings.LabelIdentity] &&
 		mark[settings.LabelIdentity] != ""
-	return sameStack && mark["stack"] != "" && (sameIdentity || isDeleted(found))
+	return sameStack && (sameIdentity || isDeleted(found))
 }
 
 // ownerLabels are the labels that the inputs of a secret state.

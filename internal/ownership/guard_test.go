@@ -31,6 +31,8 @@ func secretOf(stack, identity string) object {
 			"identity": identity,
 			"vault":    dev().Fingerprint(),
 			"policy":   dev().Workload.Policy,
+			"project":  "mlvault",
+			"stack":    stack,
 		},
 	}
 }
@@ -42,8 +44,24 @@ func underAnotherPolicy() object {
 		"identity": "a",
 		"vault":    dev().FingerprintOf("before"),
 		"policy":   "before",
+		"project":  "mlvault",
+		"stack":    "dev",
 	}
 	return inputs
+}
+
+// renamed is the state of ours whose stack had another name in the last up, and renamedBackend the
+// backend that was made since: it has the description of that name, which is never written again.
+func renamed() object {
+	inputs := secretOf("before", "a")
+	inputs["name"] = "mlvault/before/db"
+	return inputs
+}
+
+func renamedBackend(identity string) map[string]object {
+	before := dev()
+	before.Stack = "before"
+	return map[string]object{backendPath: {"description": before.BackendDescription() + identity}}
 }
 
 // metadataOf is what Vault has of it.
@@ -119,6 +137,12 @@ func afterARefresh(inputs object) object {
 	return inputs
 }
 
+// readBack is a state after a refresh has read the mark of another stack.
+func readBack(inputs object, stack string) object {
+	inputs["customMetadata"] = object{"data": object{"project": "mlvault", "stack": stack, "identity": "z"}}
+	return inputs
+}
+
 // refreshed is the state of ours after a refresh has read theirs in another Vault.
 func refreshed() object {
 	inputs := secretOf("dev", "b")
@@ -143,6 +167,7 @@ const (
 	backendType = "vault:jwt/authBackend:AuthBackend"
 
 	secretPath  = "/v1/kv/metadata/mlvault/dev/db"
+	renamedPath = "/v1/kv/metadata/mlvault/before/db"
 	rolePath    = "/v1/auth/jwt-dev/role/dev"
 	policyPath  = "/v1/sys/policies/acl/dev"
 	backendPath = "/v1/sys/mounts/auth/jwt-dev"
@@ -271,6 +296,24 @@ func TestTheGuardLeavesAloneWhatTheStateDoesNotKnow(t *testing.T) {
 			name: "the same, in a Vault with a stack of this name",
 			kind: secretType, old: underAnotherPolicy(), path: secretPath, found: unmarked(),
 			others: backendBy("b"), refused: true,
+		},
+		{
+			name: "a delete of ours, whose mark a kill prevented, when the stack was renamed", kind: secretType,
+			old: renamed(), path: renamedPath, found: unmarked(), others: renamedBackend("a"),
+		},
+		{
+			name: "the same, in a Vault with a stack that had this name", kind: secretType,
+			old: renamed(), path: renamedPath, found: unmarked(), others: renamedBackend("b"), refused: true,
+		},
+		{
+			name: "a delete of ours with the mark of the stack before its destroy, when it was renamed",
+			kind: secretType, old: afterARefresh(renamed()), path: renamedPath,
+			found: metadataOf("before", "z", ""), others: renamedBackend("a"),
+		},
+		{
+			name: "the same with the mark of another stack, which a refresh read", kind: secretType,
+			old: readBack(renamed(), "qa"), path: renamedPath, found: metadataOf("qa", "z", ""),
+			others: renamedBackend("a"), refused: true,
 		},
 		{
 			name: "a secret without a mark in an empty Vault behind the same address", kind: secretType,

@@ -30,8 +30,8 @@ func LabelOf(metadata map[string]any) Label {
 		Vault:    field(settings.LabelVault),
 		Identity: field(settings.LabelIdentity),
 	}
-	project := field("project")
-	stack := field("stack")
+	project := field(settings.LabelProject)
+	stack := field(settings.LabelStack)
 	if project != "" && stack != "" {
 		label.Owner = project + "/" + stack
 	}

@@ -76,8 +76,8 @@ func (s *Settings) FingerprintOf(name string) string {
 // OwnerLabels are the custom metadata of each secret. They say whose it is to whoever finds it.
 func (s *Settings) OwnerLabels() map[string]string {
 	labels := map[string]string{
-		"project":    s.Project,
-		"stack":      s.Stack,
+		LabelProject: s.Project,
+		LabelStack:   s.Stack,
 		"managed-by": "pulumi",
 		LabelVault:   s.Fingerprint(),
 	}
@@ -91,6 +91,13 @@ func (s *Settings) OwnerLabels() map[string]string {
 // that, whatever Vault it reads.
 const AddressNote = "address with the fingerprint "
 
+// LabelProject and LabelStack are the labels with the names of the stack. Both are among a secret's
+// options too, where they are the names that the stack had when it wrote the secret.
+const (
+	LabelProject = "project"
+	LabelStack   = "stack"
+)
+
 // LabelVault is the label with the address's fingerprint.
 const LabelVault = "vault"
 
@@ -103,10 +110,36 @@ const LabelIdentity = "identity"
 // of the last up.
 const LabelPolicy = "policy"
 
+// In the description of an auth backend these stand before the stack and before the job identity.
+const (
+	backendOfStack    = "Azure ML jobs of mlvault stack "
+	backendOfIdentity = ", identity "
+)
+
 // BackendDescription is the owner's mark on the auth backend. The object id of the job identity
 // follows it, which no other stack has.
+//
+// Only a new backend gets it: where the path stays, a stack that gets another name keeps the old
+// description. So whoever asks whose a backend is goes by [Settings.IsBackendDescription] and
+// [BackendIdentity].
 func (s *Settings) BackendDescription() string {
-	return "Azure ML jobs of mlvault stack " + s.Project + "/" + s.Stack + ", identity "
+	return backendOfStack + s.Project + "/" + s.Stack + backendOfIdentity
+}
+
+// IsBackendDescription tells whether a stack of the same project made a backend of this description,
+// whatever the stack was called.
+func (s *Settings) IsBackendDescription(description string) bool {
+	return strings.HasPrefix(description, backendOfStack+s.Project+"/")
+}
+
+// BackendIdentity is the object id of the job identity in a backend's description; empty: the
+// description is none of mlvault's.
+func BackendIdentity(description string) string {
+	if !strings.HasPrefix(description, backendOfStack) {
+		return ""
+	}
+	_, identity, _ := strings.Cut(description, backendOfIdentity)
+	return identity
 }
 
 // PolicyPath is the API path of the jobs' policy.

@@ -89,7 +89,7 @@ func (c *checker) foreignBackend(ctx context.Context, path string) {
 }
 
 // HalfMade tells whether a stack's auth backend is what a failed up leaves: enabled under the
-// stack's description, and without a role. Nobody can log in by it, so it may be removed. Who may
+// description of a stack of the project, and without a role. Nobody can log in by it, so it may be removed. Who may
 // not list roles, as the deployer, looks at the stack's own, and at the configuration, without
 // which another role lets nobody in.
 func HalfMade(ctx context.Context, vault *api.Client, s *settings.Settings) (bool, error) {
@@ -98,7 +98,7 @@ func HalfMade(ctx context.Context, vault *api.Client, s *settings.Settings) (boo
 	if vaultapi.Status(err) == http.StatusForbidden {
 		return false, nil // there is none
 	}
-	if err != nil || m.path != path || !strings.HasPrefix(m.description, s.BackendDescription()) {
+	if err != nil || m.path != path || !s.IsBackendDescription(m.description) {
 		return false, err
 	}
 	roles, err := vault.Logical().ListWithContext(ctx, path+"/role")

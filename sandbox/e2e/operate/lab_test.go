@@ -304,9 +304,16 @@ func deleted(path string) step {
 	}
 }
 
-// halfMade is the stack's auth backend as a program makes it that goes no further.
+// halfMade is the stack's auth backend as a program makes it that goes no further, and
+// halfMadeBefore the same under the stack's name before a rename.
 func halfMade(a *attempt) {
 	makes("sys/auth/jwt-"+name, map[string]any{"type": "jwt", "description": a.config().BackendDescription()})(a)
+}
+
+func halfMadeBefore(a *attempt) {
+	before := *a.config()
+	before.Stack = "before"
+	makes("sys/auth/jwt-"+name, map[string]any{"type": "jwt", "description": before.BackendDescription()})(a)
 }
 
 // admits gives a backend a configuration and this stack's role.

@@ -623,6 +623,12 @@ var rows = []row{
 		does: halfMade,
 	},
 	{
+		name: "a backend that was left half-made before the stack was renamed",
+		problem: "workload.authPath: a failed `pulumi up` of this stack left auth/jwt-" + name +
+			" half-made.",
+		does: halfMadeBefore,
+	},
+	{
 		name:    "an auth path of one's own choice that is taken",
 		problem: "or use this stack's own path: `pulumi config rm --path workload.authPath`",
 		does:    do(backend("theirs", "jwt"), set("workload.authPath", "theirs")),

@@ -300,9 +300,9 @@ var again = flag.String("walk", "", "walks to play, separated by |, and their st
 // stack under another name; a move that was killed; and a login that was killed while it moved,
 // with the new backend and with the new role just being made. The others were found by walks: a
 // cluster whose replacement Azure made while the run was killed, and which each later run made once
-// more; a secret with a new mark that no state knew; a workspace given away, whose cluster was made
-// again under the name of the one that Azure kept, and which was left behind by a stack that moved
-// on.
+// more; a secret with a new mark that no state knew; a secret without a mark in a stack that was
+// renamed, whose login kept its path; a workspace given away, whose cluster was made again under the
+// name of the one that Azure kept, and which was left behind by a stack that moved on.
 func TestAWalkOfEverythingThatOnceFailed(t *testing.T) {
 	walks := [][]string{
 		{
@@ -314,6 +314,10 @@ func TestAWalkOfEverythingThatOnceFailed(t *testing.T) {
 		{"another auth path", kill + "4", "up", "the backend back", kill + "6"},
 		{"another size", kill + "2", "up"},
 		{"role and policy to the Vault team", kill + "4", "rename a credential"},
+		{
+			"another auth path", "remove a credential", "up",
+			"rename a credential", lose + "3", "stack rename",
+		},
 		{
 			"a managed network", "a lock", "protect", "up",
 			"the workspace to somebody else", "another size", "up",
