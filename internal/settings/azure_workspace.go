@@ -53,7 +53,7 @@ func (s *Settings) validateExistingWorkspace(r *report) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.written)) {
 		isOfAzure := strings.HasPrefix(key, "azure.") && !strings.ContainsRune(key, '[')
-		if !isOfAzure || slices.Contains(besideWorkspace, key) || !isTop(key) {
+		if !isOfAzure || slices.Contains(besideWorkspace, key) || goesWithItsObject(key) {
 			continue
 		}
 		r.addf(key, "is for a workspace that the program makes, and azure.workspaceId names one that "+
@@ -72,13 +72,10 @@ func (s *Settings) validateExistingWorkspace(r *report) {
 	s.validateExistingClusters(r)
 }
 
-// isTop tells whether a key of azure is a field of it, or of an object that has fields which mean
-// something there. What is deeper goes with that.
-func isTop(key string) bool {
-	inside := strings.TrimPrefix(key, "azure.")
-	inside = strings.TrimPrefix(inside, "names.")
-	inside = strings.TrimPrefix(inside, "managedNetwork.")
-	return !strings.ContainsRune(inside, '.')
+// goesWithItsObject tells whether a key is a field of an object that is refused as a whole.
+func goesWithItsObject(key string) bool {
+	object := key[:strings.LastIndexByte(key, '.')]
+	return object != "azure" && !slices.Contains(besideWorkspace, object)
 }
 
 // validateExistingClusters wants the clusters that exist to be in the workspace that exists.
