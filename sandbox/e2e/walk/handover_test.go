@@ -137,7 +137,7 @@ func isOfWorkspace(place string) bool {
 
 // ownWorkspace is the id of the workspace that the stack has made, or nothing.
 func (l *life) ownWorkspace() (string, error) {
-	state, err := l.state()
+	state, err := l.stack.State(l.ctx)
 	if err != nil {
 		return "", err
 	}
@@ -149,14 +149,6 @@ func (l *life) ownWorkspace() (string, error) {
 		}
 	}
 	return "", nil
-}
-
-func (l *life) state() (rights.State, error) {
-	exported, err := engine{life: l}.Export(l.ctx)
-	if err != nil {
-		return rights.State{}, err
-	}
-	return rights.ParseState(exported)
 }
 
 // giveAway lets somebody else have the workspace, and goes on in it from the next up on.
@@ -288,7 +280,7 @@ func (l *life) roleByTeam() error {
 	if l.stack.Config.Workload.CreateRole {
 		return nil
 	}
-	state, err := l.state()
+	state, err := l.stack.State(l.ctx)
 	if err != nil {
 		return err
 	}
@@ -404,7 +396,7 @@ func (l *life) firstDefinition() (*oldJob, error) {
 
 // definition is what the state says that definitions hold.
 func (l *life) definition() (map[string]any, error) {
-	state, err := l.state()
+	state, err := l.stack.State(l.ctx)
 	if err != nil {
 		return nil, err
 	}

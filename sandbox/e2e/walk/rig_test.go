@@ -17,13 +17,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/outputs"
-	"mlvault/internal/rights"
-	"mlvault/operate/check"
-	"mlvault/operate/repair"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/sandbox"
@@ -360,62 +356,11 @@ func (l *life) repair() error {
 	}
 	l.cli.Asks = true
 	defer func() { l.cli.Asks = false }()
-	files := l.Files(l.name)
-	mend := repair.Repair{
-		Stack:        engine{life: l},
-		Files:        &files,
-		Subscription: func(context.Context) string { return arm.SubscriptionID },
-		Say:          func(string) {},
-	}
-	if err := mend.Run(l.ctx); err != nil {
+	if err := l.stack.Repair().Run(l.ctx); err != nil {
 		return fmt.Errorf("repair: %w", err)
 	}
 	l.killed = false
-	return l.disableHalfMade()
-}
-
-// disableHalfMade disables an auth backend that a killed run enabled and the state does not know, as
-// preflight says.
-func (l *life) disableHalfMade() error {
-	exported, err := engine{life: l}.Export(l.ctx)
-	if err != nil {
-		return err
-	}
-	state, err := rights.ParseState(exported)
-	if err != nil || state.Has(rights.TypeBackend, l.stack.Config.Workload.AuthPath) {
-		return err
-	}
-	half, err := check.HalfMade(l.ctx, l.Vault.Root(), l.stack.Config)
-	if err != nil || !half {
-		return err
-	}
-	return l.Vault.Root().Sys().DisableAuthWithContext(l.ctx, l.stack.Config.Workload.AuthPath)
-}
-
-// engine is the walk's CLI as a repair asks for it.
-type engine struct{ life *life }
-
-func (e engine) Export(ctx context.Context) ([]byte, error) {
-	exported, err := e.life.stack.Export(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(exported)
-}
-
-func (e engine) Import(ctx context.Context, state []byte) error {
-	var document apitype.UntypedDeployment
-	if err := json.Unmarshal(state, &document); err != nil {
-		return err
-	}
-	return e.life.stack.Import(ctx, document)
-}
-
-func (e engine) Cancel(ctx context.Context) error { return e.life.stack.Cancel(ctx) }
-
-func (e engine) Refresh(ctx context.Context) error {
-	_, err := e.life.stack.Refresh(ctx, optrefresh.SuppressProgress())
-	return err
+	return l.stack.RemoveHalfMadeBackend(l.ctx)
 }
 
 // rename is `pulumi stack rename`, once and back.

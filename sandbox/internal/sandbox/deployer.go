@@ -56,8 +56,8 @@ func (s *Sandbox) DeployerTokenFile(name string) string {
 	return s.Path("deployer-" + settings.NameInVault(s.Project, name) + ".token")
 }
 
-// rightsState is what the rights ask of the stack's state.
-func (s *Stack) rightsState(ctx context.Context) (rights.State, error) {
+// State is what the rights ask of the stack's state.
+func (s *Stack) State(ctx context.Context) (rights.State, error) {
 	exported, err := engine{stack: s}.Export(ctx)
 	if err != nil {
 		return rights.State{}, fmt.Errorf("state of stack %s: %w", s.Name(), err)

@@ -125,7 +125,7 @@ func (s *Stack) lendRole(ctx context.Context) error {
 	if s.Config == nil || s.Config.Workload.CreateRole {
 		return nil
 	}
-	state, err := s.rightsState(ctx)
+	state, err := s.State(ctx)
 	if err != nil {
 		return err
 	}

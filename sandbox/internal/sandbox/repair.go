@@ -35,7 +35,7 @@ func (s *Stack) Up(ctx context.Context, opts ...optup.Option) (auto.UpResult, er
 		return auto.UpResult{}, err
 	}
 	if unfinished {
-		if err := s.removeHalfMadeBackend(ctx); err != nil {
+		if err := s.RemoveHalfMadeBackend(ctx); err != nil {
 			return auto.UpResult{}, err
 		}
 		opts = append(opts, optup.Refresh())
@@ -100,7 +100,7 @@ const noteText = "A run of this stack has started and has not ended well. " +
 // begin notes that a run has started, and repairs the state when the note of the run before is
 // still there.
 func (s *Stack) begin(ctx context.Context) (unfinished bool, err error) {
-	mend := s.repair()
+	mend := s.Repair()
 	err = mend.Unlock(ctx)
 	if _, locked := errors.AsType[*repair.LockedError](err); err != nil && !locked {
 		return false, fmt.Errorf("lock of stack %s: %w", s.Name(), err)
@@ -129,8 +129,8 @@ func (s *Stack) end(err error) error {
 
 func (s *Stack) note() string { return s.sandbox.Path("unfinished-" + s.Name()) }
 
-// repair is the product's, with the sandbox's own CLI and folder.
-func (s *Stack) repair() repair.Repair {
+// Repair is the product's, with the sandbox's own CLI and folder.
+func (s *Stack) Repair() repair.Repair {
 	var stackFiles *repair.Files
 	if s.sandbox.Options.Backend == "" {
 		own := s.sandbox.Files(s.Name())
@@ -184,20 +184,16 @@ func (e engine) Refresh(ctx context.Context) error {
 	return err
 }
 
-// removeHalfMadeBackend disables the stack's auth backend if a run enabled it and did not get to
+// RemoveHalfMadeBackend disables the stack's auth backend if a run enabled it and did not get to
 // know: the state has none, so the next run would enable it again, which Vault refuses. The backend
 // must be the stack's own and let nobody in.
-func (s *Stack) removeHalfMadeBackend(ctx context.Context) error {
+func (s *Stack) RemoveHalfMadeBackend(ctx context.Context) error {
 	if s.Config == nil || !s.Config.Workload.CreateAuthBackend {
 		return nil
 	}
-	deployment, err := s.deployment(ctx)
-	if err != nil {
+	state, err := s.State(ctx)
+	if err != nil || state.Has(rights.TypeBackend, s.Config.Workload.AuthPath) {
 		return err
-	}
-	isBackend := func(r apitype.ResourceV3) bool { return r.Type == rights.TypeBackend }
-	if slices.ContainsFunc(deployment.Resources, isBackend) {
-		return nil
 	}
 	vault := s.sandbox.Vault.Root()
 	isHalfMade, err := check.HalfMade(ctx, vault, s.Config)

@@ -40,7 +40,7 @@ func (s *Sandbox) Configure(ctx context.Context, given Settings) (*Stack, error)
 	if err != nil || given.Token != "" {
 		return configured, err
 	}
-	state, err := configured.rightsState(ctx)
+	state, err := configured.State(ctx)
 	if err != nil {
 		return nil, err
 	}
