@@ -382,9 +382,10 @@ func (a *Azure) fieldsOfProtection() []field {
 			change: Change{
 				Replaces: []Part{PartWorkspaceIdentity},
 				Updates:  []Part{PartWorkspace},
-				Note:     "From one identity to another it goes, and to none never.",
-				Jobs:     JobsGoOn,
-				Back:     BackNever,
+				Note: "From one identity to another it goes, and back without the roles that others gave " +
+					"the stack's own. To none it never goes.",
+				Jobs: JobsGoOn,
+				Back: BackNever,
 			},
 		},
 		{

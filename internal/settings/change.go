@@ -139,7 +139,7 @@ var (
 		Replaces: []Part{PartRole},
 		Note: "What the old Vault has stays there, and jobs of old definitions read it. This `up` " +
 			"fails at the role, and `pulumi up --refresh --run-program` makes the auth backend and the " +
-			"role.",
+			"role. The same command ends the way back: the state has the other Vault's auth backend.",
 		Jobs: JobsThatUse,
 		Back: BackWhole,
 	}

@@ -117,8 +117,12 @@ type play struct {
 	after func(s *stage, changed *deployed) string
 	// lasts is of what others made: definitions that name it go on when the change is taken back.
 	lasts bool
-	// again is of an up that fails, as the note of the row says, before one with a refresh.
+	// again is of an up that fails, as the note of the row says, before one with a refresh. The way
+	// back ends with one too.
 	again bool
+	// goesBack is of a change with a way back, without what was in it, as the note of the row says.
+	// Where the row says that there is none, that is of another change.
+	goesBack bool
 	// unplayed says why no up here can play it.
 	unplayed string
 	// really are what an up does besides, where the plan does not show it.
@@ -446,8 +450,16 @@ var playsOfProtection = []play{
 		"azure.roleAssignments[0].principalType": "Group",
 	}},
 	{key: "azure.workspaceIdentity", stack: "subnet", to: texts{"azure.workspaceIdentity": "true"}},
-	{key: "azure.workspaceIdentityId", stack: "open", to: texts{
-		"azure.workspaceIdentity":   "",
+	{
+		key:   "azure.workspaceIdentityId",
+		stack: "open", // which makes one
+		to: texts{
+			"azure.workspaceIdentity":   "",
+			"azure.workspaceIdentityId": theirIdentity,
+		},
+		goesBack: true,
+	},
+	{key: "azure.workspaceIdentityId", stack: "subnet", to: texts{
 		"azure.workspaceIdentityId": theirIdentity,
 	}},
 	{key: "azure.userAssignedIdentityIds", stack: "open", to: texts{
