@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import vault_credentials as vc
 from stand_ins import (
@@ -232,8 +232,8 @@ class ReadRefusalTest(TestCase):
                 "role 'mlvault-dev' grants no read",
             ),
             (Answer(404, {"errors": [CANARY]}), "there is none"),
-            (Answer(404, gone), "its latest version was deleted"),
-            (Answer(200, gone), "its latest version was deleted"),
+            (Answer(404, gone), "its latest version was deleted: undelete it"),
+            (Answer(200, gone), "its latest version was deleted: undelete it"),
             (Answer(405, {"errors": [CANARY]}), "Vault answered 405"),
             (Answer(200, b"<html>portal</html>"), "VAULT_ADDR is Vault itself"),
         ):
@@ -242,6 +242,46 @@ class ReadRefusalTest(TestCase):
                 self.vault.scripted[PATH] = [answer]
                 self.refused(vc.ReadError, "'ml_api_key'", PATH, advice)
                 self.assertEqual(len(self.vault.asked(PATH)), 1)
+
+    def test_a_credential_that_is_granted_no_longer_is_named_with_what_helps_most_likely_first(
+        self,
+    ) -> None:
+        self.name(ml_api_key=PATH, gone=OTHER_PATH)
+        self.vault.scripted[OTHER_PATH] = [Answer(403, {"errors": ["permission denied"]})] * 2
+        with self.assertRaises(vc.ReadError) as caught:
+            vc.read_credentials()
+        said = str(caught.exception)
+        advice = (
+            "'gone'",
+            "grants it no longer",
+            "of before a change",
+            "run `make job` and submit again",
+            'read_credentials("name")',
+            "Only if the credential is new: run pulumi up",
+        )
+        self.assertEqual(sorted(advice, key=said.index), list(advice))
+        self.assertEqual(list(vc.read_credentials("ml_api_key")), ["ml_api_key"])
+
+    def test_whatever_a_change_of_the_stack_can_cause_names_make_job(self) -> None:
+        again = "run `make job` and submit again"
+        refused: List[Tuple[Any, str, int, str]] = [
+            (vc.ReadError, PATH, 403, "permission denied"),
+            (vc.ReadError, PATH, 404, ""),
+            (vc.LoginError, LOGIN, 400, "invalid audience (aud) claim"),
+            (vc.LoginError, LOGIN, 400, "error validating claims"),
+            (vc.LoginError, LOGIN, 400, 'role "mlvault-dev" could not be found'),
+            (vc.LoginError, LOGIN, 403, "permission denied"),
+        ]
+        for kind, path, status, words in refused:
+            with self.subTest(path=path, words=words):
+                self.vault.scripted[path] = [Answer(status, {"errors": [words]})]
+                self.refused(kind, again)
+        self.refused(vc.SettingsError, again, read=lambda: vc.read_credentials("new"))
+        self.identity.answers = [Answer(400)]
+        self.refused(vc.IdentityError, again)
+        os.environ["VAULT_ADDR"] = "https://127.0.0.1:1"
+        os.environ["VAULT_DEADLINE"] = "0.2"
+        self.refused(vc.UnreachableError, again)
 
     def test_one_refused_credential_of_two_means_none(self) -> None:
         self.name(ml_api_key=PATH, other=OTHER_PATH)

@@ -426,6 +426,13 @@ class CommandTest(TestCase):
             self.run_main("--no-such-flag")
         self.assertEqual(caught.exception.code, 2)
 
+    def test_a_refused_credential_keeps_the_command_from_no_other(self) -> None:
+        self.name(gone="secret/data/x", ml_api_key=PATH, more="secret/data/y")
+        status, out, err = self.run_main()
+        self.assertEqual((status, out), (1, "ml_api_key: api_key, endpoint\n"))
+        names = [line.split()[2] for line in err.splitlines()]
+        self.assertEqual(names, ["'gone'", "'more'"])
+
     def test_nothing_is_printed_unfiltered_and_no_key_ends_the_command(self) -> None:
         self.vault.secrets[PATH] = {
             "a\nfake: line": VALUE,

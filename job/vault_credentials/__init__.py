@@ -4,7 +4,7 @@ Put this folder beside the training script. It needs Python 3.9 or newer and not
 
     from vault_credentials import VaultCredentials, read_credentials
 
-    credentials = read_credentials()  # or some of them: read_credentials("ml_api_key")
+    credentials = read_credentials("ml_api_key")  # the names of all that the script needs
     api_key = credentials["ml_api_key"]["api_key"]
 
     with VaultCredentials() as vault:  # an endpoint, or whatever lives longer
@@ -12,6 +12,8 @@ Put this folder beside the training script. It needs Python 3.9 or newer and not
 
     async with AsyncVaultCredentials() as vault:  # the same for asyncio
         api_key = (await vault.get("ml_api_key"))["api_key"]
+
+Ask by name. A script that asks for all, read_credentials(), fails when any of them is removed.
 
 The compute's managed identity gets a token that is meant for Vault only (the audience). Vault's JWT
 login trades it for a short-lived Vault token, which reads each credential.
@@ -50,8 +52,9 @@ again, in time. read_credentials() reads once: a job longer than that must use V
 ask it each time that it connects.
 
 As a command, `python -m vault_credentials` reads everything and prints names and keys, never a
-value. --check prints each step as well. It exits with 0 when everything was read, 1 when something
-was refused or failed, and 2 when the settings are wrong.
+value. What is refused does not keep it from the rest. --check prints each step as well. It exits
+with 0 when everything was read, 1 when something was refused or failed, and 2 when the settings are
+wrong.
 
 No value and no token is written or printed, and none is in an exception, its causes or the
 variables of its traceback. What credential["password"] gives is a plain text, because drivers want

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Optional, Sequence, TextIO
 
-from . import CredentialsError, SettingsError, read_credentials
+from . import CredentialsError, ReadError, SettingsError, VaultCredentials
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -22,13 +22,32 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             _print(f"ok  {step}", sys.stdout)
 
     try:
-        credentials = read_credentials(report=report)
+        return _print_all(VaultCredentials(background=False, report=report))
     except CredentialsError as error:
-        _print(f"vault_credentials: {error}", sys.stderr)
+        _print_error(error)
         return 2 if isinstance(error, SettingsError) else 1
-    for name, credential in sorted(credentials.items()):
-        _print(f"{name}: {', '.join(sorted(credential))}", sys.stdout)
-    return 0
+
+
+def _print_all(vault: VaultCredentials) -> int:
+    """Print what can be read, whatever is refused beside it. Returns the exit status."""
+    lines = []
+    status = 0
+    with vault:
+        for name in sorted(vault):
+            try:
+                keys = ", ".join(sorted(vault.read(name)[name]))
+            except ReadError as error:
+                _print_error(error)
+                status = 1
+            else:
+                lines.append(f"{name}: {keys}")
+    for line in lines:
+        _print(line, sys.stdout)
+    return status
+
+
+def _print_error(error: CredentialsError) -> None:
+    _print(f"vault_credentials: {error}", sys.stderr)
 
 
 def _print(text: str, stream: TextIO) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple, Typ
 from . import transport
 from .clock import Budget
 from .credential import Credential
-from .errors import SettingsError, shielded
+from .errors import NEW_DEFINITION, SettingsError, shielded
 from .identity import Login, find_identity
 from .keeper import LOCK, Keeper
 from .session import Report
@@ -30,6 +30,7 @@ def read_credentials(
 ) -> Dict[str, Credential]:
     """Log in once and read the credentials with these names, or all.
 
+    Name those that the script needs: whoever asks for all fails when any of them is removed.
     Values with a lease are good until expires_at and no longer. login and report are those of
     VaultCredentials. Raises CredentialsError if it cannot read every one.
     """
@@ -153,7 +154,8 @@ class VaultCredentials:
         unknown = sorted(set(names) - set(known))
         if unknown:
             raise SettingsError(
-                f"VAULT_CREDENTIALS has no credential {unknown[0]!r}, only {sorted(known)}"
+                f"VAULT_CREDENTIALS has no credential {unknown[0]!r}, only {sorted(known)}:"
+                f" ask for one of these, or, if the stack has it by now, {NEW_DEFINITION}"
             )
         return names or list(known)
 

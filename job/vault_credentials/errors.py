@@ -9,6 +9,9 @@ from typing import Any, Callable, List, Optional, TypeVar
 _Result = TypeVar("_Result")
 _PACKAGE = __name__.rpartition(".")[0]
 
+# What helps a job whose definition holds what the stack has changed since.
+NEW_DEFINITION = "run `make job` and submit again"
+
 
 class CredentialsError(Exception):
     """Base of all that this package raises on purpose. The message says what to do.

@@ -12,7 +12,13 @@ import urllib.parse
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Union
 
 from .clock import Budget
-from .errors import IdentityError, SettingsError, UnreachableError, is_from_handler
+from .errors import (
+    NEW_DEFINITION,
+    IdentityError,
+    SettingsError,
+    UnreachableError,
+    is_from_handler,
+)
 from .json_values import is_printable, parse_object
 from .proxies import is_this_machine, parse_address
 from .settings import Settings, variable
@@ -148,7 +154,8 @@ class _ManagedIdentity(Identity):
             whose = f"client id {self._client_id or 'none'}"
             raise IdentityError(
                 f"Azure ML refused a token (status {answer.status}):"
-                f" check that {whose} is attached to the compute, and {app}"
+                f" check that {whose} is attached to the compute, and {app};"
+                f" after a change of the job identity or the audience {NEW_DEFINITION}"
             )
         return answer.below().get("access_token")
 

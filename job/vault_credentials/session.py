@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Set
 from . import clock
 from .clock import Budget
 from .credential import Credential
-from .errors import LoginError, ReadError, UnreachableError
+from .errors import NEW_DEFINITION, LoginError, ReadError, UnreachableError
 from .identity import Identity, parse_claims, public_claims
 from .json_values import is_printable, whole_number
 from .settings import Settings, Source
@@ -202,20 +202,27 @@ class Session:
             right = "read" if source.parameters is None else "update"
             role = self._settings.role
             return (
-                f"the policy of role {role!r} grants no {right} on exactly this path: run pulumi up"
+                f"the policy of role {role!r} grants no {right} on exactly this path."
+                " Either the stack grants it no longer, or this job's definition is of before a"
+                f" change: {NEW_DEFINITION}, or have the script ask by name for what it needs,"
+                ' as read_credentials("name") does. Only if the credential is new: run pulumi up'
+            )
+        if is_kv2:
+            return (
+                "its latest version was deleted: undelete it in Vault, or have its owner write it"
+                " again (pulumi up --refresh --run-program, if that is the stack)"
             )
         if answer.status == 404:
             return (
-                "there is none, its latest version was deleted,"
-                " or data/ is missing after a KV version 2 mount"
+                "there is none. Either it was deleted, or this job's definition is of before a"
+                f" change: {NEW_DEFINITION}. In a path of your own, data/ may be missing after a"
+                " KV version 2 mount"
             )
         if answer.status == 405:
             return (
                 "Vault answered 405: this path is not read but written to. Give it parameters:"
                 ' {"path": ..., "parameters": {...}} in vault.reads or VAULT_CREDENTIALS'
             )
-        if answer.status == 200 and is_kv2:
-            return "its latest version was deleted: write it again with pulumi up, or undelete it"
         return (
             f"Vault answered {answer.status} without data: check the path,"
             " and that VAULT_ADDR is Vault itself"
@@ -291,7 +298,8 @@ class Session:
         if answer.status == 0:
             return (
                 f"cannot reach {who}: {answer.problem};"
-                " check VAULT_ADDR, VAULT_CACERT and the compute's network"
+                " check VAULT_ADDR, VAULT_CACERT and the compute's network;"
+                f" if the stack has others by now, {NEW_DEFINITION}"
             )
         if answer.status == 429:
             return (
@@ -363,7 +371,8 @@ _CLOCKS = "check the clocks of the node and of Vault"
 _REFUSALS = (
     _Refusal(
         "invalid audience (aud) claim",
-        "wrong audience: VAULT_AUDIENCE must be exactly what the role is bound to",
+        "wrong audience: VAULT_AUDIENCE must be exactly what the role is bound to."
+        f" After a change of workload.audience {NEW_DEFINITION}",
     ),
     _Refusal(
         "no audiences bound to the role",
@@ -375,11 +384,12 @@ _REFUSALS = (
     ),
     _Refusal(
         "error validating claims",
-        "the role admits another oid or tid: add a person's oid to workload.principalIds",
+        f"the role admits another oid or tid: after a change of the job identity {NEW_DEFINITION};"
+        " for a person add the oid to workload.principalIds",
     ),
     _Refusal(
         "could not be found",
-        "no such role: take VAULT_ROLE from the stack's outputs",
+        f"no such role: it may have moved, so {NEW_DEFINITION}",
     ),
     _Refusal("token is expired", f"the identity's token is expired: {_CLOCKS}"),
     _Refusal("not yet valid", f"the identity's token is not valid yet: {_CLOCKS}"),
@@ -390,12 +400,17 @@ _REFUSALS = (
     ),
     _Refusal(
         "error configuring token validator",
-        "the login has no keys, or Vault cannot reach the issuer: run pulumi up",
+        "Vault cannot reach the issuer, or the login names none: look at Vault's network and log,"
+        " then run pulumi up --refresh --run-program",
         is_outage=True,
     ),
-    _Refusal("could not load configuration", "the login is not set up: run pulumi up"),
+    _Refusal(
+        "could not load configuration",
+        "the login is not set up: run pulumi up --refresh --run-program",
+    ),
     _Refusal(
         "",
-        "compare login path, VAULT_NAMESPACE, role, audience and oid with the stack's outputs",
+        f"the login may have moved, so {NEW_DEFINITION}. If that does not help,"
+        " compare login path, VAULT_NAMESPACE, role, audience and oid with the stack's outputs",
     ),
 )
