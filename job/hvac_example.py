@@ -1,6 +1,9 @@
 """The same with azure-identity and hvac, which environment.yml names.
 
 They cache nothing and renew nothing.
+
+This reads all that the definition names. A job of yours reads what it needs, by name, and goes on
+when another credential is removed.
 """
 
 import json

@@ -3,6 +3,7 @@
 package handover
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -47,7 +48,9 @@ var ErrHidden = errors.New("vaultAddress is a secret output. Run this with the k
 
 // Render writes the files into dir, from a stack's outputs and the folder that holds the client. It
 // overwrites definitions and the client, and keeps sample scripts that exist: their bodies may be
-// somebody's work by now. It follows no symbolic link, and writes nothing where it refuses one.
+// somebody's work by now. A sample that nobody changed, and whose credential the stack no longer
+// has, can only fail, and is written anew. It follows no symbolic link, and writes nothing where it
+// refuses one.
 func Render(given map[string]any, clientFolder, dir string) error {
 	if isSameFolder(dir, filepath.Join(clientFolder, client)) {
 		return fmt.Errorf("hand-over: %s is the client's own folder. Nothing was written. "+
@@ -69,7 +72,7 @@ func Render(given map[string]any, clientFolder, dir string) error {
 	if certificates, isText := values[outputs.VaultCA].(string); isText {
 		files[outputs.CAFile] = []byte(certificates)
 	}
-	if err := write(files, dir); err != nil {
+	if err := values.write(files, dir); err != nil {
 		return fmt.Errorf("hand-over: %w", err)
 	}
 	return nil
@@ -110,7 +113,7 @@ func (v values) files() (map[string][]byte, error) {
 	return files, nil
 }
 
-func write(files map[string][]byte, dir string) error {
+func (v values) write(files map[string][]byte, dir string) error {
 	parent, err := os.OpenRoot(filepath.Dir(dir))
 	if err != nil {
 		return err
@@ -140,7 +143,7 @@ func write(files map[string][]byte, dir string) error {
 		return err
 	}
 	for name, text := range files {
-		if isSample(name) && exists(folder, name) {
+		if isSample(name) && v.keeps(folder, name, text) {
 			continue
 		}
 		if err := folder.WriteFile(name, text, 0o600); err != nil {
@@ -157,9 +160,23 @@ func isSample(name string) bool {
 	return !isClient && (ending == ".py" || ending == ".txt")
 }
 
-func exists(folder *os.Root, name string) bool {
-	_, err := folder.Stat(name)
-	return err == nil
+// asked is the line of a sample script with the one credential that it asks for.
+var asked = regexp.MustCompile(`(?m)^CREDENTIALS = \["([^"]*)"\]$`)
+
+// keeps tells whether a sample that exists stays as it is: it may be somebody's work.
+func (v values) keeps(folder *os.Root, name string, sample []byte) bool {
+	text, err := folder.ReadFile(name)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	line := asked.FindSubmatch(text)
+	if line == nil {
+		return true
+	}
+	paths, _ := v[outputs.CredentialPaths].(map[string]any)
+	_, isThere := paths[string(line[1])]
+	isUnchanged := bytes.Equal(asked.ReplaceAll(text, nil), asked.ReplaceAll(sample, nil))
+	return isThere || !isUnchanged
 }
 
 // refuseLink keeps a write out of wherever somebody's link leads.

@@ -1,6 +1,8 @@
 package handover
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -266,6 +268,37 @@ func TestAnotherRunKeepsScriptsThatSomebodyChanged(t *testing.T) {
 	parse(t, filepath.Join(dir, "job.yml"))
 }
 
+// A sample that nobody changed would only fail when the credential is gone that it asks for.
+func TestASampleIsWrittenAnewOnlyIfNobodyChangedItAndItsCredentialIsGone(t *testing.T) {
+	const asks = `CREDENTIALS = ["ml_api_key"]`
+	sample, err := os.ReadFile(filepath.Join(render(t, exampleOutputs()), "steps.py"))
+	require.NoError(t, err)
+	text := string(sample)
+	require.Contains(t, text, asks)
+	asking := func(names string) string {
+		return strings.Replace(text, asks, "CREDENTIALS = ["+names+"]", 1)
+	}
+	for _, row := range []struct {
+		name, before, after string
+	}{
+		{name: "its credential is gone", before: asking(`"gone"`), after: text},
+		{name: "its credential is another of the stack", before: asking(`"o'brien"`)},
+		{name: "it asks for two", before: asking(`"gone", "ml_api_key"`)},
+		{name: "it has work of somebody's", before: asking(`"gone"`) + "work()\n"},
+		{name: "it is of an earlier version", before: "credentials = read_credentials()\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			dir := t.TempDir()
+			script := filepath.Join(dir, "steps.py")
+			require.NoError(t, os.WriteFile(script, []byte(row.before), 0o600))
+			require.NoError(t, Render(exampleOutputs(), "../../job", dir))
+			after, err := os.ReadFile(script)
+			require.NoError(t, err)
+			require.Equal(t, cmp.Or(row.after, row.before), string(after))
+		})
+	}
+}
+
 func TestAStackWithoutAClusterOrWithANamespaceIsHandedOverToo(t *testing.T) {
 	given := exampleOutputs()
 	delete(given, "computeCluster")
@@ -446,6 +479,42 @@ python3 -m py_compile steps.py score.py batch_score.py`
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Equal(t, variables["VAULT_CREDENTIALS"], string(out))
+}
+
+// A script that asks for all fails when any of them is removed, whatever it needs itself.
+func TestEachScriptAsksByNameForWhatTheStackHas(t *testing.T) {
+	const recorder = `
+asked = []
+
+def read_credentials(*names):
+    asked.append(names)
+    return {name: {"key": ""} for name in names}
+
+class VaultCredentials:
+    def read(self, *names):
+        return read_credentials(*names)
+`
+	const run = `
+import json, sys, vault_credentials
+sys.argv = ["steps.py", "prepare", "data"]
+import batch_score, score, steps
+batch_score.init()
+score.init()
+print(json.dumps(vault_credentials.asked))`
+	for _, name := range []string{"ml_api_key", "o'brien"} {
+		given := exampleOutputs()
+		given["credentialPaths"] = map[string]any{name: "secret/data/x", "z": "secret/data/z"}
+		dir := render(t, given)
+		file := filepath.Join(dir, client, "__init__.py")
+		require.NoError(t, os.WriteFile(file, []byte(recorder), 0o600))
+		cmd := exec.CommandContext(t.Context(), "python3", "-c", run)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		want := fmt.Sprintf("[[%[1]q], [%[1]q], [%[1]q]]", name)
+		require.Equal(t, want, lines[len(lines)-1])
+	}
 }
 
 // A resource group may have parentheses, which a shell reads otherwise.

@@ -7,10 +7,13 @@ import pathlib
 
 from vault_credentials import read_credentials
 
+# What this script needs, by name: it goes on when a credential is removed that is not among it.
+CREDENTIALS = [<<printf "%q" .firstCredential>>]
+
 
 def init():
     global credentials
-    credentials = read_credentials()
+    credentials = read_credentials(*CREDENTIALS)
 
 
 def run(mini_batch):

@@ -8,11 +8,14 @@ from typing import Any, Dict
 
 from vault_credentials import VaultCredentials
 
+# What this script needs, by name: it goes on when a credential is removed that is not among it.
+CREDENTIALS = [<<printf "%q" .firstCredential>>]
+
 vault = VaultCredentials()
 
 
 def init() -> None:
-    vault.read()  # what cannot be read fails the deployment, and not the first request
+    vault.read(*CREDENTIALS)  # what cannot be read fails the deployment, not the first request
 
 
 def run(raw_data: str) -> Dict[str, Any]:

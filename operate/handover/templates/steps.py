@@ -1,6 +1,5 @@
 """Sample steps. Each reads its credentials with the job identity. Put your own work in their place.
 
-python steps.py                       lists names and keys
 python steps.py prepare DATA          writes into the folder DATA
 python steps.py train DATA MODEL      reads DATA, writes into MODEL
 python steps.py register MODEL        reads MODEL
@@ -11,8 +10,11 @@ import sys
 
 from vault_credentials import read_credentials
 
-step, *folders = sys.argv[1:] or ["job"]
-credentials = read_credentials()
+# What this script needs, by name: it goes on when a credential is removed that is not among it.
+CREDENTIALS = [<<printf "%q" .firstCredential>>]
+
+step, *folders = sys.argv[1:]
+credentials = read_credentials(*CREDENTIALS)
 for name, credential in credentials.items():
     print(f"{step}: {name} has {', '.join(credential)}")  # names of keys, never a value
 

@@ -1,6 +1,7 @@
 package changes
 
 import (
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,4 +55,23 @@ func TestAClusterIsReplacedInAnOrderInWhichNoJobFails(t *testing.T) {
 	end := s.deploy(texts{"compute[0].name": "new-cluster"})
 	require.ErrorContains(t, s.read(end, old.folder), "old-cluster is no cluster", "the old one is gone")
 	require.NoError(t, s.read(end, both.folder), "a definition from while there were both")
+}
+
+// The samples ask by name, for the first of the stack's credentials. The command job asks for all.
+func TestACredentialThatNoScriptAsksForIsRemovedAndNoJobFails(t *testing.T) {
+	s := newOrder(t)
+	old := s.deploy(nil)
+	require.NoError(t, s.read(old, old.folder))
+
+	delete(s.credentials, "ml_api_key")
+	end := s.deploy(nil)
+	s.asking(func() {
+		require.NoError(t, end.RunDefinitions(t.Context(), old.folder, io.Discard,
+			"pipeline.yml", "component-pipeline.yml", "schedule.yml"))
+	})
+	err := s.read(end, old.folder)
+	require.ErrorContains(t, err, "credential 'ml_api_key' at ")
+	require.ErrorContains(t, err, "the stack grants it no longer, or this job's definition is of "+
+		"before a change: run `make job` and submit again, or have the script ask by name")
+	require.NoError(t, s.read(end, end.folder))
 }

@@ -52,8 +52,12 @@ func TestTheHandOverRunsAsAzureMLRunsIt(t *testing.T) {
 		for line := range strings.Lines(out.String()) {
 			fields := strings.Fields(line)
 			steps = append(steps, fields[0]+" "+fields[1])
-			if fields[1] != "schedule" {
-				require.Contains(t, line, "ml_api_key has api_key")
+			switch fields[1] {
+			case "job":
+				require.Contains(t, line, "ml_api_key: api_key", "it asks for all")
+			case "schedule":
+			default:
+				require.Contains(t, line, fields[1]+": feature_store has ", "a step asks by name")
 			}
 		}
 		require.Equal(t, []string{
