@@ -125,6 +125,22 @@ func TestWhatExistsIsImportedInTheSpellingThatItWasGivenIn(t *testing.T) {
 		"--path azure.keyVaultId --stack dev")
 }
 
+// After an up that failed at something that exists, the state has the rest. What is imported keeps
+// the type and the parent that the program gives it: with others it would have another URN.
+func TestOneResourceAloneIsImportedWithItsTypeAndItsParent(t *testing.T) {
+	const id = storageID + "/providers/Microsoft.Authorization/roleAssignments/g"
+	stack := &fake{state: imported(storageID), wanted: `{
+		"nameTable":{"ml":"urn:pulumi:dev::mlvault::mlvault:azureml:Workspace::ml"},"resources":[
+		{"type":"azure-native:authorization/v20220401:RoleAssignment","name":"ml-registry-pull","parent":"ml"},
+		{"type":"azure-native:authorization/v20220401:RoleAssignment","name":"ml-another","parent":"ml"}]}`}
+	_, _, err := adopt(t, stack, map[string]string{"ml-registry-pull": id})
+	require.NoError(t, err)
+	require.JSONEq(t, `{
+		"nameTable":{"ml":"urn:pulumi:dev::mlvault::mlvault:azureml:Workspace::ml"},"resources":[
+		{"type":"azure-native:authorization/v20220401:RoleAssignment","name":"ml-registry-pull",
+		 "parent":"ml","id":"`+id+`"}]}`, stack.taken)
+}
+
 // What an import and ARM return is not what the program sends, and each difference would replace a
 // role, an endpoint or a lock.
 func TestWhatHangsOnAPartIsSpelledAsTheProgramSpellsIt(t *testing.T) {

@@ -33,7 +33,7 @@ func TestALogIsExplainedByItsFirstCause(t *testing.T) {
 		{
 			log: `error: autorest/azure: Service returned an error. Status=409 ` +
 				`Code="RoleAssignmentExists" Message="The role assignment already exists."`,
-			remedy: "Import it",
+			remedy: "make adopt",
 		},
 		{
 			log: "error: the stack is currently locked by 1 lock(s). Either wait for the other " +

@@ -2,10 +2,20 @@ package explain
 
 import "regexp"
 
+// again is for a run that was refused: what failed was not done.
 const again = "run `pulumi up` again"
+
+// compares is for a run whose answers were lost. What the state calls not done may have been done,
+// and if the configuration then goes back, a plain up says "unchanged" over a wrong Vault.
+const compares = "run `pulumi up --refresh --run-program`"
 
 // looksFirst is for a run that was cut off, whose state does not say what is there.
 const looksFirst = "Run `make repair`, then `pulumi up`"
+
+// adopts is for what exists and is not in the state. `pulumi import` would have to be told its type
+// and its parent: with others the next up makes it a second time and deletes what was imported.
+const adopts = "write `{\"<name>\": \"<id>\"}` into a file and run " +
+	"`make adopt STACK=<stack> FROM=<file>`"
 
 var explanations = []Explanation{
 	{
@@ -23,8 +33,8 @@ var explanations = []Explanation{
 	{
 		Sign:    "no space left on device",
 		pattern: regexp.MustCompile(`no space left on device|file too large`),
-		Cause:   "The disk is full, Vault's or the state's",
-		Remedy:  "Make room, then " + again,
+		Cause:   "The disk is full, Vault's or the state's, and what was on its way may have been done",
+		Remedy:  "Make room. " + looksFirst,
 	},
 	{
 		Sign:    "argument list too long",
@@ -70,14 +80,14 @@ var explanations = []Explanation{
 	{
 		Sign:    "Vault is sealed",
 		pattern: regexp.MustCompile(`Vault is sealed`),
-		Cause:   "Vault is sealed",
-		Remedy:  "Have it unsealed (`vault operator unseal`), then " + again,
+		Cause:   "Vault is sealed, and what was on its way before may have been done",
+		Remedy:  "Have it unsealed (`vault operator unseal`), then " + compares,
 	},
 	{
 		Sign:    "active cluster node not found",
 		pattern: regexp.MustCompile(`active cluster node not found|Vault is in standby|Code: 47[23]`),
-		Cause:   "No active Vault answers",
-		Remedy:  "Wait until one does (`vault status`), then " + again,
+		Cause:   "No active Vault answers, and what was on its way before may have been done",
+		Remedy:  "Wait until one does (`vault status`), then " + compares,
 	},
 	{
 		Sign:    "invalid token",
@@ -104,18 +114,16 @@ var explanations = []Explanation{
 		pattern: regexp.MustCompile(`RoleAssignmentExists`),
 		Cause: "Azure has this role assignment already, and the state does not. To run again never " +
 			"helps",
-		Remedy: "Import it: `pulumi import <type> <name> <id>`, with type and name of the failed " +
-			"resource. " +
-			"`az role assignment list --scope <scope> --query \"[].id\"` gives the id. " +
+		Remedy: "Take it in: " + adopts + ". The failed `pulumi up` prints the name, and " +
+			"`az role assignment list --scope <scope> --query \"[].id\"` the id. " +
 			"See [Import what exists](#import-what-exists)",
 	},
 	{
 		Sign:    "cannot create already existing resource",
 		pattern: regexp.MustCompile(`cannot create already existing resource`),
 		Cause:   "Azure has a resource of this name, and the state does not have it",
-		Remedy: "If a run was cut off, run `make repair`. If the resource is yours, import it. Else " +
-			"choose " +
-			"another name",
+		Remedy: "If a run was cut off, run `make repair`. If the resource is another's, choose another " +
+			"name. If it is yours, " + adopts + ". See [Import what exists](#import-what-exists)",
 	},
 	{
 		Sign:    "The property '...' cannot be changed",
@@ -128,9 +136,8 @@ var explanations = []Explanation{
 		Sign:    "AuthorizationFailed",
 		pattern: regexp.MustCompile(`AuthorizationFailed|LinkedAuthorizationFailed`),
 		Cause:   "The login to Azure lacks a role",
-		Remedy: "docs/deploy.md has the roles that the deployer needs. A new role takes some minutes " +
-			"to " +
-			"count",
+		Remedy: "docs/deploy.md has the roles that the deployer needs. Have them given, wait some " +
+			"minutes until they count, then " + again,
 	},
 	{
 		Sign:    "MissingSubscriptionRegistration",
@@ -142,64 +149,67 @@ var explanations = []Explanation{
 		Sign:    "RequestDisallowedByPolicy",
 		pattern: regexp.MustCompile(`RequestDisallowedByPolicy`),
 		Cause:   "A policy of the subscription refuses the resource as it is set",
-		Remedy:  "The error names the policy. docs/azure.md has the settings that such policies ask for",
+		Remedy: "The error names the policy. docs/azure.md has the settings that such policies ask " +
+			"for. Set them, then " + again,
 	},
 	{
 		Sign:    "AADSTS700024",
 		pattern: regexp.MustCompile(`AADSTS700024`),
-		Cause:   "The pipeline's token for Azure has expired in the middle of the run",
-		Remedy:  "Start the run again: " + looksFirst,
+		Cause: "The pipeline's token for Azure has expired in the middle of the run, and what had " +
+			"begun may have been done",
+		Remedy: "Log in again, or start the pipeline anew. " + looksFirst,
 	},
 	{
 		Sign:    "ScopeLocked",
 		pattern: regexp.MustCompile(`ScopeLocked`),
 		Cause:   "A lock in Azure holds the resource",
-		Remedy: "Is it this stack's (azure.lock)? Set azure.lock to false, run `pulumi up`, then " +
-			"repeat " +
-			"the command",
+		Remedy: "If it is this stack's, run `pulumi config rm --path azure.lock`, then `pulumi up`, " +
+			"then repeat the command. Else ask its owner",
 	},
 	{
 		Sign:    "connection refused",
 		pattern: regexp.MustCompile(`connection refused|no such host|no route to host`),
-		Cause:   "Vault is not there: nothing answers at vaultAddress",
-		Remedy:  "Start it or correct the address, then " + again,
+		Cause: "Vault is not there: nothing answers at vaultAddress. What was on its way before may " +
+			"have been done",
+		Remedy: "Start it or correct the address, then " + compares,
 	},
 	{
 		Sign:    "context deadline exceeded",
 		pattern: regexp.MustCompile(`context deadline exceeded|Client\.Timeout|i/o timeout`),
 		Cause:   "Vault took too long to answer, and may have done what it was asked",
-		Remedy:  "Look at its load, then " + again,
+		Remedy:  "Look at its load, then " + compares,
 	},
 	{
 		Sign: "connection reset by peer",
 		pattern: regexp.MustCompile(`connection reset|broken pipe|: EOF|unexpected EOF|` +
 			`server closed idle connection|stream error: `),
 		Cause:  "The connection to Vault broke, and what was on its way may have been done",
-		Remedy: "Check that Vault runs, and what stands in between, then " + again,
+		Remedy: "Check that Vault runs, and what stands in between, then " + compares,
 	},
 	{
 		Sign:    "Status=429",
 		pattern: regexp.MustCompile(`Status=429`),
-		Cause:   "Azure throttles this subscription",
-		Remedy:  "Wait some minutes, then " + again,
+		Cause:   "Azure throttles this subscription, and what it had begun may have been done",
+		Remedy:  "Wait some minutes, then " + compares,
 	},
 	{
 		Sign:    "Status=409",
 		pattern: regexp.MustCompile(`Status=409`),
-		Cause:   "Another operation on the same Azure resource runs, or another resource holds its name",
-		Remedy:  "Let it end, or read the code beside Status=409 in the log, then " + again,
+		Cause: "Another operation on the same Azure resource runs, perhaps one of a run before, which " +
+			"may have been done by now. Or another resource holds its name",
+		Remedy: "Let it end, or read the code beside Status=409 in the log, then " + compares,
 	},
 	{
 		Sign:    "Status=500",
 		pattern: regexp.MustCompile(`Status=5\d\d`),
-		Cause:   "Azure failed inside",
-		Remedy:  "If it stays so look at status.azure.com; else " + again,
+		Cause:   "Azure failed inside, and may have done what it was asked",
+		Remedy:  "If it stays so look at status.azure.com; else " + compares,
 	},
 	{
 		Sign:    "Code: 500",
 		pattern: regexp.MustCompile(`Code: 5\d\d`),
-		Cause:   "Vault, or what stands before it, fails inside",
-		Remedy:  "Look at its log, then " + again,
+		Cause:   "Vault, or what stands before it, fails inside, and may have done what it was asked",
+		Remedy:  "Look at its log, then " + compares,
 	},
 	{
 		Sign:    "^C received; terminating",
@@ -211,8 +221,8 @@ var explanations = []Explanation{
 		Sign: "update canceled",
 		pattern: regexp.MustCompile(`signal: interrupt|update cancell?ed|operation was canceled|` +
 			`context canceled`),
-		Cause:  "Interrupted: what had begun was finished, and the rest was not started",
-		Remedy: "To go on, " + again,
+		Cause:  "Interrupted: the rest was not started, and what was on its way may have been done",
+		Remedy: "To go on, " + compares,
 	},
 	{
 		Sign:    "does not list this one as a reader",

@@ -79,9 +79,8 @@ func (f Files) Mend() (done []string, err error) {
 	}
 	if good == "" {
 		return done, fmt.Errorf("the state in %s is damaged, and no whole copy is left beside it or in "+
-			"its history. "+
-			"Restore the file from a backup, or import the resources into a new stack (`pulumi "+
-			"import`)", state)
+			"its history. Restore the file from a backup, or take all that exists into a new stack "+
+			"(`make adopt`, as docs/operate.md shows)", state)
 	}
 	if err := restore(state, good); err != nil {
 		return done, err

@@ -96,8 +96,7 @@ func (r Repair) TakeIn(ctx context.Context) (isRefreshed bool, err error) {
 	}
 	for _, pending := range taken.Unknown {
 		r.Say("was being created, and its id is not known: " + pending.URN + ". Look for it by its " +
-			"tags and its type, " +
-			"and delete it or import it (`pulumi import`)")
+			"tags and its type, and delete it or take it in (`make adopt`)")
 	}
 	for _, pending := range taken.Created {
 		r.Say("was being created, is looked for: " + pending.ID)

@@ -37,6 +37,7 @@ func TestWhatHangsOnAWorkspaceIsAdoptedToo(t *testing.T) {
 	var deployment apitype.DeploymentV3
 	require.NoError(t, json.Unmarshal(exported.Deployment, &deployment))
 	existing := map[string]string{}
+	urns := map[string]string{}
 	var kept []apitype.ResourceV3
 	for _, r := range deployment.Resources {
 		kind := string(r.Type)
@@ -53,6 +54,7 @@ func TestWhatHangsOnAWorkspaceIsAdoptedToo(t *testing.T) {
 		isOfKeyVault := r.URN.Name() != "ml-kv" && strings.Contains(string(r.ID), "/Microsoft.KeyVault/")
 		if !isOfKeyVault {
 			existing[r.URN.Name()] = string(r.ID)
+			urns[r.URN.Name()] = string(r.URN)
 		}
 	}
 	for _, name := range []string{
@@ -73,5 +75,18 @@ func TestWhatHangsOnAWorkspaceIsAdoptedToo(t *testing.T) {
 	printed := term.Must("make adopt STACK=dev FROM=existing.json")
 	require.Contains(t, printed, "all that exists stays", printed)
 	printed = term.Must("pulumi up && pulumi preview --refresh --run-program --expect-no-changes")
+	require.Len(t, term.ARM.List(""), before, printed)
+
+	// One assignment that the state alone has lost fails each up, and what make explain says mends it.
+	const assignment = "ml-registry-pull"
+	require.NotEmpty(t, urns[assignment])
+	printed = term.Must(`pulumi state delete --yes "$URN"
+		pulumi up > up.log 2>&1 && exit 1
+		make explain < up.log`, "URN="+urns[assignment])
+	require.Contains(t, printed, "make adopt", printed)
+	printed = term.Must(`echo "{\"ml-registry-pull\": \"$ROLE_ASSIGNMENT_ID\"}" > one.json
+		make adopt STACK=dev FROM=one.json
+		pulumi up && pulumi preview --refresh --run-program --expect-no-changes`,
+		"ROLE_ASSIGNMENT_ID="+existing[assignment])
 	require.Len(t, term.ARM.List(""), before, printed)
 }

@@ -20,6 +20,12 @@ var inSandbox = strings.NewReplacer(
 	"Run `make repair`, then `pulumi up`",
 	"Run `make up` again, which looks first at what is there",
 
+	"run `pulumi up --refresh --run-program`",
+	"run `make up` again",
+
+	"Run `pulumi up --refresh --run-program`",
+	"Run `make up` again",
+
 	"`pulumi up`",
 	"`make up`",
 )
