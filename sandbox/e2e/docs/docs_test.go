@@ -3,6 +3,7 @@ package docs
 import (
 	"fmt"
 	"io/fs"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -100,6 +101,21 @@ func TestABlockWithoutAMarkerIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []block{{line: 3, under: "Keys", script: "a\nb\n", run: true, input: "KEY"}},
 		found)
+}
+
+// An auth path may have slashes, as team/jwt. A part of it would be another path.
+func TestTheRecipeForARenameKeepsTheWholeAuthPath(t *testing.T) {
+	page := lab.ReadFile(t, filepath.Join(lab.Repository(), "docs", "operate.md"))
+	recipe := regexp.MustCompile(`pulumi stack output vaultLoginPath \| ([^)]+)\)`)
+	filter := recipe.FindStringSubmatch(page)
+	require.NotNil(t, filter, "the recipe is there no more")
+	for _, path := range []string{"jwt-mlvault-dev-ae5143b98a56bf8e", "team/jwt", "auth/login"} {
+		output := "auth/" + path + "/login"
+		command := "echo " + output + " | " + filter[1]
+		kept, err := exec.CommandContext(t.Context(), "sh", "-c", command).Output()
+		require.NoError(t, err, command)
+		require.Equal(t, path+"\n", string(kept))
+	}
 }
 
 // documented are the pages that have something to run, in the order in which a reader comes to
