@@ -24,6 +24,8 @@ type Files struct {
 	// Project and Stack are the stack's.
 	Project string
 	Stack   string
+	// Alone: the caller holds the folder, so that no run of another container uses it.
+	Alone bool
 }
 
 // FilesAt are the files of a stack of the backend at a URL, or nil where that is not a folder. A

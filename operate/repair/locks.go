@@ -94,7 +94,8 @@ func removeLock(file string) error {
 const (
 	processLives   = "it runs on this machine"
 	otherMachine   = "another machine"
-	otherNamespace = "it may run in another container"
+	otherNamespace = "no such process is in this container; it may run in another, or outside"
+	hiddenUser     = "processes of other users are hidden here"
 )
 
 // Locks are the stack's, apart by whether their process is gone for sure.
@@ -108,6 +109,7 @@ func (f Files) Locks() (dead, others []Lock, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("locks: %w", err)
 	}
+	here := f.view()
 	for _, entry := range entries {
 		if strings.HasSuffix(entry.Name(), attributes) {
 			continue
@@ -124,7 +126,7 @@ func (f Files) Locks() (dead, others []Lock, err error) {
 			dead = append(dead, lock) // it was being written when its process, or the machine, died
 			continue
 		}
-		lock.Why = judge(lock, host)
+		lock.Why = judge(lock, host, here)
 		if lock.Why == "" {
 			dead = append(dead, lock)
 		} else {
@@ -134,16 +136,23 @@ func (f Files) Locks() (dead, others []Lock, err error) {
 	return dead, others, nil
 }
 
+// view is what can be seen of the processes that may hold a lock. None lives outside of what is seen
+// where nobody else uses the stack.
+func (f Files) view() view {
+	if f.Alone {
+		return view{}
+	}
+	return viewFromHere()
+}
+
 // judge is empty for a lock whose process is gone for sure, and else what is known of it.
-func judge(lock Lock, host string) string {
+func judge(lock Lock, host string, here view) string {
 	switch {
 	case lock.Hostname != host:
 		return otherMachine
 	case alive(lock.PID):
 		return processLives
-	case !wouldBeSeen(lock):
-		return otherNamespace
 	default:
-		return ""
+		return here.blind(lock)
 	}
 }

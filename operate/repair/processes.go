@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // alive tells whether the Pulumi CLI with this process id runs on this machine, as far as it can be
@@ -61,65 +61,47 @@ func isCLI(status []byte, pid int) bool {
 // processes.
 const firstNamespace = "pid:[4026531836]"
 
-// wouldBeSeen tells whether the process of a lock of this host's name would be seen from here. A
-// container may have its host's name, and sees neither the host's processes nor those of another
-// container. So a lock counts as this container's own only if it was taken after the container's
-// start, by an id that the container has given out.
-func wouldBeSeen(lock Lock) bool {
+// view is which processes of this machine this one cannot see.
+type view struct {
+	// isContainer: none but those of its own process namespace.
+	isContainer bool
+	// hidesOthers: none of other users, since /proc is mounted with hidepid.
+	hidesOthers bool
+	// user is this process's own.
+	user string
+}
+
+// viewFromHere is what this process can see.
+func viewFromHere() view {
+	if runtime.GOOS != "linux" {
+		return view{}
+	}
 	namespace, err := os.Readlink("/proc/self/ns/pid")
-	if err != nil || namespace == firstNamespace {
-		return true
+	if err != nil || namespace != firstNamespace {
+		return view{isContainer: true}
 	}
-	begun, known := beginOfContainer()
-	return known && ownOf(lock, begun, lastProcess())
+	// Who may look at the first process, which has all rights, may look at each.
+	_, err = os.ReadFile("/proc/1/status")
+	me, unknown := user.Current()
+	if unknown != nil {
+		return view{hidesOthers: err != nil}
+	}
+	return view{hidesOthers: err != nil, user: me.Username}
 }
 
-func ownOf(lock Lock, begun time.Time, last int) bool {
-	return lock.Time.After(begun) && lock.PID <= last
-}
-
-// lastProcess is the last process id that was given out here, or 0.
-func lastProcess() int {
-	content, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return 0
+// blind says why the process of a lock of this host's name may live unseen; empty: it would be
+// seen.
+//
+// A container may have the name of its host or of another container, and a lock does not tell whose
+// namespace its process id is of. Neither its time nor a small id tells: both fit a process of
+// another container as well.
+func (v view) blind(lock Lock) string {
+	switch {
+	case v.isContainer:
+		return otherNamespace
+	case v.hidesOthers && (v.user == "" || lock.Username != v.user):
+		return hiddenUser
+	default:
+		return ""
 	}
-	fields := strings.Fields(string(content))
-	last, err := strconv.Atoi(fields[len(fields)-1])
-	if err != nil {
-		return 0
-	}
-	return last
-}
-
-// ticks is how many of /proc's units of time are a second, on every Linux that Go runs on.
-const ticks = 100
-
-// beginOfContainer is when the first process of this container began.
-func beginOfContainer() (time.Time, bool) {
-	uptime, err := os.ReadFile("/proc/uptime") // seconds since the machine began, and others
-	if err != nil {
-		return time.Time{}, false
-	}
-	// 1 (name) S ...: the state is field 3, and the begin field 22.
-	stat, err := os.ReadFile("/proc/1/stat")
-	if err != nil {
-		return time.Time{}, false
-	}
-	end := bytes.LastIndexByte(stat, ')')
-	fields := strings.Fields(string(stat[end+1:]))
-	const begin = 22 - 3
-	if len(fields) <= begin {
-		return time.Time{}, false
-	}
-	began, err := strconv.ParseFloat(fields[begin], 64)
-	if err != nil {
-		return time.Time{}, false
-	}
-	runs, err := strconv.ParseFloat(strings.Fields(string(uptime))[0], 64)
-	if err != nil {
-		return time.Time{}, false
-	}
-	age := time.Duration((runs - began/ticks) * float64(time.Second))
-	return time.Now().Add(-age), true
 }

@@ -37,6 +37,9 @@ type Repair struct {
 	Subscription func(context.Context) string
 	// Say tells a person what was done. Texts have no secret in them.
 	Say func(text string)
+
+	// view is what is seen of processes. Nil: what this one can see.
+	view func() view
 }
 
 // Run does all of a repair. After it `pulumi up` makes nothing twice and forgets nothing.
@@ -147,7 +150,11 @@ func (r Repair) replaceState(ctx context.Context, exported, repaired []byte) err
 	if r.Files != nil || len(locks) == 0 {
 		return err
 	}
-	if err := r.cancel(ctx, locks); err != nil {
+	here := viewFromHere
+	if r.view != nil {
+		here = r.view
+	}
+	if err := r.cancel(ctx, locks, here()); err != nil {
 		return err
 	}
 	return r.importOnto(ctx, exported, repaired)

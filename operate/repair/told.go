@@ -45,14 +45,14 @@ func toldLocks(failure error) []Lock {
 // cancel removes locks that the CLI has named, unless the process of one may live. It has the CLI
 // remove all that the stack has. None of them is of a run that lives: while a dead lock is there,
 // no run begins.
-func (r Repair) cancel(ctx context.Context, locks []Lock) error {
+func (r Repair) cancel(ctx context.Context, locks []Lock, here view) error {
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("locks: %w", err)
 	}
 	var others []Lock
 	for _, lock := range locks {
-		lock.Why = judge(lock, host)
+		lock.Why = judge(lock, host, here)
 		if lock.Why != "" {
 			others = append(others, lock)
 		}

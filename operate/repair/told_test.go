@@ -65,6 +65,8 @@ func TestInABucketOnlyLocksOfProcessesThatAreGoneAreRemoved(t *testing.T) {
 		fails   string
 	}{
 		{name: "none", done: "import refresh"},
+		// inContainer: the repair sees no process of another container.
+		inContainer bool
 		{name: "gone", refusal: refusal(1, gone), done: "import cancel import refresh"},
 		{name: "two that are gone", refusal: refusal(2, gone, gone), done: "import cancel import refresh"},
 		{name: "living", refusal: refusal(1, lives), done: "import", fails: "it runs on this machine"},
@@ -74,6 +76,10 @@ func TestInABucketOnlyLocksOfProcessesThatAreGoneAreRemoved(t *testing.T) {
 		},
 		{
 			name: "one of each", refusal: refusal(2, gone, elsewhere), done: "import",
+		{
+			name: "gone, or in another container", refusal: refusal(1, gone), inContainer: true, done: "import",
+			fails: "no such process is in this container",
+		},
 			fails: "the stack is locked by process 1",
 		},
 		{name: "one that is not told", refusal: refusal(2, gone), done: "import", fails: "locked by 2 lock(s)"},
@@ -84,7 +90,8 @@ func TestInABucketOnlyLocksOfProcessesThatAreGoneAreRemoved(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			stack := &inBucket{refusal: row.refusal}
-			err := Repair{Stack: stack, Say: func(string) {}}.Run(t.Context())
+			machine := func() view { return view{isContainer: row.inContainer} }
+			err := Repair{Stack: stack, Say: func(string) {}, view: machine}.Run(t.Context())
 			require.Equal(t, row.done, strings.Join(stack.done, " "))
 			if row.fails == "" {
 				require.NoError(t, err)

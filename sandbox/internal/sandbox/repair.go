@@ -151,7 +151,7 @@ func (s *Stack) Repair() repair.Repair {
 
 // Files are the stack's in the sandbox's own backend.
 func (s *Sandbox) Files(stack string) repair.Files {
-	return repair.Files{Root: s.Path("state"), Project: s.Project, Stack: stack}
+	return repair.Files{Root: s.Path("state"), Project: s.Project, Stack: stack, Alone: true}
 }
 
 // engine is a stack as a repair asks for it.
