@@ -154,6 +154,28 @@ func (s Stack) Import(ctx context.Context, state []byte) error {
 	return err
 }
 
+// Runs are the latest of the stack's history. Pulumi Cloud lists an import too, which is no run.
+func (s Stack) Runs(ctx context.Context) ([]string, error) {
+	var updates []struct {
+		Kind, StartTime, Result string
+		Version                 int
+	}
+	err := s.CLI.JSON(ctx, &updates, "stack", "history", "--json", "--page-size", "10",
+		"--stack", s.Name)
+	if err != nil {
+		return nil, err
+	}
+	var runs []string
+	for _, update := range updates {
+		if update.Kind == "import" {
+			continue
+		}
+		runs = append(runs, fmt.Sprintf("%s of %s, version %d (%s)",
+			update.Kind, update.StartTime, update.Version, update.Result))
+	}
+	return runs, nil
+}
+
 // Cancel removes every lock of the stack.
 func (s Stack) Cancel(ctx context.Context) error {
 	_, err := s.CLI.Run(ctx, nil, "cancel", "--yes", "--stack", s.Name)

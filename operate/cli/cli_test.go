@@ -49,6 +49,21 @@ func TestAnAnswerOfTheCLIIsNeverQuoted(t *testing.T) {
 	}
 }
 
+// Pulumi Cloud lists an import as an update. A run that ends has another result than before.
+func TestAnImportIsNoRun(t *testing.T) {
+	folder := t.TempDir()
+	script := []byte(`#!/bin/sh
+[ "$*" = "stack history --json --page-size 10 --stack dev --non-interactive" ] && echo '[
+	{"kind":"import","version":3,"startTime":"2026-01-01T00:02:00.000Z","result":"succeeded"},
+	{"kind":"update","version":2,"startTime":"2026-01-01T00:01:00.000Z","result":"in-progress"}]'
+`)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "pulumi"), script, 0o700))
+	t.Setenv("PATH", folder)
+	runs, err := cli.Stack{CLI: cli.CLI{Root: folder}, Name: "dev"}.Runs(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"update of 2026-01-01T00:01:00.000Z, version 2 (in-progress)"}, runs)
+}
+
 // A preview that fails says why on its standard output, where the engine masks what is secret.
 func TestWhyAPreviewFailsIsInTheError(t *testing.T) {
 	for _, row := range []struct{ name, printed string }{

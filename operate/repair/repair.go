@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,9 @@ type Stack interface {
 	Export(ctx context.Context) ([]byte, error)
 	// Import is `pulumi stack import`. It drops all pending operations.
 	Import(ctx context.Context, state []byte) error
+	// Runs are the latest that `pulumi stack history` lists, each as a text that is its own. An import
+	// is none.
+	Runs(ctx context.Context) ([]string, error)
 	// Cancel is `pulumi cancel`. It removes every lock of the stack.
 	Cancel(ctx context.Context) error
 	// Refresh compares the state with what is there and writes what it finds into the state. It takes
@@ -162,7 +166,14 @@ func (r Repair) replaceState(ctx context.Context, exported, repaired []byte) err
 
 // importOnto imports a state, unless another run has written one since it was exported. A run that
 // is under way holds the stack's lock, which makes the import fail.
+//
+// Nothing holds the lock between the look at the state and the import, so that a run may end in
+// between, and its state is overwritten. Such a run is in the history afterwards, which is told.
 func (r Repair) importOnto(ctx context.Context, exported, repaired []byte) error {
+	before, err := r.runs(ctx)
+	if err != nil {
+		return err
+	}
 	now, err := r.Stack.Export(ctx)
 	if err != nil {
 		return err
@@ -171,7 +182,30 @@ func (r Repair) importOnto(ctx context.Context, exported, repaired []byte) error
 		return errors.New("another run has changed the state meanwhile. Nothing was written. Run `make " +
 			"repair` again")
 	}
-	return r.Stack.Import(ctx, repaired)
+	if err := r.Stack.Import(ctx, repaired); err != nil {
+		return err
+	}
+	after, err := r.runs(ctx)
+	if err != nil {
+		return fmt.Errorf("whether another run has ended while the state was written cannot be told: "+
+			"%w. Run `make repair` again", err)
+	}
+	for _, run := range after {
+		if !slices.Contains(before, run) {
+			return fmt.Errorf("another run has ended while the state was written, and what it wrote is "+
+				"overwritten: %s. Bring its state back as docs/operate.md says (When a run was cut off), "+
+				"then run `make repair` again, and nothing before", run)
+		}
+	}
+	return nil
+}
+
+// runs are those of the stack's history. In a folder they need no CLI.
+func (r Repair) runs(ctx context.Context) ([]string, error) {
+	if r.Files != nil {
+		return r.Files.history()
+	}
+	return r.Stack.Runs(ctx)
 }
 
 func (r Repair) subscription(ctx context.Context, state []byte) string {

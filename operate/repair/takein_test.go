@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -282,6 +284,8 @@ type stack struct {
 	state   []byte
 	gone    string // id
 	changes bool   // another run writes a state whenever one was exported
+	ends    bool   // another run ends right before the import
+	runs    []string
 	done    []string
 }
 
@@ -296,8 +300,13 @@ func (s *stack) Export(context.Context) ([]byte, error) {
 func (s *stack) Import(_ context.Context, state []byte) error {
 	s.done = append(s.done, "import")
 	s.state = state
+	if s.ends {
+		s.runs = append(s.runs, "update of 2026-01-01T00:00:00.000Z")
+	}
 	return nil
 }
+
+func (s *stack) Runs(context.Context) ([]string, error) { return s.runs, nil }
 
 func (s *stack) Cancel(context.Context) error { return errors.New("nothing is locked") }
 
@@ -312,6 +321,32 @@ func (s *stack) Refresh(context.Context) error {
 		s.state = []byte(before + "]" + rest)
 	}
 	return nil
+}
+
+// inFolder is a stack in files, where another run ends right before the import.
+type inFolder struct {
+	stack
+	history string
+}
+
+func (s *inFolder) Import(ctx context.Context, state []byte) error {
+	err := os.WriteFile(filepath.Join(s.history, "dev-2.checkpoint.json"), s.state, 0o600)
+	return errors.Join(err, s.stack.Import(ctx, state))
+}
+
+func TestAnImportThatOverwritesAnotherRunsStateInAFolderIsTold(t *testing.T) {
+	files := repair.Files{Root: t.TempDir(), Project: "mlvault", Stack: "dev"}
+	history := filepath.Join(files.Root, ".pulumi", "history", "mlvault", "dev")
+	require.NoError(t, os.MkdirAll(history, 0o700))
+	created := export(nil, []string{creatingNew})
+	run := repair.Repair{
+		Stack: &inFolder{stack: stack{state: created}, history: history},
+		Files: &files,
+		Say:   func(string) {},
+	}
+	_, err := run.TakeIn(t.Context())
+	require.ErrorContains(t, err, "what it wrote is overwritten")
+	require.ErrorContains(t, err, filepath.Join(history, "dev-2.checkpoint.json"))
 }
 
 func TestARepairRefreshesOnceAndSaysWhatItFound(t *testing.T) {
@@ -337,6 +372,10 @@ func TestARepairRefreshesOnceAndSaysWhatItFound(t *testing.T) {
 			live: "old", fails: "run `make repair` again",
 		},
 		{name: "another run meanwhile", stack: stack{state: created, changes: true}, fails: "another run has changed"},
+		{
+			name: "another run that ends before the import", stack: stack{state: created, ends: true},
+			done: "import", live: "new", fails: "what it wrote is overwritten: update of 2026-01-01T00:00:00.000Z",
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var said []string

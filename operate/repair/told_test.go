@@ -28,6 +28,8 @@ func (s *inBucket) Import(context.Context, []byte) error {
 	return s.refusal
 }
 
+func (s *inBucket) Runs(context.Context) ([]string, error) { return nil, nil }
+
 func (s *inBucket) Cancel(context.Context) error {
 	s.done = append(s.done, "cancel")
 	s.refusal = nil
@@ -63,10 +65,10 @@ func TestInABucketOnlyLocksOfProcessesThatAreGoneAreRemoved(t *testing.T) {
 		refusal error
 		done    string
 		fails   string
-	}{
-		{name: "none", done: "import refresh"},
 		// inContainer: the repair sees no process of another container.
 		inContainer bool
+	}{
+		{name: "none", done: "import refresh"},
 		{name: "gone", refusal: refusal(1, gone), done: "import cancel import refresh"},
 		{name: "two that are gone", refusal: refusal(2, gone, gone), done: "import cancel import refresh"},
 		{name: "living", refusal: refusal(1, lives), done: "import", fails: "it runs on this machine"},
@@ -75,11 +77,11 @@ func TestInABucketOnlyLocksOfProcessesThatAreGoneAreRemoved(t *testing.T) {
 			fails: "process 1 of a person on another since ",
 		},
 		{
-			name: "one of each", refusal: refusal(2, gone, elsewhere), done: "import",
-		{
 			name: "gone, or in another container", refusal: refusal(1, gone), inContainer: true, done: "import",
 			fails: "no such process is in this container",
 		},
+		{
+			name: "one of each", refusal: refusal(2, gone, elsewhere), done: "import",
 			fails: "the stack is locked by process 1",
 		},
 		{name: "one that is not told", refusal: refusal(2, gone), done: "import", fails: "locked by 2 lock(s)"},

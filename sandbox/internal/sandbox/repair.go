@@ -13,6 +13,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/opthistory"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
@@ -149,7 +150,8 @@ func (s *Stack) Repair() repair.Repair {
 	}
 }
 
-// Files are the stack's in the sandbox's own backend.
+// Files are the stack's in the sandbox's own backend. One process at a time has a sandbox open, of
+// this container or of another one: the lock of Vault's folder sees to that.
 func (s *Sandbox) Files(stack string) repair.Files {
 	return repair.Files{Root: s.Path("state"), Project: s.Project, Stack: stack, Alone: true}
 }
@@ -173,6 +175,20 @@ func (e engine) Import(ctx context.Context, state []byte) error {
 		return err
 	}
 	return e.stack.Import(ctx, document)
+}
+
+// Runs implements repair.Stack.
+func (e engine) Runs(ctx context.Context) ([]string, error) {
+	const latest = 10
+	updates, err := e.stack.History(ctx, latest, 1, opthistory.ShowSecrets(false))
+	if err != nil {
+		return nil, err
+	}
+	var runs []string
+	for _, update := range updates {
+		runs = append(runs, fmt.Sprint(update.Kind, " of ", update.StartTime))
+	}
+	return runs, nil
 }
 
 // Cancel implements repair.Stack.
