@@ -113,6 +113,136 @@ func TestAJobThatCanLogInHasAnEnvironmentOfItsStackAndNoForkHasOne(t *testing.T)
 	}
 }
 
+// readRings returns the names of .ci/rings in their order.
+func readRings(t *testing.T) []string {
+	t.Helper()
+	var rings []string
+	for line := range strings.Lines(read(t, "../../.ci/rings")) {
+		if words := strings.Fields(line); len(words) > 0 && words[0] != "#" {
+			rings = append(rings, words[0])
+		}
+	}
+	return rings
+}
+
+var (
+	acceptsSome = regexp.MustCompile(`^contains\(fromJSON\('\[(.*)\]'\), needs\.(\w+)\.result\)$`)
+	acceptsOne  = regexp.MustCompile(`^needs\.(\w+)\.result == ('\w+')$`)
+	hasStacks   = regexp.MustCompile(`^toJSON\(fromJSON\(needs\.stacks\.outputs\.rings\)\.\w+\) != '\[\]'$`)
+)
+
+// holds evaluates one term of a job's condition as GitHub does, for a ring that has stacks, in a run
+// that nobody cancels. The results are those of the jobs that it needs.
+func holds(t *testing.T, term string, results map[string]string) bool {
+	t.Helper()
+	switch {
+	case term == "!cancelled()", hasStacks.MatchString(term):
+		return true
+	case term == "!failure()":
+		return !slices.Contains(slices.Collect(maps.Values(results)), "failure")
+	}
+	if one := acceptsOne.FindStringSubmatch(term); one != nil {
+		return one[2] == "'"+results[one[1]]+"'"
+	}
+	if some := acceptsSome.FindStringSubmatch(term); some != nil {
+		return slices.Contains(strings.Split(some[1], ", "), `"`+results[some[2]]+`"`)
+	}
+	t.Fatalf("deploy.yml: what does %q mean?", term)
+	return false
+}
+
+// begins evaluates the condition of a job.
+func begins(t *testing.T, condition string, results map[string]string) bool {
+	t.Helper()
+	terms := strings.Split(strings.TrimSpace(condition), " && ")
+	// GitHub adds success() to a condition that names no status of the run.
+	isImplicit := !slices.Contains(terms, "!cancelled()")
+	for _, result := range results {
+		if isImplicit && result != "success" {
+			return false
+		}
+	}
+	for _, term := range terms {
+		if !holds(t, term, results) {
+			return false
+		}
+	}
+	return true
+}
+
+// A job that waits in its concurrency group and is replaced there, and one that takes too long, end
+// as cancelled, which is no failure. The next ring must not begin after it.
+func TestARingOfGitHubBeginsOnlyAfterSuccessOrWhereThereWasNothing(t *testing.T) {
+	var workflow struct {
+		Jobs map[string]struct {
+			If    string
+			Needs yaml.Node
+		}
+	}
+	text := read(t, "../../.github/workflows/deploy.yml")
+	if err := yaml.Unmarshal([]byte(text), &workflow); err != nil {
+		t.Fatal(err)
+	}
+	needed := []string{"stacks"}
+	for _, ring := range readRings(t) {
+		job := workflow.Jobs[ring]
+		needs := []string{job.Needs.Value}
+		if job.Needs.Kind == yaml.SequenceNode {
+			if err := job.Needs.Decode(&needs); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(needs, needed) {
+			t.Errorf("the ring %s needs %q, want %q", ring, needs, needed)
+		}
+		for _, name := range needed {
+			for _, result := range []string{"success", "skipped", "failure", "cancelled"} {
+				results := map[string]string{}
+				for _, other := range needed {
+					results[other] = "success"
+				}
+				results[name] = result
+				want := result == "success" || result == "skipped" && name != "stacks"
+				if got := begins(t, job.If, results); got != want {
+					t.Errorf("the ring %s begins after %s: %s is %v, want %v", ring, name, result, got, want)
+				}
+			}
+		}
+		needed = append(needed, ring)
+	}
+}
+
+// On Azure DevOps succeeded() is false after a stage that was cancelled, and on GitLab a stage waits
+// for each job above it unless one of these words says otherwise.
+func TestARingOfAzureDevOpsAndGitLabBeginsOnlyAfterSuccess(t *testing.T) {
+	conditions := regexp.MustCompile(`condition: (?:>-\n +)?(.*)`)
+	for file, stage := range map[string]string{
+		"azure-pipelines.yml": "stage: deploy_",
+		"deploy-stack.yml":    "deployment: up_",
+	} {
+		_, below, found := strings.Cut(read(t, "../../.ci/azure-devops/"+file), stage)
+		condition := conditions.FindStringSubmatch(below)
+		if !found || condition == nil || !strings.HasPrefix(condition[1], "and(succeeded(), ") {
+			t.Errorf("%s: %s has the condition %q", file, stage, condition)
+		}
+	}
+	jobs := map[string]map[string]any{}
+	text := read(t, "../../.ci/gitlab/gitlab-ci.yml")
+	_, text, _ = strings.Cut(text, "\n\n") // without the list of stages, which is no job
+	if err := yaml.Unmarshal([]byte(text), &jobs); err != nil {
+		t.Fatal(err)
+	}
+	for _, ring := range readRings(t) {
+		for _, name := range []string{"deploy " + ring, ".deploy", ".identity", ".cache"} {
+			for _, word := range []string{"needs", "allow_failure", "when"} {
+				if value, given := jobs[name][word]; given {
+					t.Errorf("gitlab-ci.yml: %s has %s: %v", name, word, value)
+				}
+			}
+		}
+	}
+}
+
 // With one key for all, the job that ends first decides what the others find.
 func TestEachKindOfJobHasABuildCacheOfItsOwn(t *testing.T) {
 	keys := map[string]string{}
