@@ -3,14 +3,18 @@
     python3 .ci/stacks.py all             stacks=["dev", "prod"]
     python3 .ci/stacks.py rings           rings={"dev": ["dev"], "staging": [], "prod": ["prod"]}
     python3 .ci/stacks.py changed BASE    stacks=["dev"], made of other files than at BASE
-    python3 .ci/stacks.py due STACK       due=true, unless it is deployed as HEAD makes it
+    python3 .ci/stacks.py due STACK       due=true, unless it is deployed as HEAD makes it;
+                                          refresh=true, if its state may be wrong
 
 A stack is a file Pulumi.<stack>.yaml. It is made of that file, of Pulumi.yaml, and of what Go says
 that the program is compiled from, wherever that lies. A symbolic link counts as what it points to.
 
-A stack is due unless the last thing that happened to it is a successful `pulumi up` of a commit
-that made it of the same files. Pulumi's own history says which commit that was, on every backend.
-A run that was killed leaves a state that is newer than the history, so it is due again.
+A stack is due unless the last thing that happened to it is a successful `pulumi up` of all of it,
+from a commit that made it of the same files. Pulumi's own history says which commit that was, on
+every backend. A run that was killed leaves a state that is newer than the history.
+
+Unless the last thing was such an `up`, of whatever commit, the state may be wrong too: what a run
+did before it failed, and got no answer for, is not in it.
 
 Each answer also goes to where the vendor hands it on: GITHUB_OUTPUT, or a command of Azure DevOps.
 """
@@ -45,6 +49,9 @@ LISTED = (
     '{{range .CgoFiles}}{{$dir}}/{{.}}{{"\\n"}}{{end}}'
     '{{range .EmbedFiles}}{{$dir}}/{{.}}{{"\\n"}}{{end}}'
 )
+# Flags by which an update is not one of the whole stack with its own settings. Pulumi's history
+# has the flags of each update.
+PARTIAL = re.compile(r"pulumi\.flag\.((target|exclude|config-file).*)")
 
 
 class Refused(Exception):
@@ -147,20 +154,31 @@ def find_changed(base: str) -> List[str]:
         return [stack for stack in stacks if settings(folder, stack) != settings(".", stack)]
 
 
-def why_due(stack: str) -> Optional[str]:
-    """Why a stack has to be deployed, or nothing."""
-    if os.environ.get("DEPLOY") == "always":
-        return "DEPLOY=always asks for it"
-    history = json.loads(
+def read_newest(stack: str) -> Dict[str, Any]:
+    """The newest entry of a stack's history, which is empty where there is none."""
+    history: List[Dict[str, Any]] = json.loads(
         run(".", "pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1")
     )
-    if not history:
+    return history[0] if history else {}
+
+
+def why_doubted(stack: str, newest: Dict[str, Any]) -> Optional[str]:
+    """Why a stack's state may be wrong, or nothing."""
+    if not newest:
+        # Or its first run was killed, and only the state knows of it.
         return "it was never deployed"
-    newest = history[0]
     if newest["kind"] != "update" or newest["result"] != "succeeded":
         return f"the last thing that happened to it is a {newest['kind']}: {newest['result']}"
+    partial = [match[1] for match in map(PARTIAL.match, sorted(newest["environment"])) if match]
+    if partial:
+        return f"its last update had --{partial[0]}, so it was not one of the whole stack"
     if is_newer(read_state_time(stack), newest["endTime"]):
         return "its state is newer than its history, so a run was cut off"
+    return None
+
+
+def why_outdated(stack: str, newest: Dict[str, Any]) -> Optional[str]:
+    """Why the newest update of a stack is not one of HEAD, or nothing."""
     commit = find_commit(newest["environment"])
     if not commit:
         return "it was deployed from files that are in no commit of this repository"
@@ -170,6 +188,20 @@ def why_due(stack: str) -> Optional[str]:
         if not is_same_program(folder):
             return f"the program is another than that of {commit}, which is deployed"
     return None
+
+
+def answer_due(stack: str) -> None:
+    """Says whether a stack has to be deployed, why, and whether it has to be refreshed for that."""
+    newest = read_newest(stack)
+    doubt = why_doubted(stack, newest)
+    reason = doubt
+    if not reason and os.environ.get("DEPLOY") == "always":
+        reason = "DEPLOY=always asks for it"
+    if not reason:
+        reason = why_outdated(stack, newest)
+    print(f"{stack}: {reason or 'deployed as this commit makes it'}")
+    answer("due", reason is not None)
+    answer("refresh", doubt is not None)
 
 
 def is_same_program(folder: str) -> bool:
@@ -230,9 +262,7 @@ def main(arguments: List[str]) -> Optional[str]:
         elif len(arguments) == 2 and arguments[0] == "changed":
             answer("stacks", find_changed(arguments[1]))
         elif len(arguments) == 2 and arguments[0] == "due":
-            reason = why_due(arguments[1])
-            print(f"{arguments[1]}: {reason or 'deployed as this commit makes it'}")
-            answer("due", reason is not None)
+            answer_due(arguments[1])
         else:
             return "usage: stacks.py all | rings | changed BASE | due STACK"
     except Refused as refusal:

@@ -105,7 +105,7 @@ func TestAPreviewThatFailsIsShownAndFails(t *testing.T) {
 func TestADeploymentLogsInChecksAndGoesUp(t *testing.T) {
 	eachVendor(t, func(t *testing.T, r *runner) {
 		t.Helper()
-		r.history("[]")
+		r.run("echo '// x' >>main.go; git commit -qam change")
 		printed := r.run(".ci/deploy dev")
 		want := azCalls(r.vendor) + "make build\naz account show\nmake preflight STACK=dev\n" +
 			"pulumi up --stack dev --yes" + quiet + "vault " + vaultToken + writes
@@ -114,6 +114,38 @@ func TestADeploymentLogsInChecksAndGoesUp(t *testing.T) {
 		}
 		requireNothingLeft(t, r, printed, 1)
 	})
+}
+
+// A plain up can be green over a wrong Vault then, and the stack would be due no more.
+func TestADeploymentAfterARunThatWasNoWholeSuccessRefreshesFirst(t *testing.T) {
+	refreshes := func(t *testing.T, r *runner, env ...string) {
+		t.Helper()
+		r.run(".ci/deploy dev", env...)
+		const up = "pulumi up --stack dev --refresh --run-program --yes" + quiet
+		if !strings.Contains(r.calls(), up) {
+			t.Errorf("no %q in:\n%s", up, r.calls())
+		}
+	}
+	eachVendor(t, func(t *testing.T, r *runner) {
+		t.Helper()
+		r.deployed("failed")
+		refreshes(t, r)
+	})
+	for _, c := range []struct{ name, history, prepare string }{
+		{name: "the first run was killed", history: "[]"},
+		{name: "a run was killed", prepare: `sed -i s/10:00:00/10:00:01/ "$TEMP/state.json"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRunner(t, "github")
+			if c.history != "" {
+				r.history(c.history)
+			}
+			r.run(c.prepare)
+			refreshes(t, r)
+			refreshes(t, r, "DEPLOY=always")
+		})
+	}
 }
 
 func TestADeploymentLogsInToTheAzureCLIWhereNobodyHas(t *testing.T) {
@@ -155,8 +187,8 @@ func TestAStackThatIsDeployedAsItIsGetsNoLogin(t *testing.T) {
 		}
 		requireNothingLeft(t, r, printed, 0)
 		r.run(".ci/deploy dev", "DEPLOY=always")
-		if !strings.Contains(r.calls(), "pulumi up") {
-			t.Error("DEPLOY=always does not deploy")
+		if !strings.Contains(r.calls(), "pulumi up --stack dev --yes") {
+			t.Errorf("DEPLOY=always does not deploy:\n%s", r.calls())
 		}
 	})
 }

@@ -7,6 +7,13 @@ import (
 	"testing"
 )
 
+// What is said of a stack. One whose state may be wrong is refreshed by its deployment.
+const (
+	upToDate = "due=false\nrefresh=false"
+	outdated = "due=true\nrefresh=false"
+	doubted  = "due=true\nrefresh=true"
+)
+
 func TestAStackIsDueUnlessItIsDeployedAsThisCommitMakesIt(t *testing.T) {
 	const head = `"git.head": "HEAD"`
 	update := func(result, environment string) string {
@@ -15,33 +22,42 @@ func TestAStackIsDueUnlessItIsDeployedAsThisCommitMakesIt(t *testing.T) {
 	}
 	clean := head + `, "git.dirty": "false"`
 	const gone = `"git.head": "1111111111111111111111111111111111111111", "git.dirty": "false"`
+	with := func(flag string) string {
+		return update("succeeded", clean+`, "pulumi.flag.`+flag+`": "set"`)
+	}
 	destroyed := strings.Replace(update("succeeded", clean), `"update"`, `"destroy"`, 1)
 	deployed := update("succeeded", clean)
 	const back = "echo '// x' >>main.go; git commit -qam two; git revert HEAD >/dev/null"
+	const killed = `sed -i s/10:00:00/10:00:01/ "$TEMP/state.json"`
 	for _, c := range []struct{ name, history, change, stack, want string }{
-		{"deployed", deployed, "", "dev", "false"},
-		{"never deployed", "[]", "", "dev", "true"},
-		{"failed", update("failed", clean), "", "dev", "true"},
-		{"failed, then only docs changed", update("failed", clean), "echo >>docs/guide.md", "dev", "true"},
-		{"destroyed", destroyed, "", "dev", "true"},
-		{"uncommitted files", update("succeeded", head+`, "git.dirty": "true"`), "", "dev", "true"},
-		{"no word about them", update("succeeded", head), "", "dev", "true"},
-		{"a commit that is gone", update("succeeded", gone), "", "dev", "true"},
-		{"its settings", deployed, "echo '# x' >>Pulumi.dev.yaml", "dev", "true"},
-		{"another's settings", deployed, "echo '# x' >>settings/prod.yaml", "dev", "false"},
-		{"settings behind a link", deployed, "echo '# x' >>settings/prod.yaml", "prod", "true"},
-		{"the project", deployed, "echo '# x' >>Pulumi.yaml", "dev", "true"},
-		{"the program", deployed, "echo '// x' >>main.go", "dev", "true"},
-		{"a package below docs", deployed, "echo '// x' >>docs/net/net.go", "dev", "true"},
-		{"a page that the program embeds", deployed, "echo x >>docs/net/page.md", "dev", "true"},
-		{"another version of a module", deployed, "echo '// x' >>go.mod", "dev", "true"},
-		{"a workspace", deployed, "printf 'go 1.26\nuse .\n' >go.work", "dev", "true"},
-		{"a page", deployed, "echo x >>docs/guide.md", "dev", "false"},
-		{"a test", deployed, "echo '// x' >>docs/net/net_test.go", "dev", "false"},
-		{"a package that nothing imports", deployed, "echo '// x' >>internal/unused/unused.go", "dev", "false"},
-		{"a pipeline", deployed, "echo '# x' >>.ci/deploy", "dev", "false"},
-		{"changed and set back", deployed, back, "dev", "false"},
-		{"a run that was killed", deployed, `sed -i s/10:00:00/10:00:01/ "$TEMP/state.json"`, "dev", "true"},
+		{"deployed", deployed, "", "dev", upToDate},
+		{"never deployed", "[]", "", "dev", doubted},
+		{"failed", update("failed", clean), "", "dev", doubted},
+		{"failed, then only docs changed", update("failed", clean), "echo >>docs/guide.md", "dev", doubted},
+		{"destroyed", destroyed, "", "dev", doubted},
+		{"some resources", with("target"), "", "dev", doubted},
+		{"some resources made anew", with("target-replace"), "", "dev", doubted},
+		{"all but some resources", with("exclude"), "", "dev", doubted},
+		{"the settings of another file", with("config-file"), "", "dev", doubted},
+		{"all resources after a look", with("refresh"), "", "dev", upToDate},
+		{"uncommitted files", update("succeeded", head+`, "git.dirty": "true"`), "", "dev", outdated},
+		{"no word about them", update("succeeded", head), "", "dev", outdated},
+		{"a commit that is gone", update("succeeded", gone), "", "dev", outdated},
+		{"its settings", deployed, "echo '# x' >>Pulumi.dev.yaml", "dev", outdated},
+		{"another's settings", deployed, "echo '# x' >>settings/prod.yaml", "dev", upToDate},
+		{"settings behind a link", deployed, "echo '# x' >>settings/prod.yaml", "prod", outdated},
+		{"the project", deployed, "echo '# x' >>Pulumi.yaml", "dev", outdated},
+		{"the program", deployed, "echo '// x' >>main.go", "dev", outdated},
+		{"a package below docs", deployed, "echo '// x' >>docs/net/net.go", "dev", outdated},
+		{"a page that the program embeds", deployed, "echo x >>docs/net/page.md", "dev", outdated},
+		{"another version of a module", deployed, "echo '// x' >>go.mod", "dev", outdated},
+		{"a workspace", deployed, "printf 'go 1.26\nuse .\n' >go.work", "dev", outdated},
+		{"a page", deployed, "echo x >>docs/guide.md", "dev", upToDate},
+		{"a test", deployed, "echo '// x' >>docs/net/net_test.go", "dev", upToDate},
+		{"a package that nothing imports", deployed, "echo '// x' >>internal/unused/unused.go", "dev", upToDate},
+		{"a pipeline", deployed, "echo '# x' >>.ci/deploy", "dev", upToDate},
+		{"changed and set back", deployed, back, "dev", upToDate},
+		{"a run that was killed", deployed, killed, "dev", doubted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,10 +65,10 @@ func TestAStackIsDueUnlessItIsDeployedAsThisCommitMakesIt(t *testing.T) {
 			r.history(strings.ReplaceAll(c.history, "HEAD", r.run("git rev-parse HEAD")))
 			r.run(c.change + "\ngit add -A && git commit -qm change --allow-empty")
 			printed := r.run("python3 .ci/stacks.py due " + c.stack)
-			if !strings.HasSuffix(printed, "\ndue="+c.want) {
-				t.Errorf("printed %q, want %s", printed, c.want)
+			if !strings.HasSuffix(printed, "\n"+c.want) {
+				t.Errorf("printed %q, want %q", printed, c.want)
 			}
-			if got := read(t, filepath.Join(r.temp, "output")); got != "due="+c.want+"\n" {
+			if got := read(t, filepath.Join(r.temp, "output")); got != c.want+"\n" {
 				t.Errorf("the next job gets %q", got)
 			}
 			if got := r.run("git worktree list"); strings.Contains(got, "\n") {
