@@ -6,8 +6,9 @@
     python3 .ci/stacks.py due STACK       due=true, unless it is deployed as HEAD makes it;
                                           refresh=true, if its state may be wrong
 
-A stack is a file Pulumi.<stack>.yaml. It is made of that file, of Pulumi.yaml, and of what Go says
-that the program is compiled from, wherever that lies. A symbolic link counts as what it points to.
+A stack is a file Pulumi.<stack>.yaml. It is made of that file, of Pulumi.yaml, of the file of a
+vault.caCertFile in one of them, and of what Go says that the program is compiled from, wherever
+that lies. A symbolic link counts as what it points to.
 
 A stack is due unless the last thing that happened to it is a successful `pulumi up` of all of it,
 from a commit that made it of the same files. Pulumi's own history says which commit that was, on
@@ -49,6 +50,8 @@ LISTED = (
     '{{range .CgoFiles}}{{$dir}}/{{.}}{{"\\n"}}{{end}}'
     '{{range .EmbedFiles}}{{$dir}}/{{.}}{{"\\n"}}{{end}}'
 )
+# A certificate file in a stack's settings or in those of the project, as YAML or as JSON in it.
+CERTIFICATE = re.compile(r"""^[^#\n]*\bcaCertFile["']?\s*:\s*["']?([^"'#,}\n]+)""", re.MULTILINE)
 # Flags by which an update is not one of the whole stack with its own settings. Pulumi's history
 # has the flags of each update.
 PARTIAL = re.compile(r"pulumi\.flag\.((target|exclude|config-file).*)")
@@ -114,7 +117,7 @@ def digest(file: str) -> Optional[str]:
     try:
         with open(file, "rb") as handle:
             return hashlib.sha256(handle.read()).hexdigest()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
 
 
@@ -126,9 +129,22 @@ def program(folder: str) -> Dict[str, Optional[str]]:
     return {file: digest(os.path.join(root, file)) for file in PROJECT + files}
 
 
-def settings(folder: str, stack: str) -> Optional[str]:
-    """The sum of a stack's own file."""
-    return digest(os.path.join(folder, f"Pulumi.{stack}.yaml"))
+def settings(folder: str, stack: str) -> Dict[str, Optional[str]]:
+    """The sum of a stack's own file, and of the certificates that the program reads for it."""
+    own = f"Pulumi.{stack}.yaml"
+    files = [own, *find_certificates(folder, own), *find_certificates(folder, "Pulumi.yaml")]
+    return {file: digest(os.path.join(folder, file)) for file in files}
+
+
+def find_certificates(folder: str, file: str) -> List[str]:
+    """The certificate files that a file of settings names. One outside of the checkout is none."""
+    try:
+        with open(os.path.join(folder, file), encoding="utf-8") as handle:
+            text = handle.read()
+    except FileNotFoundError:
+        return []
+    named = [os.path.normpath(name.strip()) for name in CERTIFICATE.findall(text)]
+    return [name for name in named if not name.startswith((os.sep, os.pardir + os.sep))]
 
 
 @contextlib.contextmanager

@@ -154,7 +154,8 @@ echo "the plan"
 exit "${PULUMI_STATUS:-0}"`,
 }
 
-// project is a program in which a package lies below docs and a file is embedded.
+// project is a program in which a package lies below docs and a file is embedded. The settings name
+// a certificate of one stack, one of all stacks, and what is none of the checkout.
 var project = map[string]string{
 	"go.mod":                    "module mlvault\n\ngo 1.26\n",
 	"main.go":                   "package main\n\nimport _ \"mlvault/docs/net\"\n\nfunc main() {}\n",
@@ -162,10 +163,18 @@ var project = map[string]string{
 	"docs/net/page.md":          "a page\n",
 	"docs/net/net_test.go":      "package net\n",
 	"docs/guide.md":             "a guide\n",
-	"Pulumi.yaml":               "name: mlvault\n",
-	"Pulumi.dev.yaml":           "config: {}\n",
-	"settings/prod.yaml":        "config: {}\n",
+	"Pulumi.yaml":               "name: mlvault\nconfig: {vault: '{\"caCertFile\":\"certificates/all.pem\"}'}\n",
+	"Pulumi.dev.yaml":           "config:\n  mlvault:vault:\n    caCertFile: ./certificates/dev.pem # x\n",
+	"settings/prod.yaml":        "config:\n# caCertFile: docs/guide.md\n  vault: {caCertFile: '../ca.pem', x: y}\n",
+	"../ca.pem":                 "the machine's\n",
+	"certificates/2026.pem":     "dev's\n",
+	"certificates/all.pem":      "everybody's\n",
 	"internal/unused/unused.go": "package unused\n",
+}
+
+var links = map[string]string{
+	"Pulumi.prod.yaml":     "settings/prod.yaml",
+	"certificates/dev.pem": "2026.pem",
 }
 
 func newRunner(t *testing.T, vendor string) *runner {
@@ -180,8 +189,10 @@ func newRunner(t *testing.T, vendor string) *runner {
 	for name, text := range project {
 		r.write(name, text)
 	}
-	if err := os.Symlink("settings/prod.yaml", filepath.Join(r.dir, "Pulumi.prod.yaml")); err != nil {
-		t.Fatal(err)
+	for name, target := range links {
+		if err := os.Symlink(target, filepath.Join(r.dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	bin := t.TempDir()
 	for name, text := range stands {
