@@ -14,7 +14,7 @@ func (c *checker) definitions() {
 		}
 		was, _ := r.Inputs["input"].(map[string]any)
 		certificates, err := c.certificates()
-		now := losses.Definition(c.settings, c.jobIdentity(), certificates)
+		now := losses.Definition(c.settings, c.nextIdentity(), certificates)
 		if err != nil { // which is said where Vault is asked
 			now[losses.DefinitionCertificates] = was[losses.DefinitionCertificates]
 		}
@@ -22,6 +22,20 @@ func (c *checker) definitions() {
 			c.warning("%s", losses.Renew(changes, c.settings.Stack))
 		}
 	}
+}
+
+// nextIdentity is the ARM id of the job identity after the next up, or empty where that makes it.
+func (c *checker) nextIdentity() string {
+	if c.settings.Workload.IdentityExists() {
+		return c.jobIdentity()
+	}
+	for _, r := range c.made(losses.Identity) {
+		goes := len(c.causes(c.holder(losses.Identity), r)) > 0
+		if goes && !isOfWorkspace(r) {
+			return ""
+		}
+	}
+	return c.jobIdentity()
 }
 
 // certificates are those that jobs get, or empty.

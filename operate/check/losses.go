@@ -82,6 +82,13 @@ func (c *checker) holders() []holder {
 	return all
 }
 
+// holder is the one of a kind.
+func (c *checker) holder(kind string) holder {
+	all := c.holders()
+	at := slices.IndexFunc(all, func(h holder) bool { return h.Kind == kind })
+	return all[at]
+}
+
 // losses says in words what the next up would delete or replace that holds something. A preview
 // says `replace`, and not what is lost with it.
 func (c *checker) losses() {
@@ -160,16 +167,74 @@ func (c *checker) causes(h holder, r rights.Resource) []string {
 		keys = append(keys, h.nameKey)
 	}
 	was := text(r.Inputs["location"])
-	if was != "" && region(was) != region(c.settings.Location) {
+	isMoved := was != "" && region(was) != region(c.settings.Location)
+	if isMoved && !c.settings.Azure.WorkspaceExists() { // whose location it would have
 		keys = append(keys, "azure-native:location")
 	}
+	keys = append(keys, c.groupCauses(h, r)...)
 	switch h.Kind {
 	case losses.Workspace:
 		keys = append(keys, c.workspaceCauses(r)...)
 	case losses.Cluster:
 		keys = append(keys, c.clusterCauses(r)...)
 	}
-	return keys
+	return onceEach(keys)
+}
+
+// onceEach is a list without what it has already.
+func onceEach(keys []string) []string {
+	var once []string
+	for _, key := range keys {
+		if !slices.Contains(once, key) {
+			once = append(once, key)
+		}
+	}
+	return once
+}
+
+// groupCauses are the settings that put a resource into another resource group. Azure moves none:
+// it is deleted and made again.
+func (c *checker) groupCauses(h holder, r rights.Resource) []string {
+	was := text(r.Inputs["resourceGroupName"])
+	if h.Kind == losses.Group || was == "" {
+		return nil
+	}
+	azure := c.settings.Azure
+	key := "azure.existingResourceGroup"
+	group := azure.ExistingResourceGroup
+	isBesideWorkspace := h.Kind == losses.Cluster || group == ""
+	if azure.WorkspaceExists() && isBesideWorkspace {
+		key = "azure.workspaceId"
+		group = azure.WorkspaceGroup()
+	}
+	if group != "" {
+		return keyOfOther(key, group, was)
+	}
+	// A group that the stack makes.
+	if causes, isMade := c.causesOfMade(losses.Group); isMade {
+		return causes
+	}
+	if len(c.made(losses.Workspace)) == 0 {
+		return []string{"azure.workspaceId"}
+	}
+	return []string{key}
+}
+
+// keyOfOther is a setting whose value is another one than before. Azure ignores case.
+func keyOfOther(key, now, was string) []string {
+	if strings.EqualFold(now, was) {
+		return nil
+	}
+	return []string{key}
+}
+
+// causesOfMade are the causes of what the stack has of a kind, for what goes along with it.
+func (c *checker) causesOfMade(kind string) (causes []string, isMade bool) {
+	made := c.made(kind)
+	if len(made) == 0 {
+		return nil, false
+	}
+	return c.causes(c.holder(kind), made[0]), true
 }
 
 // region is a location as Azure compares it.
@@ -177,6 +242,7 @@ func region(location string) string {
 	return strings.ToLower(strings.ReplaceAll(location, " ", ""))
 }
 
+// workspaceCauses are those of the workspace itself, and those of the parts that it keeps for life.
 func (c *checker) workspaceCauses(r rights.Resource) []string {
 	azure := c.settings.Azure
 	var keys []string
@@ -203,9 +269,13 @@ func (c *checker) workspaceCauses(r rights.Resource) []string {
 		},
 	} {
 		was := text(r.Inputs[part.input])
-		isOther := part.given != "" && was != "" && !strings.EqualFold(part.given, was)
-		isMadeAnew := part.given == "" && len(c.made(part.kind)) == 0
-		if isOther || isMadeAnew {
+		causes, isMade := c.causesOfMade(part.kind)
+		switch {
+		case part.given != "" && was != "":
+			keys = append(keys, keyOfOther(part.key, part.given, was)...)
+		case part.given == "" && isMade:
+			keys = append(keys, causes...)
+		case part.given == "":
 			keys = append(keys, part.key)
 		}
 	}
@@ -237,7 +307,7 @@ func (c *checker) clusterCauses(r rights.Resource) []string {
 	outer, _ := r.Inputs["properties"].(map[string]any)
 	inner, _ := outer["properties"].(map[string]any)
 	subnet, _ := inner["subnet"].(map[string]any)
-	var keys []string
+	keys := c.causesOfItsWorkspace(r)
 	if was := text(inner["vmSize"]); was != "" && !strings.EqualFold(was, compute.VMSize) {
 		keys = append(keys, key+".vmSize")
 	}
@@ -253,6 +323,20 @@ func (c *checker) clusterCauses(r rights.Resource) []string {
 		keys = append(keys, "azure.managedNetwork.mode")
 	}
 	return keys
+}
+
+// causesOfItsWorkspace are the settings that put a cluster into another workspace.
+func (c *checker) causesOfItsWorkspace(r rights.Resource) []string {
+	const key = "azure.workspaceId"
+	if c.settings.Azure.WorkspaceExists() {
+		was := "/" + path.Dir(path.Dir(r.ID)) // <workspace>/computes/<cluster>
+		return keyOfOther(key, c.settings.Azure.WorkspaceID, was)
+	}
+	causes, isMade := c.causesOfMade(losses.Workspace)
+	if !isMade {
+		return []string{key}
+	}
+	return causes
 }
 
 // clusterOf is the cluster of the settings that a resource is, and its key; nil: none.
@@ -273,10 +357,15 @@ func (c *checker) loss(h holder, r rights.Resource, keys []string) {
 		return
 	}
 	cause := strings.Join(keys, ", ")
-	if r.Protected && c.settings.Azure.Protect {
-		c.problem("%s: the next up would delete %s (%s), and with it %s. azure.protect refuses that, "+
-			"and the run fails "+
-			"half-way. Set %s back", cause, h.What, path.Base(r.ID), h.Holds, cause)
+	isRetained := c.settings.Azure.Retain && r.Retained
+	if isRetained && !losses.IsBesideWorkspace(h.Kind) {
+		c.warning("%s: the next up lets go of %s (%s), which stays in Azure as it is", cause, h.What,
+			path.Base(r.ID))
+		return
+	}
+	if h.HasData && c.settings.Azure.Protect {
+		c.problem("%s: the next up would delete %s (%s), and with it %s. azure.protect forbids that. "+
+			"Set %s back", cause, h.What, path.Base(r.ID), h.Holds, cause)
 		return
 	}
 	c.warning("%s: the next up deletes %s (%s), and with it %s. If that is not meant, set %s back",

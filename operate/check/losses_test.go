@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,16 +18,29 @@ import (
 )
 
 const (
-	deployedGroup    = "/subscriptions/s/resourceGroups/ml-group1"
+	deployedGroup    = "/subscriptions/99999999-9999-4999-8999-999999999999/resourceGroups/ml-group1"
 	deployedIdentity = deployedGroup +
 		"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ml-identity1"
+	deployedWorkspace = deployedGroup +
+		"/providers/Microsoft.MachineLearningServices/workspaces/ml-workspace1"
+	workspaceOfOthers = "/subscriptions/99999999-9999-4999-8999-999999999999/resourceGroups/others" +
+		"/providers/Microsoft.MachineLearningServices/workspaces/theirs"
 )
 
 // resource is one of a state, as JSON.
 func resource(t *testing.T, kind, name, id, inputs string) rights.Resource {
 	t.Helper()
-	r := rights.Resource{Type: kind, ID: id, URN: "urn:pulumi:dev::mlvault::" + kind + "::" + name}
+	r := rights.Resource{Type: kind, ID: strings.Trim(id, "/"), URN: "urn:pulumi:dev::mlvault::" + kind + "::" + name}
 	require.NoError(t, json.Unmarshal([]byte(inputs), &r.Inputs))
+	return r
+}
+
+// inGroup is a resource in the stack's group, in its region.
+func inGroup(t *testing.T, kind, name, id, inputs string) rights.Resource {
+	t.Helper()
+	r := resource(t, kind, name, id, inputs)
+	r.Inputs["location"] = "westeurope"
+	r.Inputs["resourceGroupName"] = "ml-group1"
 	return r
 }
 
@@ -50,13 +65,11 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 		},
 		Compute: []settings.Cluster{{Name: "ml-cluster", VMSize: "Standard_D4ds_v5", MaxNodes: 1}},
 	}
-	workspace := resource(t, "azure-native:machinelearningservices/v20241001:Workspace", "ml-workspace",
-		deployedGroup+"/providers/Microsoft.MachineLearningServices/workspaces/ml-workspace1",
-		`{"location":"westeurope","hbiWorkspace":false,"identity":{"type":"SystemAssigned"},
+	workspace := inGroup(t, "azure-native:machinelearningservices/v20241001:Workspace", "ml-workspace",
+		deployedWorkspace, `{"hbiWorkspace":false,"identity":{"type":"SystemAssigned"},
 		  "storageAccount":"/st","keyVault":"/kv"}`)
-	cluster := resource(t, "azure-native:machinelearningservices/v20241001:Compute", "ml-cluster",
-		workspace.ID+"/computes/ml-cluster",
-		`{"location":"westeurope","properties":{"properties":{"vmSize":"Standard_D4ds_v5"}}}`)
+	cluster := inGroup(t, "azure-native:machinelearningservices/v20241001:Compute", "ml-cluster",
+		deployedWorkspace+"/computes/ml-cluster", `{"properties":{"properties":{"vmSize":"Standard_D4ds_v5"}}}`)
 	stack := rights.Resource{Type: "pulumi:pulumi:Stack", URN: "urn:pulumi:dev::mlvault::pulumi:pulumi:Stack::x"}
 	stack.Outputs = map[string]any{
 		"vaultAudience":   "api://x",
@@ -70,12 +83,11 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 		stack,
 		resource(t, "azure-native:resources/v20220901:ResourceGroup", "ml-group", deployedGroup,
 			`{"location":"westeurope"}`),
-		resource(t, "azure-native:storage/v20220901:StorageAccount", "mlstorage",
-			deployedGroup+"/providers/Microsoft.Storage/storageAccounts/mlstorage1", `{"location":"westeurope"}`),
-		resource(t, "azure-native:resources/v20220901:Resource", "ml-kv",
-			deployedGroup+"/providers/Microsoft.KeyVault/vaults/ml-kv1",
-			`{"location":"westeurope","resourceType":"vaults","properties":{}}`),
-		resource(t, "azure-native:managedidentity/v20230131:UserAssignedIdentity", "ml-identity",
+		inGroup(t, "azure-native:storage/v20220901:StorageAccount", "mlstorage",
+			deployedGroup+"/providers/Microsoft.Storage/storageAccounts/mlstorage1", `{}`),
+		inGroup(t, "azure-native:resources/v20220901:Resource", "ml-kv",
+			deployedGroup+"/providers/Microsoft.KeyVault/vaults/ml-kv1", `{"resourceType":"vaults","properties":{}}`),
+		inGroup(t, "azure-native:managedidentity/v20230131:UserAssignedIdentity", "ml-identity",
 			deployedIdentity, `{}`),
 		workspace,
 		cluster,
@@ -132,21 +144,6 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 	}{
 		{name: "nothing changes", does: func(*checker, *settings.Settings) {}},
 		{
-			name: "hbiWorkspace",
-			warning: "azure.hbiWorkspace: the next up deletes the workspace (ml-workspace1), and with it all runs, " +
-				"models, endpoints and schedules",
-			does: func(_ *checker, s *settings.Settings) { s.Azure.HBIWorkspace = true },
-		},
-		{
-			name:    "hbiWorkspace of a protected one",
-			problem: "azure.protect refuses that, and the run fails half-way. Set azure.hbiWorkspace back",
-			does: func(c *checker, s *settings.Settings) {
-				s.Azure.HBIWorkspace = true
-				s.Azure.Protect = true
-				protectAll(c)
-			},
-		},
-		{
 			name:    "protect off",
 			warning: "azure.protect: is off, and the state protects the resource group, the workspace, the storage account",
 			does:    func(c *checker, _ *settings.Settings) { protectAll(c) },
@@ -157,19 +154,15 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			does:    func(_ *checker, s *settings.Settings) { s.Azure.Protect = true },
 		},
 		{
-			name:    "a name",
-			warning: "azure.names.keyVault: the next up deletes the key vault (ml-kv1)",
-			does:    func(_ *checker, s *settings.Settings) { s.Azure.Names.KeyVault = "ml-kv2" },
-		},
-		{
 			name:    "the name that it has",
 			warning: "",
 			does:    func(_ *checker, s *settings.Settings) { s.Azure.Names.KeyVault = "ML-kv1" },
 		},
 		{
-			name:    "the job identity's name",
-			warning: "azure.names.jobIdentity: the next up deletes the job identity",
-			does:    func(_ *checker, s *settings.Settings) { s.Azure.Names.JobIdentity = "ml-job" },
+			name:     "the job identity's name",
+			warning:  "azure.names.jobIdentity: the next up deletes the job identity",
+			outdates: "the job identity changes",
+			does:     func(_ *checker, s *settings.Settings) { s.Azure.Names.JobIdentity = "ml-job" },
 		},
 		{
 			name:    "a size of the cluster",
@@ -187,13 +180,13 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			name: "its own workspace, named as one that exists",
 			problem: "azure.workspaceId: the stack has made a workspace, and the next up would delete the " +
 				"resource group, the workspace, the storage account, the key vault",
-			does: func(_ *checker, s *settings.Settings) { s.Azure.WorkspaceID = "/subscriptions/x" },
+			does: func(_ *checker, s *settings.Settings) { s.Azure.WorkspaceID = deployedWorkspace },
 		},
 		{
 			name:    "a workspace that is let go of",
 			warning: "azure.workspaceId: the next up forgets the resource group, the workspace",
 			does: func(c *checker, s *settings.Settings) {
-				s.Azure.WorkspaceID = "/subscriptions/x"
+				s.Azure.WorkspaceID = deployedWorkspace
 				for i := range c.stack.State.Resources {
 					c.stack.State.Resources[i].Retained = true
 				}
@@ -353,19 +346,190 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 	}
 }
 
-// Everything follows the location, and a preview says no more than `replace`.
-func TestAnotherLocationIsSaidOfEachThingThatGoesWithIt(t *testing.T) {
-	c, s := deployed(t)
-	s.Location = "North Europe"
-	c.losses()
-	require.Len(t, c.report.Warnings, 5, "group, workspace, storage account, key vault and cluster")
-	for _, warning := range c.report.Warnings {
-		require.Contains(t, warning, "azure-native:location: the next up deletes ")
+// What the holdings are called, in the order in which they are told.
+var (
+	workspaceAndCluster = []string{"the workspace (ml-workspace1)", "the cluster (ml-cluster)"}
+	inTheGroup          = []string{
+		"the workspace (ml-workspace1)", "the storage account (mlstorage1)", "the key vault (ml-kv1)",
+		"the cluster (ml-cluster)", "the job identity (ml-identity1)",
 	}
-	c, s = deployed(t)
-	s.Location = "West Europe"
+	allInAzure = append([]string{"the resource group (ml-group1)"}, inTheGroup...)
+)
+
+// bringGroup makes the stack's group that of somebody else.
+func bringGroup(c *checker, s *settings.Settings) {
+	s.Azure.ExistingResourceGroup = "ml-group1"
+	forget(c, "ml-group")
+}
+
+// bringWorkspace makes the stack's workspace that of somebody else, with all that it needs.
+func bringWorkspace(c *checker, s *settings.Settings) {
+	s.Azure.WorkspaceID = deployedWorkspace
+	forget(c, "ml-group", "mlstorage", "ml-kv", "ml-workspace")
+}
+
+// forget takes resources out of the state.
+func forget(c *checker, names ...string) {
+	isOne := func(r rights.Resource) bool { return slices.Contains(names, nameOf(r.URN)) }
+	c.stack.State.Resources = slices.DeleteFunc(c.stack.State.Resources, isOne)
+}
+
+// A preview says of each no more than `replace`.
+func TestWhatGoesAlongIsNamedToo(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		key  string
+		goes []string
+		// before is how the stack was at its last up, if otherwise.
+		before func(*checker, *settings.Settings)
+		does   func(*settings.Settings)
+	}{
+		{
+			name: "another location",
+			key:  "azure-native:location",
+			goes: allInAzure,
+			does: func(s *settings.Settings) { s.Location = "North Europe" },
+		},
+		{
+			name: "the same location in other words",
+			does: func(s *settings.Settings) { s.Location = "West Europe" },
+		},
+		{
+			name: "another name of the group",
+			key:  "azure.names.resourceGroup",
+			goes: allInAzure,
+			does: func(s *settings.Settings) { s.Azure.Names.ResourceGroup = "rg-ml" },
+		},
+		{
+			name: "a group of others in place of the stack's own",
+			key:  "azure.existingResourceGroup",
+			goes: allInAzure,
+			does: func(s *settings.Settings) { s.Azure.ExistingResourceGroup = "platform" },
+		},
+		{
+			name:   "one group of others in place of another",
+			key:    "azure.existingResourceGroup",
+			goes:   inTheGroup,
+			before: bringGroup,
+			does:   func(s *settings.Settings) { s.Azure.ExistingResourceGroup = "platform" },
+		},
+		{
+			name:   "the same group of others in other letters",
+			before: bringGroup,
+			does:   func(s *settings.Settings) { s.Azure.ExistingResourceGroup = "ML-Group1" },
+		},
+		{
+			name:   "a group of the stack's own in place of one of others",
+			key:    "azure.existingResourceGroup",
+			goes:   inTheGroup,
+			before: bringGroup,
+			does:   func(s *settings.Settings) { s.Azure.ExistingResourceGroup = "" },
+		},
+		{
+			name: "another name of the storage account",
+			key:  "azure.names.storageAccount",
+			goes: []string{"the workspace", "the storage account", "the cluster"},
+			does: func(s *settings.Settings) { s.Azure.Names.StorageAccount = "mlstorage2" },
+		},
+		{
+			name: "a storage account of others",
+			key:  "azure.storageAccountId",
+			goes: []string{"the workspace", "the storage account", "the cluster"},
+			does: func(s *settings.Settings) { s.Azure.StorageAccountID = "/subscriptions/s/theirs" },
+		},
+		{
+			name: "another name of the key vault",
+			key:  "azure.names.keyVault",
+			goes: []string{"the workspace", "the key vault", "the cluster"},
+			does: func(s *settings.Settings) { s.Azure.Names.KeyVault = "ml-kv2" },
+		},
+		{
+			name: "a key vault of others",
+			key:  "azure.keyVaultId",
+			goes: []string{"the workspace", "the key vault", "the cluster"},
+			does: func(s *settings.Settings) { s.Azure.KeyVaultID = "/subscriptions/s/theirs" },
+		},
+		{
+			name: "another name of the workspace",
+			key:  "azure.names.workspace",
+			goes: workspaceAndCluster,
+			does: func(s *settings.Settings) { s.Azure.Names.Workspace = "mlw" },
+		},
+		{
+			name: "a workspace of high business impact",
+			key:  "azure.hbiWorkspace",
+			goes: workspaceAndCluster,
+			does: func(s *settings.Settings) { s.Azure.HBIWorkspace = true },
+		},
+		{
+			name: "a key of one's own",
+			key:  "azure.customerManagedKey.keyVaultId",
+			goes: workspaceAndCluster,
+			does: func(s *settings.Settings) {
+				s.Azure.CustomerManagedKey = &settings.CustomerManagedKey{KeyVaultID: "/subscriptions/s/keys"}
+			},
+		},
+		{
+			name:   "one workspace of others in place of another",
+			key:    "azure.workspaceId",
+			goes:   []string{"the cluster", "the job identity"},
+			before: bringWorkspace,
+			does:   func(s *settings.Settings) { s.Azure.WorkspaceID = workspaceOfOthers },
+		},
+		{
+			name:   "a workspace of the stack's own in place of one of others",
+			key:    "azure.workspaceId",
+			goes:   []string{"the cluster", "the job identity"},
+			before: bringWorkspace,
+			does:   func(s *settings.Settings) { s.Azure.WorkspaceID = "" },
+		},
+		{
+			name:   "a location that is not the one of the workspace of others, which decides",
+			before: bringWorkspace,
+			does:   func(s *settings.Settings) { s.Location = "northeurope" },
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, s := deployed(t)
+			if row.before != nil {
+				row.before(c, s)
+			}
+			c.losses()
+			require.Empty(t, c.report.Warnings, "nothing has changed yet")
+			row.does(s)
+			c.losses()
+			require.Len(t, c.report.Warnings, len(row.goes), "%q", c.report.Warnings)
+			for i, what := range row.goes {
+				require.Contains(t, c.report.Warnings[i], row.key+": the next up deletes "+what)
+			}
+		})
+	}
+}
+
+// It is made anew, and the old one with all that it holds is nobody's.
+func TestWhatIsRetainedIsLetGoOfAndNotDeleted(t *testing.T) {
+	c, s := deployed(t)
+	s.Azure.Retain = true
+	s.Azure.HBIWorkspace = true
+	edit(c, "ml-workspace", func(r *rights.Resource) { r.Retained = true })
 	c.losses()
-	require.Empty(t, c.report.Warnings, "the same region in other words")
+	require.Len(t, c.report.Warnings, 2, "%q", c.report.Warnings)
+	require.Contains(t, c.report.Warnings[0], "the next up lets go of the workspace (ml-workspace1), which stays in Azure")
+	require.Contains(t, c.report.Warnings[1], "the next up deletes the cluster (ml-cluster)")
+}
+
+func TestALossThatProtectionForbidsIsAProblemAlsoBeforeAnUpHasSwitchedItOn(t *testing.T) {
+	for _, isInState := range []bool{true, false} {
+		c, s := deployed(t)
+		s.Azure.HBIWorkspace = true
+		s.Azure.Protect = true
+		if isInState {
+			protectAll(c)
+		}
+		c.losses()
+		requireOne(t, "azure.hbiWorkspace: the next up would delete the workspace (ml-workspace1), and with it all "+
+			"runs, models, endpoints and schedules. azure.protect forbids that", c.report.Problems)
+	}
 }
 
 func TestACredentialThatGoesIsSaidForVaultAndForTheDefinitions(t *testing.T) {
