@@ -39,6 +39,8 @@ type Store struct {
 	// Policy and Role are names, known once Vault has what is made here of both.
 	Policy pulumi.StringOutput
 	Role   pulumi.StringOutput
+	// Issuer is the iss claim of the tokens that Vault admits.
+	Issuer pulumi.StringOutput
 	// Written has the policy and the role, where they are made here.
 	Written []pulumi.Resource
 }
@@ -82,6 +84,7 @@ func New(
 }
 
 func (b *builder) build() error {
+	b.parent.Issuer = b.issuer()
 	backend, err := b.backend()
 	if err != nil {
 		return fmt.Errorf("auth backend %s: %w", b.settings.Workload.AuthPath, err)
@@ -202,9 +205,9 @@ func (b *builder) policy() (pulumi.StringOutput, error) {
 // issuer is the iss claim of the tokens to trust. Without one in the settings it is the issuer of
 // the job identity's own tenant for version 1 tokens, which Entra signs for every API that does not
 // ask for version 2.
-func (b *builder) issuer() pulumi.StringInput {
+func (b *builder) issuer() pulumi.StringOutput {
 	if issuer := b.settings.Workload.Issuer; issuer != "" {
-		return pulumi.String(issuer)
+		return pulumi.String(issuer).ToStringOutput()
 	}
 	format := b.settings.DefaultIssuer("%s") // the tenant is known once the identity is there
 	return pulumi.Sprintf(format, b.identity.TenantID)
@@ -224,8 +227,8 @@ func (b *builder) backend() (pulumi.StringInput, error) {
 		Description: pulumi.Sprintf("%s%s", b.settings.BackendDescription(), b.identity.PrincipalID),
 		// Without a bound issuer Vault does not look at iss at all, and Entra's keys sign for many
 		// tenants.
-		BoundIssuer:        b.issuer(),
-		OidcDiscoveryUrl:   b.issuer(),
+		BoundIssuer:        b.parent.Issuer,
+		OidcDiscoveryUrl:   b.parent.Issuer,
 		OidcDiscoveryCaPem: component.Optional(b.settings.Workload.IssuerCAPEM),
 		JwtSupportedAlgs:   pulumi.StringArray{pulumi.String("RS256")},
 		// Another path makes another backend. The plugin would move it (sys/remount), which the
@@ -271,7 +274,7 @@ func (b *builder) role(
 		BoundClaims: pulumi.StringMap{
 			rights.ClaimObject: b.readers(),
 			rights.ClaimTenant: b.identity.TenantID,
-			rights.ClaimIssuer: b.issuer(),
+			rights.ClaimIssuer: b.parent.Issuer,
 		},
 		UserClaim:            pulumi.String(wanted.UserClaim),
 		TokenPolicies:        pulumi.StringArray{policy},

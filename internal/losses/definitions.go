@@ -23,13 +23,32 @@ const (
 	DefinitionCertificates = "certificates"
 )
 
-// Definition is what job definitions of a stack hold. A job that was defined before one of these
-// changed fails. Its keys are in the state of every stack. identity is the ARM id of the job
-// identity, an output of the same run or a text, and certificates are those of vault.caCertFile.
+// Keys of a [Definition] about who may log in, and about protection.
+const (
+	definitionIssuer  = "issuer"
+	definitionReaders = "readers"
+	definitionPolicy  = "policy"
+	definitionProtect = "protect"
+)
+
+// Facts are what the settings alone do not tell of a stack. What another resource of the same run
+// makes is an output there. Empty: not known.
+type Facts struct {
+	// Identity is the ARM id of the job identity.
+	Identity any
+	// Issuer is the iss claim of its tokens.
+	Issuer any
+	// Certificates are those of vault.caCertFile.
+	Certificates string
+}
+
+// Definition is what the state of every stack keeps for the plan of the next up. Most of it is what
+// job definitions hold: a job that was defined before one of these changed fails. Beside it are who
+// may log in, and azure.protect, which the engine's own plan counts as no change.
 //
 // The client is not among it: a copy goes with each definition, and an older one reads what it was
 // given as well as the newest.
-func Definition(s *settings.Settings, identity any, certificates string) map[string]any {
+func Definition(s *settings.Settings, facts Facts) map[string]any {
 	credentials := map[string]any{}
 	for name, path := range s.CredentialPaths() {
 		credentials[name] = path
@@ -43,23 +62,38 @@ func Definition(s *settings.Settings, identity any, certificates string) map[str
 	for _, cluster := range s.MadeClusters() {
 		clusters = append(clusters, cluster.AzureName())
 	}
-	var audiences []any
-	for _, audience := range s.Workload.Audiences() {
-		audiences = append(audiences, audience)
-	}
-	return map[string]any{
+	definition := map[string]any{
 		"address":              s.FingerprintOf(DefinitionName), // whatever the stack is called
-		"audiences":            audiences,
-		DefinitionCertificates: fingerprintsOf(certificates),
+		"audiences":            listOf(s.Workload.Audiences()),
+		DefinitionCertificates: fingerprintsOf(facts.Certificates),
 		"clusters":             clusters,
 		"credentials":          credentials,
-		definitionIdentity:     identity,
+		definitionIdentity:     facts.Identity,
 		"loginPath":            s.LoginPath(),
 		"namespace":            s.Vault.Namespace,
 		"parameters":           parameters,
 		"role":                 s.Workload.Role,
 		"serverless":           s.Workload.Serverless,
 	}
+	if s.Workload.CreateRole { // else it binds what the Vault team has written
+		definition[definitionIssuer] = facts.Issuer
+		definition[definitionReaders] = listOf(s.Workload.PrincipalIDs)
+	}
+	if s.Workload.CreatePolicy { // else it stays when another one is named
+		definition[definitionPolicy] = s.Workload.Policy
+	}
+	if !s.Azure.WorkspaceExists() { // else nothing is protected
+		definition[definitionProtect] = s.Azure.Protect
+	}
+	return definition
+}
+
+func listOf(texts []string) []any {
+	var list []any
+	for _, text := range texts {
+		list = append(list, text)
+	}
+	return list
 }
 
 // fingerprintsOf has one for each certificate, so that a file with one more can be told from one
@@ -163,8 +197,56 @@ func less(list, other any) []string {
 	return gone
 }
 
-// Renew says what to do about definitions that are outdated.
-func Renew(changes []string, stack string) string {
+// Announced is all that a plan says of a change of the [Definition]. was is that of the last up, by
+// whatever version of the program, and now that of the next, of the stack of this name.
+func Announced(was, now map[string]any, stack string) []string {
+	all := lostLogins(was, now)
+	if changes := Outdated(was, now); len(changes) > 0 {
+		all = append(all, renew(changes, stack))
+	}
+	return all
+}
+
+// lostLogins says whose login Vault refuses from then on, and whose token reads nothing more.
+func lostLogins(was, now map[string]any) []string {
+	var lost []string
+	issuer := text(now[definitionIssuer])
+	before := text(was[definitionIssuer])
+	if before != "" && issuer != "" && issuer != before {
+		lost = append(lost, fmt.Sprintf("workload.issuer: Vault admits tokens of %s after the up, and "+
+			"no longer those of %s. No job can log in until its tokens are from there", issuer, before))
+	}
+	if _, isBound := now[definitionReaders]; isBound {
+		for _, reader := range less(was[definitionReaders], now[definitionReaders]) {
+			lost = append(lost, fmt.Sprintf("workload.principalIds: %s can no longer log in after the up",
+				reader))
+		}
+	}
+	policy := text(was[definitionPolicy])
+	if policy != "" && policy != now[definitionPolicy] {
+		lost = append(lost, fmt.Sprintf("workload.policy: the up deletes the policy %s, and jobs that "+
+			"run by then can read nothing more. Submit them again after it", policy))
+	}
+	return lost
+}
+
+// ChangedProtection says what a change of azure.protect means for the same up. The engine's plan
+// counts it as no change.
+func ChangedProtection(was, now map[string]any) string {
+	before, isKnown := was[definitionProtect].(bool)
+	after, isAsked := now[definitionProtect].(bool)
+	if !isKnown || !isAsked || before == after {
+		return ""
+	}
+	const what = "what holds data"
+	if after {
+		return NotYetProtected(what)
+	}
+	return StillProtected(what)
+}
+
+// renew says what to do about definitions that are outdated.
+func renew(changes []string, stack string) string {
 	return fmt.Sprintf("job definitions that are out fail after the up: %s. Then run `make job "+
 		"STACK=%s`, and submit jobs, schedules and endpoints from the new files",
 		strings.Join(changes, ", "), stack)

@@ -17,6 +17,7 @@ type carried struct {
 	*settings.Settings
 
 	identity     any
+	issuer       any
 	certificates string
 }
 
@@ -36,14 +37,19 @@ func ofLastUp() carried {
 				},
 			},
 			Workload: settings.Workload{
-				Audience:   "api://x",
-				AuthPath:   "jwt-x",
-				Role:       "ml",
-				Serverless: true,
+				Audience:     "api://x",
+				AuthPath:     "jwt-x",
+				Role:         "ml",
+				CreateRole:   true,
+				Policy:       "ml-read",
+				CreatePolicy: true,
+				PrincipalIDs: []string{"somebody", "another"},
+				Serverless:   true,
 			},
 			Compute: []settings.Cluster{{Name: "cpu"}, {ComputeID: "/subscriptions/x/computes/gpu"}},
 		},
 		identity:     "/subscriptions/x/userAssignedIdentities/jobs",
+		issuer:       "https://sts.windows.net/tenant/",
 		certificates: certificate("old"),
 	}
 }
@@ -53,7 +59,11 @@ func certificate(text string) string {
 }
 
 func (c carried) definition() map[string]any {
-	return losses.Definition(c.Settings, c.identity, c.certificates)
+	return losses.Definition(c.Settings, losses.Facts{
+		Identity:     c.identity,
+		Issuer:       c.issuer,
+		Certificates: c.certificates,
+	})
 }
 
 // inState is a definition as the state has it.
@@ -226,7 +236,9 @@ func TestWhateverADefinitionHoldsOutdatesItWhenItChanges(t *testing.T) {
 // Of what an older program has not kept, nothing is known.
 func TestADefinitionOfAnOlderProgramIsOutdatedByNothingThatItDoesNotHold(t *testing.T) {
 	was := inState(t, ofLastUp().definition())
-	for _, name := range []string{"certificates", "clusters", "identity", "parameters", "serverless"} {
+	for _, name := range []string{
+		"certificates", "clusters", "identity", "issuer", "parameters", "policy", "protect", "readers", "serverless",
+	} {
 		delete(was, name)
 	}
 	now := ofLastUp()
@@ -235,7 +247,131 @@ func TestADefinitionOfAnOlderProgramIsOutdatedByNothingThatItDoesNotHold(t *test
 	now.Workload.Serverless = false
 	now.Compute = nil
 	now.Vault.Reads["tls"].Parameters["ttl"] = "2h"
-	if says := losses.Outdated(was, now.definition()); len(says) > 0 {
+	now.issuer = "https://login.microsoftonline.com/tenant/v2.0"
+	now.Workload.PrincipalIDs = nil
+	now.Workload.Policy = "jobs"
+	now.Azure.Protect = true
+	if says := losses.Announced(was, inState(t, now.definition()), "dev"); len(says) > 0 {
 		t.Errorf("%q", says)
+	}
+	if says := losses.ChangedProtection(was, inState(t, now.definition())); says != "" {
+		t.Error(says)
+	}
+}
+
+func TestWhoCanNoLongerLogInIsSaid(t *testing.T) {
+	const (
+		otherIssuer = "workload.issuer: Vault admits tokens of https://login.microsoftonline.com/tenant/v2.0 " +
+			"after the up, and no longer those of https://sts.windows.net/tenant/. No job can log in until " +
+			"its tokens are from there"
+		lessReaders = "workload.principalIds: another can no longer log in after the up"
+		otherPolicy = "workload.policy: the up deletes the policy ml-read, and jobs that run by then can " +
+			"read nothing more. Submit them again after it"
+	)
+	for _, row := range []struct {
+		name   string
+		before func(*carried)
+		does   func(*carried)
+		says   []string
+	}{
+		{name: "nothing", does: func(*carried) {}},
+		{
+			name: "another issuer",
+			does: func(c *carried) { c.issuer = "https://login.microsoftonline.com/tenant/v2.0" },
+			says: []string{otherIssuer},
+		},
+		{
+			name: "an issuer of a tenant that the up will tell",
+			does: func(c *carried) { c.issuer = nil },
+		},
+		{
+			name: "an issuer of a role that the Vault team makes",
+			does: func(c *carried) {
+				c.issuer = "https://login.microsoftonline.com/tenant/v2.0"
+				c.Workload.CreateRole = false
+			},
+		},
+		{
+			name: "one reader less",
+			does: func(c *carried) { c.Workload.PrincipalIDs = []string{"somebody"} },
+			says: []string{lessReaders},
+		},
+		{
+			name: "one reader in place of another",
+			does: func(c *carried) { c.Workload.PrincipalIDs = []string{"third", "somebody"} },
+			says: []string{lessReaders},
+		},
+		{
+			name: "no reader but the jobs",
+			does: func(c *carried) { c.Workload.PrincipalIDs = nil },
+			says: []string{"workload.principalIds: somebody can no longer log in after the up", lessReaders},
+		},
+		{
+			name: "one reader more",
+			does: func(c *carried) { c.Workload.PrincipalIDs = append(c.Workload.PrincipalIDs, "third") },
+		},
+		{
+			name:   "readers of a role that the Vault team makes, as it made it",
+			before: func(c *carried) { c.Workload.CreateRole = false },
+			does:   func(c *carried) { c.Workload.PrincipalIDs = nil },
+		},
+		{
+			name: "another name of the policy",
+			does: func(c *carried) { c.Workload.Policy = "jobs" },
+			says: []string{otherPolicy},
+		},
+		{
+			name: "a policy of the Vault team's in place of the stack's",
+			does: func(c *carried) {
+				c.Workload.Policy = "theirs"
+				c.Workload.CreatePolicy = false
+			},
+			says: []string{otherPolicy},
+		},
+		{
+			name:   "one policy of the Vault team's in place of another, which stays",
+			before: func(c *carried) { c.Workload.CreatePolicy = false },
+			does:   func(c *carried) { c.Workload.Policy = "theirs" },
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			last := ofLastUp()
+			next := ofLastUp()
+			if row.before != nil {
+				row.before(&last)
+				row.before(&next)
+			}
+			row.does(&next)
+			says := losses.Announced(inState(t, last.definition()), inState(t, next.definition()), "dev")
+			if !slices.Equal(says, row.says) {
+				t.Errorf("%q, and not %q", says, row.says)
+			}
+		})
+	}
+}
+
+func TestAChangeOfProtectionIsSaid(t *testing.T) {
+	last := ofLastUp()
+	next := ofLastUp()
+	next.Azure.Protect = true
+	unprotected := inState(t, last.definition())
+	protected := inState(t, next.definition())
+	next.Azure.WorkspaceID = "/subscriptions/x/theirs"
+	given := inState(t, next.definition())
+	for _, row := range []struct {
+		was  map[string]any
+		now  map[string]any
+		says string
+	}{
+		{was: protected, now: protected},
+		{was: unprotected, now: unprotected},
+		{was: unprotected, now: protected, says: losses.NotYetProtected("what holds data")},
+		{was: protected, now: unprotected, says: losses.StillProtected("what holds data")},
+		{was: protected, now: given},
+		{was: given, now: protected},
+	} {
+		if says := losses.ChangedProtection(row.was, row.now); says != row.says {
+			t.Errorf("%q, and not %q", says, row.says)
+		}
 	}
 }

@@ -121,6 +121,18 @@ func PurgesSecrets(paths string) string {
 	return fmt.Sprintf("purges every version of %s, which nobody can bring back", paths)
 }
 
+// NotYetProtected is of what azure.protect is to protect.
+func NotYetProtected(what string) string {
+	return fmt.Sprintf("azure.protect: is on, and the state does not protect %s yet. Pulumi does "+
+		"when an up has ended well. Until then the program alone refuses to delete it", what)
+}
+
+// StillProtected is of what azure.protect no longer protects.
+func StillProtected(what string) string {
+	return fmt.Sprintf("azure.protect: is off, and the state protects %s still. An up takes that "+
+		"away, and may delete and replace it in the same run", what)
+}
+
 // Refused says what Azure refuses of an update that the settings ask for, of a resource with these
 // inputs. Azure itself says so when half of the run is done.
 func Refused(kind string, inputs map[string]any, s *settings.Settings) []string {

@@ -52,10 +52,6 @@ func RoleOf(s *settings.Settings) Role {
 
 // JobsRole is the jobs' role, by the names of Vault's API, for a Vault team that makes it.
 func JobsRole(s *settings.Settings, jobs Identity) map[string]any {
-	issuer := s.Workload.Issuer
-	if issuer == "" {
-		issuer = s.DefaultIssuer(jobs.TenantID)
-	}
 	role := RoleOf(s)
 	readers := append([]string{jobs.PrincipalID}, s.Workload.PrincipalIDs...)
 	return map[string]any{
@@ -65,7 +61,7 @@ func JobsRole(s *settings.Settings, jobs Identity) map[string]any {
 		"bound_claims": map[string]any{
 			ClaimObject: readers,
 			ClaimTenant: jobs.TenantID,
-			ClaimIssuer: issuer,
+			ClaimIssuer: s.Issuer(jobs.TenantID),
 		},
 		"user_claim":              role.UserClaim,
 		"token_policies":          []string{s.Workload.Policy},

@@ -112,6 +112,14 @@ func (s *Settings) DefaultIssuer(tenant string) string {
 	return "https://" + s.cloud().issuer + "/" + tenant + "/"
 }
 
+// Issuer is the iss claim of the tokens to trust, of an identity in this tenant.
+func (s *Settings) Issuer(tenant string) string {
+	if s.Workload.Issuer != "" {
+		return s.Workload.Issuer
+	}
+	return s.DefaultIssuer(tenant)
+}
+
 // entraHost is an issuer's host. Each signs tokens of one version, and for the other version it
 // announces another host.
 type entraHost struct {

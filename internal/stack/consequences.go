@@ -80,49 +80,50 @@ func (c consequences) refuseDeletion(args *pulumi.ResourceHookArgs) error {
 
 // announce is told of the same. It speaks in previews alone, and so once in an up.
 func (c consequences) announce(args *pulumi.ResourceHookArgs) error {
-	text := c.loss(args)
-	if text == "" || !c.ctx.DryRun() {
+	if !c.ctx.DryRun() {
 		return nil
 	}
-	err := c.ctx.Log.Warn(text, nil)
-	if err != nil {
-		// The engine deletes what is no longer in the program when that has ended, and its log too.
-		return errors.New(text)
-	}
-	return nil
-}
-
-// loss says what goes, or nothing.
-func (c consequences) loss(args *pulumi.ResourceHookArgs) string {
-	switch string(args.Type) {
-	case typeStash:
-		return c.outdated(args)
-	case rights.TypeBackend:
-		if isDeletion(args) {
-			return "this " + losses.DeletesBackend(string(args.ID))
-		}
-	case rights.TypeSecret:
-		if isDeletion(args) {
-			return c.secretGoes(args)
+	var unsaid []error
+	for _, text := range c.losses(args) {
+		err := c.ctx.Log.Warn(text, nil)
+		if err != nil {
+			// The engine deletes what is no longer in the program when that has ended, and its log too.
+			unsaid = append(unsaid, errors.New(text))
 		}
 	}
-	holding, holds := c.holding(args)
-	if holds && isDeletion(args) {
-		return fmt.Sprintf("this deletes %s %s, and with it %s", holding.What, nameOf(args),
-			holding.Holds)
-	}
-	return ""
+	return errors.Join(unsaid...)
 }
 
-// outdated is of the value that has what job definitions name.
-func (c consequences) outdated(args *pulumi.ResourceHookArgs) string {
+// losses say what goes, or nothing.
+func (c consequences) losses(args *pulumi.ResourceHookArgs) []string {
+	if isDeletion(args) {
+		return c.deleted(args)
+	}
+	if string(args.Type) != typeStash {
+		return nil
+	}
 	was, _ := settled(args.OldInputs)["input"].(map[string]any)
 	now, _ := settled(args.NewInputs)["input"].(map[string]any)
-	changes := losses.Outdated(was, now)
-	if len(changes) == 0 || isDeletion(args) {
-		return ""
+	announced := losses.Announced(was, now, c.settings.Stack)
+	if changed := losses.ChangedProtection(was, now); changed != "" {
+		announced = append(announced, changed)
 	}
-	return losses.Renew(changes, c.settings.Stack)
+	return announced
+}
+
+func (c consequences) deleted(args *pulumi.ResourceHookArgs) []string {
+	switch string(args.Type) {
+	case rights.TypeBackend:
+		return []string{"this " + losses.DeletesBackend(string(args.ID))}
+	case rights.TypeSecret:
+		return c.secretGoes(args)
+	}
+	holding, holds := c.holding(args)
+	if !holds {
+		return nil
+	}
+	return []string{fmt.Sprintf("this deletes %s %s, and with it %s", holding.What, nameOf(args),
+		holding.Holds)}
 }
 
 // isDeletion is of what goes for good, and of the old one of what is replaced.
@@ -154,17 +155,17 @@ func nameOf(args *pulumi.ResourceHookArgs) string {
 	return path.Base(string(args.ID))
 }
 
-// secretGoes is silent of one that moves.
-func (c consequences) secretGoes(args *pulumi.ResourceHookArgs) string {
+// secretGoes is silent of one that moves, unless nobody can bring back what it was before.
+func (c consequences) secretGoes(args *pulumi.ResourceHookArgs) []string {
+	if purges, _ := settled(args.OldInputs)["deleteAllVersions"].(bool); purges {
+		return []string{"this " + losses.PurgesSecrets(string(args.ID))}
+	}
 	for _, credential := range c.settings.Credentials {
 		if args.Name == storeName+"-"+credential.Name {
-			return ""
+			return nil
 		}
 	}
-	if purges, _ := settled(args.OldInputs)["deleteAllVersions"].(bool); purges {
-		return "this " + losses.PurgesSecrets(string(args.ID))
-	}
-	return "this " + losses.DeletesSecrets(string(args.ID))
+	return []string{"this " + losses.DeletesSecrets(string(args.ID))}
 }
 
 // settled are inputs as plain values. What is secret in them is seen here alone, and what is not

@@ -123,15 +123,19 @@ func deploy(
 	if err != nil {
 		return nil, err
 	}
-	definition := losses.Definition(s, workspace.JobIdentity.ID, certificates)
+	definition := losses.Definition(s, losses.Facts{
+		Identity:     workspace.JobIdentity.ID,
+		Issuer:       store.Issuer,
+		Certificates: certificates,
+	})
 	if err := keepDefinition(ctx, definition, watched, store.Written); err != nil {
 		return nil, err
 	}
 	return stackOutputs(s, workspace, store, certificates), nil
 }
 
-// keepDefinition keeps in the state what job definitions name, so that a plan shows when those that
-// are out no longer work. It comes after what decides about a login: an up that fails before has
+// keepDefinition keeps in the state what job definitions name and who may log in, so that a plan
+// shows when those that are out no longer work. It comes after what decides about a login: an up that fails before has
 // outdated nothing, and the next plan says it again.
 func keepDefinition(
 	ctx *pulumi.Context, definition map[string]any, watched pulumi.ResourceOption,

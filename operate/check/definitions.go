@@ -5,8 +5,8 @@ import (
 	"mlvault/internal/vaultapi"
 )
 
-// definitions says when the next up outdates the job definitions that are out. The last up has left
-// in the state what they hold.
+// definitions says what the next up changes for jobs and for whoever logs in. The last up has left
+// in the state what they have.
 func (c *checker) definitions() {
 	for _, r := range c.made(typeStash) {
 		if nameOf(r.URN) != losses.DefinitionName {
@@ -14,14 +14,28 @@ func (c *checker) definitions() {
 		}
 		was, _ := r.Inputs["input"].(map[string]any)
 		certificates, err := c.certificates()
-		now := losses.Definition(c.settings, c.nextIdentity(), certificates)
+		now := losses.Definition(c.settings, losses.Facts{
+			Identity:     c.nextIdentity(),
+			Issuer:       c.nextIssuer(),
+			Certificates: certificates,
+		})
 		if err != nil { // which is said where Vault is asked
 			now[losses.DefinitionCertificates] = was[losses.DefinitionCertificates]
 		}
-		if changes := losses.Outdated(was, now); len(changes) > 0 {
-			c.warning("%s", losses.Renew(changes, c.settings.Stack))
+		for _, announced := range losses.Announced(was, now, c.settings.Stack) {
+			c.warning("%s", announced)
 		}
 	}
+}
+
+// nextIssuer is the iss claim that the next up binds, or empty where it depends on the tenant of an
+// identity that the state does not have.
+func (c *checker) nextIssuer() string {
+	jobs, isKnown := c.stack.State.JobIdentity()
+	if !isKnown && c.settings.Workload.Issuer == "" {
+		return ""
+	}
+	return c.settings.Issuer(jobs.TenantID)
 }
 
 // nextIdentity is the ARM id of the job identity after the next up, or empty where that makes it.

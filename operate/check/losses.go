@@ -398,13 +398,9 @@ func (c *checker) protection() {
 	}
 	switch {
 	case !c.settings.Azure.Protect && len(protected) > 0:
-		c.warning("azure.protect: is off, and the state protects %s still. The next up takes that "+
-			"away, and may delete and "+
-			"replace them in the same run", strings.Join(protected, ", "))
+		c.warning("%s", losses.StillProtected(strings.Join(protected, ", ")))
 	case c.settings.Azure.Protect && len(bare) > 0:
-		c.warning("azure.protect: is on, and %s will be protected only when an up has ended well. "+
-			"Until then an up can delete "+
-			"and replace them", strings.Join(bare, ", "))
+		c.warning("%s", losses.NotYetProtected(strings.Join(bare, ", ")))
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 )
 
 const (
+	deployedTenant = "33333333-3333-4333-8333-333333333333"
+
 	deployedGroup    = "/subscriptions/99999999-9999-4999-8999-999999999999/resourceGroups/ml-group1"
 	deployedIdentity = deployedGroup +
 		"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ml-identity1"
@@ -33,6 +35,12 @@ func resource(t *testing.T, kind, name, id, inputs string) rights.Resource {
 	r := rights.Resource{Type: kind, ID: strings.Trim(id, "/"), URN: "urn:pulumi:dev::mlvault::" + kind + "::" + name}
 	require.NoError(t, json.Unmarshal([]byte(inputs), &r.Inputs))
 	return r
+}
+
+// ofDeployed is what the last up knew.
+var ofDeployed = losses.Facts{
+	Identity: deployedIdentity,
+	Issuer:   "https://sts.windows.net/" + deployedTenant + "/",
 }
 
 // inGroup is a resource in the stack's group, in its region.
@@ -68,6 +76,9 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 	workspace := inGroup(t, "azure-native:machinelearningservices/v20241001:Workspace", "ml-workspace",
 		deployedWorkspace, `{"hbiWorkspace":false,"identity":{"type":"SystemAssigned"},
 		  "storageAccount":"/st","keyVault":"/kv"}`)
+	identity := inGroup(t, "azure-native:managedidentity/v20230131:UserAssignedIdentity", "ml-identity",
+		deployedIdentity, `{}`)
+	identity.Outputs = map[string]any{"principalId": "2", "tenantId": deployedTenant}
 	cluster := inGroup(t, "azure-native:machinelearningservices/v20241001:Compute", "ml-cluster",
 		deployedWorkspace+"/computes/ml-cluster", `{"properties":{"properties":{"vmSize":"Standard_D4ds_v5"}}}`)
 	stack := rights.Resource{Type: "pulumi:pulumi:Stack", URN: "urn:pulumi:dev::mlvault::pulumi:pulumi:Stack::x"}
@@ -87,8 +98,7 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 			deployedGroup+"/providers/Microsoft.Storage/storageAccounts/mlstorage1", `{}`),
 		inGroup(t, "azure-native:resources/v20220901:Resource", "ml-kv",
 			deployedGroup+"/providers/Microsoft.KeyVault/vaults/ml-kv1", `{"resourceType":"vaults","properties":{}}`),
-		inGroup(t, "azure-native:managedidentity/v20230131:UserAssignedIdentity", "ml-identity",
-			deployedIdentity, `{}`),
+		identity,
 		workspace,
 		cluster,
 		resource(t, rights.TypeBackend, "credentials-jwt", "jwt-x", `{"path":"jwt-x"}`),
@@ -96,7 +106,7 @@ func deployed(t *testing.T) (*checker, *settings.Settings) {
 		{
 			Type:   typeStash,
 			URN:    "urn:pulumi:dev::mlvault::pulumi:index:Stash::" + losses.DefinitionName,
-			Inputs: map[string]any{"input": losses.Definition(s, deployedIdentity, "")},
+			Inputs: map[string]any{"input": losses.Definition(s, ofDeployed)},
 		},
 		resource(t, rights.TypeSecret, "credentials-ml_api_key", "secret/data/mlvault/dev/ml_api_key", `{}`),
 		resource(t, rights.TypePolicy, "credentials-read", s.Workload.Policy, `{"policy":"`+
@@ -150,7 +160,7 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 		},
 		{
 			name:    "protect that no up has switched on yet",
-			warning: "will be protected only when an up has ended well",
+			warning: "azure.protect: is on, and the state does not protect the resource group, the workspace",
 			does:    func(_ *checker, s *settings.Settings) { s.Azure.Protect = true },
 		},
 		{
@@ -278,10 +288,12 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			name: "a policy that the Vault team is to make under the same name",
 			problem: "workload.createPolicy: is false, and the next up deletes the policy ml-read, which this stack " +
 				"has made. Have the Vault team make it under another name",
-			does: func(_ *checker, s *settings.Settings) { s.Workload.CreatePolicy = false },
+			warning: "workload.policy: the up deletes the policy ml-read",
+			does:    func(_ *checker, s *settings.Settings) { s.Workload.CreatePolicy = false },
 		},
 		{
-			name: "a policy that the Vault team has made under another name",
+			name:    "a policy that the Vault team has made under another name",
+			warning: "workload.policy: the up deletes the policy ml-read",
 			does: func(c *checker, s *settings.Settings) {
 				s.Workload.CreatePolicy = false
 				s.Workload.Policy = "teams-ml-read"
@@ -301,6 +313,40 @@ func TestWhatTheNextUpWouldLoseIsSaidInWords(t *testing.T) {
 			warning: "fail after the up: audience api://x goes (workload.previousAudience keeps it). " +
 				"Then run `make job STACK=dev`",
 			does: func(_ *checker, s *settings.Settings) { s.Workload.Audience = "api://y" },
+		},
+		{
+			name:    "another issuer",
+			warning: "workload.issuer: Vault admits tokens of https://login.microsoftonline.com/t/v2.0 after the up",
+			does: func(_ *checker, s *settings.Settings) {
+				s.Workload.Issuer = "https://login.microsoftonline.com/t/v2.0"
+			},
+		},
+		{
+			name: "the tenant's own issuer, written out",
+			does: func(_ *checker, s *settings.Settings) {
+				s.Workload.Issuer = "https://sts.windows.net/" + deployedTenant + "/"
+			},
+		},
+		{
+			name: "an issuer of a tenant that the state does not tell",
+			does: func(c *checker, _ *settings.Settings) {
+				edit(c, "ml-identity", func(r *rights.Resource) { r.Outputs = nil })
+			},
+		},
+		{
+			name:    "a reader less",
+			warning: "workload.principalIds: somebody can no longer log in after the up",
+			does: func(c *checker, s *settings.Settings) {
+				s.Workload.PrincipalIDs = []string{"somebody"}
+				before := losses.Definition(s, ofDeployed)
+				edit(c, losses.DefinitionName, func(r *rights.Resource) { r.Inputs["input"] = before })
+				s.Workload.PrincipalIDs = nil
+			},
+		},
+		{
+			name:    "another name of the policy",
+			warning: "workload.policy: the up deletes the policy ml-read, and jobs that run by then can read nothing",
+			does:    func(_ *checker, s *settings.Settings) { s.Workload.Policy = "jobs" },
 		},
 		{
 			name:    "a creation that was cut off",

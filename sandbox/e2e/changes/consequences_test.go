@@ -1,12 +1,18 @@
 package changes
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/stretchr/testify/require"
 
+	"mlvault/internal/losses"
+	"mlvault/internal/rights"
+	"mlvault/operate/check"
 	"mlvault/sandbox/e2e/lab"
+	"mlvault/sandbox/internal/arm"
 	"mlvault/sandbox/internal/sandbox"
 )
 
@@ -14,6 +20,8 @@ import (
 type consequence struct {
 	name  string
 	edits texts
+	// does is for what no setting of the stack's file says.
+	does func(*stage)
 	// says is in the plan of a change that is possible, and in the error of one that is refused.
 	says    []string
 	refused bool
@@ -73,6 +81,45 @@ var consequences = []consequence{
 		},
 	},
 	{
+		name:  "other names of the storage account and of the key vault",
+		edits: texts{"azure.names.storageAccount": "mlnamedstore", "azure.names.keyVault": "kv-ml-named"},
+		says: []string{
+			"this deletes the storage account", "this deletes the key vault",
+			"this deletes the workspace", "this deletes the cluster",
+		},
+	},
+	{
+		name:  "another group of somebody else's",
+		edits: texts{"azure.existingResourceGroup": "platform-2"},
+		says: []string{
+			"this deletes the storage account", "this deletes the workspace", "this deletes the container registry",
+			"this deletes the job identity", "the job identity changes",
+		},
+	},
+	{
+		name:  "a group of the stack's own",
+		edits: texts{"azure.existingResourceGroup": ""},
+		says:  []string{"this deletes the storage account", "this deletes the workspace"},
+	},
+	{
+		name: "logins that are refused, secrets that are purged where they were, and protection",
+		edits: texts{
+			"workload.principalIds[0]": "",
+			"workload.policy":          "jobs",
+			"vault.prefix":             "teams/ml",
+			"azure.protect":            "true",
+		},
+		does: (*stage).otherIssuer,
+		says: []string{
+			"workload.issuer: Vault admits tokens of", "No job can log in until its tokens are from there",
+			"workload.principalIds: " + somebody + " can no longer log in after the up",
+			"workload.policy: the up deletes the policy mlvault-dev-", "can read nothing more",
+			"this purges every version of " + lab.APIKeyPath + ", which nobody can bring back",
+			"credential ml_api_key moves",
+			"azure.protect: is on, and the state does not protect what holds data yet",
+		},
+	},
+	{
 		name:  "another name of the job identity",
 		edits: texts{"azure.names.jobIdentity": "id-other"},
 		says:  []string{"this deletes the job identity", "fail after the up: the job identity changes. Then run"},
@@ -98,13 +145,25 @@ func TestAPlanSaysWhatWouldBeLostAndRefusesWhatAzureRefuses(t *testing.T) {
 		"azure.createContainerRegistry": "true",
 		"azure.containerRegistrySku":    "Premium",
 		"azure.keyVaultPurgeProtection": "true",
+		"azure.existingResourceGroup":   "platform",
+		"workload.principalIds[0]":      somebody,
+		"vault.deleteOnDestroy":         "true",
 	}}
+	for _, group := range []string{theirGroup, theirGroup + "-2"} {
+		require.NoError(t, l.ARM.Seed(group, arm.Document{"location": "westeurope"}))
+	}
 	up(&before)
+	state := stateOf(t, l.Configured(before.settings()))
 	for _, each := range consequences {
 		t.Run(each.name, func(t *testing.T) {
 			after := before
 			after.texts = before.texts.with(each.edits)
+			after.swaps = map[string]string{}
+			if each.does != nil {
+				each.does(&after)
+			}
 			changed := l.Configured(after.settings())
+			after.swap(changed.Workspace().WorkDir())
 			planned, err := changed.Preview(t.Context(), optpreview.SuppressProgress())
 			said := planned.StdOut
 			if each.refused {
@@ -112,6 +171,13 @@ func TestAPlanSaysWhatWouldBeLostAndRefusesWhatAzureRefuses(t *testing.T) {
 				said = err.Error()
 			} else {
 				require.NoError(t, err)
+				report := check.Check(t.Context(), check.Stack{
+					Settings:   changed.Config,
+					State:      state,
+					AzureLogin: true, // so that nobody's Azure CLI is asked
+				})
+				warned := strings.Join(report.Warnings, "\n")
+				require.Equal(t, namedBy(said), namedBy(warned), "what the preflight names")
 			}
 			for _, text := range each.says {
 				require.Contains(t, said, text)
@@ -121,6 +187,29 @@ func TestAPlanSaysWhatWouldBeLostAndRefusesWhatAzureRefuses(t *testing.T) {
 	data, version := l.Read(lab.APIKeyPath)
 	require.NotNil(t, data, "no secret has moved")
 	require.Equal(t, 1, version)
+}
+
+// namedBy are the parts that a plan or a preflight names as deleted.
+func namedBy(said string) []string {
+	var named []string
+	for _, holding := range losses.Holdings {
+		if strings.Contains(said, "deletes "+holding.What+" ") {
+			named = append(named, holding.What)
+		}
+	}
+	return named
+}
+
+// stateOf is a stack's state as `make preflight` reads it.
+func stateOf(t *testing.T, s *sandbox.Stack) rights.State {
+	t.Helper()
+	exported, err := s.Export(t.Context())
+	require.NoError(t, err)
+	text, err := json.Marshal(exported)
+	require.NoError(t, err)
+	state, err := rights.ParseState(text)
+	require.NoError(t, err)
+	return state
 }
 
 // A credential that goes takes its value along, and the scripts that ask for all.
