@@ -136,8 +136,8 @@ func (f Files) Locks() (dead, others []Lock, err error) {
 	return dead, others, nil
 }
 
-// view is what can be seen of the processes that may hold a lock. None lives outside of what is seen
-// where nobody else uses the stack.
+// view is what can be seen of the processes that may hold a lock. Where nobody else uses the stack,
+// none lives outside of what is seen.
 func (f Files) view() view {
 	if f.Alone {
 		return view{}
