@@ -126,8 +126,8 @@ func (s *Settings) BackendDescription() string {
 	return backendOfStack + s.Project + "/" + s.Stack + backendOfIdentity
 }
 
-// IsBackendDescription tells whether a stack of the same project made a backend of this description,
-// whatever the stack was called.
+// IsBackendDescription tells whether a stack of the same project made a backend of this
+// description, whatever the stack was called.
 func (s *Settings) IsBackendDescription(description string) bool {
 	return strings.HasPrefix(description, backendOfStack+s.Project+"/")
 }

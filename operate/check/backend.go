@@ -89,9 +89,9 @@ func (c *checker) foreignBackend(ctx context.Context, path string) {
 }
 
 // HalfMade tells whether a stack's auth backend is what a failed up leaves: enabled under the
-// description of a stack of the project, and without a role. Nobody can log in by it, so it may be removed. Who may
-// not list roles, as the deployer, looks at the stack's own, and at the configuration, without
-// which another role lets nobody in.
+// description of a stack of the project, and without a role. Nobody can log in by it, so it may be
+// removed. Who may not list roles, as the deployer, looks at the stack's own, and at the
+// configuration, without which another role lets nobody in.
 func HalfMade(ctx context.Context, vault *api.Client, s *settings.Settings) (bool, error) {
 	path := "auth/" + s.Workload.AuthPath
 	m, err := mountOf(ctx, vault, path)
