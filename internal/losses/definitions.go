@@ -174,7 +174,7 @@ func outdatedCredentials(was, now map[string]any) []string {
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
 		switch {
 		case text(left[name]) == "":
-			changes = append(changes, "credential "+name+" goes")
+			changes = append(changes, "credential "+name+" goes (of scripts that ask for it, or for all)")
 		case left[name] != paths[name]:
 			changes = append(changes, "credential "+name+" moves")
 		case areKnown && text(before[name]) != text(after[name]):

@@ -170,7 +170,7 @@ func TestWhateverADefinitionHoldsOutdatesItWhenItChanges(t *testing.T) {
 		{
 			name: "a credential less",
 			does: func(c *carried) { c.Credentials = nil },
-			says: []string{"credential ml_api_key goes"},
+			says: []string{"credential ml_api_key goes (of scripts that ask for it, or for all)"},
 		},
 		{
 			name: "a credential more",
@@ -186,7 +186,7 @@ func TestWhateverADefinitionHoldsOutdatesItWhenItChanges(t *testing.T) {
 		{
 			name: "a path of others less",
 			does: func(c *carried) { delete(c.Vault.Reads, "tls") },
-			says: []string{"credential tls goes"},
+			says: []string{"credential tls goes (of scripts that ask for it, or for all)"},
 		},
 		{
 			name: "what a job writes",
