@@ -135,8 +135,8 @@ func deploy(
 }
 
 // keepDefinition keeps in the state what job definitions name and who may log in, so that a plan
-// shows when those that are out no longer work. It comes after what decides about a login: an up that fails before has
-// outdated nothing, and the next plan says it again.
+// shows when those that are out no longer work. It comes after what decides about a login: an up
+// that fails before has outdated nothing, and the next plan says it again.
 func keepDefinition(
 	ctx *pulumi.Context, definition map[string]any, watched pulumi.ResourceOption,
 	written []pulumi.Resource,
