@@ -8,7 +8,7 @@ import pathlib
 from vault_credentials import read_credentials
 
 # What this script needs, by name: it goes on when a credential is removed that is not among it.
-CREDENTIALS = [<<printf "%q" .firstCredential>>]
+CREDENTIALS = ["<<.firstCredential>>"]
 
 
 def init():

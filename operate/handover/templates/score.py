@@ -9,7 +9,7 @@ from typing import Any, Dict
 from vault_credentials import VaultCredentials
 
 # What this script needs, by name: it goes on when a credential is removed that is not among it.
-CREDENTIALS = [<<printf "%q" .firstCredential>>]
+CREDENTIALS = ["<<.firstCredential>>"]
 
 vault = VaultCredentials()
 

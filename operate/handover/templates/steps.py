@@ -11,7 +11,7 @@ import sys
 from vault_credentials import read_credentials
 
 # What this script needs, by name: it goes on when a credential is removed that is not among it.
-CREDENTIALS = [<<printf "%q" .firstCredential>>]
+CREDENTIALS = ["<<.firstCredential>>"]
 
 step, *folders = sys.argv[1:]
 credentials = read_credentials(*CREDENTIALS)
