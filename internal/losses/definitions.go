@@ -72,6 +72,7 @@ func Definition(s *settings.Settings, facts Facts) map[string]any {
 		"loginPath":            s.LoginPath(),
 		"namespace":            s.Vault.Namespace,
 		"parameters":           parameters,
+		definitionProtect:      s.Azure.Protect,
 		"role":                 s.Workload.Role,
 		"serverless":           s.Workload.Serverless,
 	}
@@ -81,9 +82,6 @@ func Definition(s *settings.Settings, facts Facts) map[string]any {
 	}
 	if s.Workload.CreatePolicy { // else it stays when another one is named
 		definition[definitionPolicy] = s.Workload.Policy
-	}
-	if !s.Azure.WorkspaceExists() { // else nothing is protected
-		definition[definitionProtect] = s.Azure.Protect
 	}
 	return definition
 }
