@@ -106,7 +106,8 @@ func TestANewEmptyVaultIsNeverLeftEmptyBehindAGreenUp(t *testing.T) {
 	_, err := dev.Up(t.Context(), optup.SuppressProgress())
 	require.Error(t, err,
 		"the new Vault has no auth method, and an up that cannot make the role there is red")
-	require.Contains(t, sandbox.Explain(err), "up --refresh --run-program")
+	require.Contains(t, sandbox.Explain(err), "Run `make up` again, which adds the auth method",
+		"after a run that failed make up refreshes")
 	require.Equal(t, before, history(t, l.Vault.Root()),
 		"both secrets are written to the new Vault all the same")
 	policy, err := l.Vault.Root().Sys().GetPolicyWithContext(t.Context(), dev.Config.VaultName())
