@@ -50,8 +50,8 @@ func underAnotherPolicy() object {
 	return inputs
 }
 
-// renamed is the state of ours whose stack had another name in the last up, and renamedBackend the
-// backend that was made since: it has the description of that name, which is never written again.
+// renamed is the state of ours whose stack had another name in the last up, and renamedBackend its
+// backend, which keeps its path and the description of that name.
 func renamed() object {
 	inputs := secretOf("before", "a")
 	inputs["name"] = "mlvault/before/db"

@@ -1,7 +1,6 @@
 package changes
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -9,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mlvault/internal/losses"
-	"mlvault/internal/rights"
 	"mlvault/operate/check"
 	"mlvault/sandbox/e2e/lab"
 	"mlvault/sandbox/internal/arm"
@@ -153,7 +151,8 @@ func TestAPlanSaysWhatWouldBeLostAndRefusesWhatAzureRefuses(t *testing.T) {
 		require.NoError(t, l.ARM.Seed(group, arm.Document{"location": "westeurope"}))
 	}
 	up(&before)
-	state := stateOf(t, l.Configured(before.settings()))
+	state, err := l.Configured(before.settings()).State(t.Context())
+	require.NoError(t, err)
 	for _, each := range consequences {
 		t.Run(each.name, func(t *testing.T) {
 			after := before
@@ -198,18 +197,6 @@ func namedBy(said string) []string {
 		}
 	}
 	return named
-}
-
-// stateOf is a stack's state as `make preflight` reads it.
-func stateOf(t *testing.T, s *sandbox.Stack) rights.State {
-	t.Helper()
-	exported, err := s.Export(t.Context())
-	require.NoError(t, err)
-	text, err := json.Marshal(exported)
-	require.NoError(t, err)
-	state, err := rights.ParseState(text)
-	require.NoError(t, err)
-	return state
 }
 
 // A credential that goes takes its value along, and the scripts that ask for all.
