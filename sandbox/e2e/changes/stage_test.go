@@ -1,7 +1,6 @@
 package changes
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -259,11 +258,7 @@ func (s *stage) ownersGiveRoles(*deployed) {
 
 // theirRole is what the Vault team makes of `make policy FOR=role`.
 func (s *stage) theirRole(changed *deployed) string {
-	exported, err := changed.Export(s.T.Context())
-	require.NoError(s.T, err)
-	text, err := json.Marshal(exported)
-	require.NoError(s.T, err)
-	state, err := rights.ParseState(text)
+	state, err := changed.State(s.T.Context())
 	require.NoError(s.T, err)
 	jobs, isThere := state.JobIdentity()
 	require.True(s.T, isThere)

@@ -98,11 +98,7 @@ func TestTheDeployersTokenHasThePolicyOfMakePolicyAndNoOther(t *testing.T) {
 	l.Up("dev", lab.Sample())
 	moved := l.Prepare("dev", lab.Sample(), lab.With(t, "vault.prefix", "moved"))
 
-	exported, err := moved.Export(t.Context())
-	require.NoError(t, err)
-	text, err := json.Marshal(exported)
-	require.NoError(t, err)
-	state, err := rights.ParseState(text)
+	state, err := moved.State(t.Context())
 	require.NoError(t, err)
 	token := lab.ReadFile(t, l.DeployerTokenFile("dev"))
 	found, err := l.Vault.Root().Auth().Token().LookupWithContext(t.Context(), token)
